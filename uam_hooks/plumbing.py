@@ -1,0 +1,114 @@
+"""git for the hot path: one child process per call, argument lists only. HOT: standard library only.
+
+Everything off the hot path goes through `repo.Repository`, which offers the same call on top of GitPython;
+code that is used on both sides (settle) takes either as a `Git`.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from .errors import GitFailed
+
+# git rev-parse --local-env-vars, git 2.39 and 2.55: what ties a process to one repository and one worktree.
+LOCAL_ENV = (
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_CONFIG",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_CONFIG_COUNT",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_GRAFT_FILE",
+    "GIT_INDEX_FILE",
+    "GIT_NO_REPLACE_OBJECTS",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_PREFIX",
+    "GIT_INTERNAL_SUPER_PREFIX",
+    "GIT_SHALLOW_FILE",
+    "GIT_COMMON_DIR",
+)
+ZERO = "0" * 40
+
+
+class Answer(NamedTuple):
+    """What a git command answered. `out` is bytes: paths and messages need not be UTF-8."""
+
+    code: int
+    out: bytes
+    err: str
+
+    @property
+    def text(self) -> str:
+        return self.out.decode("utf-8", "surrogateescape").strip()
+
+    @property
+    def lines(self) -> list[str]:
+        return [line for line in self.out.decode("utf-8", "surrogateescape").split("\n") if line]
+
+
+class Git(Protocol):
+    """A way to run git in one repository."""
+
+    def run(
+        self,
+        *args: str,
+        feed: bytes | None = None,
+        ok: Sequence[int] | None = (0,),
+        env: Mapping[str, str] | None = None,
+        at: Path | None = None,
+    ) -> Answer:
+        """Run `git args`, with `feed` on its stdin, in worktree or git directory `at`.
+
+        Raises GitFailed when the exit code is not in `ok` (None accepts all).
+        """
+        ...
+
+
+def scrubbed(environ: Mapping[str, str]) -> dict[str, str]:
+    """`environ` without what would tie a git command to the caller's worktree, index or `-c` settings."""
+    local = {name for name in environ if name.startswith(("GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_"))}
+    return {k: v for k, v in environ.items() if k not in LOCAL_ENV and k not in local}
+
+
+class HotGit:
+    """`Git` on subprocess alone, in the git directory `git_dir`, with the caller's `-c` settings."""
+
+    def __init__(self, git_dir: Path, worktree: Path) -> None:
+        self._at = git_dir
+        self._env = {**os.environ, "LC_ALL": "C", "LANGUAGE": "C"}
+        for name in ("GIT_INDEX_FILE", "GIT_WORK_TREE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY"):
+            self._env.pop(name, None)
+        self._env["GIT_DIR"] = str(git_dir)
+        if worktree != git_dir:
+            self._env["GIT_WORK_TREE"] = str(worktree)
+        self._cwd = worktree if worktree.is_dir() else git_dir
+
+    def run(
+        self,
+        *args: str,
+        feed: bytes | None = None,
+        ok: Sequence[int] | None = (0,),
+        env: Mapping[str, str] | None = None,
+        at: Path | None = None,
+    ) -> Answer:
+        """See `Git.run`."""
+        settings = self._env if at is None else scrubbed(self._env)
+        done = subprocess.run(
+            ["git", *args],
+            input=feed,
+            stdin=subprocess.DEVNULL if feed is None else None,
+            capture_output=True,
+            env={**settings, **(env or {})},
+            cwd=at or self._cwd,
+            check=False,
+        )
+        answer = Answer(done.returncode, done.stdout, done.stderr.decode("utf-8", "replace"))
+        if ok is not None and answer.code not in ok:
+            raise GitFailed(args, answer.code, answer.text, answer.err)
+        return answer

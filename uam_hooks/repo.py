@@ -1,0 +1,208 @@
+"""The one door to git off the hot path, and the only importer of GitPython."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import git
+from gitdb.base import IStream
+from gitdb.db import LooseObjectDB
+
+from .errors import GitFailed, Refused, UsageError
+from .paths import RepoPaths
+from .plumbing import LOCAL_ENV, ZERO, Answer
+
+EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+MINIMUM_GIT = (2, 38)
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A commit as git stores it. Author and committer are git's raw lines, with date; the message is bytes."""
+
+    oid: str
+    tree: str
+    parents: tuple[str, ...]
+    author: bytes
+    committer: bytes
+    message: bytes
+    encoding: bytes = b""
+
+    @property
+    def subject(self) -> str:
+        text = self.message.decode(self.encoding.decode("ascii", "replace") or "utf-8", "replace")
+        lines = text.strip().split("\n\n", 1)[0].splitlines()
+        return " ".join(line.strip() for line in lines)
+
+    @property
+    def body(self) -> str:
+        return self.message.decode("utf-8", "replace")
+
+    @property
+    def author_name(self) -> str:
+        """`Name <mail>` of the author, without the date."""
+        return self.author.rsplit(b">", 1)[0].decode("utf-8", "replace") + ">"
+
+    @classmethod
+    def parse(cls, oid: str, raw: bytes) -> Commit:
+        """Read git's commit format; unknown headers (signatures, mergetags) are passed over."""
+        head, _, message = raw.partition(b"\n\n")
+        fields: dict[bytes, list[bytes]] = {}
+        for line in head.split(b"\n"):
+            if not line.startswith(b" "):
+                name, _, value = line.partition(b" ")
+                fields.setdefault(name, []).append(value)
+        return cls(
+            oid,
+            fields[b"tree"][0].decode(),
+            tuple(p.decode() for p in fields.get(b"parent", [])),
+            fields[b"author"][0],
+            fields[b"committer"][0],
+            message,
+            fields.get(b"encoding", [b""])[0],
+        )
+
+    def raw(self) -> bytes:
+        """The bytes that git would store for this commit, unsigned."""
+        lines = [b"tree " + self.tree.encode(), *(b"parent " + p.encode() for p in self.parents)]
+        lines += [b"author " + self.author, b"committer " + self.committer]
+        if self.encoding:
+            lines.append(b"encoding " + self.encoding)
+        return b"\n".join(lines) + b"\n\n" + self.message
+
+
+class Repository:
+    """One repository, seen from one worktree. Implements `plumbing.Git`."""
+
+    def __init__(self, git_dir: Path) -> None:
+        self.paths = RepoPaths.of(git_dir)
+        self._git = git.Git(str(self.paths.common_dir))
+        self._git.update_environment(GIT_DIR=str(self.paths.common_dir))
+        self._loose = LooseObjectDB(str(self.paths.common_dir / "objects"))
+        self._commits: dict[str, Commit] = {}
+
+    @classmethod
+    def at(cls, where: Path) -> Repository:
+        """The repository around the directory `where`; UsageError when there is none."""
+        found = git.Git(str(where)).execute(
+            ["git", "rev-parse", "--absolute-git-dir"], with_extended_output=True, with_exceptions=False
+        )
+        if found[0] != 0:
+            raise UsageError(f"{where} is not in a git repository.", "Run this inside one.")
+        return cls(Path(str(found[1])))
+
+    def close(self) -> None:
+        """End the `git cat-file` processes that reading objects keeps open."""
+        self._git.clear_cache()
+
+    def __enter__(self) -> Repository:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def run(
+        self,
+        *args: str,
+        feed: bytes | None = None,
+        ok: Sequence[int] | None = (0,),
+        env: Mapping[str, str] | None = None,
+        at: Path | None = None,
+    ) -> Answer:
+        """See `plumbing.Git.run`. Without `at` the command sees the common git directory and no worktree."""
+        runner = self._git if at is None else git.Git(str(at))
+        process = runner.execute(
+            ["git", *args],
+            istream=subprocess.DEVNULL if feed is None else subprocess.PIPE,
+            env=dict(env or {}),
+            as_process=True,
+        )
+        out, err = process.communicate(feed)
+        answer = Answer(process.returncode, out, err.decode("utf-8", "replace"))
+        if ok is not None and answer.code not in ok:
+            raise GitFailed(args, answer.code, answer.text, answer.err)
+        return answer
+
+    # -- objects ---------------------------------------------------------------------------------------
+
+    def commit(self, oid: str) -> Commit:
+        """The commit `oid`, read through one long-lived `git cat-file --batch`."""
+        if oid not in self._commits:
+            _, kind, _, data = self._git.get_object_data(oid)
+            if str(kind) != "commit":
+                raise UsageError(f"{oid} is a {kind}, not a commit.")
+            self._commits[oid] = Commit.parse(oid, data)
+        return self._commits[oid]
+
+    def kind(self, oid: str) -> str:
+        """The type of object `oid`, or "" when the repository does not have it."""
+        try:
+            return str(self._git.get_object_header(oid)[1])
+        except ValueError:
+            return ""
+
+    def write(self, kind: str, data: bytes) -> str:
+        """Store an object without starting a process; gives its name."""
+        oid = hashlib.sha1(b"%s %d\0" % (kind.encode(), len(data)) + data, usedforsecurity=False).hexdigest()
+        if not self.kind(oid):
+            self._loose.store(IStream(kind.encode(), len(data), BytesIO(data)))
+        return oid
+
+    def write_commit(self, commit: Commit) -> str:
+        """Store `commit` (its `oid` is ignored) and give its name."""
+        return self.write("commit", commit.raw())
+
+    # -- refs ------------------------------------------------------------------------------------------
+
+    def refs(self, *prefixes: str) -> dict[str, str]:
+        """All refs below the prefixes, peeled neither nor resolved."""
+        lines = self.run("for-each-ref", "--format=%(objectname) %(refname)", *prefixes).lines
+        return {name: oid for oid, _, name in (line.partition(" ") for line in lines)}
+
+    def move_refs(self, moves: Iterable[tuple[str, str, str]], reason: str) -> None:
+        """Move refs, each (name, new, old) with its old value checked, all or none. ZERO stands for "absent"."""
+        lines = []
+        for name, new, old in moves:
+            if new == ZERO:
+                lines.append(f"delete {name}\0{old}\0")
+            elif new != old:
+                lines.append(f"update {name}\0{new}\0{old}\0")
+        if lines:
+            self.run("update-ref", "-m", reason, "--stdin", "-z", feed="".join(lines).encode())
+
+    def is_ancestor(self, old: str, new: str) -> bool:
+        """Whether `new` contains `old`. An object we do not have contains nothing."""
+        return old == new or self.run("merge-base", "--is-ancestor", old, new, ok=None).code == 0
+
+    def rev_list(self, *args: str, feed: bytes | None = None) -> list[str]:
+        """`git rev-list`; give revisions on stdin with `--stdin` where there may be many."""
+        return self.run("rev-list", *args, feed=feed).lines
+
+    def config(self, key: str) -> list[str]:
+        """All values of a git config key."""
+        out = self.run("config", "-z", "--get-all", key, ok=(0, 1)).out
+        return [value.decode("utf-8", "surrogateescape") for value in out.split(b"\0")[:-1]]
+
+
+def leave_the_callers_repository() -> None:
+    """Drop what git exports into hooks and aliases, so that every command here means what it names.
+
+    git sets GIT_DIR and GIT_INDEX_FILE in hooks, absolute ones in linked worktrees.
+    """
+    for name in (*LOCAL_ENV, *[n for n in os.environ if n.startswith(("GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_"))]):
+        os.environ.pop(name, None)
+
+
+def require_git() -> None:
+    """Refuse a git without `merge-tree --write-tree`, which came with 2.38."""
+    version = git.Git().version_info[:2]
+    if version < MINIMUM_GIT:
+        raise Refused(
+            f"git {'.'.join(map(str, version))} is too old: merges in memory came with 2.38.", "Install a newer git."
+        )
