@@ -1,0 +1,74 @@
+"""`git uam install` and `git uam uninstall`: parse, call, print."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from uam_hooks import install as stage
+from uam_hooks.errors import redact
+from uam_hooks.repo import Repository
+
+_WHERE = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+@click.command()
+@click.argument("path", type=_WHERE, default=".")
+@click.option("--hooks-only", is_flag=True, help="Wire no remote; the pre-push hook queues pushes instead.")
+def install(path: Path, hooks_only: bool) -> None:
+    """Enable git uam in the repository at PATH, for all its worktrees.
+
+    Hooks that are there already are kept and run first. Doing it again brings hooks up to date and wires
+    remotes added since. Exit status 4: the repository cannot be enabled, and nothing was changed.
+    """
+    with Repository.at(path) as repo:
+        report = stage.install(repo, hooks_only=hooks_only)
+    if report.hooks:
+        _tell(f"hooks: {', '.join(report.hooks)} in {report.hooks_dir}")
+    if report.kept:
+        _tell(f"kept, and run before ours: {', '.join(report.kept)}")
+    if report.left:
+        _tell(f"left as somebody edited them: {', '.join(report.left)}")
+    if report.wired:
+        _tell(f"pushes go through the queue: {', '.join(report.wired)}")
+    for name, why in report.skipped:
+        _tell(f"not wired: {name}, because {why}")
+    _tell("Commit and push as always; git uam status shows the queue.")
+
+
+@click.command()
+@click.argument("path", type=_WHERE, default=".")
+@click.option("--force", is_flag=True, help="Drop what is queued; the commits stay on their branches.")
+def uninstall(path: Path, force: bool) -> None:
+    """Take git uam out of the repository at PATH.
+
+    The config file and the hooks are again what they would be without it. Exit status 4: something is
+    queued, and nothing was changed.
+    """
+    with Repository.at(path) as repo:
+        report = stage.uninstall(repo, pending=lambda: _queued(repo), force=force)
+    if not report.installed:
+        _tell("git uam was not enabled here.")
+        return
+    for line in report.dropped:
+        _tell(f"dropped: {line}")
+    if report.hooks:
+        _tell(f"removed hooks: {', '.join(report.hooks)}")
+    if report.restored:
+        _tell(f"back in place: {', '.join(report.restored)}")
+    for line in report.left:
+        _tell(f"left {line}")
+    if report.refs:
+        _tell(f"{report.refs} refs below refs/uam keep original commits; to drop them: {stage.DROP_REFS}")
+    _tell("git uam is out of this repository; pushes go straight to the remote.")
+
+
+def _queued(repo: Repository) -> list[str]:
+    from uam_hooks.flush import queued_lines  # the flush is not needed where nothing is installed
+
+    return queued_lines(repo)
+
+
+def _tell(line: str) -> None:
+    click.echo(redact(line))
