@@ -418,6 +418,20 @@ def test_hooks_follow_a_changed_hooks_path(top: Path, tmp_path: Path) -> None:
     assert snapshot(top / ".git")["pre-commit.sample"] == before
 
 
+def test_installs_at_the_same_time_keep_the_hook_that_was_there(top: Path) -> None:
+    script(top / ".git" / "hooks" / "pre-commit", "true\n")
+    before = snapshot(top / ".git")
+    code = (
+        "from pathlib import Path; from uam_hooks.repo import Repository; "
+        "from uam_hooks.install import install; install(Repository.at(Path()))"
+    )
+    started = [subprocess.Popen([sys.executable, "-c", code], cwd=top) for _ in range(4)]
+    assert [process.wait() for process in started] == [0] * 4
+    assert (top / ".git" / "hooks" / "pre-commit.before-uam").read_text() == "#!/bin/sh\ntrue\n"
+    take_out(top)
+    assert snapshot(top / ".git") == before
+
+
 # -- refusing, and failing midway ------------------------------------------------------------------------
 
 
