@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class RepoPaths:
+class RepoPaths(NamedTuple):
     """The directories of one repository as seen from one worktree.
 
     `git_dir` is the worktree's own (`.git`, or `.git/worktrees/<name>`), `common_dir` the one that all

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
@@ -15,66 +13,12 @@ from gitdb.base import IStream
 from gitdb.db import LooseObjectDB
 
 from .errors import GitFailed, Refused, UsageError
+from .objects import Commit, object_name
 from .paths import RepoPaths
 from .plumbing import LOCAL_ENV, ZERO, Answer
 
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 MINIMUM_GIT = (2, 38)
-
-
-@dataclass(frozen=True)
-class Commit:
-    """A commit as git stores it. Author and committer are git's raw lines, with date; the message is bytes."""
-
-    oid: str
-    tree: str
-    parents: tuple[str, ...]
-    author: bytes
-    committer: bytes
-    message: bytes
-    encoding: bytes = b""
-
-    @property
-    def subject(self) -> str:
-        text = self.message.decode(self.encoding.decode("ascii", "replace") or "utf-8", "replace")
-        lines = text.strip().split("\n\n", 1)[0].splitlines()
-        return " ".join(line.strip() for line in lines)
-
-    @property
-    def body(self) -> str:
-        return self.message.decode("utf-8", "replace")
-
-    @property
-    def author_name(self) -> str:
-        """`Name <mail>` of the author, without the date."""
-        return self.author.rsplit(b">", 1)[0].decode("utf-8", "replace") + ">"
-
-    @classmethod
-    def parse(cls, oid: str, raw: bytes) -> Commit:
-        """Read git's commit format; unknown headers (signatures, mergetags) are passed over."""
-        head, _, message = raw.partition(b"\n\n")
-        fields: dict[bytes, list[bytes]] = {}
-        for line in head.split(b"\n"):
-            if not line.startswith(b" "):
-                name, _, value = line.partition(b" ")
-                fields.setdefault(name, []).append(value)
-        return cls(
-            oid,
-            fields[b"tree"][0].decode(),
-            tuple(p.decode() for p in fields.get(b"parent", [])),
-            fields[b"author"][0],
-            fields[b"committer"][0],
-            message,
-            fields.get(b"encoding", [b""])[0],
-        )
-
-    def raw(self) -> bytes:
-        """The bytes that git would store for this commit, unsigned."""
-        lines = [b"tree " + self.tree.encode(), *(b"parent " + p.encode() for p in self.parents)]
-        lines += [b"author " + self.author, b"committer " + self.committer]
-        if self.encoding:
-            lines.append(b"encoding " + self.encoding)
-        return b"\n".join(lines) + b"\n\n" + self.message
 
 
 class Repository:
@@ -149,7 +93,7 @@ class Repository:
 
     def write(self, kind: str, data: bytes) -> str:
         """Store an object without starting a process; gives its name."""
-        oid = hashlib.sha1(b"%s %d\0" % (kind.encode(), len(data)) + data, usedforsecurity=False).hexdigest()
+        oid = object_name(kind, data)
         if not self.kind(oid):
             self._loose.store(IStream(kind.encode(), len(data), BytesIO(data)))
         return oid

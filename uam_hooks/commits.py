@@ -1,0 +1,54 @@
+"""What git knows of the commits that the hooks noted: subject, parents, files, and whether a remote has them."""
+
+from __future__ import annotations
+
+from .errors import UamError
+from .repo import Repository
+from .store import views
+from .store.connection import Store
+
+
+def look_up(repo: Repository, store: Store) -> None:
+    """Complete the noted commits, and end those that need no push any more."""
+    waiting = views.commits(store)
+    if not waiting:
+        return
+    facts: dict[str, tuple[str, str, str, int]] = {}
+    ended: dict[str, str] = {}
+    for commit in waiting:
+        if not repo.kind(commit.oid):
+            ended[commit.oid] = "gone"
+        elif commit.subject is None:
+            try:
+                known = repo.commit(commit.oid)
+            except UamError:
+                ended[commit.oid] = "gone"
+                continue
+            files = _count_files(repo, commit.oid)
+            mail = known.committer.partition(b"<")[2].partition(b">")[0].decode("utf-8", "replace")
+            agent = f"{mail}@{_worktree_name(commit.worktree)}"
+            facts[commit.oid] = agent, known.subject, " ".join(known.parents), files
+    alive = [commit.oid for commit in waiting if commit.oid not in ended]
+    unpushed = _unpushed(repo, alive)
+    ended.update({oid: "landed" for oid in alive if oid not in unpushed})
+    if facts or ended:
+        views.describe(store, facts, ended)
+
+
+def _unpushed(repo: Repository, oids: list[str]) -> set[str]:
+    """Those that no remote-tracking ref and no shadow contains: commits that were pushed past us are done."""
+    if not oids:
+        return set()
+    known = repo.refs("refs/remotes/", "refs/uam/shadow/").values()
+    feed = "".join(f"{line}\n" for line in [*oids, *(f"^{oid}" for oid in known)])
+    return set(repo.rev_list("--stdin", feed=feed.encode()))
+
+
+def _count_files(repo: Repository, oid: str) -> int:
+    out = repo.run("diff-tree", "-r", "-c", "-z", "--root", "--no-commit-id", "--name-only", "--no-renames", oid).out
+    return out.count(b"\0")
+
+
+def _worktree_name(git_dir: str) -> str:
+    parts = git_dir.rstrip("/").split("/")
+    return parts[-2] if parts[-1] == ".git" and len(parts) > 1 else parts[-1]

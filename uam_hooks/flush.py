@@ -1,0 +1,115 @@
+"""The flush: lock -> recover -> claim what is due -> plan -> land each target -> settle -> finish."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from .commits import look_up
+from .errors import Locked
+from .land import Flush, land_batch
+from .model import Action, Batch, BatchResult, SourceStatus, Status, short_target
+from .paths import RepoPaths, process_alive
+from .recover import recover
+from .repo import Repository
+from .settings import Settings
+from .settle import Landed, settle
+from .spool import take_in
+from .steps import Step, reached
+from .store import claim, views
+from .store.connection import Store
+
+MAX_BATCH_SIZE = 20
+
+
+@contextmanager
+def opened(repo: Repository) -> Iterator[Flush]:
+    """The queue of `repo`, with the spool taken in."""
+    settings = Settings.read(repo)
+    with Store(repo.paths.database) as store:
+        take_in(store, repo.paths, settings["uam.window.commit"])
+        yield Flush(repo, store, settings)
+
+
+@contextmanager
+def locked(repo: Repository, timeout: float) -> Iterator[None]:
+    """Be the one flush of this repository; Locked after `timeout` seconds."""
+    repo.paths.uam.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(repo.paths.flush_lock, timeout=timeout, poll_interval=0.02):
+            yield
+    except Timeout:
+        raise Locked(
+            f"Another flush has held the queue for {timeout:g} s.", "Wait for it, or give a longer --timeout."
+        ) from None
+
+
+def flush(flush: Flush, due_only: bool, timeout: float) -> list[BatchResult]:
+    """Land everything that is queued, or what is due; gives a result for each batch.
+
+    Leftover batches come first. Raises Locked when another flush runs for longer than `timeout` seconds.
+    """
+    results = []
+    with locked(flush.repo, timeout):
+        look_up(flush.repo, flush.store)
+        for batch in recover(flush):
+            results.append(execute(flush, batch))
+        while True:
+            claimed = claim.pushes(flush.store, time.time() if due_only else None, MAX_BATCH_SIZE)
+            if claimed is None:
+                break
+            reached(Step.CLAIMED)
+            results.append(execute(flush, claimed))
+    return results
+
+
+def execute(flush: Flush, batch: Batch) -> BatchResult:
+    """Run one batch to its end, settle what nobody waits for, and close it."""
+    began = time.monotonic()
+    land_batch(flush, batch)
+    for action in batch.actions:
+        settle_unattended(flush, action)
+    took = (time.monotonic() - began) * 1000
+    claim.close(flush.store, batch, took)
+    ended = views.batch(flush.store, batch.id)
+    assert ended is not None
+    actions = [action for action in ended.actions if action.action_type != "commit"]
+    done = sum(action.status == Status.COMPLETED for action in actions)
+    errors = tuple(
+        str(source.outcome["error"])
+        for action in actions
+        for source in views.sources(flush.store, action.id)
+        if source.status == SourceStatus.FAILED
+    )
+    success = not errors and done == len(actions)
+    return BatchResult(batch.id, success, done, len(actions) - done, errors, took)
+
+
+def settle_unattended(flush: Flush, action: Action) -> None:
+    """Branches whose push nobody waits for: they follow where neither index nor files need anything."""
+    if flush.settings["uam.settle"] == "off":
+        return
+    for source in views.sources(flush.store, action.id):
+        if source.status != SourceStatus.LANDED or source.exact or not source.branch:
+            continue
+        if source.waiter and process_alive(source.waiter):
+            continue
+        home = Path(source.worktree)
+        paths = RepoPaths.of(home if (home / "HEAD").is_file() else flush.repo.paths.common_dir)
+        landed = Landed(source.branch, source.tip, source.outcome["new"], source.outcome["keep"])
+        settle(flush.repo, paths, landed, files=False)
+
+
+def queued_lines(repo: Repository) -> list[str]:
+    """One line for each thing that waits to land, for people who are about to take the queue away."""
+    with opened(repo) as flush:
+        waiting = views.actions(flush.store, "pending", "batched", "executing")
+        return [
+            f"#{a.id} {a.action_type} to {a.remote}/{short_target(a.ref)} by {a.agent_id}"
+            for a in waiting
+            if a.action_type != "commit"
+        ]

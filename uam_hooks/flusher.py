@@ -1,0 +1,76 @@
+"""The background process that sleeps until a window ends and then flushes for everybody.
+
+It was started with the flusher lock held (see leader) and imports everything before it sleeps, so that a landing
+costs nothing but its own work when the window ends. It goes away when nothing is left to wait for.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import traceback
+from pathlib import Path
+
+from .errors import UamError, say
+from .flush import flush, opened
+from .land import Flush
+from .leader import try_lock
+from .model import iso, seconds_of
+from .repo import Repository, leave_the_callers_repository
+from .store import enqueue
+
+# A flush by hand may empty the queue, and an urgent push may shorten a window, while we sleep.
+NAP_SECONDS = 0.1
+# Rounds in which a batch of unknown outcome could not be settled, before the next command has to go on.
+MAX_IDLE_ROUNDS = 20
+
+
+def main(common_dir: str, lock: int) -> None:
+    """Entry of the background process; `lock` is the inherited descriptor of the flusher lock."""
+    os.set_inheritable(lock, False)
+    leave_the_callers_repository()
+    os.environ["GIT_TERMINAL_PROMPT"] = "0"  # nobody is there to answer
+    try:
+        with Repository(Path(common_dir)) as repo:
+            _serve(repo, lock)
+    except UamError as error:
+        print(f"{iso(time.time())} {error.what}", file=sys.stderr)
+        sys.exit(error.code)
+    except Exception:
+        say(f"{iso(time.time())} the flusher failed:")
+        traceback.print_exc()
+        sys.exit(1)
+
+
+def _serve(repo: Repository, lock: int) -> None:
+    held: int | None = lock
+    while held is not None:
+        _work(repo)
+        os.close(held)
+        # whoever queued while we held the lock relied on us: look once more now that others can take it
+        with opened(repo) as now:
+            held = try_lock(repo.paths.flusher_lock) if enqueue.due_at(now.store) is not None else None
+
+
+def _work(repo: Repository) -> None:
+    """Flush until no push waits for its window."""
+    idle = 0
+    while True:
+        with opened(repo) as now:
+            due = enqueue.due_at(now.store)
+            open_batch = enqueue.unsettled(now.store)
+            if due is None and (not open_batch or idle > MAX_IDLE_ROUNDS):
+                return
+            if due is not None and not open_batch:
+                _sleep_until(now, due)
+            flush(now, due_only=True, timeout=60.0)
+            idle = idle + 1 if enqueue.unsettled(now.store) else 0
+        if idle:
+            time.sleep(min(30.0, 0.5 * 2**idle))
+
+
+def _sleep_until(now: Flush, due: str | None) -> None:
+    while due is not None and (left := seconds_of(due) - time.time()) > 0:
+        time.sleep(min(left, NAP_SECONDS))
+        due = enqueue.due_at(now.store)

@@ -1,0 +1,146 @@
+"""From what git asks to push to entries of the queue. HOT: standard library only."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import NamedTuple
+
+from .errors import UsageError
+from .model import FAST_FORWARD, HEADS, NewSource, short_target
+from .paths import RepoPaths, head_of
+from .plumbing import Git
+from .settings import Settings
+from .store import enqueue
+from .store.connection import Store
+
+OURS = "refs/uam/"
+
+
+class Spec(NamedTuple):
+    """One line of a push: `src` may be a ref, an object name or empty (delete); `lease` None means none was asked."""
+
+    src: str
+    dst: str
+    force: bool = False
+    lease: str | None = None
+
+
+class Request(NamedTuple):
+    """One `git push` as it reached a door."""
+
+    remote: str
+    specs: tuple[Spec, ...]
+    atomic: bool = False
+    dry_run: bool = False
+    push_options: tuple[str, ...] = ()
+
+
+class Asked(NamedTuple):
+    """A spec with what the repository knows of it.
+
+    `known` is what the remote had when it was last seen, "" when it has no such ref as far as we know;
+    `new` tells whether the push brings anything that is not there, squashed or not.
+    """
+
+    spec: Spec
+    source: NewSource
+    known: str
+    new: bool
+    error: str = ""
+
+
+def shadow_ref(remote: str, ref: str) -> str:
+    """Where the memory of what has landed on a branch of a remote is kept."""
+    return f"refs/uam/shadow/{remote}/{short_target(ref)}"
+
+
+def pin_ref(tip: str) -> str:
+    """The ref that keeps a queued tip; named by its object, so that pinning twice is pinning once."""
+    return f"refs/uam/pin/{tip}"
+
+
+def look_at(request: Request, git: Git, paths: RepoPaths, settings: Settings) -> list[Asked]:
+    """Resolve every spec; a source that git cannot resolve carries its error."""
+    names = [spec.src for spec in request.specs if spec.src]
+    feed = "".join(f"{name}\n" for name in names).encode("utf-8", "surrogateescape")
+    answers = git.run("cat-file", "--batch-check=%(objectname) %(objecttype)", feed=feed).lines if names else []
+    objects = dict(zip(names, answers, strict=True))
+    agent = settings.agent(os.environ.get("UAM_AGENT_ID", ""), paths.worktree.name)
+    group = f"{os.getpid()}.{time.time_ns()}"
+    tracked = _tracked(request, git, settings)
+    found = []
+    for spec in request.specs:
+        tip, _, kind = objects.get(spec.src, " ").partition(" ")
+        error = ""
+        if spec.src and kind not in ("commit", "tag", "tree", "blob"):
+            tip, error = "", f"{spec.src} is no object that this repository has"
+        elif spec.dst.startswith(HEADS) and spec.src and kind != "commit":
+            error = f"{spec.src} is a {kind}, and a branch can only be a commit"
+        exact = not spec.dst.startswith(HEADS) or spec.force or spec.lease is not None or not spec.src
+        source = NewSource(
+            request.remote, spec.dst, agent, str(paths.git_dir), _branch_of(spec.src, paths), tip,
+            exact, _expectation(spec) if exact else None, group, request.atomic, os.getpid(),
+            request.push_options,
+        )  # fmt: skip
+        known = tracked.get(spec.dst, "")
+        new = bool(error) or exact or _brings_something(git, source, known)
+        found.append(Asked(spec, source, known, new, error))
+    return found
+
+
+def _expectation(spec: Spec) -> str | None:
+    """What git would ask of the ref on the remote: tags are never moved without force, other refs only forward."""
+    if spec.lease is not None or spec.force or not spec.src:
+        return spec.lease
+    return "" if spec.dst.startswith("refs/tags/") else FAST_FORWARD
+
+
+def _branch_of(src: str, paths: RepoPaths) -> str:
+    if src == "HEAD":
+        return head_of(paths.git_dir)[0]
+    return src if src.startswith(HEADS) else ""
+
+
+def _tracked(request: Request, git: Git, settings: Settings) -> dict[str, str]:
+    """What we last saw on the remote, for the refs that are pushed to."""
+    wanted = {settings.tracking_ref(request.remote, s.dst): s.dst for s in request.specs}
+    names = [name for name in wanted if name]
+    if not names:
+        return {}
+    lines = git.run("for-each-ref", "--format=%(objectname) %(refname)", *names).lines
+    pairs = (line.partition(" ") for line in lines)
+    return {wanted[name]: oid for oid, _, name in pairs if name in wanted}
+
+
+def _brings_something(git: Git, source: NewSource, known: str) -> bool:
+    """Whether the tip has commits that are not on the remote, landed ones counted as there.
+
+    What the shadow holds has landed, unless its landing (its first parent) is no longer on the remote.
+    """
+    if not known:
+        return True
+    shadow = shadow_ref(source.remote, source.ref)
+    fresh = ("rev-list", "--max-count=1", source.tip, f"^{known}")
+    left = git.run(*fresh, "--ignore-missing", f"^{shadow}", ok=None)
+    if left.code == 0 and left.lines:
+        return True
+    if git.run("merge-base", "--is-ancestor", f"{shadow}^1", known, ok=None).code == 0:
+        return False
+    return bool(git.run(*fresh).lines)
+
+
+def check_remote(remote: str, settings: Settings) -> None:
+    """UsageError unless `remote` is configured here with a URL that may be used."""
+    if remote not in settings.remotes():
+        raise UsageError(f"There is no remote '{remote}' here.", "See `git remote -v`.")
+
+
+def enter(asked: list[Asked], git: Git, store: Store, settings: Settings) -> list[enqueue.Ticket]:
+    """Pin the tips, then queue them: a row never names a commit that could be collected."""
+    window = settings["uam.window.push"]
+    pins = sorted({a.source.tip for a in asked if a.source.tip})
+    feed = "".join(f"update {pin_ref(tip)} {tip}\n" for tip in pins)
+    if feed:
+        git.run("update-ref", "--stdin", feed=feed.encode())
+    return enqueue.push(store, [a.source for a in asked], window, time.time())

@@ -1,0 +1,243 @@
+"""The wired door: gitremote-helpers(7) with git on one side and the queue on the other. HOT.
+
+git asks for the refs of the remote first. They are listed as "?", which leaves the judgement to us: a push from a
+branch that is behind arrives here and is integrated instead of being rejected. Real values are listed where git
+has to judge by them: for a lease, and for pushes of tags, deletions and mirrors.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from typing import BinaryIO
+
+from . import cmdline, waiting, words
+from .errors import GitFailed, StoreError, UamError, last_line, redact, say
+from .intake import OURS, Asked, Request, Spec, enter, look_at, shadow_ref
+from .leader import ensure_flusher
+from .model import HEADS, Source, SourceStatus, seconds_of, short_target
+from .paths import RepoPaths
+from .plumbing import ZERO, HotGit
+from .settings import Settings
+from .settle import Landed, settle
+from .store.connection import Store
+from .store.enqueue import Ticket
+
+
+class RemoteHelper:
+    """One conversation with git about one remote."""
+
+    def __init__(self, remote: str, shim: str, paths: RepoPaths, git: HotGit, settings: Settings, store: Store):
+        self.remote, self.shim = remote, shim
+        self.paths, self.git, self.settings, self.store = paths, git, settings, store
+        self.options: list[str] = []
+        self.out: BinaryIO = sys.stdout.buffer
+
+    def serve(self, lines: BinaryIO) -> int:
+        """Answer until git has no more to ask; gives the exit status."""
+        pushes: list[str] = []
+        for raw in lines:
+            line = raw.decode("utf-8", "surrogateescape").rstrip("\n")
+            if line == "capabilities":
+                self.answer("option", "push", "")
+            elif line.startswith("option "):
+                self.answer(self.option(line[len("option ") :]))
+            elif line.startswith("list"):
+                self.answer(*self.list_refs(), "")
+            elif line.startswith("push "):
+                pushes.append(line)
+            elif not line and pushes:
+                self.answer(*self.push(pushes), "")
+                pushes = []
+            elif not line:
+                break
+            else:
+                say(f"git asked for '{line}', which this helper does not know.")
+                return 128
+        return 0
+
+    def answer(self, *lines: str) -> None:
+        self.out.write("".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape"))
+        self.out.flush()
+
+    def option(self, option: str) -> str:
+        """Keep an option for the push; unknown ones are declined, and git then decides what that means."""
+        name = option.partition(" ")[0]
+        if name in ("verbosity", "progress"):
+            return "ok"
+        if name in ("dry-run", "atomic", "cas", "push-option", "force-if-includes"):
+            if not option.endswith(" false"):
+                self.options.append(option)
+            return "ok"
+        return "unsupported"
+
+    def list_refs(self) -> list[str]:
+        """What git shall take for the refs of the remote."""
+        arguments = cmdline.push_arguments()
+        lease, mirror = cmdline.wants_lease(arguments), cmdline.is_mirror(arguments)
+        follow = self.settings.all("push.followtags")[-1:] not in ([], ["false"])
+        if lease or follow or cmdline.wants_everything(arguments):
+            refs = self.ask_remote()
+            real = lease or mirror
+            return [
+                f"{oid if real or not ref.startswith(HEADS) else '?'} {ref}" for ref, oid in refs.items()
+            ]
+        tracked = self.git.run("for-each-ref", "--format=%(refname)", f"refs/remotes/{self.remote}/").lines
+        known = [self.settings.remote_ref(self.remote, name) for name in tracked]
+        return [f"? {ref}" for ref in known if ref and ref.startswith("refs/")]
+
+    def ask_remote(self, *patterns: str) -> dict[str, str]:
+        """The refs that the real remote has now."""
+        url = self.settings.push_urls(self.remote)[0]
+        lines = self.git.run("ls-remote", "--", url, *patterns).lines
+        pairs = [line.split("\t", 1) for line in lines if "\t" in line]
+        return {ref: oid for oid, ref in pairs if ref.startswith("refs/") and not ref.endswith("^{}")}
+
+    def push(self, lines: list[str]) -> list[str]:
+        """Queue a batch of push lines and answer for each ref when its work has landed."""
+        request = self.request(lines)
+        ours = [f"error {s.dst} no match" for s in request.specs if s.dst.startswith(OURS)]
+        request = request._replace(specs=tuple(s for s in request.specs if not s.dst.startswith(OURS)))
+        if not request.specs:
+            return ours
+        try:
+            asked = look_at(request, self.git, self.paths, self.settings)
+            answers, fresh = self.decide(request, asked)
+            mode = self.settings["uam.push.mode"]
+            timeout = self.settings["uam.push.waitTimeout"]
+            tickets = enter(fresh, self.git, self.store, self.settings) if fresh else []
+        except (GitFailed, StoreError) as error:
+            say(f"{error.what} This push goes straight to the remote.")
+            return ours + self.straight(lines)
+        except UamError as error:
+            why = " ".join(part for part in (error.what, error.do) if part)
+            return ours + [f"error {spec.dst} {why}" for spec in request.specs]
+        if not tickets:
+            return ours + answers
+        if mode != "wait":
+            return ours + answers + self.queued(fresh, tickets, mode)
+        states = self.wait(tickets, timeout)
+        if states is None:
+            say(f"no flusher could run, see {self.paths.log}; this push goes straight to the remote.")
+            return ours + self.straight(lines)
+        return ours + answers + self.outcomes(fresh, tickets, states)
+
+    def request(self, lines: list[str]) -> Request:
+        leases = dict(o[len("cas ") :].rpartition(":")[::2] for o in self.options if o.startswith("cas "))
+        specs = []
+        for line in lines:
+            text = line[len("push ") :]
+            src, _, dst = text.removeprefix("+").partition(":")
+            lease = leases.get(dst)
+            specs.append(Spec(src, dst, text.startswith("+"), None if lease is None else "" if lease == ZERO else lease))
+        return Request(
+            self.remote, tuple(specs), "atomic true" in self.options, "dry-run true" in self.options,
+            tuple(o[len("push-option ") :] for o in self.options if o.startswith("push-option ")),
+        )  # fmt: skip
+
+    def decide(self, request: Request, asked: list[Asked]) -> tuple[list[str], list[Asked]]:
+        """The answers that need no landing, and what is left to queue."""
+        wrong = [f"error {a.spec.dst} {a.error}" for a in asked if a.error]
+        if wrong:
+            rest = [a for a in asked if not a.error]
+            return wrong + [f"error {a.spec.dst} not pushed, see the other refs" for a in rest], []
+        old = [a for a in asked if not a.new]
+        there = self.ask_remote(*(a.spec.dst for a in old)) if old else {}
+        stale = [a for a in old if there.get(a.spec.dst) != a.known]
+        answers = [self.up_to_date(a) for a in old if a not in stale]
+        fresh = [a for a in asked if a.new or a in stale]
+        if request.dry_run:
+            return answers + [line for a in fresh for line in ok(a.spec.dst, a.known, a.source.tip)], []
+        return answers, fresh
+
+    def wait(self, tickets: list[Ticket], timeout: float) -> list[Source] | None:
+        """The outcomes; None when the push was taken back to go straight."""
+        try:
+            return waiting.wait(self.store, self.paths, tickets, timeout)
+        except waiting.Interrupted as stopped:
+            if stopped.taken_back:
+                say("interrupted: this push is taken back, nothing of it will land.")
+            else:
+                say("interrupted, but this push is landing already; git uam status tells how it ends.")
+            sys.stderr.flush()
+            os._exit(128 + stopped.signal)
+
+    def queued(self, fresh: list[Asked], tickets: list[Ticket], mode: str) -> list[str]:
+        """Answer "accepted, not landed": exit 0, and the tracking ref stays where it is."""
+        if mode == "queue":
+            ensure_flusher(self.paths)
+        answers = []
+        for one, ticket in zip(fresh, tickets, strict=True):
+            where = f"{self.remote}/{short_target(one.spec.dst)}"
+            say(words.queued(ticket.action, where, seconds_of(ticket.due) - time.time(), mode))
+            answers += ok(one.spec.dst, one.known, one.known)
+        return answers
+
+    def outcomes(self, fresh: list[Asked], tickets: list[Ticket], states: list[Source]) -> list[str]:
+        """Say what became of each source, settle its branch, and answer git."""
+        answers = []
+        for one, ticket, state in zip(fresh, tickets, states, strict=True):
+            if state.status == SourceStatus.LANDED:
+                answers += self.landed(one, state)
+            elif state.status == SourceStatus.PENDING:
+                answers += self.queued([one], [ticket], "queue")
+            else:
+                for line in state.outcome.get("explain", []):
+                    say(line)
+                why = redact(str(state.outcome.get("error", "it was withdrawn")))
+                answers.append(f"error {one.spec.dst} {' '.join(why.split())}")
+        return answers
+
+    def landed(self, one: Asked, state: Source) -> list[str]:
+        outcome = state.outcome
+        said = words.landed(state, self.remote)
+        if said:
+            say(said)
+        if not state.exact:
+            self.settle(one, Landed(one.source.branch, one.source.tip, outcome["new"], outcome["keep"]))
+        if outcome["new"] == outcome["old"]:
+            return [f"error {one.spec.dst} up to date"]
+        return ok(one.spec.dst, outcome["old"], outcome["new"])
+
+    def up_to_date(self, one: Asked) -> str:
+        """The remote has it; if it has it in a landing, the branch is brought over now."""
+        if not one.source.exact:
+            known = Landed(one.source.branch, one.source.tip, one.known, one.known)
+            if not self.git.run("merge-base", "--is-ancestor", one.source.tip, one.known, ok=None).code == 0:
+                self.settle(one, known._replace(keep=shadow_ref(self.remote, one.spec.dst)))
+        return f"error {one.spec.dst} up to date"
+
+    def settle(self, one: Asked, landed: Landed) -> None:
+        """Bring the pushed branch over, unless the push named no branch."""
+        mode = self.settings["uam.settle"]
+        if mode == "off" or (not landed.branch and one.spec.src != "HEAD"):
+            return
+        try:
+            result = settle(self.git, self.paths, landed, files=mode == "keep")
+        except (GitFailed, OSError) as error:
+            say(f"the branch could not be brought over ({last_line(str(error))}); git uam sync does it.")
+            return
+        said = words.settled(result, landed.branch, f"{self.remote}/{short_target(one.spec.dst)}")
+        if said and landed.tip != landed.landing:
+            say(said)
+
+    def straight(self, lines: list[str]) -> list[str]:
+        """What git would have done without us: the shim's own way to the real remote, for these very lines."""
+        options = [f"option {option}" for option in self.options]
+        feed = "\n".join([*options, *lines, "", ""]).encode("utf-8", "surrogateescape")
+        done = subprocess.run(
+            ["sh", self.shim, self.remote, self.remote],
+            input=feed,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "UAM": "off"},
+            check=False,
+        )
+        answers = done.stdout.decode("utf-8", "surrogateescape").split("\n")[len(options) :]
+        return [line for line in answers if line]
+
+
+def ok(dst: str, old: str, new: str) -> list[str]:
+    """The answer that makes git report `old..new` for `dst` and write the tracking ref accordingly."""
+    return [f"ok {dst}", f"option refname {dst}", f"option old-oid {old or ZERO}", f"option new-oid {new or ZERO}"]

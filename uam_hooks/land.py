@@ -1,0 +1,233 @@
+"""The pushes of a batch: plan, write down, pin, push, remember. Contention is "again", never "failed".
+
+Whatever happens after the plan was written, `Landing.detail` holds what is needed to finish it; recovery does so
+with the same `finish_landed`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from . import outcomes
+from .errors import UamError
+from .intake import shadow_ref
+from .model import FAST_FORWARD, Action, Batch, Landing, Source, SourceStatus
+from .plan import Context, Plan, exact_plan, make_plan
+from .plumbing import ZERO
+from .repo import Repository
+from .settings import Settings
+from .steps import Step, reached
+from .store import claim, journal, views
+from .store.claim import NewLanding
+from .store.connection import Store
+from .transport import Pushed, RefOutcome, RefUpdate, Remote, Unreachable
+
+
+class Flush(NamedTuple):
+    """What everything in a flush works with."""
+
+    repo: Repository
+    store: Store
+    settings: Settings
+
+
+def land_batch(flush: Flush, batch: Batch) -> None:
+    """Land every push of `batch`, one `git push` for each remote (and for each atomic push)."""
+    for (remote, options, atomic), actions in _groups(flush.store, batch).items():
+        _land_group(flush, batch, remote, list(options), bool(atomic), actions)
+
+
+def _groups(store: Store, batch: Batch) -> dict[tuple[str, tuple[str, ...], str], list[Action]]:
+    groups: dict[tuple[str, tuple[str, ...], str], list[Action]] = {}
+    for action in batch.actions:
+        waiting = claim.sources(store, action.id)
+        atomic = next((s.group for s in waiting if s.atomic), "")
+        key = action.remote, tuple(action.payload.get("push_options", ())), atomic
+        groups.setdefault(key, []).append(action)
+    return groups
+
+
+def _land_group(
+    flush: Flush, batch: Batch, name: str, options: list[str], atomic: bool, actions: list[Action]
+) -> None:
+    """Land actions that share one `git push`; those whose ref moved meanwhile are integrated anew, bounded."""
+    retries = flush.settings["uam.flush.retries"]
+    for _ in range(retries + 1):
+        try:
+            remote = Remote(flush.repo, flush.settings, name)
+            there = remote.observe([action.ref for action in actions])
+        except Unreachable as error:
+            _fail(flush, actions, error.what)
+            return
+        plans = _plans(flush, batch, remote, actions, there, atomic)
+        if not plans:
+            return
+        results = _push(flush, batch, remote, plans, options, atomic)
+        actions = [plan.action for plan in plans if results[plan.action.ref].pushed == Pushed.CONTENDED]
+        if not actions:
+            return
+    _fail(flush, actions, f"others pushed in between {retries + 1} times in a row; your commits are safe, push again")
+
+
+def _plans(
+    flush: Flush, batch: Batch, remote: Remote, actions: Sequence[Action], there: dict[str, str], atomic: bool
+) -> list[Plan]:
+    """The plans that need a push; everything else is finished here."""
+    found = []
+    for action in actions:
+        _finish_late(flush, action, there[action.ref])
+        sources = claim.sources(flush.store, action.id)
+        if not sources:
+            claim.finish(flush.store, action, {}, None, ())
+            continue
+        try:
+            plan = plan_action(flush, batch, action, sources, there[action.ref])
+        except UamError as error:
+            _fail(flush, [action], error.what)
+            continue
+        if plan.new == plan.old:
+            _finish_unchanged(flush, batch, plan, sources)
+        else:
+            found.append(plan)
+    if atomic and (len(found) < len(actions) or any(plan.conflicts for plan in found)):
+        _fail(flush, [plan.action for plan in found], "another ref of this atomic push failed")
+        return []
+    return found
+
+
+def plan_action(flush: Flush, batch: Batch, action: Action, sources: list[Source], there: str) -> Plan:
+    """What landing this action now would do; moves nothing. Raises UamError where it cannot land."""
+    if sources[0].exact:
+        _check_expectation(flush.repo, sources[0], there)
+        return exact_plan(action, sources[0], there)
+    context = Context(
+        flush.repo, flush.settings, batch.id, flush.repo.paths.worktree, lambda oids: views.noted(flush.store, oids)
+    )
+    return make_plan(context, action, sources, there)
+
+
+def _check_expectation(repo: Repository, source: Source, there: str) -> None:
+    """What git itself would have checked before a push that is not integrated."""
+    if not source.tip and there == ZERO:
+        raise UamError("remote ref does not exist")
+    if source.expect is None or there == (source.tip or ZERO):
+        return
+    if source.expect == FAST_FORWARD:
+        if there != ZERO and not repo.is_ancestor(there, source.tip):
+            raise UamError("non-fast-forward")
+    elif source.expect == "" and there != ZERO:
+        raise UamError("already exists")
+    elif source.expect not in ("", there):
+        raise UamError("stale info")
+
+
+def _push(
+    flush: Flush, batch: Batch, remote: Remote, plans: list[Plan], options: list[str], atomic: bool
+) -> dict[str, RefOutcome]:
+    """Write the plan, pin what it made, push, and finish what landed."""
+    landings = claim.write_plan(flush.store, batch, [_journal_entry(flush, batch, plan) for plan in plans])
+    reached(Step.PLANNED)
+    flush.repo.move_refs(((landing_ref(entry), entry.keep, ZERO) for entry in landings if entry.keep != ZERO), "uam: pin")
+    reached(Step.PINNED)
+    results = remote.push([RefUpdate(plan.action.ref, plan.old, plan.new) for plan in plans], options, atomic)
+    reached(Step.PUSHED)
+    for plan, landing in zip(plans, landings, strict=True):
+        result = results[plan.action.ref]
+        if result.pushed == Pushed.UNKNOWN:
+            result = results[plan.action.ref] = _ask(flush, remote, landing, result)
+        if result.pushed == Pushed.LANDED:
+            finish_landed(flush, remote, plan.action, landing)
+        elif result.pushed == Pushed.REJECTED:
+            _fail(flush, [plan.action], result.words)
+    return results
+
+
+def _journal_entry(flush: Flush, batch: Batch, plan: Plan) -> NewLanding:
+    sources = claim.sources(flush.store, plan.action.id)
+    detail = {
+        "how": plan.how,
+        "outcomes": outcomes.of_plan(flush.repo, flush.store, batch, plan, sources),
+        "commits": plan.commits,
+        "proof": plan.proof,
+    }
+    return NewLanding(
+        plan.action.id, plan.action.remote, plan.action.ref, plan.old, plan.new, plan.keep,
+        tuple(source.id for source in plan.landed), detail,
+    )  # fmt: skip
+
+
+def landing_ref(landing: Landing) -> str:
+    """The ref that pins a landing and all that went into it."""
+    return f"refs/uam/landing/{landing.id}"
+
+
+def _ask(flush: Flush, remote: Remote, landing: Landing, result: RefOutcome) -> RefOutcome:
+    """The connection broke: only the remote knows. Without an answer the outcome stays open for recovery."""
+    try:
+        there = remote.observe([landing.ref])[landing.ref]
+    except Unreachable:
+        return result
+    if contains(flush.repo, there, landing):
+        return RefOutcome(Pushed.LANDED, "")
+    return RefOutcome(Pushed.REJECTED, result.words)
+
+
+def contains(repo: Repository, there: str, landing: Landing) -> bool:
+    """Whether a ref that is at `there` on the remote has had this landing."""
+    if there == landing.new:
+        return True
+    return ZERO not in (there, landing.new) and repo.is_ancestor(landing.new, there)
+
+
+def finish_landed(flush: Flush, remote: Remote, action: Action, landing: Landing) -> None:
+    """The remote has the landing: remember what went into it, follow with the tracking ref, end the action."""
+    remember(flush.repo, landing)
+    reached(Step.REMEMBERED)
+    remote.track(landing.ref, landing.new)
+    reached(Step.TRACKED)
+    claim.finish(
+        flush.store, action, recorded_outcomes(landing), landing.id, landing.detail.get("commits", ())
+    )
+    reached(Step.FINISHED)
+
+
+def recorded_outcomes(landing: Landing) -> outcomes.Outcomes:
+    """The outcomes that the journal holds for a landing."""
+    recorded = landing.detail["outcomes"].items()
+    return {int(source): (SourceStatus(status), outcome) for source, (status, outcome) in recorded}
+
+
+def remember(repo: Repository, landing: Landing) -> None:
+    """Move the shadow to a landing's; landings that are their own originals need none."""
+    if landing.keep in (landing.new, ZERO):
+        return
+    ref = shadow_ref(landing.remote, landing.ref)
+    now = repo.refs(ref).get(ref, ZERO)
+    if now != landing.keep and not (now != ZERO and repo.is_ancestor(landing.keep, now)):
+        repo.move_refs([(ref, landing.keep, now)], f"uam: landed {landing.new[:7]}")
+
+
+def _finish_late(flush: Flush, action: Action, there: str) -> None:
+    """A push that outlived the process which started it: what it landed must not land again."""
+    for landing in journal.landings(flush.store, action.remote, action.ref):
+        if there != ZERO and landing.action_id == action.id and contains(flush.repo, there, landing):
+            remember(flush.repo, landing)
+            claim.settle_sources(flush.store, recorded_outcomes(landing), landing.id)
+
+
+def _finish_unchanged(flush: Flush, batch: Batch, plan: Plan, sources: list[Source]) -> None:
+    """Nothing to push: all of it is on the remote already, or nothing of it merged."""
+    results = outcomes.of_plan(flush.repo, flush.store, batch, plan, sources)
+    if plan.landed and plan.keep != plan.old:
+        ref = shadow_ref(plan.action.remote, plan.action.ref)
+        now = flush.repo.refs(ref).get(ref, ZERO)
+        flush.repo.move_refs([(ref, plan.keep, now)], "uam: nothing to land")
+    claim.finish(flush.store, plan.action, results, None, plan.commits)
+
+
+def _fail(flush: Flush, actions: Sequence[Action], why: str) -> None:
+    for action in actions:
+        claim.finish(flush.store, action, outcomes.failed(claim.sources(flush.store, action.id), why), None, ())
+
+

@@ -1,0 +1,230 @@
+"""One target's sources into a plan: what commit goes on its ref, over what, and what that is to each source.
+
+The plan is data. Making it writes objects and moves nothing; a dry run stops here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from . import squash
+from .graph import Graph, heads, in_order, parse, reachable
+from .intake import shadow_ref
+from .merge import Conflict, Merged, merge_sources, shadow_of
+from .model import Action, Source
+from .objects import Commit
+from .plumbing import ZERO
+from .proof import Claim, prove
+from .replay import replay
+from .repo import Repository
+from .settings import Settings
+
+
+class Context(NamedTuple):
+    """What a plan is made with, the same for all targets of a batch.
+
+    `attributes` is the worktree whose .gitattributes count; `noted` tells whether our hooks saw all these commits.
+    """
+
+    repo: Repository
+    settings: Settings
+    batch_id: str
+    attributes: Path
+    noted: Callable[[Sequence[str]], bool]
+
+
+class Plan(NamedTuple):
+    """What is to happen to one ref: `new` over `old`, nothing when they are the same.
+
+    `keep` holds the originals, `how` says what the landing is to its sources, `counts` how many new commits each
+    brought, `commits` are all that landed with it.
+    """
+
+    action: Action
+    old: str
+    new: str
+    keep: str
+    how: str
+    landed: tuple[Source, ...]
+    conflicts: dict[int, Conflict]
+    counts: dict[int, int]
+    commits: tuple[str, ...]
+    proof: dict[str, Any]
+
+
+class _News(NamedTuple):
+    """What the sources bring.
+
+    `graph` is all that the base has not, of it `new` what never landed, of that `flat` what may be squashed: the
+    rest is on other branches of the remote, and stays as it is.
+    """
+
+    graph: Graph
+    new: frozenset[str]
+    flat: frozenset[str]
+
+
+def exact_plan(action: Action, source: Source, there: str) -> Plan:
+    """A source that goes to the remote as it is: a tag, a deletion, a forced update."""
+    new = source.tip or ZERO
+    return Plan(action, there, new, new, "exact", (source,), {}, {source.id: 0}, (), {})
+
+
+def make_plan(context: Context, action: Action, sources: Sequence[Source], there: str) -> Plan:
+    """Plan the landing of `sources` on a branch whose tip on the remote is `there` (ZERO: no such branch)."""
+    repo = context.repo
+    others = _other_branches(context, action)
+    shadow = _living_shadow(repo, shadow_ref(action.remote, action.ref), there)
+    base = there if there != ZERO else _where_it_starts(repo, sources, others)
+    news = _look(repo, base, shadow, others, [s.tip for s in sources])
+    merged = merge_sources(repo, base, shadow, news.graph, news.new, sources, context.attributes)
+    own = _shares(news, merged)
+    flat = [oid for oid in news.graph if oid in news.flat and oid in merged.inside]
+    landing = _compose(context, news, merged, base, there, flat)
+    counts = {s.id: len([oid for oid in own[s.id] if oid in news.flat]) for s in merged.landed}
+    commits = tuple(oid for oid in news.graph if oid in news.new and oid in merged.inside)
+    proof: dict[str, Any] = {}
+    if landing.commit != there:
+        known = [oid for oid in (base, shadow) if oid not in (None, ZERO)]
+        claims = [_claim(repo, s, own[s.id], known) for s in merged.landed if own[s.id]]
+        proof = prove(repo, base, landing.commit, claims)
+    return Plan(action, there, landing.commit, landing.keep, landing.how, merged.landed, merged.conflicts,
+                counts, commits, proof)  # fmt: skip
+
+
+def _other_branches(context: Context, action: Action) -> list[str]:
+    """The remote's other branches, as far as we know them."""
+    own = context.settings.tracking_ref(action.remote, action.ref)
+    tracked = context.repo.refs(f"refs/remotes/{action.remote}/")
+    return sorted({oid for name, oid in tracked.items() if name != own})
+
+
+def _living_shadow(repo: Repository, ref: str, there: str) -> str | None:
+    """The shadow, unless its landing is no longer on the remote: then its sources count as not landed."""
+    found = repo.refs(ref).get(ref)
+    if found is None or there == ZERO:
+        return None
+    return found if repo.is_ancestor(repo.commit(found).parents[0], there) else None
+
+
+def _where_it_starts(repo: Repository, sources: Sequence[Source], others: list[str]) -> str:
+    """A branch that is new on the remote starts where its first source left what the remote has."""
+    if not others:
+        return ZERO
+    lines = repo.run("merge-base", sources[0].tip, *others, ok=(0, 1)).lines
+    return lines[0] if lines else ZERO
+
+
+def _look(repo: Repository, base: str, shadow: str | None, others: list[str], tips: Sequence[str]) -> _News:
+    known = [] if base == ZERO else [base]
+
+    def listed(*without: str) -> dict[str, tuple[str, ...]]:
+        feed = "".join(f"{oid}\n" for oid in [*tips, *(f"^{oid}" for oid in without)]).encode()
+        return parse(repo.run("rev-list", "--parents", "--topo-order", "--reverse", "--stdin", feed=feed).lines)
+
+    graph = listed(*known)
+    landed = [shadow] if shadow else []
+    new = set(listed(*known, *landed)) if landed else set(graph)
+    flat = new & set(listed(*known, *landed, *others)) if others else new
+    return _News(graph, frozenset(new), frozenset(flat))
+
+
+def _shares(news: _News, merged: Merged) -> dict[int, list[str]]:
+    """The new commits of each landed source that no source before it brought."""
+    own: dict[int, list[str]] = {}
+    taken: set[str] = set()
+    for source in merged.landed:
+        mine = (reachable(news.graph, source.tip) & news.new) - taken
+        own[source.id] = in_order(news.graph, mine)
+        taken |= mine
+    return own
+
+
+class _Landing(NamedTuple):
+    commit: str
+    keep: str
+    how: str
+
+
+def _compose(
+    context: Context, news: _News, merged: Merged, base: str, there: str, flat: list[str]
+) -> _Landing:
+    """Decide what commit the landing is: nothing, the tip itself, a moved commit, kept commits or a squash."""
+    repo = context.repo
+    if not merged.inside:
+        tip = there if there != ZERO or not merged.landed else merged.landed[0].tip
+        return _Landing(tip, tip, "nothing-new" if tip == there else "as-is")
+    kept = heads(news.graph, [o for o in news.graph if o in merged.inside and o in news.new and o not in news.flat])
+    commits = [repo.commit(oid) for oid in flat]
+    members = [c for c in commits if len(c.parents) < 2] or commits
+    straight = merged.line is not None
+    if base != ZERO and not kept and merged.tree == repo.commit(base).tree and there != ZERO:
+        merges_only = all(len(c.parents) > 1 for c in commits)
+        if not straight or merges_only:
+            return _Landing(there, shadow_of(repo, there, merged.ours), "nothing-new")
+    if straight and (len(flat) <= 1 or not context.settings["uam.squash"] or _predates_us(context, base, flat)):
+        assert merged.line is not None
+        return _Landing(merged.line, merged.line, "as-is")
+    parents = tuple([base] * (base != ZERO) + kept)
+    how, landing = _joined(context, merged, base, parents, commits, members)
+    return _Landing(landing, shadow_of(repo, landing, merged.ours), how)
+
+
+def _joined(
+    context: Context, merged: Merged, base: str, parents: tuple[str, ...], commits: list[Commit],
+    members: list[Commit],
+) -> tuple[str, str]:  # fmt: skip
+    """The one commit that stands for several, or for one that had to move."""
+    if not context.settings["uam.squash"]:
+        tip = replay(context.repo, base, commits, context.attributes) if len(parents) == 1 else None
+        if tip is not None and context.repo.commit(tip).tree == merged.tree:
+            return "kept", tip
+        return "kept", _store(context, _merge_commit(context, merged, base))
+    if len(members) == 1:
+        return "moved", _store(context, members[0]._replace(tree=merged.tree, parents=parents))
+    text = squash.message(members, context.batch_id, context.settings["uam.squash.subject"])
+    squashed = Commit("", merged.tree, parents, squash.author(members), _committer(context), text)
+    return "squashed", _store(context, squashed)
+
+
+def _merge_commit(context: Context, merged: Merged, base: str) -> Commit:
+    """Where commits are to be kept and cannot be replayed, a merge keeps them all as they are."""
+    tips = tuple(dict.fromkeys(s.tip for s in merged.landed if s.tip in merged.inside))
+    text = f"Merge {len(tips)} pushed lines of work\n\nUam-Batch: {context.batch_id}\n".encode()
+    committer = _committer(context)
+    return Commit("", merged.tree, (base, *tips) if base != ZERO else tips, committer, committer, text)
+
+
+def _committer(context: Context) -> bytes:
+    return context.repo.run("var", "GIT_COMMITTER_IDENT").out.strip()
+
+
+def _predates_us(context: Context, base: str, flat: Sequence[str]) -> bool:
+    """Whether a first push brings history that no hook of ours has seen: nobody wants that flattened."""
+    return base == ZERO and not context.noted(flat)
+
+
+def _store(context: Context, commit: Commit) -> str:
+    """Write the commit, signed where commit.gpgSign asks for it."""
+    if "true" not in context.repo.config("commit.gpgsign")[-1:]:
+        return context.repo.write_commit(commit)
+    author, _, date = commit.author.partition(b"> ")
+    name, _, mail = author.partition(b" <")
+    env = {
+        "GIT_AUTHOR_NAME": name.decode("utf-8", "replace"),
+        "GIT_AUTHOR_EMAIL": mail.decode("utf-8", "replace"),
+        "GIT_AUTHOR_DATE": "@" + date.decode(),
+    }
+    parents = [arg for parent in commit.parents for arg in ("-p", parent)]
+    args = ("commit-tree", "-S", *parents, commit.tree)
+    return context.repo.run(*args, feed=commit.message, env=env).text
+
+
+def _claim(repo: Repository, source: Source, own: list[str], known: list[Any]) -> Claim:
+    """The source's word for the proof: what it brings, and what that was built on."""
+    if not known:
+        return Claim(source.id, source.tip, (), tuple(own))
+    bases = repo.run("merge-base", "--all", source.tip, *known, ok=(0, 1)).lines
+    return Claim(source.id, source.tip, tuple(bases), tuple(own))

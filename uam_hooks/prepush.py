@@ -1,0 +1,60 @@
+"""The hook door: pre-push for a remote that is not wired. HOT: standard library only.
+
+A pre-push hook cannot say "accepted": exit 0 really pushes. So a push that was queued here ends with exit 1 and
+with words that say it is no failure.
+"""
+
+from __future__ import annotations
+
+import time
+
+from . import cmdline, words
+from .errors import has_secret, redact, say
+from .intake import OURS, Request, Spec, enter, look_at
+from .leader import ensure_flusher
+from .model import HEADS, seconds_of, short_target
+from .paths import RepoPaths
+from .plumbing import Git
+from .settings import Settings
+from .store.connection import Store
+
+
+def hook_door(
+    name: str, url: str, stdin: bytes, paths: RepoPaths, git: Git, settings: Settings, store: Store
+) -> bool:
+    """Queue what pre-push was told of; False lets git push it itself."""
+    if cmdline.is_dry_run(cmdline.push_arguments()):
+        return False
+    remote = name if name in settings.remotes() else url
+    if remote == url and has_secret(url):
+        say(f"{redact(url)} holds a password, which the queue would have to store; this push goes straight.")
+        return False
+    lines = [line.split(" ") for line in stdin.decode("utf-8", "surrogateescape").splitlines()]
+    specs = tuple(_spec(line, git) for line in lines if len(line) == 4)
+    if not specs or any(spec.dst.startswith(OURS) for spec in specs):
+        return False
+    asked = look_at(Request(remote, specs), git, paths, settings)
+    if any(one.error for one in asked):
+        return False
+    mode = settings["uam.push.mode"]
+    for one, ticket in zip(asked, enter(asked, git, store, settings), strict=True):
+        where = f"{redact(remote)}/{short_target(one.spec.dst)}"
+        say(words.queued(ticket.action, where, seconds_of(ticket.due) - time.time(), mode))
+    say("git now says that the push failed, because a hook cannot say \"accepted\"; nothing needs to be done.")
+    if mode != "manual":
+        ensure_flusher(paths)
+    return True
+
+
+def _spec(line: list[str], git: Git) -> Spec:
+    """A line of pre-push's stdin; a push that is no fast-forward can only have been forced."""
+    local_ref, local, remote_ref, remote = line
+    there = remote.strip("0") and remote
+    if not local.strip("0"):
+        return Spec("", remote_ref, lease=there)
+    forced = bool(there) and (
+        not remote_ref.startswith(HEADS)
+        or git.run("merge-base", "--is-ancestor", remote, local, ok=None).code != 0
+    )
+    src = local_ref if local_ref.startswith(HEADS) or local_ref == "HEAD" else local
+    return Spec(src, remote_ref, forced, there if forced else None)

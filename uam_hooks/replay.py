@@ -1,0 +1,32 @@
+"""Commits one by one onto another base, in memory: what a rebase does, without a worktree.
+
+`git merge-tree` takes its merge base from history (2.39 has no --merge-base), so each step merges a synthetic
+commit with the new base's tree and the picked commit's parent: their merge base is that parent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from .merge import merge_trees
+from .objects import Commit
+from .plumbing import ZERO
+from .repo import Repository
+
+
+def replay(repo: Repository, base: str, commits: Sequence[Commit], attributes: Path) -> str | None:
+    """Put `commits` (parents first) on top of `base`; gives the last one, or None where that conflicts.
+
+    Author, dates and messages stay. Merges and commits that change nothing any more are left out.
+    """
+    tip = base
+    for commit in commits:
+        if len(commit.parents) != 1 or tip == ZERO:
+            return None
+        tree = merge_trees(repo, tip, commit, attributes)
+        if tree is None:
+            return None
+        if tree != repo.commit(tip).tree:
+            tip = repo.write_commit(commit._replace(tree=tree, parents=(tip,)))
+    return tip

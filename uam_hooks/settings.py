@@ -1,0 +1,161 @@
+"""Every `uam.*` key of git config, its default and its check. HOT: standard library only."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from .errors import UsageError
+from .plumbing import Git
+
+_UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|)")
+
+
+def duration(text: str) -> float:
+    """`500ms`, `5s`, `10m`, `2h`, `30d` or a bare number of seconds, in seconds. ValueError for anything else."""
+    found = _DURATION.fullmatch(text.strip())
+    if found is None:
+        raise ValueError("is no duration such as 500ms, 5s, 10m, 2h or 30d")
+    return float(found[1]) * _UNITS[found[2]]
+
+
+def boolean(text: str) -> bool:
+    """git's own idea of a boolean."""
+    lowered = text.strip().lower()
+    if lowered in ("true", "yes", "on", "1"):
+        return True
+    if lowered in ("false", "no", "off", "0", ""):
+        return False
+    raise ValueError("is neither true nor false")
+
+
+def count(text: str) -> int:
+    """A whole number from 0 up."""
+    if not re.fullmatch(r"\d{1,9}", text.strip()):
+        raise ValueError("is no whole number from 0 up")
+    return int(text)
+
+
+def one_of(*words: str) -> Callable[[str], str]:
+    """One of these words."""
+
+    def check(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"is none of {', '.join(words)}")
+        return text
+
+    return check
+
+
+def anything(text: str) -> str:
+    """Any text without control characters."""
+    if re.search(r"[\x00-\x1f\x7f]", text):
+        raise ValueError("has control characters")
+    return text
+
+
+class Key(NamedTuple):
+    """One setting: its name as git writes it, its default, its check, and a line for people."""
+
+    name: str
+    default: str
+    check: Callable[[str], Any]
+    help: str
+
+
+KEYS = (
+    Key("uam.enabled", "true", boolean, "false: every push goes straight to the remote"),
+    Key("uam.agent", "", anything, "who acts here; `UAM_AGENT_ID` goes before it"),
+    Key("uam.push.mode", "wait", one_of("wait", "queue", "manual"), "when `git push` answers"),
+    Key("uam.push.waitTimeout", "10m", duration, "how long a waiting push waits before it answers as in `queue`"),
+    Key("uam.window.push", "5s", duration, "how long a push waits for company"),
+    Key("uam.window.commit", "30s", duration, "after how long a queued commit is ready"),
+    Key("uam.commit.onWindow", "keep", one_of("keep", "squash"), "what happens to ready commits that nobody pushes"),
+    Key("uam.squash", "true", boolean, "false: keep every commit, still one push"),
+    Key("uam.squash.subject", "count", one_of("count", "list"), "first line of a squashed commit: a count, or the subjects"),
+    Key("uam.settle", "keep", one_of("keep", "ref", "off"), "whether landings move local branches and files, only refs, or nothing"),
+    Key("uam.flush.retries", "5", count, "how often a landing is integrated anew when somebody else pushed in between"),
+    Key("uam.flush.lockTimeout", "30s", duration, "how long `git uam flush` waits for another flush"),
+    Key("uam.retention", "30d", duration, "how long originals of what landed are kept"),
+)  # fmt: skip
+_BY_NAME = {key.name.lower(): key for key in KEYS}
+
+
+class Settings:
+    """What git config says, checked when it is asked for."""
+
+    def __init__(self, values: dict[str, list[str]]) -> None:
+        self._values = values
+
+    @classmethod
+    def read(cls, git: Git) -> Settings:
+        """One `git config` call for everything that the tool wants to know, remotes included."""
+        answer = git.run("config", "-z", "--get-regexp", r"^(uam\..*|remote\..*|user\.email|push\.followtags)$",
+                         ok=(0, 1))  # fmt: skip
+        values: dict[str, list[str]] = {}
+        for entry in answer.out.decode("utf-8", "surrogateescape").split("\0"):
+            name, newline, value = entry.partition("\n")
+            if name:
+                values.setdefault(name, []).append(value if newline else "true")
+        return cls(values)
+
+    def __getitem__(self, name: str) -> Any:
+        """The value of the uam key `name`; UsageError when it is not what it should be."""
+        key = _BY_NAME[name.lower()]
+        text = self._values.get(name.lower(), [key.default])[-1]
+        try:
+            return key.check(text)
+        except ValueError as error:
+            raise UsageError(
+                f"The setting {key.name} is '{text}', which {error}.", f"Set it with `git config {key.name} ...`."
+            ) from None
+
+    def all(self, name: str) -> list[str]:
+        """All values of any key that was read, spelled as git prints it."""
+        return self._values.get(name, [])
+
+    def push_urls(self, remote: str) -> list[str]:
+        """Where a push to `remote` really goes, the first being the one that decides; empty when unknown."""
+        found = self.all(f"remote.{remote}.uam-pushurl")
+        if not found:
+            found = [url for url in self.all(f"remote.{remote}.pushurl") if not url.startswith("uam::")]
+        return found or self.all(f"remote.{remote}.url")
+
+    def remotes(self) -> list[str]:
+        """The configured remotes that have a URL."""
+        return sorted({k[len("remote.") : -len(".url")] for k in self._values if re.fullmatch(r"remote\..+\.url", k)})
+
+    def tracking_ref(self, remote: str, ref: str) -> str | None:
+        """The remote-tracking ref that `remote`'s fetch refspecs give `ref`, as `git fetch` would write it."""
+        for spec in self.all(f"remote.{remote}.fetch"):
+            src, colon, dst = spec.lstrip("+").partition(":")
+            if not colon or not dst or spec.startswith("^"):
+                continue
+            if src == ref:
+                return dst
+            before, star, after = src.partition("*")
+            if star and ref.startswith(before) and ref.endswith(after) and len(ref) >= len(before) + len(after):
+                return dst.replace("*", ref[len(before) : len(ref) - len(after)], 1)
+        return None
+
+    def remote_ref(self, remote: str, tracking: str) -> str | None:
+        """The ref of the remote that `tracking` follows: the inverse of `tracking_ref`."""
+        for spec in self.all(f"remote.{remote}.fetch"):
+            src, colon, dst = spec.lstrip("+").partition(":")
+            if not colon or not dst or spec.startswith("^"):
+                continue
+            if dst == tracking:
+                return src
+            before, star, after = dst.partition("*")
+            if star and tracking.startswith(before) and tracking.endswith(after):
+                return src.replace("*", tracking[len(before) : len(tracking) - len(after)], 1)
+        return None
+
+    def agent(self, environment_id: str, worktree_name: str) -> str:
+        """Who acts: `UAM_AGENT_ID`, else uam.agent, else `<user.email>@<worktree name>`."""
+        named = "".join(c for c in environment_id if c.isprintable()) or self["uam.agent"]
+        email = (self.all("user.email") or ["somebody"])[-1]
+        return str(named or f"{email}@{worktree_name}")
+

@@ -1,0 +1,221 @@
+"""Moving a local branch onto what landed. HOT: standard library only.
+
+Objects first, then files, then the branch with its old value checked. Whatever is in the way, the branch is left
+where it is, and the reason is given; `git uam sync` brings it over later.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from fcntl import LOCK_EX, LOCK_NB, flock
+from pathlib import Path
+from typing import NamedTuple
+
+from .objects import Commit
+from .paths import RepoPaths, head_of, process_alive
+from .plumbing import Git
+
+# What git leaves in a worktree's git directory while it is in the middle of something.
+_UNFINISHED = {
+    "MERGE_HEAD": "a merge",
+    "rebase-merge": "a rebase",
+    "rebase-apply": "a rebase",
+    "CHERRY_PICK_HEAD": "a cherry-pick",
+    "REVERT_HEAD": "a revert",
+    "BISECT_LOG": "a bisect",
+}
+LOCK_SECONDS = 10.0
+
+
+class Settled(NamedTuple):
+    """What became of a branch: `at` is where it is now, `why` is empty unless it was left where it was."""
+
+    at: str
+    moved: bool = False
+    files: bool = False
+    why: str = ""
+
+
+class Landed(NamedTuple):
+    """What to settle: the pushed `tip` of `branch` ("" for a detached HEAD) landed as `landing`.
+
+    `keep` holds all that has landed with it (the shadow, or the landing itself).
+    """
+
+    branch: str
+    tip: str
+    landing: str
+    keep: str
+
+
+def settle(git: Git, paths: RepoPaths, what: Landed, files: bool) -> Settled:
+    """Bring the branch that brought `what` over to its landing, where that disturbs no work in progress.
+
+    `paths` is the worktree it was pushed from; `files` allows to change that worktree's files. Branches that are
+    checked out elsewhere move only when their index and files need nothing.
+    """
+    home = _checked_out_at(paths, what.branch)
+    if not what.branch and head_of(paths.git_dir)[0]:
+        return Settled(what.tip, why="HEAD is on a branch by now")
+    ref = what.branch or "HEAD"
+    answer = git.run("rev-parse", ref, f"{ref}^{{tree}}", f"{what.landing}^{{tree}}", ok=None, at=_cwd(home, paths))
+    if answer.code:
+        return Settled(what.tip, why="it is gone")
+    now, tree, landed_tree = answer.lines
+    if now == what.landing:
+        return Settled(now)
+    with _settling(paths, what.branch, now) as busy:
+        if busy:
+            return Settled(now, why=busy)
+        mine = home is not None and home == paths.git_dir
+        if now != what.tip and not _descends(git, what.tip, now, home, paths):
+            return Settled(now, why="it has been moved elsewhere")
+        if now != what.tip and not _descends(git, now, what.keep, home, paths):
+            return _carry_newer(git, paths, what, now, landed_tree, home)
+        if home is None or tree == landed_tree:
+            return _move_ref(git, paths, what, now, what.landing, home)
+        if not (mine and files):
+            return Settled(now, why="its files are checked out and would have to change")
+        return _move_files(git, paths, what, now)
+
+
+def _checked_out_at(paths: RepoPaths, branch: str) -> Path | None:
+    """The git directory of the worktree that has `branch` checked out; for a detached HEAD its own."""
+    if not branch:
+        return paths.git_dir
+    for git_dir in (paths.git_dir, *paths.git_dirs()):
+        if head_of(git_dir)[0] == branch:
+            return git_dir
+    return None
+
+
+def _cwd(home: Path | None, paths: RepoPaths) -> Path:
+    """Where to run git, so that HEAD's reflog of the right worktree is written."""
+    if home is None:
+        return paths.common_dir
+    worktree = RepoPaths.of(home).worktree
+    return worktree if worktree.is_dir() else home
+
+
+def _descends(git: Git, old: str, new: str, home: Path | None, paths: RepoPaths) -> bool:
+    return git.run("merge-base", "--is-ancestor", old, new, ok=None, at=_cwd(home, paths)).code == 0
+
+
+@contextmanager
+def _settling(paths: RepoPaths, branch: str, now: str) -> Iterator[str]:
+    """One settle at a time, and none while a commit on this branch is in flight; yields what is in the way.
+
+    Our mark goes up before we look for the hook's; the hook does it the other way round, so one of us sees the
+    other. A commit whose process is gone left its mark behind and counts for nothing.
+    """
+    head = f"ref: {branch}" if branch else now
+    paths.settling.mkdir(parents=True, exist_ok=True)
+    fd = os.open(paths.settle_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    mark = paths.settling / str(os.getpid())
+    try:
+        if not _lock(fd):
+            yield "another settle is running"
+            return
+        mark.write_text(head + "\n")
+        for flight in paths.inflight.iterdir() if paths.inflight.is_dir() else ():
+            with suppress(OSError, ValueError):
+                if flight.read_text().split("\n")[0] != head:
+                    continue
+                if process_alive(int(flight.name)):
+                    yield "a commit on it is in flight"
+                    return
+                flight.unlink()
+        yield ""
+    finally:
+        with suppress(OSError):
+            mark.unlink()
+        os.close(fd)
+
+
+def _lock(fd: int) -> bool:
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            flock(fd, LOCK_EX | LOCK_NB)
+            return True
+        except OSError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.01)
+
+
+def _unfinished(git_dir: Path) -> str:
+    for name, what in _UNFINISHED.items():
+        if (git_dir / name).exists():
+            return f"{what} is under way there"
+    return ""
+
+
+def _move_ref(
+    git: Git, paths: RepoPaths, what: Landed, now: str, new: str, home: Path | None
+) -> Settled:
+    """Move the branch alone: nothing of index and files differs, or nobody has it checked out."""
+    if home is not None and (busy := _unfinished(home)):
+        return Settled(now, why=busy)
+    where = ("--no-deref", "HEAD") if not what.branch else (what.branch,)
+    done = git.run("update-ref", "-m", f"uam: landed as {what.landing[:7]}", *where, new, now, ok=None,
+                   at=_cwd(home, paths))  # fmt: skip
+    if done.code:
+        return Settled(now, why="it was moved at the same moment")
+    return Settled(new, moved=True, files=home is not None)
+
+
+def _move_files(git: Git, paths: RepoPaths, what: Landed, now: str) -> Settled:
+    """Index and files first, as `git reset --keep` would, then the branch.
+
+    Not `git reset --keep` itself: it takes HEAD as it finds it, so a commit made a moment ago would drop off the
+    branch. A commit between our two steps only finds files that it may well have.
+    """
+    at = paths.worktree
+    if busy := _unfinished(paths.git_dir):
+        return Settled(now, why=busy)
+    git.run("update-index", "-q", "--refresh", ok=None, at=at)
+    moved = git.run("read-tree", "-m", "-u", now, what.landing, ok=None, at=at)
+    if moved.code:
+        return Settled(now, why=_in_the_way(moved.err))
+    settled = _move_ref(git, paths, what, now, what.landing, paths.git_dir)
+    if settled.why:
+        git.run("read-tree", "-m", "-u", what.landing, "HEAD", ok=None, at=at)
+    return settled
+
+
+def _in_the_way(err: str) -> str:
+    lines = [line.strip() for line in err.splitlines() if line.strip()]
+    for line in lines:
+        if "index.lock" in line:
+            return "another git command is running there"
+    names = [line.split("'")[1] for line in lines if line.startswith("error: Entry '")]
+    if names:
+        return f"your changes to {names[0]} are in the way"
+    overwritten = [line for line in lines if not line.startswith(("error:", "fatal:", "Please", "Aborting"))]
+    return f"your changes to {overwritten[0]} are in the way" if overwritten else "files there are in the way"
+
+
+def _carry_newer(
+    git: Git, paths: RepoPaths, what: Landed, now: str, landed_tree: str, home: Path | None
+) -> Settled:
+    """Put commits that came after the pushed tip on top of the landing, where that needs no merge at all."""
+    at = _cwd(home, paths)
+    listed = git.run("rev-list", "--topo-order", "--reverse", now, f"^{what.keep}", f"^{what.landing}", at=at)
+    newer = [Commit.parse(oid, git.run("cat-file", "commit", oid, at=at).out) for oid in listed.lines]
+    parent = ""
+    for commit in newer:
+        if len(commit.parents) != 1 or parent not in ("", commit.parents[0]):
+            return Settled(now, why="it has newer commits that are not on one line")
+        parent = commit.oid
+    base = git.run("rev-parse", f"{newer[0].parents[0]}^{{tree}}", at=at).text
+    if base != landed_tree:
+        return Settled(now, why="it has newer commits and others' work landed as well")
+    parent = what.landing
+    for commit in newer:
+        moved = commit._replace(parents=(parent,))
+        parent = git.run("hash-object", "-w", "-t", "commit", "--stdin", feed=moved.raw(), at=at).text
+    return _move_ref(git, paths, what, now, parent, home)

@@ -1,0 +1,252 @@
+"""What a flush does to the queue: claim, write the plan down, finish. Nothing is ever deleted."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ..model import Action, Batch, Landing, Source, SourceStatus, Status, iso
+from . import rows
+from .connection import Store
+
+
+class NewLanding(NamedTuple):
+    """A landing as it is written down before its push."""
+
+    action_id: int
+    remote: str
+    ref: str
+    old: str
+    new: str
+    keep: str
+    sources: tuple[int, ...]
+    detail: dict[str, Any]
+
+
+def pushes(store: Store, now: float | None, most: int) -> Batch | None:
+    """Claim pending pushes for one batch: those due at `now`, or all of them when it is None.
+
+    Of each ref only the oldest pending action is taken, and only while no other batch holds the ref: what a
+    remote's ref goes through happens in queue order. One transaction, so an action is claimed once whatever runs
+    beside.
+    """
+    with store.transaction() as db:
+        found = db.execute(
+            "SELECT * FROM deploy_queue q WHERE action_type = 'push' AND status = 'pending'"
+            " AND id = (SELECT min(id) FROM deploy_queue o WHERE o.action_type = 'push'"
+            "   AND o.status = 'pending' AND o.remote = q.remote AND o.target = q.target)"
+            " AND NOT EXISTS (SELECT 1 FROM deploy_queue b WHERE b.action_type = 'push'"
+            "   AND b.remote = q.remote AND b.target = q.target AND b.status IN ('batched', 'executing'))"
+            " AND (:now IS NULL OR EXISTS (SELECT 1 FROM deploy_queue d WHERE d.action_type = 'push'"
+            "   AND d.status = 'pending' AND d.remote = q.remote AND d.target = q.target"
+            "   AND d.execute_after <= :now))"
+            " ORDER BY priority DESC, id LIMIT :most",
+            {"now": None if now is None else iso(now), "most": most},
+        ).fetchall()
+        found = _whole_groups(db, found)
+        if not found:
+            return None
+        batch_id = str(uuid.uuid4())
+        number = db.execute("SELECT coalesce(max(number), 0) + 1 FROM deploy_batches").fetchone()[0]
+        created = iso(time.time())
+        db.execute(
+            "INSERT INTO deploy_batches (id, number, created_at, status) VALUES (?, ?, ?, 'pending')",
+            (batch_id, number, created),
+        )
+        for row in found:
+            db.execute(
+                "UPDATE deploy_queue SET status = 'batched', batch_id = ? WHERE id = ? AND status = 'pending'",
+                (batch_id, row["id"]),
+            )
+        actions = tuple(
+            rows.action(row)._replace(status=Status.BATCHED, batch_id=batch_id) for row in found
+        )
+    return Batch(batch_id, number, created, None, Status.PENDING, {}, actions)
+
+
+def _whole_groups(db: sqlite3.Connection, found: list[sqlite3.Row]) -> list[sqlite3.Row]:
+    """Leave out actions of an atomic push whose other refs cannot be claimed yet: they go together or not at all."""
+    ids = {row["id"] for row in found}
+    whole = []
+    for row in found:
+        mates = db.execute(
+            "SELECT DISTINCT m.action_id FROM sources s JOIN sources m ON m.push_group = s.push_group"
+            " WHERE s.action_id = ? AND s.atomic = 1 AND m.status = 'pending'",
+            (row["id"],),
+        ).fetchall()
+        if all(mate["action_id"] in ids for mate in mates):
+            whole.append(row)
+    return whole
+
+
+def sources(store: Store, action_id: int) -> list[Source]:
+    """The sources of an action that still wait for their landing, in queue order."""
+    with store.reading() as db:
+        found = db.execute(
+            "SELECT * FROM sources WHERE action_id = ? AND status = 'pending' ORDER BY id", (action_id,)
+        ).fetchall()
+    return [rows.source(row) for row in found]
+
+
+def write_plan(store: Store, batch: Batch, landings: Sequence[NewLanding]) -> list[Landing]:
+    """Write down what is about to be pushed; from here on only the remote can say what became of it."""
+    written = []
+    with store.transaction() as db:
+        db.execute(
+            "UPDATE deploy_batches SET status = 'executing', executed_at = coalesce(executed_at, ?)"
+            " WHERE id = ? AND status IN ('pending', 'executing')",
+            (iso(time.time()), batch.id),
+        )
+        for new in landings:
+            db.execute(
+                "UPDATE landings SET status = 'abandoned' WHERE action_id = ? AND status = 'planned'",
+                (new.action_id,),
+            )
+            db.execute(
+                "UPDATE deploy_queue SET status = 'executing' WHERE id = ? AND batch_id = ?",
+                (new.action_id, batch.id),
+            )
+            landing_id = db.execute(
+                "INSERT INTO landings (batch_id, action_id, remote, ref, old, new, keep, sources, detail)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (batch.id, new.action_id, new.remote, new.ref, new.old, new.new, new.keep,
+                 json.dumps(new.sources), json.dumps(new.detail)),
+            ).lastrowid  # fmt: skip
+            assert landing_id is not None
+            written.append(
+                Landing(landing_id, batch.id, new.action_id, new.remote, new.ref, new.old, new.new, new.keep,
+                        new.sources, "planned", new.detail)
+            )  # fmt: skip
+    return written
+
+
+def settle_sources(
+    store: Store, outcomes: Mapping[int, tuple[SourceStatus, dict[str, Any]]], landing_id: int
+) -> None:
+    """Record what became of some sources of an action that goes on with the others."""
+    with store.transaction() as db:
+        _write_outcomes(db, outcomes)
+        db.execute("UPDATE landings SET status = 'landed' WHERE id = ?", (landing_id,))
+
+
+def _write_outcomes(db: sqlite3.Connection, outcomes: Mapping[int, tuple[SourceStatus, dict[str, Any]]]) -> None:
+    """A source that has its outcome keeps it."""
+    for source_id, (status, outcome) in outcomes.items():
+        db.execute(
+            "UPDATE sources SET status = ?, outcome = ? WHERE id = ? AND status = 'pending'",
+            (status.value, json.dumps(outcome), source_id),
+        )
+
+
+def finish(
+    store: Store,
+    action: Action,
+    outcomes: Mapping[int, tuple[SourceStatus, dict[str, Any]]],
+    landing_id: int | None,
+    commits: Sequence[str],
+) -> None:
+    """End one action with the outcomes of its sources, its landing and the commits that it took along.
+
+    Checks state and batch: a flush that lost its claim to recovery changes nothing here.
+    """
+    with store.transaction() as db:
+        now = iso(time.time())
+        errors = [str(o["error"]) for _, o in outcomes.values() if o.get("error")]
+        changed = db.execute(
+            "UPDATE deploy_queue SET status = ?, finished_at = ?, error = ? WHERE id = ? AND batch_id = ?"
+            " AND status IN ('batched', 'executing')",
+            ("failed", now, "; ".join(errors), action.id, action.batch_id),
+        ).rowcount
+        if not changed:
+            return
+        _write_outcomes(db, outcomes)
+        landed = db.execute(
+            "SELECT 1 FROM sources WHERE action_id = ? AND status = 'landed' LIMIT 1", (action.id,)
+        ).fetchone()
+        db.execute(
+            "UPDATE deploy_queue SET status = ? WHERE id = ?", ("completed" if landed else "failed", action.id)
+        )
+        if landing_id is not None:
+            db.execute(
+                "UPDATE landings SET status = CASE WHEN id = ? THEN 'landed' ELSE 'abandoned' END"
+                " WHERE action_id = ? AND status = 'planned'",
+                (landing_id, action.id),
+            )
+        _finish_commits(db, commits, action.batch_id, now)
+
+
+def _finish_commits(
+    db: sqlite3.Connection, commits: Sequence[str], batch_id: str | None, now: str
+) -> None:
+    """A push takes the commits it contains along: they are done with it."""
+    for oid in commits:
+        db.execute(
+            "UPDATE queued_commits SET status = 'landed' WHERE oid = ? AND status = 'pending'", (oid,)
+        )
+    db.execute(
+        "UPDATE deploy_queue SET status = 'completed', batch_id = ?, finished_at = ?"
+        " WHERE action_type = 'commit' AND status = 'pending' AND NOT EXISTS"
+        " (SELECT 1 FROM queued_commits c WHERE c.action_id = deploy_queue.id AND c.status = 'pending')",
+        (batch_id, now),
+    )
+
+
+def release(store: Store, action: Action) -> None:
+    """Give an action back to the queue: it was claimed, and nothing of it has reached the remote.
+
+    When another action took its place as the one that pushes merge into, its sources join that one.
+    """
+    with store.transaction() as db:
+        row = db.execute(
+            "SELECT merge_key FROM deploy_queue WHERE id = ? AND batch_id = ? AND status IN ('batched', 'executing')",
+            (action.id, action.batch_id),
+        ).fetchone()
+        if row is None:
+            return
+        other = row["merge_key"] and db.execute(
+            "SELECT id FROM deploy_queue WHERE merge_key = ? AND status = 'pending'", (row["merge_key"],)
+        ).fetchone()
+        if not other:
+            db.execute("UPDATE deploy_queue SET status = 'pending', batch_id = NULL WHERE id = ?", (action.id,))
+            return
+        # the open group is younger: it takes the older place, so that queue order holds
+        db.execute("UPDATE deploy_queue SET status = 'cancelled' WHERE id = ?", (other["id"],))
+        db.execute("UPDATE deploy_queue SET status = 'pending', batch_id = NULL WHERE id = ?", (action.id,))
+        for source in db.execute(
+            "SELECT * FROM sources WHERE action_id = ? AND status = 'pending' ORDER BY id", (other["id"],)
+        ).fetchall():
+            db.execute(
+                "UPDATE sources SET status = 'replaced', replaced_by = ? WHERE action_id = ? AND worktree = ?"
+                " AND branch = ? AND status = 'pending'",
+                (source["id"], action.id, source["worktree"], source["branch"]),
+            )
+        db.execute("UPDATE sources SET action_id = ? WHERE action_id = ?", (action.id, other["id"]))
+
+
+def close(store: Store, batch: Batch, duration_ms: float) -> Status:
+    """End the batch once all of its actions have ended; gives its status, EXECUTING while one has not."""
+    with store.transaction() as db:
+        ended = db.execute(
+            "SELECT status, error FROM deploy_queue WHERE batch_id = ? AND action_type <> 'commit'", (batch.id,)
+        ).fetchall()
+        states = [row["status"] for row in ended]
+        if any(state in ("batched", "executing") for state in states):
+            return Status.EXECUTING
+        done = sum(state == "completed" for state in states)
+        status = Status.CANCELLED if not states else Status.COMPLETED if done else Status.FAILED
+        result = {
+            "executedActions": done,
+            "failedActions": len(states) - done,
+            "errors": [row["error"] for row in ended if row["error"]],
+            "duration": round(duration_ms, 1),
+        }
+        db.execute(
+            "UPDATE deploy_batches SET status = ?, result = ?, executed_at = coalesce(executed_at, ?)"
+            " WHERE id = ? AND status IN ('pending', 'executing')",
+            (status.value, json.dumps(result), iso(time.time()), batch.id),
+        )
+    return status

@@ -1,0 +1,180 @@
+"""Into the queue, and what a waiting push asks of it. HOT: standard library only."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from ..model import NewSource, Source, SourceStatus, iso, short_target
+from . import rows
+from .connection import Store
+
+
+class CommitNote(NamedTuple):
+    """What post-commit left in the spool. `agent` is empty where the environment named none."""
+
+    oid: str
+    branch: str
+    agent: str
+    worktree: str
+
+
+class Ticket(NamedTuple):
+    """A place in the queue: the source, the action that it joined, and when that action's window ends."""
+
+    source: int
+    action: int
+    due: str
+
+
+def push(store: Store, sources: Sequence[NewSource], window: float, now: float) -> list[Ticket]:
+    """Queue the sources of one `git push` in one transaction; gives a ticket for each, in the same order.
+
+    A source joins the pending action of its remote and ref, if there is one, and does not extend its window
+    (`window` is in seconds). It replaces an older pending tip of the same worktree and branch.
+    """
+    with store.transaction() as db:
+        return [_add_source(db, source, iso(now), iso(now + window)) for source in sources]
+
+
+def _add_source(db: sqlite3.Connection, new: NewSource, now: str, due: str) -> Ticket:
+    key = None if new.exact or new.atomic else "\0".join(("push", new.remote, new.ref, *new.options))
+    payload = json.dumps({"push_options": list(new.options)} if new.options else {})
+    found = None
+    if key is not None:
+        found = db.execute(
+            "SELECT id, execute_after FROM deploy_queue WHERE merge_key = ? AND status = 'pending'", (key,)
+        ).fetchone()
+    if found is None:
+        action_id = db.execute(
+            "INSERT INTO deploy_queue (agent_id, action_type, target, payload, queued_at, execute_after, remote,"
+            " merge_key) VALUES (?, 'push', ?, ?, ?, ?, ?, ?)",
+            (new.agent, short_target(new.ref), payload, now, due, new.remote, key),
+        ).lastrowid
+    else:
+        action_id = found["id"]
+        due = min(due, found["execute_after"])
+        db.execute("UPDATE deploy_queue SET execute_after = ? WHERE id = ?", (due, action_id))
+    source_id = db.execute(
+        "INSERT INTO sources (action_id, agent_id, worktree, branch, tip, exact, expect, push_group, atomic,"
+        " waiter, queued_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (action_id, new.agent, new.worktree, new.branch, new.tip, new.exact, new.expect, new.group,
+         new.atomic, new.waiter, now),
+    ).lastrowid  # fmt: skip
+    assert source_id is not None and action_id is not None
+    db.execute(
+        "UPDATE sources SET status = 'replaced', replaced_by = ? WHERE action_id = ? AND worktree = ?"
+        " AND branch = ? AND status = 'pending' AND id <> ?",
+        (source_id, action_id, new.worktree, new.branch, source_id),
+    )
+    return Ticket(source_id, action_id, due)
+
+
+def state(store: Store, source_ids: Iterable[int]) -> list[Source]:
+    """The sources with these ids, each followed to the newer push that replaced it."""
+    found = []
+    with store.reading() as db:
+        for source_id in source_ids:
+            row = db.execute("SELECT * FROM sources WHERE id = ?", (source_id,)).fetchone()
+            while row["replaced_by"] is not None:
+                row = db.execute("SELECT * FROM sources WHERE id = ?", (row["replaced_by"],)).fetchone()
+            found.append(rows.source(row))
+    return found
+
+
+def withdraw(store: Store, source_ids: Sequence[int], why: str) -> list[int]:
+    """Take sources back that no batch has claimed; gives the ids that were.
+
+    An older tip that one of them had replaced is wanted again: its own push was answered already.
+    """
+    taken = []
+    with store.transaction() as db:
+        for source_id in source_ids:
+            changed = db.execute(
+                "UPDATE sources SET status = 'withdrawn', outcome = json_object('error', ?) WHERE id = ?"
+                " AND status = 'pending'"
+                " AND (SELECT status FROM deploy_queue WHERE id = action_id) = 'pending'",
+                (why, source_id),
+            ).rowcount
+            if not changed:
+                continue
+            taken.append(source_id)
+            db.execute(
+                "UPDATE sources SET status = 'pending', replaced_by = NULL WHERE id ="
+                " (SELECT max(id) FROM sources WHERE replaced_by = ?)",
+                (source_id,),
+            )
+            db.execute(
+                "UPDATE deploy_queue SET status = 'cancelled', finished_at = ?, error = ? WHERE id ="
+                " (SELECT action_id FROM sources WHERE id = ?) AND NOT EXISTS"
+                " (SELECT 1 FROM sources s WHERE s.action_id = deploy_queue.id AND s.status = 'pending')",
+                (iso(time.time()), why, source_id),
+            )
+    return taken
+
+
+def due_at(store: Store) -> str | None:
+    """When the next window of a push ends, or None when no push is pending on a target that is free."""
+    with store.reading() as db:
+        row = db.execute(
+            "SELECT min(execute_after) AS due FROM deploy_queue q WHERE action_type = 'push'"
+            " AND status = 'pending' AND NOT EXISTS (SELECT 1 FROM deploy_queue b WHERE b.remote = q.remote"
+            " AND b.target = q.target AND b.status IN ('batched', 'executing'))"
+        ).fetchone()
+    due: str | None = row["due"]
+    return due
+
+
+def unsettled(store: Store) -> bool:
+    """Whether a batch was begun and not finished: after a crash, somebody has to ask the remote."""
+    with store.reading() as db:
+        row = db.execute("SELECT 1 FROM deploy_queue WHERE status IN ('batched', 'executing') LIMIT 1").fetchone()
+    return row is not None
+
+
+def commits(
+    store: Store,
+    notes: Sequence[CommitNote],
+    rewritten: Sequence[tuple[str, str]],
+    window: float,
+    now: float,
+) -> None:
+    """Take in what the commit hooks left, in one transaction. Doing it twice changes nothing.
+
+    Commits of one branch gather in one action. A commit that an amend or a rebase replaced hands its place
+    to what it became.
+    """
+    if not notes and not rewritten:
+        return
+    with store.transaction() as db:
+        for note in notes:
+            _add_commit(db, note, iso(now), iso(now + window))
+        for old, new in rewritten:
+            row = db.execute("SELECT * FROM queued_commits WHERE oid = ?", (old,)).fetchone()
+            if row is None or row["status"] != SourceStatus.PENDING:
+                continue
+            note = CommitNote(new, row["branch"], row["agent_id"], row["worktree"])
+            _add_commit(db, note, iso(now), iso(now + window))
+            db.execute("UPDATE queued_commits SET status = 'replaced' WHERE oid = ?", (old,))
+
+
+def _add_commit(db: sqlite3.Connection, note: CommitNote, now: str, due: str) -> None:
+    if db.execute("SELECT 1 FROM queued_commits WHERE oid = ?", (note.oid,)).fetchone():
+        return
+    target = short_target(note.branch) or "HEAD"
+    key = f"commit\0{note.branch or note.worktree}"
+    found = db.execute(
+        "SELECT id FROM deploy_queue WHERE merge_key = ? AND status = 'pending'", (key,)
+    ).fetchone()
+    action_id = found["id"] if found else db.execute(
+        "INSERT INTO deploy_queue (agent_id, action_type, target, queued_at, execute_after, merge_key)"
+        " VALUES (?, 'commit', ?, ?, ?, ?)",
+        (note.agent, target, now, due, key),
+    ).lastrowid  # fmt: skip
+    db.execute(
+        "INSERT INTO queued_commits (action_id, agent_id, worktree, branch, oid) VALUES (?, ?, ?, ?, ?)",
+        (action_id, note.agent, note.worktree, note.branch, note.oid),
+    )

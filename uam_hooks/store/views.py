@@ -1,0 +1,162 @@
+"""What people and other commands ask of the queue. Reads only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from ..model import Action, Batch, Landing, Source, iso
+from . import rows
+from .connection import Store
+
+
+class QueuedCommit(NamedTuple):
+    """A commit that the hooks noted and that has not reached a remote; `subject` is None until it was looked up."""
+
+    action_id: int
+    agent: str
+    worktree: str
+    branch: str
+    oid: str
+    subject: str | None
+    files: int
+
+
+def noted(store: Store, oids: Sequence[str]) -> bool:
+    """Whether the commit hooks saw every one of these commits."""
+    with store.reading() as db:
+        return all(
+            db.execute("SELECT 1 FROM queued_commits WHERE oid = ?", (oid,)).fetchone() is not None for oid in oids
+        )
+
+
+def landed_as(store: Store, oid: str) -> tuple[int, list[str]] | None:
+    """The batch whose landing the commit is, and the agents in it; None when it is no landing of ours."""
+    with store.reading() as db:
+        row = db.execute(
+            "SELECT l.sources, b.number FROM landings l JOIN deploy_batches b ON b.id = l.batch_id"
+            " WHERE l.new = ? AND l.status = 'landed'",
+            (oid,),
+        ).fetchone()
+        if row is None:
+            return None
+        agents = [
+            db.execute("SELECT agent_id FROM sources WHERE id = ?", (source,)).fetchone()["agent_id"]
+            for source in json.loads(row["sources"])
+        ]
+    return row["number"], list(dict.fromkeys(agents))
+
+
+def actions(store: Store, *states: str, most: int = 1000) -> list[Action]:
+    """Actions in any of these states, oldest first."""
+    marks = ",".join("?" * len(states))
+    with store.reading() as db:
+        found = db.execute(
+            f"SELECT * FROM deploy_queue WHERE status IN ({marks}) ORDER BY id LIMIT ?",  # noqa: S608 - marks only
+            (*states, most),
+        ).fetchall()
+    return [rows.action(row) for row in found]
+
+
+def sources(store: Store, action_id: int) -> list[Source]:
+    """All sources of an action, those that were replaced or withdrawn included."""
+    with store.reading() as db:
+        found = db.execute("SELECT * FROM sources WHERE action_id = ? ORDER BY id", (action_id,)).fetchall()
+    return [rows.source(row) for row in found]
+
+
+def failed_sources(store: Store, since: float) -> list[tuple[Action, Source]]:
+    """Sources that failed after `since` (seconds since 1970), newest first, with their action.
+
+    One that the same agent has landed since is no news any more, and left out.
+    """
+    with store.reading() as db:
+        found = db.execute(
+            "SELECT s.id AS source_id, q.* FROM sources s JOIN deploy_queue q ON q.id = s.action_id"
+            " WHERE s.status = 'failed' AND s.queued_at >= ? AND NOT EXISTS"
+            " (SELECT 1 FROM sources n JOIN deploy_queue m ON m.id = n.action_id"
+            "  WHERE n.id > s.id AND n.worktree = s.worktree AND n.branch = s.branch AND n.status = 'landed'"
+            "  AND m.remote = q.remote AND m.target = q.target)"
+            " ORDER BY s.id DESC LIMIT 50",
+            (iso(since),),
+        ).fetchall()
+        return [
+            (
+                rows.action(row),
+                rows.source(db.execute("SELECT * FROM sources WHERE id = ?", (row["source_id"],)).fetchone()),
+            )
+            for row in found
+        ]
+
+
+def commits(store: Store) -> list[QueuedCommit]:
+    """Commits that wait for a push, oldest first."""
+    with store.reading() as db:
+        found = db.execute(
+            "SELECT c.* FROM queued_commits c JOIN deploy_queue q ON q.id = c.action_id"
+            " WHERE c.status = 'pending' AND q.status = 'pending' ORDER BY c.id"
+        ).fetchall()
+    return [
+        QueuedCommit(
+            r["action_id"], r["agent_id"], r["worktree"], r["branch"], r["oid"], r["subject"], r["files"]
+        )
+        for r in found
+    ]  # fmt: skip
+
+
+def describe(store: Store, facts: dict[str, tuple[str, str, str, int]], ended: dict[str, str]) -> None:
+    """Write down what git knows of noted commits: oid to (agent, subject, parents, number of files).
+
+    `ended` are commits that need no push any more: oid to `landed` (a remote has it) or `gone`.
+    """
+    with store.transaction() as db:
+        for oid, (agent, subject, parents, files) in facts.items():
+            db.execute(
+                "UPDATE queued_commits SET subject = ?, parents = ?, files = ?,"
+                " agent_id = CASE agent_id WHEN '' THEN ? ELSE agent_id END WHERE oid = ?",
+                (subject, parents, files, agent, oid),
+            )
+        for oid, status in ended.items():
+            db.execute("UPDATE queued_commits SET status = ? WHERE oid = ? AND status = 'pending'", (status, oid))
+        db.execute(
+            "UPDATE deploy_queue SET status = 'completed', finished_at = strftime('%Y-%m-%dT%H:%M:%fZ')"
+            " WHERE action_type = 'commit' AND status = 'pending' AND NOT EXISTS"
+            " (SELECT 1 FROM queued_commits c WHERE c.action_id = deploy_queue.id AND c.status = 'pending')"
+        )
+        db.execute(
+            "UPDATE deploy_queue SET agent_id = (SELECT agent_id FROM queued_commits c"
+            " WHERE c.action_id = deploy_queue.id ORDER BY c.id LIMIT 1)"
+            " WHERE action_type = 'commit' AND agent_id = ''"
+        )
+
+
+def batch(store: Store, name: str) -> Batch | None:
+    """The batch with this number, id, or unambiguous beginning of an id."""
+    with store.reading() as db:
+        if name.isdigit():
+            found = db.execute("SELECT * FROM deploy_batches WHERE number = ?", (int(name),)).fetchall()
+        else:
+            found = db.execute(
+                "SELECT * FROM deploy_batches WHERE substr(id, 1, ?) = ?", (len(name), name)
+            ).fetchall()
+        if len(found) != 1:
+            return None
+        members = db.execute(
+            "SELECT * FROM deploy_queue WHERE batch_id = ? ORDER BY id", (found[0]["id"],)
+        ).fetchall()
+    return rows.batch(found[0], tuple(rows.action(row) for row in members))
+
+
+def landings(store: Store, batch_id: str) -> list[Landing]:
+    """What a batch put, or tried to put, on its refs."""
+    with store.reading() as db:
+        found = db.execute("SELECT * FROM landings WHERE batch_id = ? ORDER BY id", (batch_id,)).fetchall()
+    return [rows.landing(row) for row in found]
+
+
+def counts(store: Store) -> dict[str, Any]:
+    """How many actions there are in each state."""
+    with store.reading() as db:
+        found = db.execute("SELECT status, count(*) AS n FROM deploy_queue GROUP BY status").fetchall()
+    return {row["status"]: row["n"] for row in found}

@@ -1,0 +1,168 @@
+"""Talking to the remote: what it has, and the one push of a batch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import NamedTuple
+
+from .errors import GitFailed, UamError, last_line, redact
+from .plumbing import ZERO
+from .repo import Repository
+from .settings import Settings
+
+# <helper>::<address> starts a program of that name; an option-like URL would be one to git
+_NOT_A_URL = re.compile(r"-|[A-Za-z0-9+.-]*::|$")
+
+
+class Pushed(StrEnum):
+    """What became of one ref of a push."""
+
+    LANDED = "landed"
+    CONTENDED = "contended"
+    REJECTED = "rejected"
+    UNKNOWN = "unknown"
+
+
+class RefUpdate(NamedTuple):
+    """One ref of a push: `new` over `old`, which is the lease; ZERO for absent."""
+
+    ref: str
+    old: str
+    new: str
+
+
+class RefOutcome(NamedTuple):
+    """What the remote said about one ref."""
+
+    pushed: Pushed
+    words: str
+
+
+class Unreachable(UamError):
+    """The remote could not be asked."""
+
+
+class Remote:
+    """One remote of a repository, by its real URLs."""
+
+    def __init__(self, repo: Repository, settings: Settings, name: str) -> None:
+        self.repo, self.settings, self.name = repo, settings, name
+        self.urls = settings.push_urls(name) if name in settings.remotes() else [name]
+        for url in self.urls:
+            if _NOT_A_URL.match(url):
+                raise Unreachable(f"{redact(url)} is no URL that uam pushes to.", "See `git remote -v`.")
+
+    def refs(self, *patterns: str) -> dict[str, str]:
+        """The refs that the remote has now; Unreachable when it does not answer."""
+        answer = self.repo.run("ls-remote", "--", self.urls[0], *patterns, ok=None)
+        if answer.code:
+            raise Unreachable(f"{self.name} did not answer: {last_line(answer.err)}.", "The push stays as it was.")
+        pairs = [line.split("\t", 1) for line in answer.lines if "\t" in line]
+        return {ref: oid for oid, ref in pairs if ref.startswith("refs/") and not ref.endswith("^{}")}
+
+    def observe(self, refs: Sequence[str]) -> dict[str, str]:
+        """What the remote has in `refs` now, with the objects brought here; ZERO for a ref that it has not.
+
+        Patterns of ls-remote match at the end of names, so what was not asked for is dropped.
+        """
+        there = self.refs(*refs)
+        found = {ref: there.get(ref, ZERO) for ref in refs}
+        missing = [ref for ref, oid in found.items() if oid != ZERO and not self.repo.kind(oid)]
+        if missing:
+            found.update(self._fetch(missing))
+        for ref, oid in found.items():
+            self.track(ref, oid)
+        return found
+
+    def _fetch(self, refs: list[str]) -> dict[str, str]:
+        """Bring refs here under refs/uam/tip/; a ref may have moved since it was listed, so they are read anew."""
+        specs = [f"+{ref}:{_tip_ref(n)}" for n, ref in enumerate(refs)]
+        answer = self.repo.run(
+            "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-gc", "--no-recurse-submodules",
+            "--", self.urls[0], *specs, ok=None,
+        )  # fmt: skip
+        if answer.code:
+            raise Unreachable(f"{self.name} could not be fetched: {last_line(answer.err)}.", "The push stays.")
+        names = self.repo.refs("refs/uam/tip/")
+        return {ref: names[_tip_ref(n)] for n, ref in enumerate(refs)}
+
+    def track(self, ref: str, oid: str) -> None:
+        """Let the remote-tracking ref say what the remote has; somebody who moves it meanwhile knows better."""
+        tracking = self.settings.tracking_ref(self.name, ref)
+        if tracking is None:
+            return
+        now = self.repo.refs(tracking).get(tracking, ZERO)
+        if now != oid:
+            try:
+                self.repo.move_refs([(tracking, oid, now)], "uam: what the remote has")
+            except GitFailed:
+                return
+
+    def push(self, updates: Sequence[RefUpdate], options: Sequence[str], atomic: bool) -> dict[str, RefOutcome]:
+        """One `git push` of all updates, each with its lease, to the first URL; then the same to the others.
+
+        The hooks have seen these pushes when the agents made them, so they do not run again.
+        """
+        outcomes = self._push_to(self.urls[0], updates, options, atomic, lease=True)
+        landed = [u for u in updates if outcomes[u.ref].pushed == Pushed.LANDED]
+        for url in self.urls[1:]:
+            more = self._push_to(url, landed, options, atomic, lease=False) if landed else {}
+            for ref, outcome in more.items():
+                if outcome.pushed != Pushed.LANDED:
+                    words = f"landed on {redact(self.urls[0])}, but {redact(url)} said: {outcome.words}"
+                    outcomes[ref] = RefOutcome(Pushed.LANDED, words)
+        return outcomes
+
+    def _push_to(
+        self, url: str, updates: Sequence[RefUpdate], options: Sequence[str], atomic: bool, lease: bool
+    ) -> dict[str, RefOutcome]:
+        args = ["push", "--porcelain", "--no-verify", "--no-follow-tags", "--recurse-submodules=no"]
+        args += ["--atomic"] * atomic + [f"--push-option={option}" for option in options]
+        if lease:
+            args += [f"--force-with-lease={u.ref}:{'' if u.old == ZERO else u.old}" for u in updates]
+        specs = [f"{'' if u.new == ZERO else u.new}:{u.ref}" for u in updates]
+        answer = self.repo.run(*args, "--", url, *specs, ok=None)
+        said = _porcelain(answer.out.decode("utf-8", "replace"))
+        remote_words = [line[len("remote: ") :].strip() for line in answer.err.splitlines() if "remote: " in line]
+        found = {}
+        for update in updates:
+            flag, why = said.get(update.ref, ("", last_line(answer.err)))
+            found[update.ref] = _outcome(flag, why, [word for word in remote_words if word])
+        return found
+
+
+def _tip_ref(number: int) -> str:
+    return f"refs/uam/tip/{number}"
+
+
+def _porcelain(out: str) -> dict[str, tuple[str, str]]:
+    """The lines of `git push --porcelain`: ref to its flag and reason."""
+    found = {}
+    for line in out.splitlines():
+        fields = line.split("\t")
+        if len(fields) >= 3 and ":" in fields[1]:
+            why = re.search(r"\((.*)\)$", fields[2])
+            found[fields[1].partition(":")[2]] = (fields[0], why[1] if why else fields[2])
+    return found
+
+
+# What a receiving end says when another push came first; seen with git 2.39 over file and http, and on forges.
+_CONTENTION = (
+    "stale info", "fetch first", "non-fast-forward", "cannot lock ref", "failed to update ref",
+    "incorrect old value", "failed to lock", "reference already exists", "atomic push failed",
+)  # fmt: skip
+
+
+def _outcome(flag: str, why: str, remote_words: list[str]) -> RefOutcome:
+    if flag in (" ", "+", "-", "*", "="):
+        return RefOutcome(Pushed.LANDED, "")
+    if flag != "!":
+        return RefOutcome(Pushed.UNKNOWN, redact(why))
+    if any(word in why for word in _CONTENTION):
+        return RefOutcome(Pushed.CONTENDED, why)
+    if "remote failed to report status" in why or "remote end hung up" in why:
+        return RefOutcome(Pushed.UNKNOWN, why)
+    said = f": {' '.join(remote_words[:3])}" if remote_words else ""
+    return RefOutcome(Pushed.REJECTED, redact(why + said))

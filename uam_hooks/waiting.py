@@ -1,0 +1,107 @@
+"""A push that waits for its landing: group commit. HOT: standard library only.
+
+Waiters only read the queue. Any of them that finds no flusher alive starts one, so a flusher that died is replaced.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from types import FrameType
+
+from .leader import ensure_flusher
+from .model import Source, SourceStatus, seconds_of
+from .paths import RepoPaths
+from .store import enqueue
+from .store.connection import Store
+from .store.enqueue import Ticket
+
+POLL_SECONDS = 0.03
+# A flusher that cannot do its work is started this often, with growing pauses, before the push stops asking.
+MAX_ELECTIONS = 6
+
+
+class Interrupted(Exception):
+    """The user ended the wait. `taken_back` tells whether nothing of it will land."""
+
+    def __init__(self, taken_back: bool, number: int) -> None:
+        super().__init__()
+        self.taken_back = taken_back
+        self.signal = number
+
+
+def _interrupt(number: int, _frame: FrameType | None) -> None:
+    raise _Signalled(number)
+
+
+class _Signalled(BaseException):
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+def wait(store: Store, paths: RepoPaths, tickets: Sequence[Ticket], timeout: float) -> list[Source] | None:
+    """Wait until every source has its outcome, or `timeout` seconds; gives how they stand then.
+
+    None: no flusher could do its work, so all was taken back and may go straight to the remote.
+    Raises Interrupted on SIGINT, SIGTERM and SIGHUP, after taking back what is still pending.
+    """
+    ids = [ticket.source for ticket in tickets]
+    before = {n: signal.signal(n, _interrupt) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        return _poll(store, paths, ids, timeout, max(ticket.due for ticket in tickets))
+    except _Signalled as stopped:
+        for number in before:
+            signal.signal(number, signal.SIG_IGN)
+        taken = enqueue.withdraw(store, ids, "taken back: the push was interrupted while it waited")
+        raise Interrupted(len(taken) == len(ids), stopped.number) from None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _poll(
+    store: Store, paths: RepoPaths, ids: Sequence[int], timeout: float, due: str
+) -> list[Source] | None:
+    started = time.monotonic()
+    elections, next_election = 0, 0.0
+    countdown = _Countdown(due)
+    while True:
+        states = enqueue.state(store, ids)
+        passed = time.monotonic() - started
+        if all(s.status != SourceStatus.PENDING for s in states) or passed >= timeout:
+            countdown.clear()
+            return states
+        if passed >= next_election and ensure_flusher(paths, start=elections < MAX_ELECTIONS):
+            if elections == MAX_ELECTIONS:
+                taken = enqueue.withdraw(store, ids, "taken back: no flusher could run, see flush.log")
+                if len(taken) == len(ids):
+                    return None
+                timeout = passed
+            elections += 1
+            next_election = passed + 0.25 * 2**elections
+        countdown.show(passed)
+        time.sleep(POLL_SECONDS)
+
+
+class _Countdown:
+    """A line for people at a terminal, who would wonder; agents' logs get none."""
+
+    def __init__(self, due: str) -> None:
+        self.due = seconds_of(due)
+        self.shown = False
+
+    def show(self, passed: float) -> None:
+        if passed > 0.5 and sys.stderr.isatty():
+            left = self.due - time.time()
+            text = f"waiting {left:.0f} s for company" if left > 0 else "landing ..."
+            sys.stderr.write(f"\r\033[Kuam: {text} ")
+            sys.stderr.flush()
+            self.shown = True
+
+    def clear(self) -> None:
+        if self.shown:
+            sys.stderr.write("\r\033[K")
+            sys.stderr.flush()
