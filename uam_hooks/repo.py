@@ -79,7 +79,7 @@ class Repository:
         """The commit `oid`, read through one long-lived `git cat-file --batch`."""
         if oid not in self._commits:
             _, kind, _, data = self._git.get_object_data(oid)
-            if str(kind) != "commit":
+            if _text(kind) != "commit":
                 raise UsageError(f"{oid} is a {kind}, not a commit.")
             self._commits[oid] = Commit.parse(oid, data)
         return self._commits[oid]
@@ -87,7 +87,7 @@ class Repository:
     def kind(self, oid: str) -> str:
         """The type of object `oid`, or "" when the repository does not have it."""
         try:
-            return str(self._git.get_object_header(oid)[1])
+            return _text(self._git.get_object_header(oid)[1])
         except ValueError:
             return ""
 
@@ -132,6 +132,11 @@ class Repository:
         """All values of a git config key."""
         out = self.run("config", "-z", "--get-all", key, ok=(0, 1)).out
         return [value.decode("utf-8", "surrogateescape") for value in out.split(b"\0")[:-1]]
+
+
+def _text(kind: str | bytes) -> str:
+    """GitPython declares object types as str and hands out bytes."""
+    return kind.decode() if isinstance(kind, bytes) else kind
 
 
 def leave_the_callers_repository() -> None:
