@@ -11,6 +11,7 @@ from filelock import FileLock, Timeout
 
 from .commits import look_up
 from .errors import Locked
+from .keep import unpin
 from .land import Flush, land_batch
 from .model import Action, Batch, BatchResult, SourceStatus, Status, short_target
 from .paths import RepoPaths, process_alive
@@ -73,6 +74,7 @@ def execute(flush: Flush, batch: Batch) -> BatchResult:
     land_batch(flush, batch)
     for action in batch.actions:
         settle_unattended(flush, action)
+        unpin(flush, views.sources(flush.store, action.id))
     took = (time.monotonic() - began) * 1000
     claim.close(flush.store, batch, took)
     ended = views.batch(flush.store, batch.id)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -43,7 +44,7 @@ def remote_helper() -> NoReturn:
         status = 128
     except BrokenPipeError:
         status = 141
-    except Exception as error:  # noqa: BLE001 - git must see an end that it can report, never a traceback
+    except Exception as error: # git must see an end that it can report, never a traceback
         say(f"this push failed inside uam ({type(error).__name__}: {error}); UAM=off git push goes without it.")
         if os.environ.get("UAM_DEBUG"):
             raise
@@ -87,8 +88,6 @@ def _straight_because(error: UamError | OSError) -> None:
 def _flushed(status: int) -> int:
     """Leave nothing buffered; the interpreter's own shutdown is skipped, it costs milliseconds."""
     for stream in (sys.stdout, sys.stderr):
-        try:
+        with suppress(OSError, ValueError):
             stream.flush()
-        except (OSError, ValueError):
-            pass
     return status

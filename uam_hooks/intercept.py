@@ -131,7 +131,7 @@ class RemoteHelper:
             text = line[len("push ") :]
             src, _, dst = text.removeprefix("+").partition(":")
             lease = leases.get(dst)
-            specs.append(Spec(src, dst, text.startswith("+"), None if lease is None else "" if lease == ZERO else lease))
+            specs.append(Spec(src, dst, text.startswith("+"), "" if lease == ZERO else lease))
         return Request(
             self.remote, tuple(specs), "atomic true" in self.options, "dry-run true" in self.options,
             tuple(o[len("push-option ") :] for o in self.options if o.startswith("push-option ")),
@@ -198,16 +198,16 @@ class RemoteHelper:
         if not state.exact:
             self.settle(one, Landed(one.source.branch, one.source.tip, outcome["new"], outcome["keep"]))
         if outcome["new"] == outcome["old"]:
-            return [f"error {one.spec.dst} up to date"]
+            return [there_already(one.spec.dst, one.source.tip, outcome["new"])]
         return ok(one.spec.dst, outcome["old"], outcome["new"])
 
     def up_to_date(self, one: Asked) -> str:
         """The remote has it; if it has it in a landing, the branch is brought over now."""
         if not one.source.exact:
             known = Landed(one.source.branch, one.source.tip, one.known, one.known)
-            if not self.git.run("merge-base", "--is-ancestor", one.source.tip, one.known, ok=None).code == 0:
+            if self.git.run("merge-base", "--is-ancestor", one.source.tip, one.known, ok=None).code:
                 self.settle(one, known._replace(keep=shadow_ref(self.remote, one.spec.dst)))
-        return f"error {one.spec.dst} up to date"
+        return there_already(one.spec.dst, one.source.tip, one.known)
 
     def settle(self, one: Asked, landed: Landed) -> None:
         """Bring the pushed branch over, unless the push named no branch."""
@@ -236,6 +236,15 @@ class RemoteHelper:
         )
         answers = done.stdout.decode("utf-8", "surrogateescape").split("\n")[len(options) :]
         return [line for line in answers if line]
+
+
+def there_already(dst: str, tip: str, there: str) -> str:
+    """The answer that makes git say "Everything up-to-date".
+
+    "up to date" proper makes git write the pushed tip into the tracking ref, which is a lie unless the remote has
+    just that; "no match" leaves the tracking ref alone (transport-helper.c, git 2.39 and 2.55).
+    """
+    return f"error {dst} {'up to date' if tip == there else 'no match'}"
 
 
 def ok(dst: str, old: str, new: str) -> list[str]:

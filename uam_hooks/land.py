@@ -60,7 +60,7 @@ def _land_group(
         except Unreachable as error:
             _fail(flush, actions, error.what)
             return
-        plans = _plans(flush, batch, remote, actions, there, atomic)
+        plans = _plans(flush, batch, actions, there, atomic)
         if not plans:
             return
         results = _push(flush, batch, remote, plans, options, atomic)
@@ -71,7 +71,7 @@ def _land_group(
 
 
 def _plans(
-    flush: Flush, batch: Batch, remote: Remote, actions: Sequence[Action], there: dict[str, str], atomic: bool
+    flush: Flush, batch: Batch, actions: Sequence[Action], there: dict[str, str], atomic: bool
 ) -> list[Plan]:
     """The plans that need a push; everything else is finished here."""
     found = []
@@ -102,9 +102,18 @@ def plan_action(flush: Flush, batch: Batch, action: Action, sources: list[Source
         _check_expectation(flush.repo, sources[0], there)
         return exact_plan(action, sources[0], there)
     context = Context(
-        flush.repo, flush.settings, batch.id, flush.repo.paths.worktree, lambda oids: views.noted(flush.store, oids)
-    )
+        flush.repo, flush.settings, batch.id, flush.repo.paths.worktree,
+        lambda oids: views.noted(flush.store, oids), _tagged(flush, action.remote),
+    )  # fmt: skip
     return make_plan(context, action, sources, there)
+
+
+def _tagged(flush: Flush, remote: str) -> frozenset[str]:
+    """The commits that queued tags of this remote name."""
+    tips = [tip for tip in views.tag_tips(flush.store, remote) if flush.repo.kind(tip)]
+    if not tips:
+        return frozenset()
+    return frozenset(flush.repo.run("rev-parse", *(f"{tip}^{{}}" for tip in tips)).lines)
 
 
 def _check_expectation(repo: Repository, source: Source, there: str) -> None:
@@ -128,7 +137,8 @@ def _push(
     """Write the plan, pin what it made, push, and finish what landed."""
     landings = claim.write_plan(flush.store, batch, [_journal_entry(flush, batch, plan) for plan in plans])
     reached(Step.PLANNED)
-    flush.repo.move_refs(((landing_ref(entry), entry.keep, ZERO) for entry in landings if entry.keep != ZERO), "uam: pin")
+    pins = [(landing_ref(entry), entry.keep, ZERO) for entry in landings if entry.keep != ZERO]
+    flush.repo.move_refs(pins, "uam: pin")
     reached(Step.PINNED)
     results = remote.push([RefUpdate(plan.action.ref, plan.old, plan.new) for plan in plans], options, atomic)
     reached(Step.PUSHED)

@@ -43,7 +43,7 @@ def ensure_flusher(paths: RepoPaths, start: bool = True) -> bool:
         os.close(fd)
         return True
     if paths.log.exists() and paths.log.stat().st_size > LOG_BYTES:
-        os.replace(paths.log, paths.log.with_suffix(".log.1"))
+        paths.log.replace(paths.log.with_suffix(".log.1"))
     log = os.open(paths.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     site = str(Path(__file__).resolve().parent.parent)
     try:

@@ -121,8 +121,8 @@ def _synthetic(repo: Repository, tree: str, parents: tuple[str, ...], stamp: byt
     return repo.write_commit(Commit("", tree, parents, ident, ident, message.encode()))
 
 
-def shadow_of(repo: Repository, landing: str, ours: str) -> str:
+def shadow_of(repo: Repository, landing: str, *originals: str) -> str:
     """The shadow of a landing: its tree, on top of the landing and of all that went into it."""
     commit = repo.commit(landing)
-    stamp = _date(commit)
-    return _synthetic(repo, commit.tree, (landing, ours), stamp, f"the originals of {landing[:7]}: {commit.subject}")
+    what = f"the originals of {landing[:7]}: {commit.subject}"
+    return _synthetic(repo, commit.tree, (landing, *originals), _date(commit), what)

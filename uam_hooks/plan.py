@@ -25,7 +25,8 @@ from .settings import Settings
 class Context(NamedTuple):
     """What a plan is made with, the same for all targets of a batch.
 
-    `attributes` is the worktree whose .gitattributes count; `noted` tells whether our hooks saw all these commits.
+    `attributes` is the worktree whose .gitattributes count; `noted` tells whether our hooks saw all these commits,
+    `tagged` are commits that queued tags name: they keep their identity.
     """
 
     repo: Repository
@@ -33,6 +34,7 @@ class Context(NamedTuple):
     batch_id: str
     attributes: Path
     noted: Callable[[Sequence[str]], bool]
+    tagged: frozenset[str] = frozenset()
 
 
 class Plan(NamedTuple):
@@ -76,7 +78,7 @@ def make_plan(context: Context, action: Action, sources: Sequence[Source], there
     """Plan the landing of `sources` on a branch whose tip on the remote is `there` (ZERO: no such branch)."""
     repo = context.repo
     others = _other_branches(context, action)
-    shadow = _living_shadow(repo, shadow_ref(action.remote, action.ref), there)
+    shadow = living_shadow(repo, shadow_ref(action.remote, action.ref), there)
     base = there if there != ZERO else _where_it_starts(repo, sources, others)
     news = _look(repo, base, shadow, others, [s.tip for s in sources])
     merged = merge_sources(repo, base, shadow, news.graph, news.new, sources, context.attributes)
@@ -101,7 +103,7 @@ def _other_branches(context: Context, action: Action) -> list[str]:
     return sorted({oid for name, oid in tracked.items() if name != own})
 
 
-def _living_shadow(repo: Repository, ref: str, there: str) -> str | None:
+def living_shadow(repo: Repository, ref: str, there: str) -> str | None:
     """The shadow, unless its landing is no longer on the remote: then its sources count as not landed."""
     found = repo.refs(ref).get(ref)
     if found is None or there == ZERO:
@@ -161,10 +163,13 @@ def _compose(
     members = [c for c in commits if len(c.parents) < 2] or commits
     straight = merged.line is not None
     if base != ZERO and not kept and merged.tree == repo.commit(base).tree and there != ZERO:
+        # an empty commit, or a change and its revert, was pushed on purpose; a merge of what is there was not
         merges_only = all(len(c.parents) > 1 for c in commits)
-        if not straight or merges_only:
+        on_purpose = any(len(c.parents) == 1 and c.tree == repo.commit(c.parents[0]).tree for c in commits)
+        if merges_only or not (straight or on_purpose):
             return _Landing(there, shadow_of(repo, there, merged.ours), "nothing-new")
-    if straight and (len(flat) <= 1 or not context.settings["uam.squash"] or _predates_us(context, base, flat)):
+    squashing = context.settings["uam.squash"] and not context.tagged & set(flat)
+    if straight and (len(flat) <= 1 or not squashing or _predates_us(context, base, flat)):
         assert merged.line is not None
         return _Landing(merged.line, merged.line, "as-is")
     parents = tuple([base] * (base != ZERO) + kept)
@@ -177,8 +182,11 @@ def _joined(
     members: list[Commit],
 ) -> tuple[str, str]:  # fmt: skip
     """The one commit that stands for several, or for one that had to move."""
-    if not context.settings["uam.squash"]:
-        tip = replay(context.repo, base, commits, context.attributes) if len(parents) == 1 else None
+    tagged = bool(context.tagged & {commit.oid for commit in commits})
+    if tagged or not context.settings["uam.squash"]:
+        tip = None
+        if len(parents) == 1 and not tagged:
+            tip = replay(context.repo, base, commits, context.attributes)
         if tip is not None and context.repo.commit(tip).tree == merged.tree:
             return "kept", tip
         return "kept", _store(context, _merge_commit(context, merged, base))

@@ -22,7 +22,7 @@ from .store.connection import Store
 def hook_door(
     name: str, url: str, stdin: bytes, paths: RepoPaths, git: Git, settings: Settings, store: Store
 ) -> bool:
-    """Queue what pre-push was told of; False lets git push it itself."""
+    """Queue what pre-push was told of, or refuse it; False lets git push it itself."""
     if cmdline.is_dry_run(cmdline.push_arguments()):
         return False
     remote = name if name in settings.remotes() else url
@@ -30,8 +30,11 @@ def hook_door(
         say(f"{redact(url)} holds a password, which the queue would have to store; this push goes straight.")
         return False
     lines = [line.split(" ") for line in stdin.decode("utf-8", "surrogateescape").splitlines()]
+    if any(len(line) == 4 and line[2].startswith(OURS) for line in lines):
+        say("refs/uam/ is this repository's own and goes to no remote; push branches and tags by name.")
+        return True
     specs = tuple(_spec(line, git) for line in lines if len(line) == 4)
-    if not specs or any(spec.dst.startswith(OURS) for spec in specs):
+    if not specs:
         return False
     asked = look_at(Request(remote, specs), git, paths, settings)
     if any(one.error for one in asked):

@@ -22,10 +22,14 @@ MINIMUM_GIT = (2, 38)
 
 
 class Repository:
-    """One repository, seen from one worktree. Implements `plumbing.Git`."""
+    """One repository. Implements `plumbing.Git`.
+
+    `git_dir` is that of the worktree one stands in, `paths` are the repository's own: the main worktree's.
+    """
 
     def __init__(self, git_dir: Path) -> None:
-        self.paths = RepoPaths.of(git_dir)
+        self.git_dir = git_dir
+        self.paths = RepoPaths.of(RepoPaths.of(git_dir).common_dir)
         self._git = git.Git(str(self.paths.common_dir))
         self._git.update_environment(GIT_DIR=str(self.paths.common_dir))
         self._loose = LooseObjectDB(str(self.paths.common_dir / "objects"))

@@ -82,6 +82,14 @@ def settle(git: Git, paths: RepoPaths, what: Landed, files: bool) -> Settled:
         return _move_files(git, paths, what, now)
 
 
+def bring_over(git: Git, paths: RepoPaths, branch: str, now: str, new: str) -> Settled:
+    """Move what is checked out in this worktree from `now` to `new`, local modifications kept or nothing touched."""
+    with _settling(paths, branch, now) as busy:
+        if busy:
+            return Settled(now, why=busy)
+        return _move_files(git, paths, Landed(branch, now, new, new), now)
+
+
 def _checked_out_at(paths: RepoPaths, branch: str) -> Path | None:
     """The git directory of the worktree that has `branch` checked out; for a detached HEAD its own."""
     if not branch:

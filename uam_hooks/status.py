@@ -105,7 +105,8 @@ def _next(flush: Flush, waiting: list[Any], running: list[Any], failed: list[Any
     if pushes and flush.settings["uam.push.mode"] == "manual":
         return "`git uam flush` lands what waits"
     if pushes:
-        return f"nothing: it lands within {max(row['seconds_left'] for row in pushes):.0f} s, or now with `git uam flush`"
+        left = max(row["seconds_left"] for row in pushes)
+        return f"nothing: it lands within {left:.0f} s, or now with `git uam flush`"
     if failed:
         return "see the failed pushes; their agents resolve and push again"
     if waiting:

@@ -15,24 +15,28 @@ COMMANDS = {
     "demo": "Show what the tool is for, with real repositories.",
     "flush": "Land what is queued, now.",
     "install": "Enable the tool in a repository.",
+    "prune": "Let go of what landed long ago.",
+    "restore": "Bring unsquashed commits back as branches.",
+    "show": "Show what a batch landed, from whom, and the proof.",
     "status": "Show the queue, and what to do next.",
+    "sync": "Bring this branch over to what landed.",
     "uninstall": "Take the tool out of a repository.",
 }
 
 
 class _Lazy(click.Group):
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, _ctx: click.Context) -> list[str]:
         return sorted(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = "install" if cmd_name == "uninstall" else cmd_name
+        module = {"uninstall": "install", "show": "keep", "restore": "keep", "prune": "keep"}.get(cmd_name, cmd_name)
         command = getattr(importlib.import_module(f"{__name__}.{module}"), cmd_name)
         assert isinstance(command, click.Command)
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(sorted(COMMANDS.items()))
 

@@ -82,4 +82,5 @@ def _print(store: Store, results: list[BatchResult]) -> None:
                     tip, new = source.tip[:7] or "deletion", source.outcome["new"][:7] or "deleted"
                     click.echo(f"batch {batch.number}: {source.agent} {tip} landed on {where} as {new}")
                 elif source.status == SourceStatus.FAILED:
-                    click.echo(f"batch {batch.number}: {source.agent} {source.tip[:7]} failed: {source.outcome['error']}")
+                    error = source.outcome["error"]
+                    click.echo(f"batch {batch.number}: {source.agent} {source.tip[:7]} failed: {error}")

@@ -37,7 +37,8 @@ def _show(found: dict[str, Any]) -> None:
     commits = sum(len(r["members"]) for r in found["waiting"] if r["type"] == "commit")
     pushes = [r for r in found["waiting"] if r["type"] != "commit"]
     sources = sum(len(r["members"]) for r in pushes)
-    click.echo(f"waiting: {_count(sources, 'push', 'pushes')} in {_count(len(pushes), 'action')}, {_count(commits, 'commit')}")
+    waiting = f"{_count(sources, 'push', 'pushes')} in {_count(len(pushes), 'action')}, {_count(commits, 'commit')}"
+    click.echo(f"waiting: {waiting}")
     click.echo(f"running: {_count(len(found['running']), 'action')}")
     failed = found["failed"]
     click.echo(f"failed:  {_count(len(failed), 'push', 'pushes')}")

@@ -160,3 +160,83 @@ def counts(store: Store) -> dict[str, Any]:
     with store.reading() as db:
         found = db.execute("SELECT status, count(*) AS n FROM deploy_queue GROUP BY status").fetchall()
     return {row["status"]: row["n"] for row in found}
+
+
+def batch_of_commit(store: Store, oid: str) -> int | None:
+    """The number of the batch whose landing is this commit."""
+    known = landed_as(store, oid)
+    return known[0] if known is not None else None
+
+
+def last_landed(store: Store, worktree: str, branch: str) -> tuple[str, str] | None:
+    """Where this worktree's branch last landed: remote and full ref."""
+    with store.reading() as db:
+        row = db.execute(
+            "SELECT q.* FROM sources s JOIN deploy_queue q ON q.id = s.action_id WHERE s.worktree = ?"
+            " AND s.branch = ? AND s.status = 'landed' AND s.exact = 0 ORDER BY s.id DESC LIMIT 1",
+            (worktree, branch),
+        ).fetchone()
+    if row is None:
+        return None
+    found = rows.action(row)
+    return found.remote, found.ref
+
+
+def landed_tips(store: Store, before: str) -> list[str]:
+    """Tips that landed before this moment, and tips whose replacement did, and that nothing waits for."""
+    with store.reading() as db:
+        found = db.execute(
+            "SELECT DISTINCT s.tip FROM sources s JOIN deploy_queue q ON q.id = s.action_id"
+            " LEFT JOIN sources r ON r.id = s.replaced_by"
+            " WHERE s.tip <> '' AND q.finished_at < ? AND (s.status = 'landed' OR r.status = 'landed')"
+            " AND s.tip NOT IN (SELECT tip FROM sources WHERE status IN ('pending', 'failed', 'withdrawn'))",
+            (before,),
+        ).fetchall()
+    return [row["tip"] for row in found]
+
+
+def pending_tips(store: Store) -> list[str]:
+    """Tips that wait for their landing."""
+    with store.reading() as db:
+        return [row["tip"] for row in db.execute("SELECT DISTINCT tip FROM sources WHERE status = 'pending'")]
+
+
+def landings_before(store: Store, before: str) -> list[Landing]:
+    """Landings of actions that ended before this moment."""
+    with store.reading() as db:
+        found = db.execute(
+            "SELECT l.* FROM landings l JOIN deploy_queue q ON q.id = l.action_id"
+            " WHERE q.status IN ('completed', 'failed', 'cancelled') AND q.finished_at < ?",
+            (before,),
+        ).fetchall()
+    return [rows.landing(row) for row in found]
+
+
+def landed_refs(store: Store) -> list[tuple[str, str]]:
+    """Every (remote, ref) that something has landed on."""
+    with store.reading() as db:
+        found = db.execute("SELECT DISTINCT remote, ref FROM landings WHERE status = 'landed'").fetchall()
+    return [(row["remote"], row["ref"]) for row in found]
+
+
+def young_tips(store: Store, remote: str, ref: str, since: str) -> list[str]:
+    """Tips that landed on a ref since this moment."""
+    with store.reading() as db:
+        found = db.execute(
+            "SELECT DISTINCT s.tip FROM landings l JOIN deploy_queue q ON q.id = l.action_id"
+            " JOIN sources s ON s.action_id = q.id WHERE l.remote = ? AND l.ref = ? AND l.status = 'landed'"
+            " AND s.status = 'landed' AND q.finished_at >= ? AND s.tip <> ''",
+            (remote, ref, since),
+        ).fetchall()
+    return [row["tip"] for row in found]
+
+
+def tag_tips(store: Store, remote: str) -> list[str]:
+    """What queued pushes of tags name, by remote."""
+    with store.reading() as db:
+        found = db.execute(
+            "SELECT s.tip FROM sources s JOIN deploy_queue q ON q.id = s.action_id WHERE s.status = 'pending'"
+            " AND q.remote = ? AND q.target LIKE 'refs/tags/%' AND s.tip <> ''",
+            (remote,),
+        ).fetchall()
+    return [row["tip"] for row in found]

@@ -1,0 +1,68 @@
+"""`git uam show`, `git uam restore` and `git uam prune`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..errors import ExitCode
+from ..flush import locked, opened
+from ..keep import describe, find_batch
+from ..keep import prune as let_go
+from ..keep import restore as bring_back
+from ..repo import Repository
+
+
+@click.command()
+@click.argument("batch")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def show(batch: str, as_json: bool) -> int:
+    """Show what BATCH landed: its number, its id, or the commit it landed as."""
+    with Repository.at(Path.cwd()) as repo, opened(repo) as now:
+        found = describe(now, find_batch(now, batch))
+    click.echo(json.dumps(found, indent=2) if as_json else "\n".join(_lines(found)))
+    return ExitCode.OK
+
+
+def _lines(found: dict[str, Any]) -> list[str]:
+    lines = [f"batch {found['batch']} ({found['id']}) {found['status']}, {found['created_at']}"]
+    for landing in found["landings"]:
+        new, old = landing["new"][:7], landing["old"][:7]
+        lines += ["", f"{landing['where']}: {old}..{new} {landing['how']} ({landing['status']})"]
+        for source in landing["sources"]:
+            lines.append(f"  {source['agent']}, {source['branch']} at {source['tip'][:7] or 'deleted'}")
+            lines += [f"    {c['commit'][:7]} {c['subject']} ({c['author']})" for c in source["commits"]]
+        proof = landing["proof"]
+        if proof:
+            same = f"{proof['sameContent']} as pushed"
+            lines.append(f"  proof: {proof['changed']} paths changed, all by the sources; {same}")
+    for failure in found["failed"]:
+        lines.append(f"failed: {failure['agent']} {failure['tip'][:7]} to {failure['where']}: {failure['error']}")
+    return lines
+
+
+@click.command()
+@click.argument("name", metavar="BATCH|COMMIT")
+@click.option("--branch", help="What to call the branch; several get -1, -2 ... appended.")
+def restore(name: str, branch: str | None) -> int:
+    """Bring the unsquashed commits of a batch, or one original commit, back as branches."""
+    with Repository.at(Path.cwd()) as repo, opened(repo) as now:
+        for made in bring_back(now, name, branch):
+            click.echo(f"branch {made.branch} is at {made.tip[:7]} ({made.agent}); undo: git branch -D {made.branch}")
+    return ExitCode.OK
+
+
+@click.command()
+def prune() -> int:
+    """Let go of what landed longer ago than uam.retention; never of anything that has not landed."""
+    with (
+        Repository.at(Path.cwd()) as repo,
+        opened(repo) as now,
+        locked(repo, now.settings["uam.flush.lockTimeout"]),
+    ):
+        done = let_go(now, now.settings["uam.retention"])
+    click.echo(f"let go of {done.pins} pins and {done.landings} landings; {done.shadows} shadows cut")
+    return ExitCode.OK

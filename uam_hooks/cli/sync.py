@@ -1,0 +1,31 @@
+"""`git uam sync`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ..errors import ExitCode
+from ..flush import opened
+from ..repo import Repository
+from ..sync import sync as bring_over
+
+
+@click.command()
+@click.argument("target", required=False, metavar="[REMOTE/BRANCH]")
+def sync(target: str | None) -> int:
+    """Bring the branch that is checked out here over to what the remote has, unlanded commits on top.
+
+    Local modifications stay; where that cannot be, nothing is touched.
+    """
+    with Repository.at(Path.cwd()) as repo, opened(repo) as now:
+        done = bring_over(now, repo.git_dir, target)
+    name = f"branch {done.branch}" if done.branch else "HEAD"
+    if done.old == done.new:
+        click.echo(f"{name} is at {done.new[:7]}, up to date with {done.where}")
+        return ExitCode.OK
+    left = f", with {done.unlanded} unlanded commit{'s' * (done.unlanded != 1)} on top" if done.unlanded else ""
+    click.echo(f"{name} and its files are now at {done.new[:7]}, what {done.where} has{left}")
+    click.echo(f"undo: git reset --keep {done.old[:7]}")
+    return ExitCode.OK
