@@ -1,0 +1,363 @@
+"""A hooked repository with a bare remote and a home of its own: what the tests of whole flows act in.
+
+Everything is real: git, processes, remotes. The environment is built from nothing, so neither the settings of
+whoever runs the tests nor the variables of a git that started them can reach a test.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from uam_hooks.install import install
+from uam_hooks.paths import RepoPaths
+from uam_hooks.repo import Repository
+from uam_hooks.store.connection import Store
+
+DATE = "2024-05-06T07:08:09+00:00"
+AUTHOR = "Ada <ada@example.invalid>"
+SHADOW = "refs/uam/shadow/origin/main"
+TRACKING = "refs/remotes/origin/main"
+# How long anything here may take before the test is wrong, on a machine that is busy with other things.
+PATIENCE = 40.0
+
+_USER = "[user]\n\tname = Ada\n\temail = ada@example.invalid\n[init]\n\tdefaultBranch = main\n[push]\n\tdefault = simple\n"
+# One line a push: what CI would run for. O_APPEND, so that pushes at the same time do not mix.
+_POST_RECEIVE = 'line=\nwhile read -r old new ref; do line="$line $old:$new:$ref"; done\necho "$line" >>pushes.log\n'
+
+
+class Done(NamedTuple):
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def ours(self) -> list[str]:
+        """The lines of stderr that are ours, without the mark."""
+        return [line.removeprefix("uam: ") for line in self.err.splitlines() if line.startswith("uam: ")]
+
+
+def until(condition: Callable[[], Any], what: str) -> Any:
+    """Poll until `condition` holds and give its value; fails with `what` when it never does."""
+    deadline = time.monotonic() + PATIENCE
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"{what} did not happen within {PATIENCE:g} s"
+        time.sleep(0.01)
+    return found
+
+
+def alive(pid: int) -> bool:
+    """Whether the process runs; one that only waits to be reaped does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def script(path: Path, text: str) -> Path:
+    """An executable file that sh runs."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{text}")
+    path.chmod(0o755)
+    return path
+
+
+class Worktree:
+    """A worktree with the environment that its agent has."""
+
+    def __init__(self, top: Path, env: dict[str, str]) -> None:
+        self.top, self.env = top, env
+
+    def start(self, *args: str, ours: bool = False, **env: str) -> subprocess.Popen[str]:
+        """Start `git args` as the leader of a process group, as a shell does. `ours`: no git in front."""
+        return subprocess.Popen(
+            args if ours else ["git", *args], cwd=self.top, env={**self.env, **env}, text=True, encoding="utf-8",
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, process_group=0,
+        )  # fmt: skip
+
+    def run(self, *args: str, ours: bool = False, **env: str) -> Done:
+        """`git args`, whatever its exit code."""
+        return finished(self.start(*args, ours=ours, **env))
+
+    def git(self, *args: str, **env: str) -> str:
+        """What `git args` printed; it must succeed."""
+        done = self.run(*args, **env)
+        assert done.code == 0, done
+        return done.out.strip("\n")
+
+    def commit(self, name: str, text: str = "", *options: str, message: str = "", **env: str) -> str:
+        """Write a file and commit it; gives the commit."""
+        path = self.top / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text or f"{name}\n")
+        self.git("add", "--", name, **env)
+        self.git("commit", "-q", "-m", message or f"Add {name}", *options, **env)
+        return self.oid("HEAD")
+
+    def push(self, *args: str, **env: str) -> Done:
+        return self.run("push", *args, **env)
+
+    def oid(self, name: str) -> str:
+        """The object that `name` is, "" when there is none."""
+        return self.run("rev-parse", "--quiet", "--verify", name).out.strip()
+
+    def short(self, name: str) -> str:
+        """The seven digits that our words name a commit with."""
+        return self.oid(name)[:7]
+
+    def subjects(self, *revisions: str) -> list[str]:
+        return self.git("log", "--format=%s", "--topo-order", *revisions).splitlines()
+
+    def status(self) -> list[str]:
+        """`git status -sb`: the branch line, then what is changed or unknown."""
+        return self.git("status", "-sb").splitlines()
+
+    def clean(self) -> bool:
+        """No ahead, no behind, nothing changed."""
+        lines = self.status()
+        return len(lines) == 1 and "[" not in lines[0]
+
+    @property
+    def git_dir(self) -> Path:
+        return Path(self.git("rev-parse", "--absolute-git-dir"))
+
+
+def finished(process: subprocess.Popen[str]) -> Done:
+    """Wait for a command's end, and for the end of everybody who holds its stdout and stderr."""
+    try:
+        out, err = process.communicate(timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        out, err = process.communicate()
+        raise AssertionError(f"{process.args!r} did not end; stdout {out!r}, stderr {err!r}") from None
+    return Done(process.returncode, out, err)
+
+
+class Scene(Worktree):
+    """A repository, its bare remote `origin` with one commit on main, and what the remote has seen since."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.home = root / "home"
+        self.home.mkdir()
+        (self.home / "gitconfig").write_text(_USER)
+        super().__init__(root / "work", {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.home),
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CONFIG_GLOBAL": str(self.home / "gitconfig"),
+            "GIT_AUTHOR_DATE": DATE,
+            "GIT_COMMITTER_DATE": DATE,
+            "LC_ALL": "C.UTF-8",
+        })  # fmt: skip
+        self.remote = root / "origin.git"
+        self.outside = Worktree(root, self.env)
+        self.outside.git("init", "-q", "--bare", str(self.remote))
+        self.outside.git("clone", "-q", str(self.remote), "work")
+        self.commit("README", "a project\n", message="Begin")
+        self.push("-q", "-u", "origin", "main")
+        script(self.remote / "hooks" / "post-receive", _POST_RECEIVE)
+        self.start_oid = self.oid("HEAD")
+
+    def install(self, *, hooks_only: bool = False, window: str = "200ms") -> None:
+        """Enable the repository, with a short window."""
+        # a clone starts git's own maintenance behind a push now and then, which would be counted
+        self.git("config", "gc.auto", "0")
+        self.git("config", "uam.window.push", window)
+        before = dict(os.environ)
+        os.environ.clear()
+        os.environ.update(self.env)
+        try:
+            with Repository.at(self.top) as repo:
+                install(repo, hooks_only=hooks_only)
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+
+    def worktree(self, name: str, *add: str) -> Worktree:
+        """A linked worktree, on a new branch of its own unless `add` says otherwise."""
+        self.git("worktree", "add", "-q", str(self.root / name), *(add or ("-b", name)))
+        return Worktree(self.root / name, {**self.env, "UAM_AGENT_ID": name})
+
+    def stranger(self) -> Worktree:
+        """Somebody with a plain clone, who has never heard of us."""
+        if not (self.root / "stranger").exists():
+            self.outside.git("clone", "-q", str(self.remote), "stranger")
+        return Worktree(self.root / "stranger", self.env)
+
+    # -- what the remote has ---------------------------------------------------------------------------
+
+    @property
+    def bare(self) -> Worktree:
+        return Worktree(self.remote, self.env)
+
+    def there(self, ref: str = "refs/heads/main") -> str:
+        """What the remote has in `ref`, "" for nothing."""
+        return self.bare.oid(ref)
+
+    def landed(self) -> list[str]:
+        """The subjects of what came onto the remote's main since the scene began, oldest first."""
+        return self.bare.subjects("--reverse", f"{self.start_oid}..main")
+
+    def files(self, ref: str = "main") -> list[str]:
+        return self.bare.git("ls-tree", "-r", "--name-only", ref).splitlines()
+
+    def pushes(self) -> list[str]:
+        """What the remote's post-receive hook was started for: one line each push."""
+        try:
+            return (self.remote / "pushes.log").read_text().splitlines()
+        except FileNotFoundError:
+            return []
+
+    # -- what is ours ------------------------------------------------------------------------------------
+
+    @property
+    def uam(self) -> Path:
+        return self.top / ".git" / "uam"
+
+    @property
+    def paths(self) -> RepoPaths:
+        return RepoPaths.of(self.top / ".git")
+
+    @contextmanager
+    def store(self) -> Iterator[Store]:
+        with Store(self.paths.database) as store:
+            yield store
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        """All rows of a table of the queue, in the order they were made."""
+        if not self.paths.database.exists():
+            return []
+        with sqlite3.connect(self.paths.database) as db:
+            db.row_factory = sqlite3.Row
+            found = [dict(row) for row in db.execute(f"SELECT * FROM {table} ORDER BY rowid")]  # noqa: S608
+        db.close()
+        return found
+
+    def pushed(self) -> list[str]:
+        """The states of all push actions, in queue order."""
+        return [row["status"] for row in self.rows("deploy_queue") if row["action_type"] == "push"]
+
+    def queue(self) -> dict[str, list[dict[str, Any]]]:
+        """Everything that the queue holds."""
+        return {t: self.rows(t) for t in ("deploy_queue", "deploy_batches", "sources", "queued_commits", "landings")}
+
+    def our_refs(self) -> list[str]:
+        return self.git("for-each-ref", "--format=%(objectname) %(refname)", "refs/uam/").splitlines()
+
+    def report(self) -> dict[str, Any]:
+        """What `git uam status --json` says."""
+        found = json.loads(self.git("uam", "status", "--json"))
+        assert isinstance(found, dict)
+        return found
+
+    def flushers(self) -> list[int]:
+        """The background processes of this repository that are alive."""
+        mark = os.fsencode(str(self.top / ".git"))
+        found = []
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit() and alive(int(entry.name)):
+                try:
+                    line = (entry / "cmdline").read_bytes()
+                except OSError:
+                    continue
+                if b"uam_hooks.flusher" in line and mark in line.split(b"\0"):
+                    found.append(int(entry.name))
+        return found
+
+    def flusher(self) -> int:
+        """The one background process, once there is one."""
+        found: list[int] = until(self.flushers, "a flusher")
+        return found[0]
+
+    def idle(self) -> None:
+        """Wait until no background process is left."""
+        until(lambda: not self.flushers(), "the flusher's end")
+
+    def close(self) -> None:
+        """Leave no process behind."""
+        for pid in self.flushers():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        self.idle()
+
+    def with_interpreter(self, text: str) -> None:
+        """Let hooks and helper start this sh script as their interpreter; `$python` is the real one."""
+        python, site = (self.uam / "env").read_text().splitlines()
+        wrapper = script(self.root / "interpreter", f'python="{python}"\n{text}\n')
+        (self.uam / "env").write_text(f"{wrapper}\n{site}\n")
+
+
+def together(jobs: Sequence[Callable[[], Done]]) -> list[Done]:
+    """Run the jobs at the same time, each in a thread that waits for its own process."""
+    with ThreadPoolExecutor(len(jobs)) as pool:
+        return [future.result() for future in [pool.submit(job) for job in jobs]]
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock file in another process, as a flush that takes long would."""
+    code = "import fcntl,sys; f=open(sys.argv[1],'a'); fcntl.flock(f,fcntl.LOCK_EX); print(flush=True); sys.stdin.read()"
+    with _holding(code, str(path)):
+        yield
+
+
+@contextmanager
+def writing(database: Path) -> Iterator[None]:
+    """Hold the database's write lock in another process."""
+    code = (
+        "import sqlite3,sys; db=sqlite3.connect(sys.argv[1],isolation_level=None); db.execute('BEGIN IMMEDIATE');"
+        " print(flush=True); sys.stdin.read(); db.execute('ROLLBACK')"
+    )
+    with _holding(code, str(database)):
+        yield
+
+
+@contextmanager
+def _holding(code: str, *args: str) -> Iterator[None]:
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-c", code, *args], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdin is not None and process.stdout is not None
+    try:
+        assert process.stdout.readline() == "\n"
+        yield
+    finally:
+        process.stdin.close()
+        process.stdout.close()
+        process.wait(timeout=PATIENCE)
+
+
+def free(path: Path) -> bool:
+    """Whether nobody holds the lock file."""
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+    return True
+
+
+def unprivileged() -> list[str]:
+    """What to put in front of a command so that file modes hold for it, also when root runs the tests."""
+    if os.getuid() != 0:
+        return []
+    setpriv = shutil.which("setpriv")
+    caps = "-dac_override,-dac_read_search,-fowner"
+    return [setpriv, f"--bounding-set={caps}", f"--inh-caps={caps}"] if setpriv else []
