@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from .errors import UamError
 from .repo import Repository
 from .store import views
 from .store.connection import Store
@@ -19,15 +18,12 @@ def look_up(repo: Repository, store: Store) -> None:
         if not repo.kind(commit.oid):
             ended[commit.oid] = "gone"
         elif commit.subject is None:
-            try:
-                known = repo.commit(commit.oid)
-            except UamError:
-                ended[commit.oid] = "gone"
-                continue
-            files = _count_files(repo, commit.oid)
+            known = repo.commit(commit.oid)
             mail = known.committer.partition(b"<")[2].partition(b">")[0].decode("utf-8", "replace")
             agent = f"{mail}@{_worktree_name(commit.worktree)}"
-            facts[commit.oid] = agent, known.subject, " ".join(known.parents), files
+            facts[commit.oid] = agent, known.subject, " ".join(known.parents), 0
+    for oid, files in _count_files(repo, list(facts)).items():
+        facts[oid] = (*facts[oid][:3], files)
     alive = [commit.oid for commit in waiting if commit.oid not in ended]
     unpushed = _unpushed(repo, alive)
     ended.update({oid: "landed" for oid in alive if oid not in unpushed})
@@ -44,9 +40,20 @@ def _unpushed(repo: Repository, oids: list[str]) -> set[str]:
     return set(repo.rev_list("--stdin", feed=feed.encode()))
 
 
-def _count_files(repo: Repository, oid: str) -> int:
-    out = repo.run("diff-tree", "-r", "-c", "-z", "--root", "--no-commit-id", "--name-only", "--no-renames", oid).out
-    return out.count(b"\0")
+def _count_files(repo: Repository, oids: list[str]) -> dict[str, int]:
+    """How many files each commit changed, for all of them in one process."""
+    if not oids:
+        return {}
+    feed = "".join(f"{oid}\n" for oid in oids).encode()
+    out = repo.run("diff-tree", "--stdin", "-r", "-c", "-z", "--root", "--name-only", "--no-renames", feed=feed).out
+    counted = dict.fromkeys(oids, 0)
+    now = ""
+    for field in out.decode("utf-8", "surrogateescape").split("\0")[:-1]:
+        if field in counted:
+            now = field
+        elif now:
+            counted[now] += 1
+    return counted
 
 
 def _worktree_name(git_dir: str) -> str:

@@ -13,6 +13,7 @@ from .commits import look_up
 from .errors import Locked
 from .keep import unpin
 from .land import Flush, land_batch
+from .local import squash_ready
 from .model import Action, Batch, BatchResult, SourceStatus, Status, short_target
 from .paths import RepoPaths, process_alive
 from .recover import recover
@@ -56,7 +57,6 @@ def flush(flush: Flush, due_only: bool, timeout: float) -> list[BatchResult]:
     """
     results = []
     with locked(flush.repo, timeout):
-        look_up(flush.repo, flush.store)
         for batch in recover(flush):
             results.append(execute(flush, batch))
         while True:
@@ -65,6 +65,9 @@ def flush(flush: Flush, due_only: bool, timeout: float) -> list[BatchResult]:
                 break
             reached(Step.CLAIMED)
             results.append(execute(flush, claimed))
+        if not due_only or flush.settings["uam.commit.onWindow"] == "squash":
+            look_up(flush.repo, flush.store)
+            results += squash_ready(flush, time.time() if due_only else None)
     return results
 
 

@@ -12,6 +12,7 @@ import time
 import traceback
 from pathlib import Path
 
+from .commits import look_up
 from .errors import UamError, say
 from .flush import flush, opened
 from .land import Flush
@@ -63,6 +64,7 @@ def _work(repo: Repository) -> None:
             if due is None and (not open_batch or idle > MAX_IDLE_ROUNDS):
                 return
             if due is not None and not open_batch:
+                look_up(now.repo, now.store)  # while nobody waits for it
                 _sleep_until(now, due)
             flush(now, due_only=True, timeout=60.0)
             idle = idle + 1 if enqueue.unsettled(now.store) else 0

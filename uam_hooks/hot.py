@@ -44,6 +44,8 @@ def remote_helper() -> NoReturn:
         status = 128
     except BrokenPipeError:
         status = 141
+    except KeyboardInterrupt:
+        status = 130
     except Exception as error: # git must see an end that it can report, never a traceback
         say(f"this push failed inside uam ({type(error).__name__}: {error}); UAM=off git push goes without it.")
         if os.environ.get("UAM_DEBUG"):

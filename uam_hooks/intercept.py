@@ -33,6 +33,7 @@ class RemoteHelper:
         self.remote, self.shim = remote, shim
         self.paths, self.git, self.settings, self.store = paths, git, settings, store
         self.options: list[str] = []
+        self.settled: set[str] = set()
         self.out: BinaryIO = sys.stdout.buffer
 
     def serve(self, lines: BinaryIO) -> int:
@@ -102,6 +103,11 @@ class RemoteHelper:
         request = request._replace(specs=tuple(s for s in request.specs if not s.dst.startswith(OURS)))
         if not request.specs:
             return ours
+        with waiting.holding_signals():
+            return ours + self.land(request, lines)
+
+    def land(self, request: Request, lines: list[str]) -> list[str]:
+        """Queue, wait, answer. A fault of ours before anything is queued leaves the push to git's own way."""
         try:
             asked = look_at(request, self.git, self.paths, self.settings)
             answers, fresh = self.decide(request, asked)
@@ -110,19 +116,19 @@ class RemoteHelper:
             tickets = enter(fresh, self.git, self.store, self.settings) if fresh else []
         except (GitFailed, StoreError) as error:
             say(f"{error.what} This push goes straight to the remote.")
-            return ours + self.straight(lines)
+            return self.straight(lines)
         except UamError as error:
             why = " ".join(part for part in (error.what, error.do) if part)
-            return ours + [f"error {spec.dst} {why}" for spec in request.specs]
+            return [f"error {spec.dst} {why}" for spec in request.specs]
         if not tickets:
-            return ours + answers
+            return answers
         if mode != "wait":
-            return ours + answers + self.queued(fresh, tickets, mode)
+            return answers + self.queued(fresh, tickets, mode)
         states = self.wait(tickets, timeout)
         if states is None:
             say(f"no flusher could run, see {self.paths.log}; this push goes straight to the remote.")
-            return ours + self.straight(lines)
-        return ours + answers + self.outcomes(fresh, tickets, states)
+            return self.straight(lines)
+        return answers + self.outcomes(fresh, tickets, states)
 
     def request(self, lines: list[str]) -> Request:
         leases = dict(o[len("cas ") :].rpartition(":")[::2] for o in self.options if o.startswith("cas "))
@@ -212,8 +218,9 @@ class RemoteHelper:
     def settle(self, one: Asked, landed: Landed) -> None:
         """Bring the pushed branch over, unless the push named no branch."""
         mode = self.settings["uam.settle"]
-        if mode == "off" or (not landed.branch and one.spec.src != "HEAD"):
+        if mode == "off" or (not landed.branch and one.spec.src != "HEAD") or landed.branch in self.settled:
             return
+        self.settled.add(landed.branch)
         try:
             result = settle(self.git, self.paths, landed, files=mode == "keep")
         except (GitFailed, OSError) as error:

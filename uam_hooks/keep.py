@@ -46,12 +46,13 @@ def describe(flush: Flush, batch: Batch) -> dict[str, Any]:
         sources = journal.sources(flush.store, landing.sources)
         shown.append(
             {
-                "where": f"{landing.remote}/{short_target(landing.ref)}",
+                "where": f"{landing.remote}/{short_target(landing.ref)}" if landing.remote else short_target(landing.ref),
                 "status": landing.status,
                 "how": landing.detail.get("how"),
                 "old": landing.old,
                 "new": landing.new,
                 "sources": [_source(flush.repo, landing, source) for source in sources],
+                "commits": [] if sources else _commits(flush.repo, landing.detail.get("commits", ())),
                 "proof": landing.detail.get("proof", {}),
             }
         )
@@ -74,12 +75,16 @@ def _source(repo: Repository, landing: Landing, source: Source) -> dict[str, Any
         old = [f"^{landing.old}"] if landing.old != ZERO else []
         for oid in reversed(repo.rev_list("--topo-order", source.tip, *old)):
             if oid in wanted or landing.detail.get("how") == "as-is":
-                commit = repo.commit(oid)
-                commits.append({"commit": oid, "subject": commit.subject, "author": commit.author_name})
+                commits += _commits(repo, [oid])
     return {
         "agent": source.agent, "branch": short_target(source.branch) or "(detached)", "tip": source.tip,
         "commits": commits,
     }  # fmt: skip
+
+
+def _commits(repo: Repository, oids: Iterable[str]) -> list[dict[str, str]]:
+    known = [repo.commit(oid) for oid in oids if repo.kind(oid)]
+    return [{"commit": c.oid, "subject": c.subject, "author": c.author_name} for c in known]
 
 
 class Restored(NamedTuple):
@@ -100,7 +105,8 @@ def restore(flush: Flush, name: str, branch: str | None) -> list[Restored]:
         batch = find_batch(flush, name)
         landed = [s for entry in views.landings(flush.store, batch.id) for s in entry.sources]
         sources = [s for s in journal.sources(flush.store, tuple(dict.fromkeys(landed))) if s.tip]
-        tips = list(dict.fromkeys((s.tip, s.agent) for s in sources))
+        local = [e.old for e in views.landings(flush.store, batch.id) if not e.remote and e.status == "landed"]
+        tips = list(dict.fromkeys([*((s.tip, s.agent) for s in sources), *((oid, "local") for oid in local)]))
         name = str(batch.number)
     if not tips:
         raise Refused(f"Batch {name} has nothing to restore.", "`git uam show` tells what it did.")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from .errors import GitFailed
 from .land import Flush, contains, finish_landed
+from .local import finish_local
 from .model import Action, Batch, Status
 from .store import claim, journal
 from .transport import Remote, Unreachable
@@ -32,6 +33,9 @@ def _decide(flush: Flush, action: Action) -> None:
     landing = journal.planned(flush.store, action)
     if landing is None:
         claim.release(flush.store, action)
+        return
+    if not landing.remote:
+        finish_local(flush, action, landing)
         return
     try:
         remote = Remote(flush.repo, flush.settings, action.remote)

@@ -17,6 +17,8 @@ _SKIP = re.compile(
 _SKIP_WORDS = re.compile(r"\*\*\*NO_CI\*\*\*", re.IGNORECASE)
 _SKIP_TRAILER = re.compile(r"^(?:skip-checks|ci-skip):[ \t]*true[ \t]*$", re.IGNORECASE | re.MULTILINE)
 _CO_AUTHOR = re.compile(r"^Co-authored-by:[ \t]*(.+>)[ \t]*$", re.IGNORECASE | re.MULTILINE)
+_BATCH = re.compile(r"^Uam-Batch: \S+\s*\Z", re.MULTILINE)
+_MEMBER = re.compile(r"^\d+\. (.+)$", re.MULTILINE)
 
 
 def silences_ci(text: str) -> bool:
@@ -37,8 +39,10 @@ def message(commits: Sequence[Commit], batch_id: str, style: str) -> bytes:
     "list" the first line names the subjects instead. A wish to skip CI counts only when every member has it.
     """
     silent = bool(commits) and all(silences_ci(commit.text) for commit in commits)
-    subjects = [commit.subject if silent else neutralised(commit.subject) for commit in commits]
-    first = f"Squashed {len(commits)} commits:"
+    subjects = [subject for commit in commits for subject in members_of(commit)]
+    if not silent:
+        subjects = [neutralised(subject) for subject in subjects]
+    first = f"Squashed {len(subjects)} commits:"
     if style == "list":
         first = _shortened("; ".join(subjects))
     lines = [first, "", *(f"{n}. {subject}" for n, subject in enumerate(subjects, 1)), ""]
@@ -47,6 +51,13 @@ def message(commits: Sequence[Commit], batch_id: str, style: str) -> bytes:
     lines += [f"Co-authored-by: {name}" for name in co_authors(commits)]
     lines.append(f"Uam-Batch: {batch_id}")
     return ("\n".join(lines) + "\n").encode("utf-8", "replace")
+
+
+def members_of(commit: Commit) -> list[str]:
+    """The subject of a commit; of a squash of ours, the subjects that it stands for."""
+    if not _BATCH.search(commit.text):
+        return [commit.subject]
+    return _MEMBER.findall(commit.text) or [commit.subject]
 
 
 def _shortened(text: str, most: int = 72) -> str:

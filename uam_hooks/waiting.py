@@ -8,7 +8,8 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import FrameType
 
 from .leader import ensure_flusher
@@ -21,6 +22,9 @@ from .store.enqueue import Ticket
 POLL_SECONDS = 0.03
 # A flusher that cannot do its work is started this often, with growing pauses, before the push stops asking.
 MAX_ELECTIONS = 6
+
+
+_ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(Exception):
@@ -46,20 +50,33 @@ def wait(store: Store, paths: RepoPaths, tickets: Sequence[Ticket], timeout: flo
     """Wait until every source has its outcome, or `timeout` seconds; gives how they stand then.
 
     None: no flusher could do its work, so all was taken back and may go straight to the remote.
-    Raises Interrupted on SIGINT, SIGTERM and SIGHUP, after taking back what is still pending.
+    Raises Interrupted on SIGINT, SIGTERM and SIGHUP, after taking back what is still pending; call it inside
+    `holding_signals`, which keeps a signal that comes while the push is being queued until it is known what to
+    take back.
     """
     ids = [ticket.source for ticket in tickets]
-    before = {n: signal.signal(n, _interrupt) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.signal(number, _interrupt) for number in _ENDINGS}
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDINGS)
         return _poll(store, paths, ids, timeout, max(ticket.due for ticket in tickets))
     except _Signalled as stopped:
-        for number in before:
-            signal.signal(number, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
         taken = enqueue.withdraw(store, ids, "taken back: the push was interrupted while it waited")
         raise Interrupted(len(taken) == len(ids), stopped.number) from None
     finally:
+        signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def holding_signals() -> Iterator[None]:
+    """Let SIGINT, SIGTERM and SIGHUP wait until the block ends or `wait` is ready for them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _poll(

@@ -32,6 +32,7 @@ def _lines(found: dict[str, Any]) -> list[str]:
     for landing in found["landings"]:
         new, old = landing["new"][:7], landing["old"][:7]
         lines += ["", f"{landing['where']}: {old}..{new} {landing['how']} ({landing['status']})"]
+        lines += [f"    {c['commit'][:7]} {c['subject']} ({c['author']})" for c in landing["commits"]]
         for source in landing["sources"]:
             lines.append(f"  {source['agent']}, {source['branch']} at {source['tip'][:7] or 'deleted'}")
             lines += [f"    {c['commit'][:7]} {c['subject']} ({c['author']})" for c in source["commits"]]

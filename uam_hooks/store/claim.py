@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..model import Action, Batch, Landing, Source, SourceStatus, Status, iso
-from . import rows
+from . import enqueue, rows
 from .connection import Store
+from .enqueue import CommitNote
 
 
 class NewLanding(NamedTuple):
@@ -50,22 +51,31 @@ def pushes(store: Store, now: float | None, most: int) -> Batch | None:
         found = _whole_groups(db, found)
         if not found:
             return None
-        batch_id = str(uuid.uuid4())
-        number = db.execute("SELECT coalesce(max(number), 0) + 1 FROM deploy_batches").fetchone()[0]
-        created = iso(time.time())
+        return _new_batch(db, [rows.action(row) for row in found])
+
+
+def one(store: Store, action: Action) -> Batch | None:
+    """Claim just this action; None when it is no longer pending."""
+    with store.transaction() as db:
+        row = db.execute("SELECT * FROM deploy_queue WHERE id = ? AND status = 'pending'", (action.id,)).fetchone()
+        return None if row is None else _new_batch(db, [rows.action(row)])
+
+
+def _new_batch(db: sqlite3.Connection, actions: list[Action]) -> Batch:
+    batch_id = str(uuid.uuid4())
+    number = db.execute("SELECT coalesce(max(number), 0) + 1 FROM deploy_batches").fetchone()[0]
+    created = iso(time.time())
+    db.execute(
+        "INSERT INTO deploy_batches (id, number, created_at, status) VALUES (?, ?, ?, 'pending')",
+        (batch_id, number, created),
+    )
+    for action in actions:
         db.execute(
-            "INSERT INTO deploy_batches (id, number, created_at, status) VALUES (?, ?, ?, 'pending')",
-            (batch_id, number, created),
+            "UPDATE deploy_queue SET status = 'batched', batch_id = ? WHERE id = ? AND status = 'pending'",
+            (batch_id, action.id),
         )
-        for row in found:
-            db.execute(
-                "UPDATE deploy_queue SET status = 'batched', batch_id = ? WHERE id = ? AND status = 'pending'",
-                (batch_id, row["id"]),
-            )
-        actions = tuple(
-            rows.action(row)._replace(status=Status.BATCHED, batch_id=batch_id) for row in found
-        )
-    return Batch(batch_id, number, created, None, Status.PENDING, {}, actions)
+    claimed = tuple(action._replace(status=Status.BATCHED, batch_id=batch_id) for action in actions)
+    return Batch(batch_id, number, created, None, Status.PENDING, {}, claimed)
 
 
 def _whole_groups(db: sqlite3.Connection, found: list[sqlite3.Row]) -> list[sqlite3.Row]:
@@ -195,6 +205,29 @@ def _finish_commits(
     )
 
 
+def finish_squashed(store: Store, action: Action, landing: Landing) -> None:
+    """End a local squash: its members are one commit now, which waits for a push in their place."""
+    with store.transaction() as db:
+        changed = db.execute(
+            "UPDATE deploy_queue SET status = 'completed', finished_at = ? WHERE id = ? AND batch_id = ?"
+            " AND status IN ('batched', 'executing')",
+            (iso(time.time()), action.id, action.batch_id),
+        ).rowcount
+        if not changed:
+            return
+        db.execute("UPDATE landings SET status = 'landed' WHERE id = ?", (landing.id,))
+        for oid in landing.detail["commits"]:
+            db.execute("UPDATE queued_commits SET status = 'squashed' WHERE oid = ?", (oid,))
+        note = CommitNote(landing.new, landing.ref, action.agent_id, landing.detail["worktree"])
+        enqueue.note_commit(db, note, action.queued_at, action.execute_after)
+        left = db.execute(
+            "SELECT action_id FROM queued_commits WHERE oid = ?", (landing.new,)
+        ).fetchone()["action_id"]
+        db.execute(
+            "UPDATE queued_commits SET action_id = ? WHERE action_id = ? AND status = 'pending'", (left, action.id)
+        )
+
+
 def release(store: Store, action: Action) -> None:
     """Give an action back to the queue: it was claimed, and nothing of it has reached the remote.
 
@@ -225,13 +258,16 @@ def release(store: Store, action: Action) -> None:
                 (source["id"], action.id, source["worktree"], source["branch"]),
             )
         db.execute("UPDATE sources SET action_id = ? WHERE action_id = ?", (action.id, other["id"]))
+        db.execute("UPDATE queued_commits SET action_id = ? WHERE action_id = ?", (action.id, other["id"]))
 
 
 def close(store: Store, batch: Batch, duration_ms: float) -> Status:
     """End the batch once all of its actions have ended; gives its status, EXECUTING while one has not."""
     with store.transaction() as db:
         ended = db.execute(
-            "SELECT status, error FROM deploy_queue WHERE batch_id = ? AND action_type <> 'commit'", (batch.id,)
+            "SELECT status, error FROM deploy_queue WHERE batch_id = :id AND (action_type <> 'commit' OR NOT EXISTS"
+            " (SELECT 1 FROM deploy_queue o WHERE o.batch_id = :id AND o.action_type <> 'commit'))",
+            {"id": batch.id},
         ).fetchall()
         states = [row["status"] for row in ended]
         if any(state in ("batched", "executing") for state in states):

@@ -151,17 +151,18 @@ def commits(
         return
     with store.transaction() as db:
         for note in notes:
-            _add_commit(db, note, iso(now), iso(now + window))
+            note_commit(db, note, iso(now), iso(now + window))
         for old, new in rewritten:
             row = db.execute("SELECT * FROM queued_commits WHERE oid = ?", (old,)).fetchone()
             if row is None or row["status"] != SourceStatus.PENDING:
                 continue
             note = CommitNote(new, row["branch"], row["agent_id"], row["worktree"])
-            _add_commit(db, note, iso(now), iso(now + window))
+            note_commit(db, note, iso(now), iso(now + window))
             db.execute("UPDATE queued_commits SET status = 'replaced' WHERE oid = ?", (old,))
 
 
-def _add_commit(db: sqlite3.Connection, note: CommitNote, now: str, due: str) -> None:
+def note_commit(db: sqlite3.Connection, note: CommitNote, now: str, due: str) -> None:
+    """Add a commit to the open action of its branch, inside a transaction; one that is known stays as it is."""
     if db.execute("SELECT 1 FROM queued_commits WHERE oid = ?", (note.oid,)).fetchone():
         return
     target = short_target(note.branch) or "HEAD"

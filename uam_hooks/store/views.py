@@ -105,6 +105,17 @@ def commits(store: Store) -> list[QueuedCommit]:
     ]  # fmt: skip
 
 
+def waiting_commits(store: Store, now: float | None) -> list[Action]:
+    """Pending commit actions whose window has ended at `now`, or all of them when it is None."""
+    with store.reading() as db:
+        found = db.execute(
+            "SELECT * FROM deploy_queue WHERE action_type = 'commit' AND status = 'pending'"
+            " AND (:now IS NULL OR execute_after <= :now) ORDER BY id",
+            {"now": None if now is None else iso(now)},
+        ).fetchall()
+    return [rows.action(row) for row in found]
+
+
 def describe(store: Store, facts: dict[str, tuple[str, str, str, int]], ended: dict[str, str]) -> None:
     """Write down what git knows of noted commits: oid to (agent, subject, parents, number of files).
 

@@ -1,0 +1,94 @@
+"""Ready commits that no push asks for: those on top of a branch become one local commit.
+
+It happens where `uam.commit.onWindow` is `squash`, or when somebody runs `git uam flush`. The tree stays the same, so
+index and files need nothing; the branch moves by the settle rules, and the originals stay in the batch's pin.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from . import squash
+from .land import Flush, landing_ref
+from .merge import shadow_of
+from .model import Action, Batch, BatchResult, Landing
+from .objects import Commit
+from .paths import RepoPaths
+from .plumbing import ZERO
+from .settle import Landed, settle
+from .store import claim, views
+from .store.claim import NewLanding
+from .store.views import QueuedCommit
+
+_OURS = b"\nUam-Batch: "
+
+
+def squash_ready(flush: Flush, now: float | None) -> list[BatchResult]:
+    """Squash the ready commits of every branch (all that wait when `now` is None); gives a result for each batch.
+
+    A branch whose newest commits are fewer than two, or that cannot be moved now, is left as it is.
+    """
+    results = []
+    members = views.commits(flush.store)
+    for action in views.waiting_commits(flush.store, now):
+        began = time.monotonic()
+        mine = [commit for commit in members if commit.action_id == action.id and commit.branch]
+        run = _run_on_top(flush, mine)
+        if len(run) < 2:
+            continue
+        batch = claim.one(flush.store, action)
+        if batch is None:
+            continue
+        done = _squash(flush, batch, batch.actions[0], mine[0], run)
+        took = (time.monotonic() - began) * 1000
+        claim.close(flush.store, batch, took)
+        if done:
+            results.append(BatchResult(batch.id, True, 1, 0, (), took))
+    return results
+
+
+def _run_on_top(flush: Flush, members: list[QueuedCommit]) -> list[Commit]:
+    """The noted commits at the very top of their branch, oldest first, up to the first one that is none of them."""
+    if not members:
+        return []
+    branch = members[0].branch
+    waiting = {commit.oid for commit in members}
+    oid = flush.repo.refs(branch).get(branch, "")
+    run: list[Commit] = []
+    while oid in waiting:
+        commit = flush.repo.commit(oid)
+        if len(commit.parents) != 1 or _OURS in commit.message:
+            break
+        run.append(commit)
+        oid = commit.parents[0]
+    return run[::-1]
+
+
+def _squash(flush: Flush, batch: Batch, action: Action, member: QueuedCommit, run: list[Commit]) -> bool:
+    """Write the plan, pin, move the branch, finish; gives whether the branch moved."""
+    repo, top = flush.repo, run[-1]
+    committer = repo.run("var", "GIT_COMMITTER_IDENT").out.strip()
+    text = squash.message(run, batch.id, flush.settings["uam.squash.subject"])
+    new = repo.write_commit(Commit("", top.tree, run[0].parents, squash.author(run), committer, text))
+    oids = [commit.oid for commit in run]
+    entry = NewLanding(
+        action.id, "", member.branch, top.oid, new, shadow_of(repo, new, top.oid), (),
+        {"how": "squashed", "commits": oids, "outcomes": {}, "worktree": member.worktree},
+    )  # fmt: skip
+    landing = claim.write_plan(flush.store, batch, [entry])[0]
+    repo.move_refs([(landing_ref(landing), landing.keep, ZERO)], "uam: pin")
+    home = Path(member.worktree)
+    paths = RepoPaths.of(home if (home / "HEAD").is_file() else repo.paths.common_dir)
+    settle(repo, paths, Landed(member.branch, top.oid, new, landing.keep), files=False)
+    return finish_local(flush, action, landing)
+
+
+def finish_local(flush: Flush, action: Action, landing: Landing) -> bool:
+    """End a local squash by what the branch is now; gives whether it took place."""
+    now = flush.repo.refs(landing.ref).get(landing.ref, ZERO)
+    if now != ZERO and flush.repo.is_ancestor(landing.new, now):
+        claim.finish_squashed(flush.store, action, landing)
+        return True
+    claim.release(flush.store, action)
+    return False
