@@ -46,7 +46,7 @@ def describe(flush: Flush, batch: Batch) -> dict[str, Any]:
         sources = journal.sources(flush.store, landing.sources)
         shown.append(
             {
-                "where": f"{landing.remote}/{short_target(landing.ref)}" if landing.remote else short_target(landing.ref),
+                "where": "/".join(part for part in (landing.remote, short_target(landing.ref)) if part),
                 "status": landing.status,
                 "how": landing.detail.get("how"),
                 "old": landing.old,

@@ -81,10 +81,8 @@ def _plans(
         if not sources:
             claim.finish(flush.store, action, {}, None, ())
             continue
-        try:
-            plan = plan_action(flush, batch, action, sources, there[action.ref])
-        except UamError as error:
-            _fail(flush, [action], error.what)
+        plan = _plan_or_fail(flush, batch, action, sources, there[action.ref])
+        if plan is None:
             continue
         if plan.new == plan.old:
             _finish_unchanged(flush, batch, plan, sources)
@@ -94,6 +92,31 @@ def _plans(
         _fail(flush, [plan.action for plan in found], "another ref of this atomic push failed")
         return []
     return found
+
+
+def _plan_or_fail(flush: Flush, batch: Batch, action: Action, sources: list[Source], there: str) -> Plan | None:
+    """The plan; where a source alone cannot be planned, it fails and the others go on without it."""
+    try:
+        return plan_action(flush, batch, action, sources, there)
+    except UamError as error:
+        bad = {} if len(sources) == 1 else {s.id: e for s in sources if (e := _why_not(flush, batch, action, s, there))}
+        if not bad or len(bad) == len(sources):
+            _fail(flush, [action], error.what)
+            return None
+    for source in sources:
+        if source.id in bad:
+            claim.fail_sources(flush.store, outcomes.failed([source], bad[source.id]))
+    rest = [source for source in sources if source.id not in bad]
+    return _plan_or_fail(flush, batch, action, rest, there)
+
+
+def _why_not(flush: Flush, batch: Batch, action: Action, source: Source, there: str) -> str:
+    """Why this source could not even land alone; empty when it could."""
+    try:
+        plan_action(flush, batch, action, [source], there)
+    except UamError as error:
+        return error.what
+    return ""
 
 
 def plan_action(flush: Flush, batch: Batch, action: Action, sources: list[Source], there: str) -> Plan:

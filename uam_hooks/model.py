@@ -167,6 +167,6 @@ def iso(seconds: float) -> str:
 
 def seconds_of(text: str) -> float:
     """The moment that `iso` wrote, in seconds since 1970."""
-    import calendar
+    from datetime import datetime
 
-    return calendar.timegm(time.strptime(text[:19], "%Y-%m-%dT%H:%M:%S")) + int(text[20:23]) / 1000
+    return datetime.fromisoformat(text).timestamp()

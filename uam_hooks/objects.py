@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import NamedTuple
 
 
@@ -69,4 +68,6 @@ class Commit(NamedTuple):
 
 def object_name(kind: str, data: bytes) -> str:
     """The name git gives an object of this type and content."""
+    import hashlib  # loads OpenSSL, 5 ms that a waiting push does not need
+
     return hashlib.sha1(b"%s %d\0" % (kind.encode(), len(data)) + data, usedforsecurity=False).hexdigest()

@@ -78,7 +78,8 @@ def _print(store: Store, results: list[BatchResult]) -> None:
         for landing in views.landings(store, batch.id):
             if not landing.remote and landing.status == "landed":
                 many, branch = len(landing.detail["commits"]), short_target(landing.ref)
-                click.echo(f"batch {batch.number}: {many} commits on {branch} are one now, {landing.new[:7]}, not pushed")
+                now = f"{landing.new[:7]}, not pushed"
+                click.echo(f"batch {batch.number}: {many} commits on {branch} are one now: {now}")
         for action in batch.actions:
             for source in views.sources(store, action.id):
                 where = f"{action.remote}/{short_target(action.ref)}"

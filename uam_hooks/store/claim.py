@@ -143,6 +143,12 @@ def settle_sources(
         db.execute("UPDATE landings SET status = 'landed' WHERE id = ?", (landing_id,))
 
 
+def fail_sources(store: Store, outcomes: Mapping[int, tuple[SourceStatus, dict[str, Any]]]) -> None:
+    """Record sources that failed while the rest of their action goes on."""
+    with store.transaction() as db:
+        _write_outcomes(db, outcomes)
+
+
 def _write_outcomes(db: sqlite3.Connection, outcomes: Mapping[int, tuple[SourceStatus, dict[str, Any]]]) -> None:
     """A source that has its outcome keeps it."""
     for source_id, (status, outcome) in outcomes.items():
@@ -165,21 +171,20 @@ def finish(
     """
     with store.transaction() as db:
         now = iso(time.time())
-        errors = [str(o["error"]) for _, o in outcomes.values() if o.get("error")]
         changed = db.execute(
-            "UPDATE deploy_queue SET status = ?, finished_at = ?, error = ? WHERE id = ? AND batch_id = ?"
+            "UPDATE deploy_queue SET status = 'failed', finished_at = ? WHERE id = ? AND batch_id = ?"
             " AND status IN ('batched', 'executing')",
-            ("failed", now, "; ".join(errors), action.id, action.batch_id),
+            (now, action.id, action.batch_id),
         ).rowcount
         if not changed:
             return
         _write_outcomes(db, outcomes)
-        landed = db.execute(
-            "SELECT 1 FROM sources WHERE action_id = ? AND status = 'landed' LIMIT 1", (action.id,)
-        ).fetchone()
-        db.execute(
-            "UPDATE deploy_queue SET status = ? WHERE id = ?", ("completed" if landed else "failed", action.id)
-        )
+        ended = db.execute("SELECT status, outcome FROM sources WHERE action_id = ? ORDER BY id", (action.id,))
+        states = [(row["status"], json.loads(row["outcome"])) for row in ended]
+        if any(state == "landed" for state, _ in states):
+            db.execute("UPDATE deploy_queue SET status = 'completed' WHERE id = ?", (action.id,))
+        errors = [outcome["error"] for state, outcome in states if state == "failed"]
+        db.execute("UPDATE deploy_queue SET error = ? WHERE id = ?", ("; ".join(errors), action.id))
         if landing_id is not None:
             db.execute(
                 "UPDATE landings SET status = CASE WHEN id = ? THEN 'landed' ELSE 'abandoned' END"
