@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -242,11 +242,11 @@ class Scene(Worktree):
         """All rows of a table of the queue, in the order they were made."""
         if not self.paths.database.exists():
             return []
-        with sqlite3.connect(self.paths.database) as db:
+        with closing(sqlite3.connect(self.paths.database)) as db:
             db.row_factory = sqlite3.Row
-            found = [dict(row) for row in db.execute(f"SELECT * FROM {table} ORDER BY rowid")]  # noqa: S608
-        db.close()
-        return found
+            if not db.execute("SELECT 1 FROM sqlite_schema WHERE name = ?", (table,)).fetchone():
+                return []
+            return [dict(row) for row in db.execute(f"SELECT * FROM {table} ORDER BY rowid")]  # noqa: S608
 
     def pushed(self) -> list[str]:
         """The states of all push actions, in queue order."""
