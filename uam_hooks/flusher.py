@@ -14,7 +14,8 @@ from pathlib import Path
 
 from .commits import look_up
 from .errors import UamError, say
-from .flush import flush, opened
+from .flush import flush, locked, opened
+from .keep import prune
 from .land import Flush
 from .leader import try_lock
 from .model import iso, seconds_of
@@ -25,6 +26,7 @@ from .store import enqueue
 NAP_SECONDS = 0.1
 # Rounds in which a batch of unknown outcome could not be settled, before the next command has to go on.
 MAX_IDLE_ROUNDS = 20
+PRUNE_SECONDS = 24 * 3600.0
 
 
 def main(common_dir: str, lock: int) -> None:
@@ -62,6 +64,7 @@ def _work(repo: Repository) -> None:
             due = enqueue.due_at(now.store)
             open_batch = enqueue.unsettled(now.store)
             if due is None and (not open_batch or idle > MAX_IDLE_ROUNDS):
+                _prune_daily(now)
                 return
             if due is not None and not open_batch:
                 look_up(now.repo, now.store)  # while nobody waits for it
@@ -70,6 +73,16 @@ def _work(repo: Repository) -> None:
             idle = idle + 1 if enqueue.unsettled(now.store) else 0
         if idle:
             time.sleep(min(30.0, 0.5 * 2**idle))
+
+
+def _prune_daily(now: Flush) -> None:
+    """Refs of ours would otherwise grow for ever in a repository where nobody runs `git uam prune`."""
+    stamp = now.repo.paths.uam / "pruned"
+    if stamp.exists() and time.time() - stamp.stat().st_mtime < PRUNE_SECONDS:
+        return
+    with locked(now.repo, 60.0):
+        prune(now, now.settings["uam.retention"])
+    stamp.touch()
 
 
 def _sleep_until(now: Flush, due: str | None) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from typing import NamedTuple
 
 from .errors import UsageError
 from .model import FAST_FORWARD, HEADS, NewSource, short_target
+from .objects import object_name
 from .paths import RepoPaths, head_of
 from .plumbing import Git
 from .settings import Settings
@@ -15,6 +17,8 @@ from .store import enqueue
 from .store.connection import Store
 
 OURS = "refs/uam/"
+# What can be a part of a ref's name as it is; a remote that is a URL goes by a hash of it.
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]*[A-Za-z0-9_-]|[A-Za-z0-9_]")
 
 
 class Spec(NamedTuple):
@@ -52,6 +56,8 @@ class Asked(NamedTuple):
 
 def shadow_ref(remote: str, ref: str) -> str:
     """Where the memory of what has landed on a branch of a remote is kept."""
+    if not _NAME.fullmatch(remote) or ".." in remote or "//" in remote:
+        remote = f"url-{object_name('url', remote.encode('utf-8', 'surrogateescape'))[:16]}"
     return f"refs/uam/shadow/{remote}/{short_target(ref)}"
 
 

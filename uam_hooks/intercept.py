@@ -205,7 +205,14 @@ class RemoteHelper:
             self.settle(one, Landed(one.source.branch, one.source.tip, outcome["new"], outcome["keep"]))
         if outcome["new"] == outcome["old"]:
             return [there_already(one.spec.dst, one.source.tip, outcome["new"])]
-        return ok(one.spec.dst, outcome["old"], outcome["new"])
+        return ok(one.spec.dst, outcome["old"], outcome["new"]) + self.forced(one, outcome["old"], outcome["new"])
+
+    def forced(self, one: Asked, old: str, new: str) -> list[str]:
+        """What makes git print `+ old...new (forced update)` where the push was one."""
+        if not (one.spec.force and old and new):
+            return []
+        kept = self.git.run("merge-base", "--is-ancestor", old, new, ok=None).code == 0
+        return [] if kept else ["option forced-update"]
 
     def up_to_date(self, one: Asked) -> str:
         """The remote has it; if it has it in a landing, the branch is brought over now."""
@@ -232,6 +239,7 @@ class RemoteHelper:
 
     def straight(self, lines: list[str]) -> list[str]:
         """What git would have done without us: the shim's own way to the real remote, for these very lines."""
+        known = self.tracked(lines)
         options = [f"option {option}" for option in self.options]
         feed = "\n".join([*options, *lines, "", ""]).encode("utf-8", "surrogateescape")
         done = subprocess.run(
@@ -242,7 +250,20 @@ class RemoteHelper:
             check=False,
         )
         answers = done.stdout.decode("utf-8", "surrogateescape").split("\n")[len(options) :]
-        return [line for line in answers if line]
+        told: list[str] = []
+        for answer in filter(None, answers):
+            dst = answer.removeprefix("ok ")
+            told += [answer, f"option old-oid {known[dst]}"] if answer != dst and dst in known else [answer]
+        return told
+
+    def tracked(self, lines: list[str]) -> dict[str, str]:
+        """What the tracking refs say of the refs in push lines, as far as git answers at all."""
+        refs = [line.rpartition(":")[2] for line in lines]
+        names = {self.settings.tracking_ref(self.remote, ref): ref for ref in refs}
+        wanted = [name for name in names if name]
+        found = self.git.run("for-each-ref", "--format=%(refname) %(objectname)", *wanted, ok=None).lines
+        pairs = (line.partition(" ") for line in found)
+        return {names[name]: oid for name, _, oid in pairs if wanted and name in names}
 
 
 def there_already(dst: str, tip: str, there: str) -> str:

@@ -132,7 +132,7 @@ def plan_action(flush: Flush, batch: Batch, action: Action, sources: list[Source
 
 
 def _tagged(flush: Flush, remote: str) -> frozenset[str]:
-    """The commits that queued tags of this remote name."""
+    """The commits that pushed tags of this remote name, and those that are about to be pushed."""
     tips = [tip for tip in views.tag_tips(flush.store, remote) if flush.repo.kind(tip)]
     if not tips:
         return frozenset()
@@ -165,6 +165,8 @@ def _push(
     reached(Step.PINNED)
     results = remote.push([RefUpdate(plan.action.ref, plan.old, plan.new) for plan in plans], options, atomic)
     reached(Step.PUSHED)
+    if atomic:
+        results = _together(results)
     for plan, landing in zip(plans, landings, strict=True):
         result = results[plan.action.ref]
         if result.pushed == Pushed.UNKNOWN:
@@ -174,6 +176,15 @@ def _push(
         elif result.pushed == Pushed.REJECTED:
             _fail(flush, [plan.action], result.words)
     return results
+
+
+def _together(results: dict[str, RefOutcome]) -> dict[str, RefOutcome]:
+    """An atomic push has one outcome: refs that the remote would have taken share the fate of the one it refused."""
+    refused = [r for r in results.values() if r.pushed == Pushed.REJECTED]
+    if not refused:
+        return results
+    mates = RefOutcome(Pushed.REJECTED, f"another ref of this atomic push was refused ({refused[0].words})")
+    return {ref: result if result.pushed == Pushed.REJECTED else mates for ref, result in results.items()}
 
 
 def _journal_entry(flush: Flush, batch: Batch, plan: Plan) -> NewLanding:

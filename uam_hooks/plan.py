@@ -26,7 +26,7 @@ class Context(NamedTuple):
     """What a plan is made with, the same for all targets of a batch.
 
     `attributes` is the worktree whose .gitattributes count; `noted` tells whether our hooks saw all these commits,
-    `tagged` are commits that queued tags name: they keep their identity.
+    `tagged` are commits that pushed tags name: they keep their identity.
     """
 
     repo: Repository

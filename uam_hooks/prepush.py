@@ -7,6 +7,7 @@ with words that say it is no failure.
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 from . import cmdline, words
 from .errors import has_secret, redact, say
@@ -25,8 +26,8 @@ def hook_door(
     """Queue what pre-push was told of, or refuse it; False lets git push it itself."""
     if cmdline.is_dry_run(cmdline.push_arguments()):
         return False
-    remote = name if name in settings.remotes() else url
-    if remote == url and has_secret(url):
+    remote = name if name in settings.remotes() else _absolute(url)
+    if remote not in settings.remotes() and has_secret(url):
         say(f"{redact(url)} holds a password, which the queue would have to store; this push goes straight.")
         return False
     lines = [line.split(" ") for line in stdin.decode("utf-8", "surrogateescape").splitlines()]
@@ -47,6 +48,13 @@ def hook_door(
     if mode != "manual":
         ensure_flusher(paths)
     return True
+
+
+def _absolute(url: str) -> str:
+    """A path on this machine made absolute: the flush runs elsewhere. Anything else as it is."""
+    if "://" in url or (":" in url.partition("/")[0]):
+        return url
+    return str(Path(url).absolute())
 
 
 def _spec(line: list[str], git: Git) -> Spec:

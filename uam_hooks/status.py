@@ -13,6 +13,7 @@ from .land import Flush
 from .model import Action, ActionType, Source, SourceStatus, Status, seconds_of, short_target
 from .recover import recover
 from .store import enqueue, views
+from .store.views import QueuedCommit
 
 # Failures older than this are history, not news.
 FAILED_FOR_SECONDS = 24 * 3600.0
@@ -34,8 +35,9 @@ def state(flush: Flush) -> dict[str, Any]:
     recover_if_idle(flush)
     look_up(flush.repo, flush.store)
     now = time.time()
-    waiting = [_row(flush, a, now) for a in views.actions(flush.store, Status.PENDING)]
-    running = [_row(flush, a, now) for a in views.actions(flush.store, Status.BATCHED, Status.EXECUTING)]
+    commits = views.commits(flush.store)
+    waiting = [_row(flush, a, commits, now) for a in views.actions(flush.store, Status.PENDING)]
+    running = [_row(flush, a, commits, now) for a in views.actions(flush.store, Status.BATCHED, Status.EXECUTING)]
     failed = [
         {"action": a.id, "batch": _number(flush, a), "agent": s.agent, "where": _where(a), "tip": s.tip,
          "error": s.outcome.get("error", ""), "conflict_with": s.outcome.get("conflict_with")}
@@ -63,10 +65,10 @@ def _where(action: Action) -> str:
     return f"{action.remote}/{short_target(action.ref)}"
 
 
-def _row(flush: Flush, action: Action, now: float) -> dict[str, Any]:
+def _row(flush: Flush, action: Action, commits: list[QueuedCommit], now: float) -> dict[str, Any]:
     left = seconds_of(action.execute_after) - now
     if action.action_type == ActionType.COMMIT:
-        members = [c for c in views.commits(flush.store) if c.action_id == action.id]
+        members = [c for c in commits if c.action_id == action.id]
         what = [{"agent": c.agent, "commit": c.oid, "subject": c.subject, "files": c.files} for c in members]
         agents = [c.agent for c in members]
     else:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from .errors import GitFailed, UamError, last_line, redact
-from .plumbing import ZERO
+from .plumbing import ZERO, Answer
 from .repo import Repository
 from .settings import Settings
 
@@ -54,9 +54,13 @@ class Remote:
             if _NOT_A_URL.match(url):
                 raise Unreachable(f"{redact(url)} is no URL that uam pushes to.", "See `git remote -v`.")
 
+    def _run(self, *args: str) -> Answer:
+        """Run git where it would run for a person: a relative URL is relative to the top of the main worktree."""
+        return self.repo.run(*args, ok=None, at=self.repo.paths.worktree)
+
     def refs(self, *patterns: str) -> dict[str, str]:
         """The refs that the remote has now; Unreachable when it does not answer."""
-        answer = self.repo.run("ls-remote", "--", self.urls[0], *patterns, ok=None)
+        answer = self._run("ls-remote", "--", self.urls[0], *patterns)
         if answer.code:
             raise Unreachable(f"{self.name} did not answer: {last_line(answer.err)}.", "The push stays as it was.")
         pairs = [line.split("\t", 1) for line in answer.lines if "\t" in line]
@@ -79,9 +83,9 @@ class Remote:
     def _fetch(self, refs: list[str]) -> dict[str, str]:
         """Bring refs here under refs/uam/tip/; a ref may have moved since it was listed, so they are read anew."""
         specs = [f"+{ref}:{_tip_ref(n)}" for n, ref in enumerate(refs)]
-        answer = self.repo.run(
+        answer = self._run(
             "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-gc", "--no-recurse-submodules",
-            "--", self.urls[0], *specs, ok=None,
+            "--", self.urls[0], *specs,
         )  # fmt: skip
         if answer.code:
             raise Unreachable(f"{self.name} could not be fetched: {last_line(answer.err)}.", "The push stays.")
@@ -123,7 +127,7 @@ class Remote:
         if lease:
             args += [f"--force-with-lease={u.ref}:{'' if u.old == ZERO else u.old}" for u in updates]
         specs = [f"{'' if u.new == ZERO else u.new}:{u.ref}" for u in updates]
-        answer = self.repo.run(*args, "--", url, *specs, ok=None)
+        answer = self._run(*args, "--", url, *specs)
         said = _porcelain(answer.out.decode("utf-8", "replace"))
         remote_words = [line[len("remote: ") :].strip() for line in answer.err.splitlines() if "remote: " in line]
         found = {}
@@ -143,15 +147,15 @@ def _porcelain(out: str) -> dict[str, tuple[str, str]]:
     for line in out.splitlines():
         fields = line.split("\t")
         if len(fields) >= 3 and ":" in fields[1]:
-            why = re.search(r"\((.*)\)$", fields[2])
-            found[fields[1].partition(":")[2]] = (fields[0], why[1] if why else fields[2])
+            found[fields[1].partition(":")[2]] = (fields[0], fields[2])
     return found
 
 
-# What a receiving end says when another push came first; seen with git 2.39 over file and http, and on forges.
-_CONTENTION = (
-    "stale info", "fetch first", "non-fast-forward", "cannot lock ref", "failed to update ref",
-    "incorrect old value", "failed to lock", "reference already exists", "atomic push failed",
+# What git says when another push came first: our side of it by the lease, the other side by the ref's lock.
+_OUR_SIDE = ("stale info", "fetch first", "non-fast-forward", "atomic push failed")
+_THEIR_SIDE = (
+    "cannot lock ref", "failed to update ref", "incorrect old value", "failed to lock", "reference already exists",
+    "atomic transaction failed", "transaction failed",
 )  # fmt: skip
 
 
@@ -160,9 +164,11 @@ def _outcome(flag: str, why: str, remote_words: list[str]) -> RefOutcome:
         return RefOutcome(Pushed.LANDED, "")
     if flag != "!":
         return RefOutcome(Pushed.UNKNOWN, redact(why))
-    if any(word in why for word in _CONTENTION):
+    theirs = why.startswith("[remote ")
+    if any(word in why for word in (_THEIR_SIDE if theirs else _OUR_SIDE)):
         return RefOutcome(Pushed.CONTENDED, why)
     if "remote failed to report status" in why or "remote end hung up" in why:
         return RefOutcome(Pushed.UNKNOWN, why)
+    reason = re.search(r"\((.*)\)$", why)
     said = f": {' '.join(remote_words[:3])}" if remote_words else ""
-    return RefOutcome(Pushed.REJECTED, redact(why + said))
+    return RefOutcome(Pushed.REJECTED, redact((reason[1] if reason else why) + said))

@@ -243,11 +243,12 @@ def young_tips(store: Store, remote: str, ref: str, since: str) -> list[str]:
 
 
 def tag_tips(store: Store, remote: str) -> list[str]:
-    """What queued pushes of tags name, by remote."""
+    """What the newest tags name that were pushed to a remote, or are about to be."""
     with store.reading() as db:
         found = db.execute(
-            "SELECT s.tip FROM sources s JOIN deploy_queue q ON q.id = s.action_id WHERE s.status = 'pending'"
-            " AND q.remote = ? AND q.target LIKE 'refs/tags/%' AND s.tip <> ''",
+            "SELECT s.tip FROM sources s JOIN deploy_queue q ON q.id = s.action_id WHERE s.status IN"
+            " ('pending', 'landed') AND q.remote = ? AND q.target LIKE 'refs/tags/%' AND s.tip <> ''"
+            " ORDER BY s.id DESC LIMIT 500",
             (remote,),
         ).fetchall()
     return [row["tip"] for row in found]
