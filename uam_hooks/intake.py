@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from .errors import UsageError
@@ -66,15 +67,19 @@ def pin_ref(tip: str) -> str:
     return f"refs/uam/pin/{tip}"
 
 
-def look_at(request: Request, git: Git, paths: RepoPaths, settings: Settings) -> list[Asked]:
-    """Resolve every spec; a source that git cannot resolve carries its error."""
+def look_at(
+    request: Request, there: Mapping[str, str], git: Git, paths: RepoPaths, settings: Settings
+) -> list[Asked]:
+    """Resolve every spec; a source that git cannot resolve carries its error.
+
+    `there` is what the remote had in its refs when it was last seen.
+    """
     names = [spec.src for spec in request.specs if spec.src]
     feed = "".join(f"{name}\n" for name in names).encode("utf-8", "surrogateescape")
     answers = git.run("cat-file", "--batch-check=%(objectname) %(objecttype)", feed=feed).lines if names else []
     objects = dict(zip(names, answers, strict=True))
     agent = settings.agent(os.environ.get("UAM_AGENT_ID", ""), paths.worktree.name)
     group = f"{os.getpid()}.{time.time_ns()}"
-    tracked = _tracked(request, git, settings)
     found = []
     for spec in request.specs:
         tip, _, kind = objects.get(spec.src, " ").partition(" ")
@@ -89,7 +94,7 @@ def look_at(request: Request, git: Git, paths: RepoPaths, settings: Settings) ->
             exact, _expectation(spec) if exact else None, group, request.atomic, os.getpid(),
             request.push_options,
         )  # fmt: skip
-        known = tracked.get(spec.dst, "")
+        known = there.get(spec.dst, "")
         new = bool(error) or exact or _brings_something(git, source, known)
         found.append(Asked(spec, source, known, new, error))
     return found
@@ -108,17 +113,6 @@ def _branch_of(src: str, paths: RepoPaths) -> str:
     return src if src.startswith(HEADS) else ""
 
 
-def _tracked(request: Request, git: Git, settings: Settings) -> dict[str, str]:
-    """What we last saw on the remote, for the refs that are pushed to."""
-    wanted = {settings.tracking_ref(request.remote, s.dst): s.dst for s in request.specs}
-    names = [name for name in wanted if name]
-    if not names:
-        return {}
-    lines = git.run("for-each-ref", "--format=%(objectname) %(refname)", *names).lines
-    pairs = (line.partition(" ") for line in lines)
-    return {wanted[name]: oid for oid, _, name in pairs if name in wanted}
-
-
 def _brings_something(git: Git, source: NewSource, known: str) -> bool:
     """Whether the tip has commits that are not on the remote, landed ones counted as there.
 
@@ -133,7 +127,8 @@ def _brings_something(git: Git, source: NewSource, known: str) -> bool:
         return True
     if git.run("merge-base", "--is-ancestor", f"{shadow}^1", known, ok=None).code == 0:
         return False
-    return bool(git.run(*fresh).lines)
+    plain = git.run(*fresh, ok=None)
+    return plain.code != 0 or bool(plain.lines)
 
 
 def check_remote(remote: str, settings: Settings) -> None:

@@ -33,6 +33,7 @@ class RemoteHelper:
         self.remote, self.shim = remote, shim
         self.paths, self.git, self.settings, self.store = paths, git, settings, store
         self.options: list[str] = []
+        self.known: dict[str, str] = {}
         self.settled: set[str] = set()
         self.out: BinaryIO = sys.stdout.buffer
 
@@ -80,14 +81,15 @@ class RemoteHelper:
         lease, mirror = cmdline.wants_lease(arguments), cmdline.is_mirror(arguments)
         follow = self.settings.all("push.followtags")[-1:] not in ([], ["false"])
         if lease or follow or cmdline.wants_everything(arguments):
-            refs = self.ask_remote()
+            self.known = self.ask_remote()
             real = lease or mirror
-            return [
-                f"{oid if real or not ref.startswith(HEADS) else '?'} {ref}" for ref, oid in refs.items()
-            ]
-        tracked = self.git.run("for-each-ref", "--format=%(refname)", f"refs/remotes/{self.remote}/").lines
-        known = [self.settings.remote_ref(self.remote, name) for name in tracked]
-        return [f"? {ref}" for ref in known if ref and ref.startswith("refs/")]
+            return [f"{o if real or not ref.startswith(HEADS) else '?'} {ref}" for ref, o in self.known.items()]
+        tracked = self.git.run("for-each-ref", "--format=%(objectname) %(refname)", f"refs/remotes/{self.remote}/")
+        for oid, _, name in (line.partition(" ") for line in tracked.lines):
+            ref = self.settings.remote_ref(self.remote, name)
+            if ref and ref.startswith("refs/") and not ref.endswith("/HEAD"):
+                self.known[ref] = oid
+        return [f"? {ref}" for ref in self.known]
 
     def ask_remote(self, *patterns: str) -> dict[str, str]:
         """The refs that the real remote has now."""
@@ -109,7 +111,7 @@ class RemoteHelper:
     def land(self, request: Request, lines: list[str]) -> list[str]:
         """Queue, wait, answer. A fault of ours before anything is queued leaves the push to git's own way."""
         try:
-            asked = look_at(request, self.git, self.paths, self.settings)
+            asked = look_at(request, self.known, self.git, self.paths, self.settings)
             answers, fresh = self.decide(request, asked)
             mode = self.settings["uam.push.mode"]
             timeout = self.settings["uam.push.waitTimeout"]
@@ -239,7 +241,6 @@ class RemoteHelper:
 
     def straight(self, lines: list[str]) -> list[str]:
         """What git would have done without us: the shim's own way to the real remote, for these very lines."""
-        known = self.tracked(lines)
         options = [f"option {option}" for option in self.options]
         feed = "\n".join([*options, *lines, "", ""]).encode("utf-8", "surrogateescape")
         done = subprocess.run(
@@ -253,17 +254,8 @@ class RemoteHelper:
         told: list[str] = []
         for answer in filter(None, answers):
             dst = answer.removeprefix("ok ")
-            told += [answer, f"option old-oid {known[dst]}"] if answer != dst and dst in known else [answer]
+            told += [answer, f"option old-oid {self.known[dst]}"] if answer != dst and dst in self.known else [answer]
         return told
-
-    def tracked(self, lines: list[str]) -> dict[str, str]:
-        """What the tracking refs say of the refs in push lines, as far as git answers at all."""
-        refs = [line.rpartition(":")[2] for line in lines]
-        names = {self.settings.tracking_ref(self.remote, ref): ref for ref in refs}
-        wanted = [name for name in names if name]
-        found = self.git.run("for-each-ref", "--format=%(refname) %(objectname)", *wanted, ok=None).lines
-        pairs = (line.partition(" ") for line in found)
-        return {names[name]: oid for name, _, oid in pairs if wanted and name in names}
 
 
 def there_already(dst: str, tip: str, there: str) -> str:

@@ -37,7 +37,8 @@ def hook_door(
     specs = tuple(_spec(line, git) for line in lines if len(line) == 4)
     if not specs:
         return False
-    asked = look_at(Request(remote, specs), git, paths, settings)
+    there = {line[2]: line[3] for line in lines if len(line) == 4 and line[3].strip("0")}
+    asked = look_at(Request(remote, specs), there, git, paths, settings)
     if any(one.error for one in asked):
         return False
     mode = settings["uam.push.mode"]
