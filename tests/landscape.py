@@ -1,0 +1,132 @@
+"""What the tests of many worktrees have in common: acting in the test process itself, and what must hold everywhere.
+
+Pushes queue at once (`uam.push.mode=manual`) and `flushed` lands them in this process, so that a test decides what
+goes into which batch and needs to wait for no window.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from scenes import Done, Scene, Worktree
+
+from uam_hooks.flush import flush, opened
+from uam_hooks.land import Flush
+from uam_hooks.model import BatchResult
+from uam_hooks.repo import Repository
+
+_PUSHED = re.compile(r" (?P<old>[0-9a-f]{40}):(?P<new>[0-9a-f]{40}):(?P<ref>\S+)")
+
+
+@contextmanager
+def environment(env: dict[str, str]) -> Iterator[None]:
+    """Let this process have exactly `env` as its environment, as a process of the scene has."""
+    before = dict(os.environ)
+    os.environ.clear()
+    os.environ.update(env)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@contextmanager
+def inside(place: Worktree) -> Iterator[Flush]:
+    """The queue of the repository that `place` belongs to, opened in this process."""
+    with environment(place.env), Repository.at(place.top) as repo, opened(repo) as now:
+        yield now
+
+
+def flushed(place: Worktree) -> list[BatchResult]:
+    """Land everything that is queued."""
+    with inside(place) as now:
+        return flush(now, False, 30.0)
+
+
+def by_hand(scene: Scene, settle: str = "keep") -> Scene:
+    """Pushes of this scene wait for `flushed`."""
+    scene.git("config", "uam.push.mode", "manual")
+    scene.git("config", "uam.settle", settle)
+    return scene
+
+
+def queue(agent: Worktree, *args: str) -> None:
+    """Queue a push, of HEAD to main unless `args` say otherwise."""
+    done = agent.push(*(args or ("origin", "HEAD:main")))
+    assert done.code == 0, done
+    assert any(line.startswith("queued as #") for line in done.ours), done
+
+
+def write(agent: Worktree, name: str, text: str | bytes, mode: int = 0o644) -> Path:
+    """Give the file at `name` this content."""
+    path = agent.top / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    path.chmod(mode)
+    return path
+
+
+def record(agent: Worktree, message: str, *options: str, **env: str) -> str:
+    """Commit everything that changed in the worktree; gives the commit."""
+    agent.git("add", "-A", **env)
+    agent.git("commit", "-q", "-m", message, *options, **env)
+    return agent.oid("HEAD")
+
+
+def states(scene: Scene) -> list[str]:
+    """What became of each source, in queue order."""
+    return [row["status"] for row in scene.rows("sources")]
+
+
+def reachable(place: Worktree) -> set[str]:
+    """Every commit that some ref of the repository holds (no reflog: its entries expire)."""
+    return set(place.git("rev-list", "--all").split())
+
+
+def updates(scene: Scene) -> list[list[tuple[str, str, str]]]:
+    """What each push changed on the remote: (ref, old, new) each."""
+    return [[(m["ref"], m["old"], m["new"]) for m in _PUSHED.finditer(line)] for line in scene.pushes()]
+
+
+def sound(place: Worktree) -> None:
+    """`git fsck --strict` finds no fault; what nobody refers to any more is none."""
+    done = place.run("fsck", "--strict", "--no-dangling", "--no-progress")
+    assert (done.code, done.out) == (0, ""), done
+
+
+def truthful(scene: Scene, remote: Worktree | None = None, name: str = "origin") -> None:
+    """Every remote-tracking ref names a commit that a branch of the remote contains."""
+    there = remote or scene.bare
+    tracking = scene.git("for-each-ref", "--format=%(objectname)", f"refs/remotes/{name}/").split()
+    has = set(there.git("rev-list", "--branches").split())
+    assert [oid for oid in tracking if oid not in has] == []
+
+
+def kept(scene: Scene, commits: Sequence[str]) -> None:
+    """Every one of `commits` is still held by a ref."""
+    held = reachable(scene)
+    assert [oid for oid in commits if oid not in held] == []
+
+
+def at_remote(agent: Worktree, scene: Scene, ref: str = "refs/heads/main") -> None:
+    """HEAD, index and files are what the remote has, and nothing else changed."""
+    assert agent.oid("HEAD") == scene.there(ref)
+    assert agent.git("diff", "--cached", "--name-only") == ""
+    assert agent.git("diff", "--name-only") == ""
+
+
+def unresolved(done: Done) -> list[str]:
+    """The refs that git said were rejected."""
+    return re.findall(r"^ ! \[(?:remote )?rejected\]\s+\S+ -> (\S+)", done.err, re.MULTILINE)
+
+
+def stranger(root: Path, remote: Path, env: dict[str, str], name: str) -> Worktree:
+    """Another plain clone of `remote`."""
+    subprocess.run(["git", "clone", "-q", str(remote), name], cwd=root, env=env, check=True)
+    return Worktree(root / name, env)
