@@ -344,6 +344,42 @@ def _holding(code: str, *args: str) -> Iterator[None]:
         process.wait(timeout=PATIENCE)
 
 
+class Gate:
+    """A hook that stops until it is called: what a slow remote or a long check is to everybody else."""
+
+    def __init__(self, pipe: Path, mark: Path) -> None:
+        self._fd = os.open(pipe, os.O_RDWR)  # both ends, so that neither side waits to open it
+        self._mark = mark
+
+    def reached(self) -> bool:
+        """Whether somebody stands before it."""
+        return self._mark.exists()
+
+    def __call__(self) -> None:
+        """Let one through; the mark goes away for the next."""
+        self._mark.unlink(missing_ok=True)
+        os.write(self._fd, b"go on\n")
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+
+@contextmanager
+def gate(scene: Scene, hook: Path) -> Iterator[Gate]:
+    """Make `hook` a gate; at the end the hook is gone, and whoever still stands there is let through."""
+    pipe, mark = scene.root / f"{hook.name}.pipe", scene.root / f"{hook.name}.reached"
+    os.mkfifo(pipe)
+    found = Gate(pipe, mark)
+    script(hook, f': >"{mark}"\nread -r line <"{pipe}"\n')
+    try:
+        yield found
+    finally:
+        hook.unlink()
+        if found.reached():
+            found()
+        found.close()
+
+
 def free(path: Path) -> bool:
     """Whether nobody holds the lock file."""
     with path.open("a") as file:

@@ -7,7 +7,7 @@ import signal
 import time
 
 import pytest
-from scenes import TRACKING, Scene, finished, free, until
+from scenes import TRACKING, Scene, finished, free, gate, until
 
 LONG = "20s"  # a window that must not end while a test looks
 
@@ -140,19 +140,16 @@ def test_an_interrupted_push_leaves_the_others_alone(scene: Scene) -> None:
 
 
 def test_an_interrupt_during_the_landing_does_not_pretend(scene: Scene) -> None:
-    gate = scene.root / "gate"
-    os.mkfifo(gate)
-    hook = scene.remote / "hooks" / "pre-receive"
-    hook.write_text(f'#!/bin/sh\nread -r line <"{gate}"\n')
-    hook.chmod(0o755)
-    tip = scene.commit("a")
-    process = scene.start("push")
-    until(lambda: scene.pushed() == ["executing"], "a push under way")
-    os.killpg(process.pid, signal.SIGINT)
-    done = finished(process)
-    gate.write_text("go on\n")
+    with gate(scene, scene.remote / "hooks" / "pre-receive") as open_gate:
+        tip = scene.commit("a")
+        process = scene.start("push")
+        until(open_gate.reached, "a push that has come to the remote")
+        os.killpg(process.pid, signal.SIGINT)
+        done = finished(process)
+        open_gate()
+        scene.idle()
+    assert done.code == -signal.SIGINT
     assert done.ours == ["interrupted, but this push is landing already; git uam status tells how it ends."]
-    scene.idle()
     assert scene.pushed() == ["completed"]
     assert scene.there() == tip == scene.oid(TRACKING)
 
