@@ -45,19 +45,32 @@ def ensure_flusher(paths: RepoPaths, start: bool = True) -> bool:
     if paths.log.exists() and paths.log.stat().st_size > LOG_BYTES:
         paths.log.replace(paths.log.with_suffix(".log.1"))
     log = os.open(paths.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    site = str(Path(__file__).resolve().parent.parent)
     try:
-        subprocess.Popen(
-            [sys.executable, "-I", "-c", _START, site, str(paths.common_dir), str(fd)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            pass_fds=(fd,),
-            start_new_session=True,
-            cwd=paths.common_dir,
-            env=scrubbed(os.environ),
-        )
+        _start(fd, log, paths)
+    except OSError as error:
+        os.write(log, f"no flusher could be started: {error}\n".encode())
     finally:
         os.close(log)
         os.close(fd)
     return True
+
+
+def _start(fd: int, log: int, paths: RepoPaths) -> None:
+    subprocess.Popen(
+        [
+            sys.executable,
+            "-I",
+            "-c",
+            _START,
+            str(Path(__file__).resolve().parent.parent),
+            str(paths.common_dir),
+            str(fd),
+        ],
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        pass_fds=(fd,),
+        start_new_session=True,
+        cwd=paths.common_dir,
+        env=scrubbed(os.environ),
+    )

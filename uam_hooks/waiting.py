@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
+from .errors import StoreError
 from .leader import ensure_flusher
 from .model import Source, SourceStatus, seconds_of
 from .paths import RepoPaths
@@ -22,6 +23,8 @@ from .store.enqueue import Ticket
 POLL_SECONDS = 0.03
 # A flusher that cannot do its work is started this often, with growing pauses, before the push stops asking.
 MAX_ELECTIONS = 6
+# The push is queued: a database that is busy for a while is waited for, not despaired of.
+STORE_PATIENCE_SECONDS = 60.0
 
 
 _ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -55,16 +58,18 @@ def wait(store: Store, paths: RepoPaths, tickets: Sequence[Ticket], timeout: flo
     take back.
     """
     ids = [ticket.source for ticket in tickets]
+    countdown = _Countdown(max(ticket.due for ticket in tickets))
     before = {number: signal.signal(number, _interrupt) for number in _ENDINGS}
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDINGS)
-        return _poll(store, paths, ids, timeout, max(ticket.due for ticket in tickets))
+        return _poll(store, paths, ids, timeout, countdown)
     except _Signalled as stopped:
         signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
         taken = enqueue.withdraw(store, ids, "taken back: the push was interrupted while it waited")
         raise Interrupted(len(taken) == len(ids), stopped.number) from None
     finally:
         signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
+        countdown.clear()
         for number, handler in before.items():
             signal.signal(number, handler)
 
@@ -80,16 +85,21 @@ def holding_signals() -> Iterator[None]:
 
 
 def _poll(
-    store: Store, paths: RepoPaths, ids: Sequence[int], timeout: float, due: str
+    store: Store, paths: RepoPaths, ids: Sequence[int], timeout: float, countdown: _Countdown
 ) -> list[Source] | None:
     started = time.monotonic()
-    elections, next_election = 0, 0.0
-    countdown = _Countdown(due)
+    answered, elections, next_election = 0.0, 0, 0.0
     while True:
-        states = enqueue.state(store, ids)
         passed = time.monotonic() - started
+        try:
+            states = enqueue.state(store, ids)
+            answered = passed
+        except StoreError:
+            if passed - answered > STORE_PATIENCE_SECONDS:
+                raise
+            time.sleep(POLL_SECONDS)
+            continue
         if all(s.status != SourceStatus.PENDING for s in states) or passed >= timeout:
-            countdown.clear()
             return states
         if passed >= next_election and ensure_flusher(paths, start=elections < MAX_ELECTIONS):
             if elections == MAX_ELECTIONS:
@@ -108,15 +118,16 @@ class _Countdown:
 
     def __init__(self, due: str) -> None:
         self.due = seconds_of(due)
-        self.shown = False
+        self.shown = ""
 
     def show(self, passed: float) -> None:
         if passed > 0.5 and sys.stderr.isatty():
             left = self.due - time.time()
             text = f"waiting {left:.0f} s for company" if left > 0 else "landing ..."
-            sys.stderr.write(f"\r\033[Kuam: {text} ")
-            sys.stderr.flush()
-            self.shown = True
+            if text != self.shown:
+                sys.stderr.write(f"\r\033[Kuam: {text} ")
+                sys.stderr.flush()
+                self.shown = text
 
     def clear(self) -> None:
         if self.shown:

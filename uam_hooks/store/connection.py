@@ -39,7 +39,7 @@ class Store:
     def _broken(self, error: Exception) -> StoreError:
         return StoreError(
             f"The queue {self.database} cannot be used: {error}.",
-            "Pushes go straight to the remote meanwhile; see `git uam status`.",
+            "If it stays so, move the file away: git keeps every queued commit under refs/uam/.",
         )
 
     def version(self) -> int:
