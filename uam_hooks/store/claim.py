@@ -266,6 +266,19 @@ def release(store: Store, action: Action) -> None:
         db.execute("UPDATE queued_commits SET action_id = ? WHERE action_id = ?", (action.id, other["id"]))
 
 
+def _landed(db: sqlite3.Connection, batch_id: str) -> list[dict[str, Any]]:
+    """What a batch put on its refs, with the proof of each."""
+    found = db.execute(
+        "SELECT * FROM landings WHERE batch_id = ? AND status = 'landed' ORDER BY id", (batch_id,)
+    ).fetchall()
+    landings = [rows.landing(row) for row in found]
+    return [
+        {"remote": entry.remote, "ref": entry.ref, "old": entry.old, "new": entry.new,
+         "how": entry.detail.get("how"), "proof": entry.detail.get("proof", {})}
+        for entry in landings
+    ]  # fmt: skip
+
+
 def close(store: Store, batch: Batch, duration_ms: float) -> Status:
     """End the batch once all of its actions have ended; gives its status, EXECUTING while one has not."""
     with store.transaction() as db:
@@ -284,6 +297,7 @@ def close(store: Store, batch: Batch, duration_ms: float) -> Status:
             "failedActions": len(states) - done,
             "errors": [row["error"] for row in ended if row["error"]],
             "duration": round(duration_ms, 1),
+            "landings": _landed(db, batch.id),
         }
         db.execute(
             "UPDATE deploy_batches SET status = ?, result = ?, executed_at = coalesce(executed_at, ?)"
