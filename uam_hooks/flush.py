@@ -22,7 +22,7 @@ from .settings import Settings
 from .settle import Landed, settle
 from .spool import take_in
 from .steps import Step, reached
-from .store import claim, views
+from .store import claim, finish, views
 from .store.connection import Store
 
 MAX_BATCH_SIZE = 20
@@ -79,7 +79,7 @@ def execute(flush: Flush, batch: Batch) -> BatchResult:
         settle_unattended(flush, action)
         unpin(flush, views.sources(flush.store, action.id))
     took = (time.monotonic() - began) * 1000
-    claim.close(flush.store, batch, took)
+    finish.close(flush.store, batch, took)
     ended = views.batch(flush.store, batch.id)
     assert ended is not None
     actions = [action for action in ended.actions if action.action_type != "commit"]

@@ -18,7 +18,7 @@ from .plumbing import ZERO
 from .repo import Repository
 from .settings import Settings
 from .steps import Step, reached
-from .store import claim, journal, views
+from .store import claim, finish, journal, views
 from .store.claim import NewLanding
 from .store.connection import Store
 from .transport import Pushed, RefOutcome, RefUpdate, Remote, Unreachable
@@ -79,7 +79,7 @@ def _plans(
         _finish_late(flush, action, there[action.ref])
         sources = claim.sources(flush.store, action.id)
         if not sources:
-            claim.finish(flush.store, action, {}, None, ())
+            finish.action(flush.store, action, {}, None, ())
             continue
         plan = _plan_or_fail(flush, batch, action, sources, there[action.ref])
         if plan is None:
@@ -105,7 +105,7 @@ def _plan_or_fail(flush: Flush, batch: Batch, action: Action, sources: list[Sour
             return None
     for source in sources:
         if source.id in bad:
-            claim.fail_sources(flush.store, outcomes.failed([source], bad[source.id]))
+            finish.failed(flush.store, outcomes.failed([source], bad[source.id]))
     rest = [source for source in sources if source.id not in bad]
     return _plan_or_fail(flush, batch, action, rest, there)
 
@@ -230,7 +230,7 @@ def finish_landed(flush: Flush, remote: Remote, action: Action, landing: Landing
     reached(Step.REMEMBERED)
     remote.track(landing.ref, landing.new)
     reached(Step.TRACKED)
-    claim.finish(
+    finish.action(
         flush.store, action, recorded_outcomes(landing), landing.id, landing.detail.get("commits", ())
     )
     reached(Step.FINISHED)
@@ -257,7 +257,7 @@ def _finish_late(flush: Flush, action: Action, there: str) -> None:
     for landing in journal.landings(flush.store, action.remote, action.ref):
         if there != ZERO and landing.action_id == action.id and contains(flush.repo, there, landing):
             remember(flush.repo, landing)
-            claim.settle_sources(flush.store, recorded_outcomes(landing), landing.id)
+            finish.sources(flush.store, recorded_outcomes(landing), landing.id)
 
 
 def _finish_unchanged(flush: Flush, batch: Batch, plan: Plan, sources: list[Source]) -> None:
@@ -267,11 +267,11 @@ def _finish_unchanged(flush: Flush, batch: Batch, plan: Plan, sources: list[Sour
         ref = shadow_ref(plan.action.remote, plan.action.ref)
         now = flush.repo.refs(ref).get(ref, ZERO)
         flush.repo.move_refs([(ref, plan.keep, now)], "uam: nothing to land")
-    claim.finish(flush.store, plan.action, results, None, plan.commits)
+    finish.action(flush.store, plan.action, results, None, plan.commits)
 
 
 def _fail(flush: Flush, actions: Sequence[Action], why: str) -> None:
     for action in actions:
-        claim.finish(flush.store, action, outcomes.failed(claim.sources(flush.store, action.id), why), None, ())
+        finish.action(flush.store, action, outcomes.failed(claim.sources(flush.store, action.id), why), None, ())
 
 

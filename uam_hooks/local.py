@@ -17,7 +17,7 @@ from .objects import Commit
 from .paths import RepoPaths
 from .plumbing import ZERO
 from .settle import Landed, settle
-from .store import claim, views
+from .store import claim, finish, views
 from .store.claim import NewLanding
 from .store.views import QueuedCommit
 
@@ -42,7 +42,7 @@ def squash_ready(flush: Flush, now: float | None) -> list[BatchResult]:
             continue
         done = _squash(flush, batch, batch.actions[0], mine[0], run)
         took = (time.monotonic() - began) * 1000
-        claim.close(flush.store, batch, took)
+        finish.close(flush.store, batch, took)
         if done:
             results.append(BatchResult(batch.id, True, 1, 0, (), took))
     return results
@@ -88,7 +88,7 @@ def finish_local(flush: Flush, action: Action, landing: Landing) -> bool:
     """End a local squash by what the branch is now; gives whether it took place."""
     now = flush.repo.refs(landing.ref).get(landing.ref, ZERO)
     if now != ZERO and flush.repo.is_ancestor(landing.new, now):
-        claim.finish_squashed(flush.store, action, landing)
+        finish.squashed(flush.store, action, landing)
         return True
-    claim.release(flush.store, action)
+    finish.release(flush.store, action)
     return False

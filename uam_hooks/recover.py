@@ -9,7 +9,7 @@ from .errors import GitFailed
 from .land import Flush, contains, finish_landed
 from .local import finish_local
 from .model import Action, Batch, Status
-from .store import claim, journal
+from .store import finish, journal
 from .transport import Remote, Unreachable
 
 
@@ -25,14 +25,14 @@ def recover(flush: Flush) -> list[Batch]:
             continue
         for action in batch.actions:
             _decide(flush, action)
-        claim.close(flush.store, batch, 0.0)
+        finish.close(flush.store, batch, 0.0)
     return untouched
 
 
 def _decide(flush: Flush, action: Action) -> None:
     landing = journal.planned(flush.store, action)
     if landing is None:
-        claim.release(flush.store, action)
+        finish.release(flush.store, action)
         return
     if not landing.remote:
         finish_local(flush, action, landing)
@@ -45,4 +45,4 @@ def _decide(flush: Flush, action: Action) -> None:
     if contains(flush.repo, there, landing):
         finish_landed(flush, remote, action, landing)
     else:
-        claim.release(flush.store, action)
+        finish.release(flush.store, action)

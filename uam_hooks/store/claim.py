@@ -1,4 +1,4 @@
-"""What a flush does to the queue: claim, write the plan down, finish. Nothing is ever deleted."""
+"""What a flush takes from the queue, and the plan it writes down before it pushes. Nothing is ever deleted."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import json
 import sqlite3
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from ..model import Action, Batch, Landing, Source, SourceStatus, Status, iso
-from . import enqueue, rows
+from ..model import Action, Batch, Landing, Source, Status, iso
+from . import rows
 from .connection import Store
-from .enqueue import CommitNote
 
 
 class NewLanding(NamedTuple):
@@ -132,176 +131,3 @@ def write_plan(store: Store, batch: Batch, landings: Sequence[NewLanding]) -> li
                         new.sources, "planned", new.detail)
             )  # fmt: skip
     return written
-
-
-def settle_sources(
-    store: Store, outcomes: Mapping[int, tuple[SourceStatus, dict[str, Any]]], landing_id: int
-) -> None:
-    """Record what became of some sources of an action that goes on with the others."""
-    with store.transaction() as db:
-        _write_outcomes(db, outcomes)
-        db.execute("UPDATE landings SET status = 'landed' WHERE id = ?", (landing_id,))
-
-
-def fail_sources(store: Store, outcomes: Mapping[int, tuple[SourceStatus, dict[str, Any]]]) -> None:
-    """Record sources that failed while the rest of their action goes on."""
-    with store.transaction() as db:
-        _write_outcomes(db, outcomes)
-
-
-def _write_outcomes(db: sqlite3.Connection, outcomes: Mapping[int, tuple[SourceStatus, dict[str, Any]]]) -> None:
-    """A source that has its outcome keeps it."""
-    for source_id, (status, outcome) in outcomes.items():
-        db.execute(
-            "UPDATE sources SET status = ?, outcome = ? WHERE id = ? AND status = 'pending'",
-            (status.value, json.dumps(outcome), source_id),
-        )
-
-
-def finish(
-    store: Store,
-    action: Action,
-    outcomes: Mapping[int, tuple[SourceStatus, dict[str, Any]]],
-    landing_id: int | None,
-    commits: Sequence[str],
-) -> None:
-    """End one action with the outcomes of its sources, its landing and the commits that it took along.
-
-    Checks state and batch: a flush that lost its claim to recovery changes nothing here.
-    """
-    with store.transaction() as db:
-        now = iso(time.time())
-        changed = db.execute(
-            "UPDATE deploy_queue SET status = 'failed', finished_at = ? WHERE id = ? AND batch_id = ?"
-            " AND status IN ('batched', 'executing')",
-            (now, action.id, action.batch_id),
-        ).rowcount
-        if not changed:
-            return
-        _write_outcomes(db, outcomes)
-        ended = db.execute("SELECT status, outcome FROM sources WHERE action_id = ? ORDER BY id", (action.id,))
-        states = [(row["status"], json.loads(row["outcome"])) for row in ended]
-        if any(state == "landed" for state, _ in states):
-            db.execute("UPDATE deploy_queue SET status = 'completed' WHERE id = ?", (action.id,))
-        errors = [outcome["error"] for state, outcome in states if state == "failed"]
-        db.execute("UPDATE deploy_queue SET error = ? WHERE id = ?", ("; ".join(errors), action.id))
-        if landing_id is not None:
-            db.execute(
-                "UPDATE landings SET status = CASE WHEN id = ? THEN 'landed' ELSE 'abandoned' END"
-                " WHERE action_id = ? AND status = 'planned'",
-                (landing_id, action.id),
-            )
-        _finish_commits(db, commits, action.batch_id, now)
-
-
-def _finish_commits(
-    db: sqlite3.Connection, commits: Sequence[str], batch_id: str | None, now: str
-) -> None:
-    """A push takes the commits it contains along: they are done with it."""
-    for oid in commits:
-        db.execute(
-            "UPDATE queued_commits SET status = 'landed' WHERE oid = ? AND status = 'pending'", (oid,)
-        )
-    db.execute(
-        "UPDATE deploy_queue SET status = 'completed', batch_id = ?, finished_at = ?"
-        " WHERE action_type = 'commit' AND status = 'pending' AND NOT EXISTS"
-        " (SELECT 1 FROM queued_commits c WHERE c.action_id = deploy_queue.id AND c.status = 'pending')",
-        (batch_id, now),
-    )
-
-
-def finish_squashed(store: Store, action: Action, landing: Landing) -> None:
-    """End a local squash: its members are one commit now, which waits for a push in their place."""
-    with store.transaction() as db:
-        changed = db.execute(
-            "UPDATE deploy_queue SET status = 'completed', finished_at = ? WHERE id = ? AND batch_id = ?"
-            " AND status IN ('batched', 'executing')",
-            (iso(time.time()), action.id, action.batch_id),
-        ).rowcount
-        if not changed:
-            return
-        db.execute("UPDATE landings SET status = 'landed' WHERE id = ?", (landing.id,))
-        for oid in landing.detail["commits"]:
-            db.execute("UPDATE queued_commits SET status = 'squashed' WHERE oid = ?", (oid,))
-        note = CommitNote(landing.new, landing.ref, action.agent_id, landing.detail["worktree"])
-        enqueue.note_commit(db, note, action.queued_at, action.execute_after)
-        left = db.execute(
-            "SELECT action_id FROM queued_commits WHERE oid = ?", (landing.new,)
-        ).fetchone()["action_id"]
-        db.execute(
-            "UPDATE queued_commits SET action_id = ? WHERE action_id = ? AND status = 'pending'", (left, action.id)
-        )
-
-
-def release(store: Store, action: Action) -> None:
-    """Give an action back to the queue: it was claimed, and nothing of it has reached the remote.
-
-    When another action took its place as the one that pushes merge into, its sources join that one.
-    """
-    with store.transaction() as db:
-        row = db.execute(
-            "SELECT merge_key FROM deploy_queue WHERE id = ? AND batch_id = ? AND status IN ('batched', 'executing')",
-            (action.id, action.batch_id),
-        ).fetchone()
-        if row is None:
-            return
-        other = row["merge_key"] and db.execute(
-            "SELECT id FROM deploy_queue WHERE merge_key = ? AND status = 'pending'", (row["merge_key"],)
-        ).fetchone()
-        if not other:
-            db.execute("UPDATE deploy_queue SET status = 'pending', batch_id = NULL WHERE id = ?", (action.id,))
-            return
-        # the open group is younger: it takes the older place, so that queue order holds
-        db.execute("UPDATE deploy_queue SET status = 'cancelled' WHERE id = ?", (other["id"],))
-        db.execute("UPDATE deploy_queue SET status = 'pending', batch_id = NULL WHERE id = ?", (action.id,))
-        for source in db.execute(
-            "SELECT * FROM sources WHERE action_id = ? AND status = 'pending' ORDER BY id", (other["id"],)
-        ).fetchall():
-            db.execute(
-                "UPDATE sources SET status = 'replaced', replaced_by = ? WHERE action_id = ? AND worktree = ?"
-                " AND branch = ? AND status = 'pending'",
-                (source["id"], action.id, source["worktree"], source["branch"]),
-            )
-        db.execute("UPDATE sources SET action_id = ? WHERE action_id = ?", (action.id, other["id"]))
-        db.execute("UPDATE queued_commits SET action_id = ? WHERE action_id = ?", (action.id, other["id"]))
-
-
-def _landed(db: sqlite3.Connection, batch_id: str) -> list[dict[str, Any]]:
-    """What a batch put on its refs, with the proof of each."""
-    found = db.execute(
-        "SELECT * FROM landings WHERE batch_id = ? AND status = 'landed' ORDER BY id", (batch_id,)
-    ).fetchall()
-    landings = [rows.landing(row) for row in found]
-    return [
-        {"remote": entry.remote, "ref": entry.ref, "old": entry.old, "new": entry.new,
-         "how": entry.detail.get("how"), "proof": entry.detail.get("proof", {})}
-        for entry in landings
-    ]  # fmt: skip
-
-
-def close(store: Store, batch: Batch, duration_ms: float) -> Status:
-    """End the batch once all of its actions have ended; gives its status, EXECUTING while one has not."""
-    with store.transaction() as db:
-        ended = db.execute(
-            "SELECT status, error FROM deploy_queue WHERE batch_id = :id AND (action_type <> 'commit' OR NOT EXISTS"
-            " (SELECT 1 FROM deploy_queue o WHERE o.batch_id = :id AND o.action_type <> 'commit'))",
-            {"id": batch.id},
-        ).fetchall()
-        states = [row["status"] for row in ended]
-        if any(state in ("batched", "executing") for state in states):
-            return Status.EXECUTING
-        done = sum(state == "completed" for state in states)
-        status = Status.CANCELLED if not states else Status.COMPLETED if done else Status.FAILED
-        result = {
-            "executedActions": done,
-            "failedActions": len(states) - done,
-            "errors": [row["error"] for row in ended if row["error"]],
-            "duration": round(duration_ms, 1),
-            "landings": _landed(db, batch.id),
-        }
-        db.execute(
-            "UPDATE deploy_batches SET status = ?, result = ?, executed_at = coalesce(executed_at, ?)"
-            " WHERE id = ? AND status IN ('pending', 'executing')",
-            (status.value, json.dumps(result), iso(time.time()), batch.id),
-        )
-    return status
