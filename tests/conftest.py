@@ -9,23 +9,36 @@ import pytest
 from scenes import Scene
 
 
+@pytest.fixture(scope="session")
+def templates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Scene]:
+    """One scene of each kind, made once and copied for every test."""
+    made = Scene(tmp_path_factory.mktemp("plain"))
+    found = {"plain": made}
+    for kind in ("wired", "unwired"):
+        found[kind] = Scene(tmp_path_factory.mktemp(kind), made)
+        found[kind].install(hooks_only=kind == "unwired")
+    return found
+
+
 @pytest.fixture
-def plain(tmp_path: Path) -> Iterator[Scene]:
+def plain(tmp_path: Path, templates: dict[str, Scene]) -> Iterator[Scene]:
     """A repository with a remote that we are not installed in."""
-    scene = Scene(tmp_path)
-    yield scene
-    scene.close()
+    found = Scene(tmp_path, templates["plain"])
+    yield found
+    found.close()
 
 
 @pytest.fixture
-def scene(plain: Scene) -> Scene:
+def scene(tmp_path: Path, templates: dict[str, Scene]) -> Iterator[Scene]:
     """A hooked repository with a wired remote."""
-    plain.install()
-    return plain
+    found = Scene(tmp_path, templates["wired"])
+    yield found
+    found.close()
 
 
 @pytest.fixture
-def unwired(plain: Scene) -> Scene:
+def unwired(tmp_path: Path, templates: dict[str, Scene]) -> Iterator[Scene]:
     """A hooked repository whose remote is not wired: pushes meet the pre-push hook."""
-    plain.install(hooks_only=True)
-    return plain
+    found = Scene(tmp_path, templates["unwired"])
+    yield found
+    found.close()

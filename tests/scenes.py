@@ -33,7 +33,7 @@ TRACKING = "refs/remotes/origin/main"
 # How long anything here may take before the test is wrong, on a machine that is busy with other things.
 PATIENCE = 40.0
 
-_USER = "[user]\n\tname = Ada\n\temail = ada@example.invalid\n[init]\n\tdefaultBranch = main\n[push]\n\tdefault = simple\n"
+_USER = "[user]\n\tname = Ada\n\temail = ada@example.invalid\n[init]\n\tdefaultBranch = main\n\ttemplateDir =\n"
 # One line a push: what CI would run for. O_APPEND, so that pushes at the same time do not mix.
 _POST_RECEIVE = 'line=\nwhile read -r old new ref; do line="$line $old:$new:$ref"; done\necho "$line" >>pushes.log\n'
 
@@ -51,11 +51,11 @@ class Done(NamedTuple):
         return [line.removeprefix("uam: ") for line in self.err.splitlines() if line.startswith("uam: ")]
 
 
-def until(condition: Callable[[], Any], what: str) -> Any:
+def until(condition: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:
     """Poll until `condition` holds and give its value; fails with `what` when it never does."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + patience
     while not (found := condition()):
-        assert time.monotonic() < deadline, f"{what} did not happen within {PATIENCE:g} s"
+        assert time.monotonic() < deadline, f"{what} did not happen within {patience:g} s"
         time.sleep(0.01)
     return found
 
@@ -82,16 +82,23 @@ class Worktree:
     def __init__(self, top: Path, env: dict[str, str]) -> None:
         self.top, self.env = top, env
 
-    def start(self, *args: str, ours: bool = False, **env: str) -> subprocess.Popen[str]:
-        """Start `git args` as the leader of a process group, as a shell does. `ours`: no git in front."""
+    def start(self, *args: str, **env: str) -> subprocess.Popen[str]:
+        """Start `git args` as the leader of a process group, as a shell does."""
+        return self._start(["git", *args], env)
+
+    def _start(self, command: Sequence[str], env: dict[str, str]) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            args if ours else ["git", *args], cwd=self.top, env={**self.env, **env}, text=True, encoding="utf-8",
+            command, cwd=self.top, env={**self.env, **env}, text=True, encoding="utf-8",
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, process_group=0,
         )  # fmt: skip
 
-    def run(self, *args: str, ours: bool = False, **env: str) -> Done:
+    def run(self, *args: str, **env: str) -> Done:
         """`git args`, whatever its exit code."""
-        return finished(self.start(*args, ours=ours, **env))
+        return finished(self.start(*args, **env))
+
+    def execute(self, *command: str) -> Done:
+        """Any command, whatever its exit code."""
+        return finished(self._start(command, {}))
 
     def git(self, *args: str, **env: str) -> str:
         """What `git args` printed; it must succeed."""
@@ -150,11 +157,10 @@ def finished(process: subprocess.Popen[str]) -> Done:
 class Scene(Worktree):
     """A repository, its bare remote `origin` with one commit on main, and what the remote has seen since."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, like: Scene | None = None) -> None:
+        """A new scene in the directory `root`, or a copy of one that nothing runs in: quicker than making it anew."""
         self.root = root
         self.home = root / "home"
-        self.home.mkdir()
-        (self.home / "gitconfig").write_text(_USER)
         super().__init__(root / "work", {
             "PATH": os.environ["PATH"],
             "HOME": str(self.home),
@@ -166,17 +172,32 @@ class Scene(Worktree):
         })  # fmt: skip
         self.remote = root / "origin.git"
         self.outside = Worktree(root, self.env)
+        if like is None:
+            self._make()
+            self.start_oid = self.oid("HEAD")
+        else:
+            shutil.copytree(like.root, root, symlinks=True, dirs_exist_ok=True)
+            for name in ("config", "uam/config.before", "uam/config.after"):
+                config = self.top / ".git" / name
+                if config.exists():
+                    config.write_text(config.read_text().replace(str(like.root), str(root)))
+            self.start_oid = like.start_oid
+
+    def _make(self) -> None:
+        self.home.mkdir()
+        (self.home / "gitconfig").write_text(_USER)
         self.outside.git("init", "-q", "--bare", str(self.remote))
         self.outside.git("clone", "-q", str(self.remote), "work")
+        (self.top / ".git" / "hooks").mkdir()
+        # git's own maintenance starts behind a push now and then, and would be counted
+        self.git("config", "gc.auto", "0")
+        self.bare.git("config", "gc.auto", "0")
         self.commit("README", "a project\n", message="Begin")
         self.push("-q", "-u", "origin", "main")
         script(self.remote / "hooks" / "post-receive", _POST_RECEIVE)
-        self.start_oid = self.oid("HEAD")
 
     def install(self, *, hooks_only: bool = False, window: str = "200ms") -> None:
         """Enable the repository, with a short window."""
-        # a clone starts git's own maintenance behind a push now and then, which would be counted
-        self.git("config", "gc.auto", "0")
         self.git("config", "uam.window.push", window)
         before = dict(os.environ)
         os.environ.clear()
@@ -313,7 +334,10 @@ def together(jobs: Sequence[Callable[[], Done]]) -> list[Done]:
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold a lock file in another process, as a flush that takes long would."""
-    code = "import fcntl,sys; f=open(sys.argv[1],'a'); fcntl.flock(f,fcntl.LOCK_EX); print(flush=True); sys.stdin.read()"
+    code = (
+        "import fcntl,sys; file=open(sys.argv[1],'a'); fcntl.flock(file,fcntl.LOCK_EX);"
+        " print(flush=True); sys.stdin.read()"
+    )
     with _holding(code, str(path)):
         yield
 

@@ -90,7 +90,7 @@ def test_wrong_usage_is_exit_2(scene: Scene) -> None:
     assert "Invalid value for '--timeout': 'soon' is no duration such as" in scene.run(
         "uam", "flush", "--timeout", "soon"
     ).err
-    assert scene.outside.run(str(scene.uam / "bin" / "git-uam"), "flush", ours=True).code == 2
+    assert scene.outside.execute(str(scene.uam / "bin" / "git-uam"), "flush").code == 2
 
 
 def test_a_flush_that_is_running_is_exit_3(scene: Scene) -> None:
@@ -190,7 +190,7 @@ def test_status_without_an_installation_is_exit_4(plain: Scene) -> None:
     shim.parent.mkdir(parents=True)
     shim.write_bytes((plain.uam / "bin" / "git-uam").read_bytes())
     (plain.root / "env").rename(plain.root / "shim" / "env")
-    done = plain.run("sh", str(shim), "status", ours=True)
+    done = plain.execute("sh", str(shim), "status")
     assert (done.code, done.err) == (
         4, "uam: git uam is not installed in this repository. Run `git uam install` here.\n",
     )  # fmt: skip
@@ -207,7 +207,7 @@ def test_what_status_says_of_the_next_step_is_true(scene: Scene) -> None:
     if not scene.report()["next"].startswith("nothing"):
         assert "git uam flush" in scene.report()["next"]
         return
-    until(lambda: scene.there() != scene.start_oid, "the landing that status promised")
+    until(lambda: scene.there() != scene.start_oid, "the landing that status promised", patience=8)
 
 
 def test_git_uam_works_everywhere_in_the_repository(scene: Scene) -> None:

@@ -8,7 +8,7 @@ from scenes import TRACKING, Scene, script
 REFUSED = "error: failed to push some refs to '{}'\n"
 
 
-def queued(scene: Scene, url: str, where: str, action: int = 2) -> str:
+def queued(url: str, where: str, action: int = 2) -> str:
     return (
         f"uam: queued as #{action} for {where}; it lands within 0 s (git uam status)\n"
         'uam: git now says that the push failed, because a hook cannot say "accepted"; nothing needs to be done.\n'
@@ -19,7 +19,7 @@ def queued(scene: Scene, url: str, where: str, action: int = 2) -> str:
 def test_a_push_is_queued_refused_and_lands(unwired: Scene) -> None:
     unwired.commit("a")
     tip = unwired.commit("b")
-    assert unwired.push() == (1, "", queued(unwired, str(unwired.remote), "origin/main"))
+    assert unwired.push() == (1, "", queued(str(unwired.remote), "origin/main"))
     unwired.idle()
     assert unwired.landed() == ["Squashed 2 commits:"]
     assert unwired.oid(TRACKING) == unwired.there() == unwired.oid("main")
@@ -145,12 +145,13 @@ def test_manual_mode(unwired: Scene) -> None:
 
 
 def test_a_kept_pre_push_hook_is_asked_first(plain: Scene) -> None:
-    script(plain.top / ".git" / "hooks" / "pre-push", f'echo "$@" >>"{plain.root}/asked"\ncat >>"{plain.root}/asked"\nexit 1\n')
+    asked = plain.root / "asked"
+    script(plain.top / ".git" / "hooks" / "pre-push", f'echo "$@" >>"{asked}"\ncat >>"{asked}"\nexit 1\n')
     plain.install(hooks_only=True)
     tip = plain.commit("a")
     assert plain.push().code == 1
     assert plain.pushed() == []
-    assert (plain.root / "asked").read_text().splitlines() == [
+    assert asked.read_text().splitlines() == [
         f"origin {plain.remote}",
         f"refs/heads/main {tip} refs/heads/main {plain.start_oid}",
     ]

@@ -74,7 +74,7 @@ def test_rounds_on_the_same_file_never_conflict_with_themselves(scene: Scene) ->
         return agents[number].push("origin", "HEAD:main")
 
     for turn in (1, 2, 3):
-        results = together([lambda n=n: edit(n, turn) for n in range(3)])  # type: ignore[misc]
+        results = together([lambda n=n, t=turn: edit(n, t) for n in range(3)])  # type: ignore[misc]
         assert [done.code for done in results] == [0, 0, 0], results
     assert scene.bare.git("show", "main:table") == "".join(f"{n}: 3\n\n\n\n" for n in range(3)).rstrip("\n")
 

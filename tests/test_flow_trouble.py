@@ -158,11 +158,11 @@ def test_directory_that_cannot_be_written(scene: Scene) -> None:
     try:
         (scene.top / "a").write_text("a\n")
         scene.git("add", "a")
-        commit = scene.run(*in_front, "git", "commit", "-q", "-m", "Add a", ours=True)
+        commit = scene.execute(*in_front, "git", "commit", "-q", "-m", "Add a")
         tip = scene.oid("HEAD")
         assert (commit.code, len(commit.ours)) == (0, 1), commit
         assert commit.ours[0].startswith(f"could not note commit {tip} in ")
-        done = scene.run(*in_front, "git", "push", ours=True)
+        done = scene.execute(*in_front, "git", "push")
         assert (done.code, scene.there()) == (0, tip), done
         assert len(done.ours) == 1
     finally:
@@ -189,9 +189,9 @@ def test_files_in_the_worktree_are_not_imported(scene: Scene, name: str) -> None
     scene.git("config", "uam.push.mode", "queue")
     for file in ("a", "b"):
         scene.commit(file)
-    here = {"PYTHONPATH": str(scene.top), "PYTHONSTARTUP": str(scene.top / f"{name}.py")}
-    assert scene.run("-C", "sub", "push", **here).code == 0
-    assert scene.run("-C", "sub", "uam", "status", **here).code == 0
+    scene.env["PYTHONPATH"] = str(scene.top)
+    assert scene.run("-C", "sub", "push").code == 0
+    assert scene.run("-C", "sub", "uam", "status").code == 0
     scene.idle()
     assert scene.landed() == ["Squashed 2 commits:"]
     assert not (scene.root / "was-imported").exists()

@@ -1,0 +1,131 @@
+"""The message and the author of a squash: pure text from the members' facts."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from uam_hooks import squash
+from uam_hooks.objects import Commit
+
+ADA = b"Ada <ada@example.invalid>"
+BOB = b"Bob <bob@example.invalid>"
+BATCH = "3f6b8a52-0000-4000-8000-000000000000"
+
+
+def commit(text: str, author: bytes = ADA, encoding: bytes = b"") -> Commit:
+    data = text.encode(encoding.decode() or "utf-8")
+    return Commit("1" * 40, "2" * 40, ("3" * 40,), author + b" 1 +0000", ADA + b" 2 +0000", data, encoding)
+
+
+def message(*commits: Commit, style: str = "count") -> str:
+    return squash.message(commits, BATCH, style).decode()
+
+
+def test_the_form_is_the_originals() -> None:
+    members = [commit("Add a\n\nbecause\n"), commit("Fix b\n"), commit("Drop c")]
+    assert message(*members) == f"Squashed 3 commits:\n\n1. Add a\n2. Fix b\n3. Drop c\n\nUam-Batch: {BATCH}\n"
+
+
+def test_every_other_author_is_named_once() -> None:
+    text = "Add d\n\nCo-authored-by: Cy <cy@example.invalid>\nco-authored-by:  Bob <bob@example.invalid>\n"
+    members = [commit("Add a"), commit("Add b", BOB), commit("Add c", BOB), commit(text)]
+    assert message(*members).splitlines()[-4:] == [
+        "",
+        "Co-authored-by: Bob <bob@example.invalid>",
+        "Co-authored-by: Cy <cy@example.invalid>",
+        f"Uam-Batch: {BATCH}",
+    ]
+    assert squash.author(members) == ADA + b" 1 +0000"
+
+
+def test_the_authors_own_name_is_no_co_author() -> None:
+    assert squash.co_authors([commit("Add a\n\nCo-authored-by: Ada <ada@example.invalid>")]) == []
+    assert squash.co_authors([]) == []
+
+
+def test_a_list_of_subjects_as_the_first_line() -> None:
+    assert message(commit("Add a"), commit("Fix b"), style="list").splitlines()[:4] == [
+        "Add a; Fix b", "", "1. Add a", "2. Fix b",
+    ]  # fmt: skip
+    long = message(*(commit(f"A subject with some words in it, number {n}") for n in range(5)), style="list")
+    first = long.splitlines()[0]
+    assert len(first) <= 72
+    assert first.startswith("A subject with some words in it, number 0; A subject")
+    assert first.endswith("\N{HORIZONTAL ELLIPSIS}")
+
+
+def test_subjects_over_several_lines_and_in_other_encodings() -> None:
+    assert "1. one two" in message(commit("\n\none\ntwo\n\nbody")).splitlines()
+    assert "1. Müll raus" in message(commit("Müll raus", encoding=b"ISO-8859-1")).splitlines()
+    assert "1. x" in message(commit("x")._replace(encoding=b"no-such-encoding")).splitlines()
+    broken = commit("x")._replace(message=b"\xff\xfe bytes")
+    assert message(commit("a"), broken).startswith("Squashed 2 commits:\n\n1. a\n2. ")
+
+
+# -- CI ------------------------------------------------------------------------------------------------------
+
+SPELLINGS = [
+    "[skip ci]", "[ci skip]", "[no ci]", "[skip actions]", "[actions skip]", "[Skip CI]", "[CI SKIP]", "[skip-ci]",
+    "[ci-skip]", "[skip travis]", "[travis skip]", "[skip azp]", "[azp skip]", "[skip azurepipelines]",
+    "[azurepipelines skip]", "[skip appveyor]", "[appveyor skip]", "[skip netlify]", "[netlify skip]",
+    "[skip circleci]", "[ci:skip]", "[skip checks]", "***NO_CI***", "***no_ci***",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("order", SPELLINGS)
+def test_one_member_cannot_silence_the_others(order: str) -> None:
+    assert squash.silences_ci(f"Add a {order}")
+    for style in ("count", "list"):
+        text = message(commit(f"Add a {order}"), commit("Add b"), style=style)
+        assert not squash.silences_ci(text)
+        assert order.lower() not in text.lower()
+        # the words stay readable
+        word = re.sub(r"[^a-z]", "", order.lower())
+        assert word in re.sub(r"[^a-z]", "", text.lower())
+
+
+@pytest.mark.parametrize("order", SPELLINGS)
+def test_what_all_of_them_want_is_done(order: str) -> None:
+    assert squash.silences_ci(message(commit(f"Add a {order}"), commit("Add b\n\n[skip ci]")))
+    assert squash.silences_ci(message(commit(f"Add a\n\n{order}"), commit("Add b [no ci]")))
+
+
+@pytest.mark.parametrize("trailer", ["skip-checks: true", "Skip-Checks:true", "ci-skip: true"])
+def test_trailers_count_too(trailer: str) -> None:
+    text = f"Add a\n\nbecause\n\n{trailer}\n"
+    assert squash.silences_ci(text)
+    assert not squash.silences_ci(message(commit(text), commit("Add b")))
+    assert squash.silences_ci(message(commit(text), commit("Add b [skip ci]")))
+
+
+@pytest.mark.parametrize("text", ["Skip CI for docs", "[skip] ci", "Explain [skipping ci]", "[ci] skip", "no ci", ""])
+def test_ordinary_words_are_left_alone(text: str) -> None:
+    assert not squash.silences_ci(text)
+    assert squash.neutralised(text) == text
+
+
+def test_an_order_among_the_co_authors_silences_nobody() -> None:
+    odd = b"[skip ci] Bot <bot@example.invalid>"
+    assert not squash.silences_ci(message(commit("Add a"), commit("Add b", odd)))
+    trailer = "Add c\n\nCo-authored-by: [ci skip] <x@example.invalid>"
+    assert not squash.silences_ci(message(commit("Add a"), commit(trailer), commit("Add b")))
+
+
+WORDS = [*"[]* \n:-a", "skip", "ci", "no", "NO_CI", "***NO_CI***", "[skip ci]", "\nskip-checks: true\n", "\n\n"]
+
+
+@given(st.lists(st.lists(st.sampled_from(WORDS), max_size=8).map("".join), min_size=1, max_size=4))
+def test_the_whole_silences_exactly_when_every_member_does(texts: list[str]) -> None:
+    members = [commit(text) for text in texts]
+    assert squash.silences_ci(message(*members)) is all(squash.silences_ci(text) for text in texts)
+
+
+@given(st.text())
+def test_neutralising_is_final_and_keeps_the_lines(text: str) -> None:
+    once = squash.neutralised(text)
+    assert squash.neutralised(once) == once
+    assert len(once.split("\n")) == len(text.split("\n"))
