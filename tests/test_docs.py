@@ -8,7 +8,9 @@ from pathlib import Path
 import click
 import pytest
 
+import uam_hooks.cli.demo as demo_command
 from uam_hooks.cli import COMMANDS, uam
+from uam_hooks.demo import Outcome, Scenario, Side, shipped
 from uam_hooks.errors import ExitCode
 from uam_hooks.settings import KEYS, Key
 from uam_hooks.steps import Step
@@ -93,6 +95,16 @@ def test_every_option_of_install_sh_is_documented() -> None:
 def test_the_two_commands_that_set_everything_up_are_in_the_readme(words: str) -> None:
     assert words in README
     assert (CHECKOUT / words.split()[0]).stat().st_mode & 0o111
+
+
+def test_the_demo_in_the_readme_has_the_lines_that_the_demo_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    side = Side(9, 45, 9, 13, 0.5, "tree", {}, {"agent-a": ["uam: landed"]})
+    demo_command._show(Scenario.read(shipped("demo.json")), Outcome(side, side, "tree"))
+    printed = demo_command._introduction(Scenario.read(shipped("demo.json"))) + capsys.readouterr().out
+    shown = README.split("```")[1]
+    known = [" ".join(re.split(r"\s{2,}", line.strip())[:1]) for line in printed.splitlines() if "uam: " not in line]
+    for words in filter(None, known):
+        assert words in shown
 
 
 @pytest.mark.parametrize("step", Step)
