@@ -196,7 +196,8 @@ def test_old_and_new_name_of_a_file_in_one_batch(moved: Scene) -> None:
     for agent in (behind, ahead):
         queue(agent)
     assert [result.errors for result in flushed(moved)] == [()]
-    assert moved.bare.git("show", "main:moved").splitlines()[::13] == ["at the top", "at the end"]
+    text = moved.bare.git("show", "main:moved").splitlines()
+    assert (text[0], text[-1], len(text)) == ("at the top", "at the end", 15)
 
 
 def test_a_rename_of_what_another_source_edits_by_its_older_name(moved: Scene) -> None:
