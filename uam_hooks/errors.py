@@ -51,6 +51,10 @@ class Refused(UamError):
     code = ExitCode.REFUSED
 
 
+class NotInstalled(Refused):
+    """git uam is not enabled in this repository."""
+
+
 class StoreError(UamError):
     """The queue's database cannot be read or written."""
 
@@ -90,6 +94,13 @@ def last_line(text: str) -> str:
     """The last line of `text` that says something, without git's prefix."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return re.sub(r"^(fatal|error): ", "", lines[-1]).rstrip(".") if lines else ""
+
+
+def reason(err: str) -> str:
+    """Why git could not talk to a remote: its first line that is not merely passed on or a warning."""
+    lines = [line.strip() for line in err.splitlines() if line.strip()]
+    told = [line for line in lines if not line.startswith(("remote:", "warning:", "hint:"))]
+    return re.sub(r"^(fatal|error): ", "", told[0]).rstrip(".") if told else last_line(err)
 
 
 def say(text: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from .commits import look_up
-from .errors import Locked
+from .errors import Locked, NotInstalled
 from .keep import unpin
 from .land import Flush, land_batch
 from .local import squash_ready
@@ -25,12 +25,12 @@ from .steps import Step, reached
 from .store import claim, finish, views
 from .store.connection import Store
 
-MAX_BATCH_SIZE = 20
-
 
 @contextmanager
 def opened(repo: Repository) -> Iterator[Flush]:
-    """The queue of `repo`, with the spool taken in."""
+    """The queue of `repo`, with the spool taken in; NotInstalled where there is none."""
+    if not repo.paths.env_file.exists():
+        raise NotInstalled("git uam is not enabled in this repository.", "Run `git uam install` here.")
     settings = Settings.read(repo)
     with Store(repo.paths.database) as store:
         take_in(store, repo.paths, settings["uam.window.commit"])
@@ -40,7 +40,6 @@ def opened(repo: Repository) -> Iterator[Flush]:
 @contextmanager
 def locked(repo: Repository, timeout: float) -> Iterator[None]:
     """Be the one flush of this repository; Locked after `timeout` seconds."""
-    repo.paths.uam.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(repo.paths.flush_lock, timeout=timeout, poll_interval=0.02):
             yield
@@ -53,14 +52,14 @@ def locked(repo: Repository, timeout: float) -> Iterator[None]:
 def flush(flush: Flush, due_only: bool, timeout: float) -> list[BatchResult]:
     """Land everything that is queued, or what is due; gives a result for each batch.
 
-    Leftover batches come first. Raises Locked when another flush runs for longer than `timeout` seconds.
+    What a flush that died left behind comes first. Raises Locked when another flush runs for longer than `timeout`
+    seconds.
     """
     results = []
     with locked(flush.repo, timeout):
-        for batch in recover(flush):
-            results.append(execute(flush, batch))
+        recover(flush)
         while True:
-            claimed = claim.pushes(flush.store, time.time() if due_only else None, MAX_BATCH_SIZE)
+            claimed = claim.pushes(flush.store, time.time() if due_only else None)
             if claimed is None:
                 break
             reached(Step.CLAIMED)

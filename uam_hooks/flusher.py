@@ -7,13 +7,14 @@ costs nothing but its own work when the window ends. It goes away when nothing i
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 import traceback
 from pathlib import Path
 
 from .commits import look_up
-from .errors import UamError, say
+from .errors import NotInstalled, UamError, say
 from .flush import flush, locked, opened
 from .keep import prune
 from .land import Flush
@@ -32,11 +33,15 @@ PRUNE_SECONDS = 24 * 3600.0
 def main(common_dir: str, lock: int) -> None:
     """Entry of the background process; `lock` is the inherited descriptor of the flusher lock."""
     os.set_inheritable(lock, False)
+    # whoever started us may have been holding signals back, and that is inherited
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     leave_the_callers_repository()
     os.environ["GIT_TERMINAL_PROMPT"] = "0"  # nobody is there to answer
     try:
         with Repository(Path(common_dir)) as repo:
             _serve(repo, lock)
+    except NotInstalled:
+        return  # taken out while we slept
     except UamError as error:
         print(f"{iso(time.time())} {error.what}", file=sys.stderr)
         sys.exit(error.code)
@@ -50,6 +55,8 @@ def _serve(repo: Repository, lock: int) -> None:
     held: int | None = lock
     while held is not None:
         _work(repo)
+        with opened(repo) as now:
+            look_up(now.repo, now.store)
         os.close(held)
         # whoever queued while we held the lock relied on us: look once more now that others can take it
         with opened(repo) as now:

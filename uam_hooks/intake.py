@@ -144,4 +144,18 @@ def enter(asked: list[Asked], git: Git, store: Store, settings: Settings) -> lis
     feed = "".join(f"update {pin_ref(tip)} {tip}\n" for tip in pins)
     if feed:
         git.run("update-ref", "--stdin", feed=feed.encode())
-    return enqueue.push(store, [a.source for a in asked], window, time.time())
+    sources = [a.source for a in asked]
+    replaces = [[] if source.exact else _held(source, git, store) for source in sources]
+    return enqueue.push(store, sources, window, time.time(), replaces)
+
+
+def _held(source: NewSource, git: Git, store: Store) -> list[int]:
+    """The older pushes whose work `source` holds, as it was or as an amend or a rebase made it anew.
+
+    Anything else that was pushed from the same place is work of its own and lands for itself.
+    """
+    return [
+        old
+        for old, tips in enqueue.older(store, source)
+        if any(git.run("merge-base", "--is-ancestor", tip, source.tip, ok=None).code == 0 for tip in reversed(tips))
+    ]

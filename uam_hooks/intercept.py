@@ -22,6 +22,7 @@ from .paths import RepoPaths
 from .plumbing import ZERO, HotGit
 from .settings import Settings
 from .settle import Landed, settle
+from .store import enqueue
 from .store.connection import Store
 from .store.enqueue import Ticket
 
@@ -101,12 +102,11 @@ class RemoteHelper:
     def push(self, lines: list[str]) -> list[str]:
         """Queue a batch of push lines and answer for each ref when its work has landed."""
         request = self.request(lines)
-        ours = [f"error {s.dst} no match" for s in request.specs if s.dst.startswith(OURS)]
+        ours = [self.not_ours_to_give(s.dst) for s in request.specs if s.dst.startswith(OURS)]
         request = request._replace(specs=tuple(s for s in request.specs if not s.dst.startswith(OURS)))
         if not request.specs:
             return ours
-        with waiting.holding_signals():
-            return ours + self.land(request, lines)
+        return ours + self.land(request, lines)
 
     def land(self, request: Request, lines: list[str]) -> list[str]:
         """Queue, wait, answer. A fault of ours before anything is queued leaves the push to git's own way."""
@@ -115,22 +115,37 @@ class RemoteHelper:
             answers, fresh = self.decide(request, asked)
             mode = self.settings["uam.push.mode"]
             timeout = self.settings["uam.push.waitTimeout"]
-            tickets = enter(fresh, self.git, self.store, self.settings) if fresh else []
+            if not fresh:
+                self.finish_what_was_begun()
+                return answers
+            # a signal that comes while the push is queued waits until it is known what to take back
+            with waiting.holding_signals():
+                tickets = enter(fresh, self.git, self.store, self.settings)
+                states = self.wait(tickets, timeout) if mode == "wait" else []
         except (GitFailed, StoreError) as error:
             say(f"{error.what} This push goes straight to the remote.")
             return self.straight(lines)
         except UamError as error:
             why = " ".join(part for part in (error.what, error.do) if part)
             return [f"error {spec.dst} {why}" for spec in request.specs]
-        if not tickets:
-            return answers
         if mode != "wait":
             return answers + self.queued(fresh, tickets, mode)
-        states = self.wait(tickets, timeout)
         if states is None:
             say(f"no flusher could run, see {self.paths.log}; this push goes straight to the remote.")
             return self.straight(lines)
-        return answers + self.outcomes(fresh, tickets, states)
+        with waiting.holding_signals():  # a branch is not left half way
+            return answers + self.outcomes(fresh, tickets, states)
+
+    def finish_what_was_begun(self) -> None:
+        """After a crash the next command finds out what happened, also one that has nothing to push."""
+        if enqueue.unsettled(self.store):
+            waiting.until_settled(self.store, self.paths)
+
+    def not_ours_to_give(self, dst: str) -> str:
+        """A mirror or a pattern passes over what git uam keeps here; who names it is told."""
+        if any(OURS in argument for argument in cmdline.push_arguments()):
+            return f"error {dst} {OURS} is this repository's own and goes to no remote"
+        return f"error {dst} no match"
 
     def request(self, lines: list[str]) -> Request:
         leases = dict(o[len("cas ") :].rpartition(":")[::2] for o in self.options if o.startswith("cas "))
@@ -164,6 +179,11 @@ class RemoteHelper:
         """The outcomes; None when the push was taken back to go straight."""
         try:
             return waiting.wait(self.store, self.paths, tickets, timeout)
+        except waiting.Stuck:
+            raise UamError(
+                f"no flusher could bring this push to an end, see {self.paths.log};",
+                "it stays in the queue, and git uam status tells what becomes of it",
+            ) from None
         except waiting.Interrupted as stopped:
             if stopped.taken_back:
                 say("interrupted: this push is taken back, nothing of it will land.")

@@ -6,13 +6,13 @@ with the same `finish_landed`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from . import outcomes
-from .errors import UamError
+from .errors import GitFailed, UamError, say
 from .intake import shadow_ref
-from .model import FAST_FORWARD, Action, Batch, Landing, Source, SourceStatus
+from .model import FAST_FORWARD, Action, Batch, Landing, Source, SourceStatus, short_target
 from .plan import Context, Plan, exact_plan, make_plan
 from .plumbing import ZERO
 from .repo import Repository
@@ -35,7 +35,12 @@ class Flush(NamedTuple):
 def land_batch(flush: Flush, batch: Batch) -> None:
     """Land every push of `batch`, one `git push` for each remote (and for each atomic push)."""
     for (remote, options, atomic), actions in _groups(flush.store, batch).items():
-        _land_group(flush, batch, remote, list(options), bool(atomic), actions)
+        try:
+            _land_group(flush, batch, remote, list(options), bool(atomic), actions)
+        except UamError as error:
+            say(f"batch {batch.number}: {error.what}")
+            # what was planned may have been pushed: recovery asks the remote; the rest has not begun
+            _fail(flush, [a for a in actions if journal.planned(flush.store, a) is None], error.what)
 
 
 def _groups(store: Store, batch: Batch) -> dict[tuple[str, tuple[str, ...], str], list[Action]]:
@@ -74,7 +79,8 @@ def _plans(
     flush: Flush, batch: Batch, actions: Sequence[Action], there: dict[str, str], atomic: bool
 ) -> list[Plan]:
     """The plans that need a push; everything else is finished here."""
-    found = []
+    found: list[Plan] = []
+    broken = False
     for action in actions:
         _finish_late(flush, action, there[action.ref])
         sources = claim.sources(flush.store, action.id)
@@ -83,12 +89,14 @@ def _plans(
             continue
         plan = _plan_or_fail(flush, batch, action, sources, there[action.ref])
         if plan is None:
+            broken = True
             continue
+        broken = broken or bool(plan.conflicts)
         if plan.new == plan.old:
             _finish_unchanged(flush, batch, plan, sources)
         else:
             found.append(plan)
-    if atomic and (len(found) < len(actions) or any(plan.conflicts for plan in found)):
+    if atomic and broken:
         _fail(flush, [plan.action for plan in found], "another ref of this atomic push failed")
         return []
     return found
@@ -125,10 +133,20 @@ def plan_action(flush: Flush, batch: Batch, action: Action, sources: list[Source
         _check_expectation(flush.repo, sources[0], there)
         return exact_plan(action, sources[0], there)
     context = Context(
-        flush.repo, flush.settings, batch.id, flush.repo.paths.worktree,
-        lambda oids: views.noted(flush.store, oids), _tagged(flush, action.remote),
+        flush.repo, flush.settings, batch.id,
+        lambda oids: views.noted(flush.store, oids), lambda *ref: memories(flush, *ref),
+        _tagged(flush, action.remote),
     )  # fmt: skip
     return make_plan(context, action, sources, there)
+
+
+def memories(flush: Flush, remote: str, ref: str) -> Iterator[tuple[str, str]]:
+    """What has landed on a ref, newest first, as `plan.living_shadow` wants it: the shadow, then the journal's."""
+    name = shadow_ref(remote, ref)
+    shadow = flush.repo.refs(name).get(name)
+    if shadow is not None:
+        yield flush.repo.commit(shadow).parents[0], shadow
+    yield from views.memories(flush.store, remote, ref)
 
 
 def _tagged(flush: Flush, remote: str) -> frozenset[str]:
@@ -172,7 +190,7 @@ def _push(
         if result.pushed == Pushed.UNKNOWN:
             result = results[plan.action.ref] = _ask(flush, remote, landing, result)
         if result.pushed == Pushed.LANDED:
-            finish_landed(flush, remote, plan.action, landing)
+            finish_landed(flush, remote, plan.action, landing, landing.new)
         elif result.pushed == Pushed.REJECTED:
             _fail(flush, [plan.action], result.words)
     return results
@@ -203,7 +221,7 @@ def _journal_entry(flush: Flush, batch: Batch, plan: Plan) -> NewLanding:
 
 def landing_ref(landing: Landing) -> str:
     """The ref that pins a landing and all that went into it."""
-    return f"refs/uam/landing/{landing.id}"
+    return f"refs/uam/landing/{landing.batch_id}/{landing.id}"
 
 
 def _ask(flush: Flush, remote: Remote, landing: Landing, result: RefOutcome) -> RefOutcome:
@@ -224,11 +242,16 @@ def contains(repo: Repository, there: str, landing: Landing) -> bool:
     return ZERO not in (there, landing.new) and repo.is_ancestor(landing.new, there)
 
 
-def finish_landed(flush: Flush, remote: Remote, action: Action, landing: Landing) -> None:
-    """The remote has the landing: remember what went into it, follow with the tracking ref, end the action."""
-    remember(flush.repo, landing)
+def finish_landed(flush: Flush, remote: Remote, action: Action, landing: Landing, there: str) -> None:
+    """The remote is at `there` and has the landing: remember what went into it, follow with the tracking ref, end
+    the action. A memory that cannot be written must not hold up what has landed: its pin keeps the originals.
+    """
+    try:
+        remember(flush.repo, landing)
+    except GitFailed as error:
+        say(f"{error.what} {landing.new[:7]} has landed; its originals stay in {landing_ref(landing)}.")
     reached(Step.REMEMBERED)
-    remote.track(landing.ref, landing.new)
+    remote.track(landing.ref, there)
     reached(Step.TRACKED)
     finish.action(
         flush.store, action, recorded_outcomes(landing), landing.id, landing.detail.get("commits", ())
@@ -249,7 +272,20 @@ def remember(repo: Repository, landing: Landing) -> None:
     ref = shadow_ref(landing.remote, landing.ref)
     now = repo.refs(ref).get(ref, ZERO)
     if now != landing.keep and not (now != ZERO and repo.is_ancestor(landing.keep, now)):
+        _make_room(repo, landing.remote, landing.ref)
         repo.move_refs([(ref, landing.keep, now)], f"uam: landed {landing.new[:7]}")
+
+
+def _make_room(repo: Repository, remote: str, ref: str) -> None:
+    """Let go of shadows of branches that cannot be on the remote any more: of topic, now that it has topic/more.
+
+    What they hold is pinned by its landings until its retention ends.
+    """
+    own, first = shadow_ref(remote, ref), len(shadow_ref(remote, ""))
+    above = [own[:n] for n in range(first, len(own)) if own[n] == "/"]
+    there = repo.refs(own + "/", *above)
+    drop = [(name, ZERO, oid) for name, oid in there.items() if name in above or name.startswith(own + "/")]
+    repo.move_refs(drop, f"uam: {short_target(ref)} took its name")
 
 
 def _finish_late(flush: Flush, action: Action, there: str) -> None:

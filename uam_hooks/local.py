@@ -27,13 +27,17 @@ _OURS = b"\nUam-Batch: "
 def squash_ready(flush: Flush, now: float | None) -> list[BatchResult]:
     """Squash the ready commits of every branch (all that wait when `now` is None); gives a result for each batch.
 
-    A branch whose newest commits are fewer than two, or that cannot be moved now, is left as it is.
+    A branch whose newest commits are fewer than two, whose push is still open, or that cannot be moved now, is left
+    as it is.
     """
     results = []
     members = views.commits(flush.store)
+    on_their_way = views.pending_branches(flush.store)
     for action in views.waiting_commits(flush.store, now):
         began = time.monotonic()
         mine = [commit for commit in members if commit.action_id == action.id and commit.branch]
+        if not mine or mine[0].branch in on_their_way:
+            continue
         run = _run_on_top(flush, mine)
         if len(run) < 2:
             continue
@@ -50,8 +54,6 @@ def squash_ready(flush: Flush, now: float | None) -> list[BatchResult]:
 
 def _run_on_top(flush: Flush, members: list[QueuedCommit]) -> list[Commit]:
     """The noted commits at the very top of their branch, oldest first, up to the first one that is none of them."""
-    if not members:
-        return []
     branch = members[0].branch
     waiting = {commit.oid for commit in members}
     oid = flush.repo.refs(branch).get(branch, "")

@@ -8,9 +8,9 @@ becomes part of it; one that does not fails alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
+from .attributes import Attributes
 from .errors import GitFailed
 from .graph import Graph, reachable, stands_on
 from .model import Source
@@ -46,12 +46,11 @@ class Merged(NamedTuple):
 
 def merge_sources(
     repo: Repository, base: str, shadow: str | None, graph: Graph, new: frozenset[str],
-    sources: Sequence[Source], attributes: Path,
+    sources: Sequence[Source], attributes: Attributes,
 ) -> Merged:  # fmt: skip
     """Merge `sources` one after the other, in their order, into `base` (ZERO: the remote has nothing yet).
 
-    `graph` is everything the sources have that `base` has not, `new` what of it has never landed. `attributes` is
-    the worktree whose .gitattributes count, as they do for `git merge`.
+    `graph` is everything the sources have that `base` has not, `new` what of it has never landed.
     """
     stamp, tree, ours = b" 0 +0000", EMPTY_TREE, base
     if base != ZERO:
@@ -71,7 +70,7 @@ def merge_sources(
             tree = repo.commit(source.tip).tree
             line = source.tip
         else:
-            result = _merge_tree(repo, ours, source.tip, attributes)
+            result = _merge_tree(attributes, ours, source.tip)
             if isinstance(result, Conflict):
                 conflicts[source.id] = result
                 continue
@@ -88,11 +87,16 @@ def _date(commit: Commit) -> bytes:
     return b" " + b" ".join(commit.committer.rsplit(b" ", 2)[1:])
 
 
-def _merge_tree(repo: Repository, ours: str, theirs: str, attributes: Path) -> str | Conflict:
+def conflicts(repo: Repository, one: str, other: str) -> bool:
+    """Whether two lines of work are in each other's way."""
+    return repo.run("merge-tree", "--write-tree", "--allow-unrelated-histories", one, other, ok=None).code == 1
+
+
+def _merge_tree(attributes: Attributes, ours: str, theirs: str) -> str | Conflict:
     """The tree of the merge. Unrelated histories merge as `git merge --allow-unrelated-histories` would."""
-    answer = repo.run(
-        "merge-tree", "--write-tree", "--allow-unrelated-histories", "--name-only", "-z", ours, theirs,
-        ok=(0, 1), at=attributes,
+    answer = attributes.run(
+        "-c", "merge.directoryRenames=conflict", "merge-tree", "--write-tree", "--allow-unrelated-histories",
+        "--name-only", "-z", ours, theirs,
     )  # fmt: skip
     parts = answer.out.decode("utf-8", "surrogateescape").split("\0")
     if answer.code == 0:
@@ -104,11 +108,11 @@ def _merge_tree(repo: Repository, ours: str, theirs: str, attributes: Path) -> s
     return Conflict(files, " ".join((words or ["it conflicts"])[0].split()))
 
 
-def merge_trees(repo: Repository, onto: str, commit: Commit, attributes: Path) -> str | None:
+def merge_trees(repo: Repository, onto: str, commit: Commit, attributes: Attributes) -> str | None:
     """The tree of `commit`'s own change applied to `onto`; None where that conflicts."""
     stamp = _date(commit)
     ours = _synthetic(repo, repo.commit(onto).tree, commit.parents, stamp, f"{onto[:7]} as a base for {commit.oid[:7]}")
-    result = _merge_tree(repo, ours, commit.oid, attributes)
+    result = _merge_tree(attributes, ours, commit.oid)
     return None if isinstance(result, Conflict) else result
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .intake import shadow_ref
-from .merge import Conflict
+from .merge import Conflict, conflicts
 from .model import Batch, Source, SourceStatus, short_target
 from .plan import Plan
 from .plumbing import ZERO
@@ -65,13 +65,16 @@ def _conflict(
 def _in_the_way(
     repo: Repository, store: Store, batch: Batch, plan: Plan, source: Source, conflict: Conflict
 ) -> dict[str, Any]:
-    """The newest change to the files that the source has not seen: of this batch, an earlier one, or a stranger's."""
+    """Whose change to the files it is: of an earlier source of this batch, of an earlier batch, or a stranger's."""
     shadow = repo.refs(shadow_ref(plan.action.remote, plan.action.ref)).values()
     without = [f"^{oid}" for oid in (source.tip, *shadow) if oid]
-    for other in reversed(plan.landed):
+    for other in plan.landed:
+        if not conflicts(repo, other.tip, source.tip):
+            continue
         lines = repo.rev_list("--max-count=1", other.tip, *without, *_not(plan.old), "--", *conflict.files)
         if lines:
-            words = f"the work of {other.agent} in the same batch ({lines[0][:7]})"
+            whose = "your own work" if other.agent == source.agent else f"the work of {other.agent}"
+            words = f"{whose} in the same batch ({lines[0][:7]})"
             return {"agent": other.agent, "batch": batch.number, "commit": lines[0], "words": words}
     lines = [] if plan.old == ZERO else repo.rev_list(
         "--max-count=1", plan.old, f"^{source.tip}", "--", *conflict.files
@@ -81,7 +84,8 @@ def _in_the_way(
     known = views.landed_as(store, lines[0])
     if known is not None:
         number, agents = known
-        words = f"the work of {', '.join(agents)} in batch {number} ({lines[0][:7]})"
+        whose = "your own work" if agents == [source.agent] else f"the work of {', '.join(agents)}"
+        words = f"{whose} in batch {number} ({lines[0][:7]})"
         return {"agent": ", ".join(agents), "batch": number, "commit": lines[0], "words": words}
     author = repo.commit(lines[0]).author_name
     return {"agent": author, "batch": None, "commit": lines[0], "words": f"{lines[0][:7]} by {author}"}

@@ -5,13 +5,12 @@ The plan is data. Making it writes objects and moves nothing; a dry run stops he
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from . import squash
+from .attributes import Attributes
 from .graph import Graph, heads, in_order, parse, reachable
-from .intake import shadow_ref
 from .merge import Conflict, Merged, merge_sources, shadow_of
 from .model import Action, Source
 from .objects import Commit
@@ -25,15 +24,16 @@ from .settings import Settings
 class Context(NamedTuple):
     """What a plan is made with, the same for all targets of a batch.
 
-    `attributes` is the worktree whose .gitattributes count; `noted` tells whether our hooks saw all these commits,
+    `noted` tells whether our hooks saw all these commits,
+    `memories` gives what has landed on a ref of a remote (see `living_shadow`),
     `tagged` are commits that pushed tags name: they keep their identity.
     """
 
     repo: Repository
     settings: Settings
     batch_id: str
-    attributes: Path
     noted: Callable[[Sequence[str]], bool]
+    memories: Callable[[str, str], Iterable[tuple[str, str]]]
     tagged: frozenset[str] = frozenset()
 
 
@@ -78,10 +78,11 @@ def make_plan(context: Context, action: Action, sources: Sequence[Source], there
     """Plan the landing of `sources` on a branch whose tip on the remote is `there` (ZERO: no such branch)."""
     repo = context.repo
     others = _other_branches(context, action)
-    shadow = living_shadow(repo, shadow_ref(action.remote, action.ref), there)
+    shadow = living_shadow(repo, context.memories(action.remote, action.ref), there)
     base = there if there != ZERO else _where_it_starts(repo, sources, others)
     news = _look(repo, base, shadow, others, [s.tip for s in sources])
-    merged = merge_sources(repo, base, shadow, news.graph, news.new, sources, context.attributes)
+    with Attributes(repo, base) as attributes:
+        merged = merge_sources(repo, base, shadow, news.graph, news.new, sources, attributes)
     own = _shares(news, merged)
     flat = [oid for oid in news.graph if oid in news.flat and oid in merged.inside]
     landing = _compose(context, news, merged, base, there, flat)
@@ -103,12 +104,18 @@ def _other_branches(context: Context, action: Action) -> list[str]:
     return sorted({oid for name, oid in tracked.items() if name != own})
 
 
-def living_shadow(repo: Repository, ref: str, there: str) -> str | None:
-    """The shadow, unless its landing is no longer on the remote: then its sources count as not landed."""
-    found = repo.refs(ref).get(ref)
-    if found is None or there == ZERO:
+def living_shadow(repo: Repository, memories: Iterable[tuple[str, str]], there: str) -> str | None:
+    """The newest memory whose landing the remote still has: what landed after it counts as not landed.
+
+    `memories` are (landing, what keeps its originals), newest first; a landing that is its own original keeps the
+    memory before it.
+    """
+    if there == ZERO:
         return None
-    return found if repo.is_ancestor(repo.commit(found).parents[0], there) else None
+    for landing, keep in memories:
+        if keep != landing and repo.kind(keep) and repo.is_ancestor(landing, there):
+            return keep
+    return None
 
 
 def _where_it_starts(repo: Repository, sources: Sequence[Source], others: list[str]) -> str:
@@ -169,7 +176,11 @@ def _compose(
         if merges_only or not (straight or on_purpose):
             return _Landing(there, shadow_of(repo, there, merged.ours), "nothing-new")
     squashing = context.settings["uam.squash"] and not context.tagged & set(flat)
-    if straight and (len(flat) <= 1 or not squashing or _predates_us(context, base, flat)):
+    # a merge of originals that have landed squashed would bring them to the remote a second time
+    again = any(oid not in news.new for oid in merged.inside)
+    if straight and not (again and squashing) and (
+        len(flat) <= 1 or not squashing or _predates_us(context, base, flat)
+    ):
         assert merged.line is not None
         return _Landing(merged.line, merged.line, "as-is")
     parents = tuple([base] * (base != ZERO) + kept)
@@ -186,12 +197,14 @@ def _joined(
     if tagged or not context.settings["uam.squash"]:
         tip = None
         if len(parents) == 1 and not tagged:
-            tip = replay(context.repo, base, commits, context.attributes)
+            with Attributes(context.repo, base) as attributes:
+                tip = replay(context.repo, base, commits, attributes, lambda commit: _store(context, commit))
         if tip is not None and context.repo.commit(tip).tree == merged.tree:
             return "kept", tip
         return "kept", _store(context, _merge_commit(context, merged, base))
     if len(members) == 1:
-        return "moved", _store(context, members[0]._replace(tree=merged.tree, parents=parents))
+        how = "moved" if merged.line is None else "squashed"
+        return how, _store(context, members[0]._replace(tree=merged.tree, parents=parents))
     text = squash.message(members, context.batch_id, context.settings["uam.squash.subject"])
     squashed = Commit("", merged.tree, parents, squash.author(members), _committer(context), text)
     return "squashed", _store(context, squashed)
@@ -216,7 +229,7 @@ def _predates_us(context: Context, base: str, flat: Sequence[str]) -> bool:
 
 def _store(context: Context, commit: Commit) -> str:
     """Write the commit, signed where commit.gpgSign asks for it."""
-    if "true" not in context.repo.config("commit.gpgsign")[-1:]:
+    if context.repo.run("config", "--type=bool", "commit.gpgSign", ok=None).text != "true":
         return context.repo.write_commit(commit)
     author, _, date = commit.author.partition(b"> ")
     name, _, mail = author.partition(b" <")
@@ -226,7 +239,8 @@ def _store(context: Context, commit: Commit) -> str:
         "GIT_AUTHOR_DATE": "@" + date.decode(),
     }
     parents = [arg for parent in commit.parents for arg in ("-p", parent)]
-    args = ("commit-tree", "-S", *parents, commit.tree)
+    encoding = ("-c", f"i18n.commitEncoding={commit.encoding.decode('ascii', 'replace')}") if commit.encoding else ()
+    args = (*encoding, "commit-tree", "-S", *parents, commit.tree)
     return context.repo.run(*args, feed=commit.message, env=env).text
 
 

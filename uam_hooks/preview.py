@@ -35,7 +35,8 @@ def _preview_one(flush: Flush, batch: Batch, action: Action) -> dict[str, Any]:
     except UamError as error:
         return {**shown, "error": error.what, "summary": f"would fail: {error.what}"}
     conflicts = [s.agent for s in sources if s.id in plan.conflicts]
-    what = "nothing to push" if plan.new == plan.old else f"{plan.how}, {len(plan.commits)} commits"
+    many = f"{len(plan.commits)} commit{'s' * (len(plan.commits) != 1)}"
+    what = "nothing to push" if plan.new == plan.old else f"{plan.how}, {many}"
     words = f"{what} from {', '.join(dict.fromkeys(s.agent for s in plan.landed)) or 'nobody'}"
     return {
         **shown,

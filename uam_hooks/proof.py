@@ -47,6 +47,9 @@ def prove(repo: Repository, base: str, landing: str, claims: Sequence[Claim]) ->
     checked = 0
     for claim in claims:
         others = set().union(*(paths for source, paths in touched.items() if source != claim.source))
+        if _changed(repo, claim.tip, landing) & (touched[claim.source] - others):
+            renamed = renamed or _renamed(repo, old, claims)
+            others |= {renamed[path] for path in others if path in renamed}  # what they know by an older name
         checked += _same_content(repo, old, landing, claim, touched[claim.source] - others, others)
     return {"changed": len(changed), "touched": len(everything), "sameContent": checked, "ok": True}
 

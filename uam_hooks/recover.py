@@ -5,28 +5,27 @@ Runs under the flush lock, so every batch that was begun and not ended belongs t
 
 from __future__ import annotations
 
-from .errors import GitFailed
+from .errors import GitFailed, say
 from .land import Flush, contains, finish_landed
 from .local import finish_local
-from .model import Action, Batch, Status
+from .model import Action
 from .store import finish, journal
 from .transport import Remote, Unreachable
 
 
-def recover(flush: Flush) -> list[Batch]:
-    """Bring every unfinished batch to a known state; gives those that were claimed but never begun.
+def recover(flush: Flush) -> None:
+    """Bring every unfinished batch to a known state.
 
-    A batch whose remote does not answer stays as it is, and its targets take no new batch.
+    What was claimed and never begun goes back into the queue. A batch whose remote does not answer stays as it is,
+    and its targets take no new one.
     """
-    untouched = []
     for batch in journal.open_batches(flush.store):
-        if batch.actions and all(action.status == Status.BATCHED for action in batch.actions):
-            untouched.append(batch)
-            continue
         for action in batch.actions:
-            _decide(flush, action)
+            try:
+                _decide(flush, action)
+            except GitFailed as error:
+                say(f"batch {batch.number} stays open: {error.what}")
         finish.close(flush.store, batch, 0.0)
-    return untouched
 
 
 def _decide(flush: Flush, action: Action) -> None:
@@ -40,9 +39,9 @@ def _decide(flush: Flush, action: Action) -> None:
     try:
         remote = Remote(flush.repo, flush.settings, action.remote)
         there = remote.observe([action.ref])[action.ref]
-    except (Unreachable, GitFailed):
+    except Unreachable:
         return
     if contains(flush.repo, there, landing):
-        finish_landed(flush, remote, action, landing)
+        finish_landed(flush, remote, action, landing, there)
     else:
         finish.release(flush.store, action)

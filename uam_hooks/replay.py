@@ -6,17 +6,20 @@ commit with the new base's tree and the picked commit's parent: their merge base
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
+from .attributes import Attributes
 from .merge import merge_trees
 from .objects import Commit
 from .plumbing import ZERO
 from .repo import Repository
 
 
-def replay(repo: Repository, base: str, commits: Sequence[Commit], attributes: Path) -> str | None:
-    """Put `commits` (parents first) on top of `base`; gives the last one, or None where that conflicts.
+def replay(
+    repo: Repository, base: str, commits: Sequence[Commit], attributes: Attributes, store: Callable[[Commit], str]
+) -> str | None:
+    """Put `commits` (parents first) on top of `base`, each written with `store`; gives the last one, or None where
+    that conflicts.
 
     Author, dates and messages stay. Merges and commits that change nothing any more are left out.
     """
@@ -28,5 +31,5 @@ def replay(repo: Repository, base: str, commits: Sequence[Commit], attributes: P
         if tree is None:
             return None
         if tree != repo.commit(tip).tree:
-            tip = repo.write_commit(commit._replace(tree=tree, parents=(tip,)))
+            tip = store(commit._replace(tree=tree, parents=(tip,)))
     return tip

@@ -95,9 +95,16 @@ def _checked_out_at(paths: RepoPaths, branch: str) -> Path | None:
     if not branch:
         return paths.git_dir
     for git_dir in (paths.git_dir, *paths.git_dirs()):
-        if head_of(git_dir)[0] == branch:
+        if branch in (head_of(git_dir)[0], *_held(git_dir)):
             return git_dir
     return None
+
+
+def _held(git_dir: Path) -> Iterator[str]:
+    """The branch that a rebase is about to move; HEAD is detached until it ends."""
+    for name in ("rebase-merge", "rebase-apply"):
+        with suppress(OSError):
+            yield (git_dir / name / "head-name").read_text().strip()
 
 
 def _cwd(home: Path | None, paths: RepoPaths) -> Path:
@@ -200,7 +207,7 @@ def _in_the_way(err: str) -> str:
     for line in lines:
         if "index.lock" in line:
             return "another git command is running there"
-    names = [line.split("'")[1] for line in lines if line.startswith("error: Entry '")]
+    names = [line.split("'")[1] for line in lines if line.startswith(("error: Entry '", "error: Untracked"))]
     if names:
         return f"your changes to {names[0]} are in the way"
     overwritten = [line for line in lines if not line.startswith(("error:", "fatal:", "Please", "Aborting"))]

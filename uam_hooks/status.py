@@ -10,6 +10,7 @@ from .commits import look_up
 from .errors import Locked
 from .flush import locked
 from .land import Flush
+from .leader import ensure_flusher
 from .model import Action, ActionType, Source, SourceStatus, Status, seconds_of, short_target
 from .recover import recover
 from .store import enqueue, views
@@ -28,6 +29,8 @@ def recover_if_idle(flush: Flush) -> None:
             recover(flush)
     except Locked:
         return
+    if flush.settings["uam.push.mode"] != "manual" and enqueue.due_at(flush.store) is not None:
+        ensure_flusher(flush.repo.paths)
 
 
 def state(flush: Flush) -> dict[str, Any]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from .attributes import Attributes
 from .errors import Refused, UsageError
 from .graph import parse
-from .intake import check_remote, shadow_ref
-from .land import Flush
+from .intake import check_remote
+from .land import Flush, memories
 from .model import HEADS, short_target
 from .paths import RepoPaths, head_of
 from .plan import living_shadow
@@ -46,7 +48,7 @@ def sync(flush: Flush, git_dir: Path, target: str | None) -> Synced:
     where = f"{remote}/{short_target(ref)}"
     if there == ZERO:
         raise Refused(f"{where} does not exist on the remote.", "Push to it, or name another one.")
-    new, unlanded = _on_top(flush.repo, shadow_ref(remote, ref), there, now, paths.worktree)
+    new, unlanded = _on_top(flush.repo, memories(flush, remote, ref), there, now)
     if new != now:
         settled = bring_over(flush.repo, paths, branch, now, new)
         if settled.why:
@@ -76,9 +78,11 @@ def _follows(flush: Flush, paths: RepoPaths, branch: str) -> tuple[str, str]:
     return remote[0], merge[0]
 
 
-def _on_top(repo: Repository, shadow: str, there: str, now: str, attributes: Path) -> tuple[str, int]:
+def _on_top(
+    repo: Repository, landed: Iterable[tuple[str, str]], there: str, now: str
+) -> tuple[str, int]:
     """What `now` becomes on top of `there`: the commits that never landed, put there one by one."""
-    memory = living_shadow(repo, shadow, there)
+    memory = living_shadow(repo, landed, there)
     without = [f"^{oid}" for oid in (there, memory) if oid]
     graph = parse(repo.rev_list("--parents", "--topo-order", "--reverse", now, *without))
     if repo.is_ancestor(there, now) and len(graph) > 0:
@@ -90,7 +94,14 @@ def _on_top(repo: Repository, shadow: str, there: str, now: str, attributes: Pat
             f"{now[:7]} has an unlanded merge ({merges[0].oid[:7]}), which cannot be put on top of {there[:7]}.",
             "Run `git rebase` onto it yourself, or push: pushing integrates merges.",
         )
-    new = replay(repo, there, commits, attributes)
+    roots = [c for c in commits if not c.parents]
+    if roots:
+        raise Refused(
+            f"{now[:7]} has a beginning of its own ({roots[0].oid[:7]}), which cannot be put on top of {there[:7]}.",
+            "Nothing was touched; pushing it merges unrelated histories.",
+        )
+    with Attributes(repo, there) as attributes:
+        new = replay(repo, there, commits, attributes, repo.write_commit)
     if new is None:
         raise Refused(
             f"Your unlanded commits conflict with {there[:7]}; nothing was touched.",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-from .errors import GitFailed, UamError, last_line, redact
+from .errors import GitFailed, UamError, reason, redact
 from .plumbing import ZERO, Answer
 from .repo import Repository
 from .settings import Settings
@@ -62,7 +62,7 @@ class Remote:
         """The refs that the remote has now; Unreachable when it does not answer."""
         answer = self._run("ls-remote", "--", self.urls[0], *patterns)
         if answer.code:
-            raise Unreachable(f"{self.name} did not answer: {last_line(answer.err)}.", "The push stays as it was.")
+            raise Unreachable(f"{self.name} did not answer: {reason(answer.err)}.", "The push stays as it was.")
         pairs = [line.split("\t", 1) for line in answer.lines if "\t" in line]
         return {ref: oid for oid, ref in pairs if ref.startswith("refs/") and not ref.endswith("^{}")}
 
@@ -88,7 +88,7 @@ class Remote:
             "--", self.urls[0], *specs,
         )  # fmt: skip
         if answer.code:
-            raise Unreachable(f"{self.name} could not be fetched: {last_line(answer.err)}.", "The push stays.")
+            raise Unreachable(f"{self.name} could not be fetched: {reason(answer.err)}.", "The push stays.")
         names = self.repo.refs("refs/uam/tip/")
         return {ref: names[_tip_ref(n)] for n, ref in enumerate(refs)}
 
@@ -132,7 +132,7 @@ class Remote:
         remote_words = [line[len("remote: ") :].strip() for line in answer.err.splitlines() if "remote: " in line]
         found = {}
         for update in updates:
-            flag, why = said.get(update.ref, ("", last_line(answer.err)))
+            flag, why = said.get(update.ref, ("", reason(answer.err)))
             found[update.ref] = _outcome(flag, why, [word for word in remote_words if word])
         return found
 

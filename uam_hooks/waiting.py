@@ -25,9 +25,15 @@ POLL_SECONDS = 0.03
 MAX_ELECTIONS = 6
 # The push is queued: a database that is busy for a while is waited for, not despaired of.
 STORE_PATIENCE_SECONDS = 60.0
+# The remote may not answer at all; a push that has nothing to land need not wait for it for long.
+SETTLE_SECONDS = 10.0
 
 
 _ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Stuck(Exception):
+    """The push is in a batch that no flusher could bring to an end; only a later one can say what became of it."""
 
 
 class Interrupted(Exception):
@@ -52,7 +58,8 @@ class _Signalled(BaseException):
 def wait(store: Store, paths: RepoPaths, tickets: Sequence[Ticket], timeout: float) -> list[Source] | None:
     """Wait until every source has its outcome, or `timeout` seconds; gives how they stand then.
 
-    None: no flusher could do its work, so all was taken back and may go straight to the remote.
+    None: no flusher could do its work, so all was taken back and may go straight to the remote. Raises Stuck when
+    it was too late to take it back.
     Raises Interrupted on SIGINT, SIGTERM and SIGHUP, after taking back what is still pending; call it inside
     `holding_signals`, which keeps a signal that comes while the push is being queued until it is known what to
     take back.
@@ -106,7 +113,7 @@ def _poll(
                 taken = enqueue.withdraw(store, ids, "taken back: no flusher could run, see flush.log")
                 if len(taken) == len(ids):
                     return None
-                timeout = passed
+                raise Stuck
             elections += 1
             next_election = passed + 0.25 * 2**elections
         countdown.show(passed)
@@ -133,3 +140,11 @@ class _Countdown:
         if self.shown:
             sys.stderr.write("\r\033[K")
             sys.stderr.flush()
+
+
+def until_settled(store: Store, paths: RepoPaths) -> None:
+    """Have somebody find out what became of a batch whose flusher died; gives up after SETTLE_SECONDS."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while enqueue.unsettled(store) and time.monotonic() < deadline:
+        ensure_flusher(paths)
+        time.sleep(POLL_SECONDS)

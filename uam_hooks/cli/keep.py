@@ -39,7 +39,8 @@ def _lines(found: dict[str, Any]) -> list[str]:
         proof = landing["proof"]
         if proof:
             same = f"{proof['sameContent']} as pushed"
-            lines.append(f"  proof: {proof['changed']} paths changed, all by the sources; {same}")
+            paths = f"{proof['changed']} path{'s' * (proof['changed'] != 1)}"
+            lines.append(f"  proof: {paths} changed, all by the sources; {same}")
     for failure in found["failed"]:
         lines.append(f"failed: {failure['agent']} {failure['tip'][:7]} to {failure['where']}: {failure['error']}")
     return lines

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ..errors import ExitCode, Refused
+from ..errors import ExitCode
 from ..flush import opened
 from ..repo import Repository
 from ..status import state
@@ -18,11 +18,8 @@ from ..status import state
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def status(as_json: bool) -> int:
     """Show what waits, what runs, what failed, and what to do next."""
-    with Repository.at(Path.cwd()) as repo:
-        if not repo.paths.env_file.exists():
-            raise Refused("git uam is not installed in this repository.", "Run `git uam install` here.")
-        with opened(repo) as now:
-            found = state(now)
+    with Repository.at(Path.cwd()) as repo, opened(repo) as now:
+        found = state(now)
     if as_json:
         click.echo(json.dumps(found, indent=2))
     else:

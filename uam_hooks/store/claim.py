@@ -27,7 +27,7 @@ class NewLanding(NamedTuple):
     detail: dict[str, Any]
 
 
-def pushes(store: Store, now: float | None, most: int) -> Batch | None:
+def pushes(store: Store, now: float | None) -> Batch | None:
     """Claim pending pushes for one batch: those due at `now`, or all of them when it is None.
 
     Of each ref only the oldest pending action is taken, and only while no other batch holds the ref: what a
@@ -44,8 +44,8 @@ def pushes(store: Store, now: float | None, most: int) -> Batch | None:
             " AND (:now IS NULL OR EXISTS (SELECT 1 FROM deploy_queue d WHERE d.action_type = 'push'"
             "   AND d.status = 'pending' AND d.remote = q.remote AND d.target = q.target"
             "   AND d.execute_after <= :now))"
-            " ORDER BY priority DESC, id LIMIT :most",
-            {"now": None if now is None else iso(now), "most": most},
+            " ORDER BY priority DESC, id",
+            {"now": None if now is None else iso(now)},
         ).fetchall()
         found = _whole_groups(db, found)
         if not found:

@@ -25,7 +25,6 @@ class Store:
     def __init__(self, database: Path) -> None:
         self.database = database
         try:
-            database.parent.mkdir(parents=True, exist_ok=True)
             self.db = sqlite3.connect(database, timeout=BUSY_SECONDS, isolation_level=None)
             self.db.row_factory = sqlite3.Row
             # FULL: an agent that is told "queued" must find it queued after a power cut (2 ms more a commit)

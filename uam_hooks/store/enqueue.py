@@ -30,17 +30,47 @@ class Ticket(NamedTuple):
     due: str
 
 
-def push(store: Store, sources: Sequence[NewSource], window: float, now: float) -> list[Ticket]:
+def older(store: Store, new: NewSource) -> list[tuple[int, list[str]]]:
+    """Pending sources of the same worktree, branch and target: each with its tip and what rewriting made of that."""
+    with store.reading() as db:
+        found = db.execute(
+            "SELECT s.id, s.tip FROM sources s JOIN deploy_queue q ON q.id = s.action_id WHERE s.status = 'pending'"
+            " AND q.status = 'pending' AND s.exact = 0 AND s.worktree = ? AND s.branch = ? AND q.remote = ?"
+            " AND q.target = ?",
+            (new.worktree, new.branch, new.remote, short_target(new.ref)),
+        ).fetchall()
+        return [(row["id"], _became(db, row["tip"])) for row in found]
+
+
+def _became(db: sqlite3.Connection, tip: str) -> list[str]:
+    """A commit and everything that amends and rebases made of it, one after the other."""
+    found = db.execute(
+        "WITH RECURSIVE line (oid) AS (SELECT ? UNION SELECT c.became FROM queued_commits c"
+        " JOIN line ON c.oid = line.oid WHERE c.became IS NOT NULL) SELECT oid FROM line",
+        (tip,),
+    ).fetchall()
+    return [row["oid"] for row in found]
+
+
+def push(
+    store: Store, sources: Sequence[NewSource], window: float, now: float, replaces: Sequence[Sequence[int]]
+) -> list[Ticket]:
     """Queue the sources of one `git push` in one transaction; gives a ticket for each, in the same order.
 
     A source joins the pending action of its remote and ref, if there is one, and does not extend its window
-    (`window` is in seconds). It replaces an older pending tip of the same worktree and branch.
+    (`window` is in seconds). `replaces` names for each source the pending ones whose work it holds: it takes
+    their place.
     """
     with store.transaction() as db:
-        return [_add_source(db, source, iso(now), iso(now + window)) for source in sources]
+        return [
+            _add_source(db, source, held, iso(now), iso(now + window))
+            for source, held in zip(sources, replaces, strict=True)
+        ]
 
 
-def _add_source(db: sqlite3.Connection, new: NewSource, now: str, due: str) -> Ticket:
+def _add_source(
+    db: sqlite3.Connection, new: NewSource, replaces: Sequence[int], now: str, due: str
+) -> Ticket:
     key = None if new.exact or new.atomic else "\0".join(("push", new.remote, new.ref, *new.options))
     payload = json.dumps({"push_options": list(new.options)} if new.options else {})
     found = None
@@ -65,11 +95,12 @@ def _add_source(db: sqlite3.Connection, new: NewSource, now: str, due: str) -> T
          new.atomic, new.waiter, now),
     ).lastrowid  # fmt: skip
     assert source_id is not None and action_id is not None
-    db.execute(
-        "UPDATE sources SET status = 'replaced', replaced_by = ? WHERE action_id = ? AND worktree = ?"
-        " AND branch = ? AND status = 'pending' AND id <> ?",
-        (source_id, action_id, new.worktree, new.branch, source_id),
-    )
+    for old in replaces:
+        db.execute(
+            "UPDATE sources SET status = 'replaced', replaced_by = ? WHERE id = ? AND action_id = ?"
+            " AND status = 'pending'",
+            (source_id, old, action_id),
+        )
     return Ticket(source_id, action_id, due)
 
 
@@ -131,7 +162,10 @@ def due_at(store: Store) -> str | None:
 def unsettled(store: Store) -> bool:
     """Whether a batch was begun and not finished: after a crash, somebody has to ask the remote."""
     with store.reading() as db:
-        row = db.execute("SELECT 1 FROM deploy_queue WHERE status IN ('batched', 'executing') LIMIT 1").fetchone()
+        row = db.execute(
+            "SELECT 1 FROM deploy_queue WHERE status IN ('batched', 'executing')"
+            " UNION ALL SELECT 1 FROM deploy_batches WHERE status IN ('pending', 'executing') LIMIT 1"
+        ).fetchone()
     return row is not None
 
 
@@ -158,7 +192,7 @@ def commits(
                 continue
             note = CommitNote(new, row["branch"], row["agent_id"], row["worktree"])
             note_commit(db, note, iso(now), iso(now + window))
-            db.execute("UPDATE queued_commits SET status = 'replaced' WHERE oid = ?", (old,))
+            db.execute("UPDATE queued_commits SET status = 'replaced', became = ? WHERE oid = ?", (new, old))
 
 
 def note_commit(db: sqlite3.Connection, note: CommitNote, now: str, due: str) -> None:

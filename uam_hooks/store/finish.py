@@ -134,14 +134,6 @@ def release(store: Store, action: Action) -> None:
         # the open group is younger: it takes the older place, so that queue order holds
         db.execute("UPDATE deploy_queue SET status = 'cancelled' WHERE id = ?", (other["id"],))
         db.execute("UPDATE deploy_queue SET status = 'pending', batch_id = NULL WHERE id = ?", (action.id,))
-        for source in db.execute(
-            "SELECT * FROM sources WHERE action_id = ? AND status = 'pending' ORDER BY id", (other["id"],)
-        ).fetchall():
-            db.execute(
-                "UPDATE sources SET status = 'replaced', replaced_by = ? WHERE action_id = ? AND worktree = ?"
-                " AND branch = ? AND status = 'pending'",
-                (source["id"], action.id, source["worktree"], source["branch"]),
-            )
         db.execute("UPDATE sources SET action_id = ? WHERE action_id = ?", (action.id, other["id"]))
         db.execute("UPDATE queued_commits SET action_id = ? WHERE action_id = ?", (action.id, other["id"]))
 

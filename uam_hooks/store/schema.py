@@ -70,6 +70,7 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
             subject TEXT,
             parents TEXT NOT NULL DEFAULT '',
             files INTEGER NOT NULL DEFAULT 0,
+            became TEXT,
             status TEXT NOT NULL DEFAULT 'pending' CHECK (status IN
                 ('pending', 'landed', 'squashed', 'replaced', 'gone'))
         );

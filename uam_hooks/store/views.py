@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ..model import Action, Batch, Landing, Source, iso
@@ -212,6 +212,12 @@ def pending_tips(store: Store) -> list[str]:
         return [row["tip"] for row in db.execute("SELECT DISTINCT tip FROM sources WHERE status = 'pending'")]
 
 
+def pending_branches(store: Store) -> set[str]:
+    """Local branches whose push waits, or whose outcome is open."""
+    with store.reading() as db:
+        return {row["branch"] for row in db.execute("SELECT DISTINCT branch FROM sources WHERE status = 'pending'")}
+
+
 def landings_before(store: Store, before: str) -> list[Landing]:
     """Landings of actions that ended before this moment."""
     with store.reading() as db:
@@ -252,3 +258,13 @@ def tag_tips(store: Store, remote: str) -> list[str]:
             (remote,),
         ).fetchall()
     return [row["tip"] for row in found]
+
+
+def memories(store: Store, remote: str, ref: str) -> Iterator[tuple[str, str]]:
+    """What has landed on a ref, newest first: each landing with what keeps its originals."""
+    with store.reading() as db:
+        found = db.execute(
+            "SELECT new, keep FROM landings WHERE remote = ? AND ref = ? AND status = 'landed' ORDER BY id DESC",
+            (remote, ref),
+        ).fetchall()
+    yield from ((row["new"], row["keep"]) for row in found)
