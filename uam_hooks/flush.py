@@ -10,31 +10,19 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from .commits import look_up
-from .errors import Locked, NotInstalled
+from .errors import Locked
 from .keep import unpin
-from .land import Flush, land_batch
+from .land import land_batch
 from .local import squash_ready
 from .model import Action, Batch, BatchResult, SourceStatus, Status, short_target
+from .opened import Flush as Flush
+from .opened import opened as opened
 from .paths import RepoPaths, process_alive
 from .recover import recover
 from .repo import Repository
-from .settings import Settings
 from .settle import Landed, settle
-from .spool import take_in
 from .steps import Step, reached
 from .store import claim, finish, views
-from .store.connection import Store
-
-
-@contextmanager
-def opened(repo: Repository) -> Iterator[Flush]:
-    """The queue of `repo`, with the spool taken in; NotInstalled where there is none."""
-    if not repo.paths.env_file.exists():
-        raise NotInstalled("git uam is not enabled in this repository.", "Run `git uam install` here.")
-    settings = Settings.read(repo)
-    with Store(repo.paths.database) as store:
-        take_in(store, repo.paths, settings["uam.window.commit"])
-        yield Flush(repo, store, settings)
 
 
 @contextmanager

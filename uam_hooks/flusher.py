@@ -15,11 +15,11 @@ from pathlib import Path
 
 from .commits import look_up
 from .errors import NotInstalled, UamError, say
-from .flush import flush, locked, opened
+from .flush import flush, locked
 from .keep import prune
-from .land import Flush
 from .leader import try_lock
 from .model import iso, seconds_of
+from .opened import Flush, opened
 from .repo import Repository, leave_the_callers_repository
 from .store import enqueue
 

@@ -220,9 +220,9 @@ class RemoteHelper:
 
     def landed(self, one: Asked, state: Source) -> list[str]:
         outcome = state.outcome
-        said = words.landed(state, self.remote)
-        if said:
-            say(said)
+        for said in (words.landed(state, self.remote), outcome.get("note")):
+            if said:
+                say(said)
         if not state.exact:
             self.settle(one, Landed(one.source.branch, one.source.tip, outcome["new"], outcome["keep"]))
         if outcome["new"] == outcome["old"]:

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 from .errors import Refused, UsageError
 from .graph import heads, parse
 from .intake import pin_ref, shadow_ref
-from .land import Flush, landing_ref
+from .landed import landing_ref
 from .merge import shadow_of
 from .model import HEADS, Batch, Landing, Source, SourceStatus, iso, short_target
+from .opened import Flush
 from .plumbing import ZERO
 from .repo import Repository
 from .store import journal, views

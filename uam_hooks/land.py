@@ -1,35 +1,23 @@
-"""The pushes of a batch: plan, write down, pin, push, remember. Contention is "again", never "failed".
-
-Whatever happens after the plan was written, `Landing.detail` holds what is needed to finish it; recovery does so
-with the same `finish_landed`.
-"""
+"""The pushes of a batch: plan, write down, pin, push. Contention is "again", never "failed"."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from . import outcomes
-from .errors import GitFailed, UamError, say
+from .errors import UamError, say
 from .intake import shadow_ref
-from .model import FAST_FORWARD, Action, Batch, Landing, Source, SourceStatus, short_target
+from .landed import contains, finish_landed, landing_ref, recorded_outcomes, remember
+from .model import FAST_FORWARD, Action, Batch, Landing, Source
+from .opened import Flush as Flush
 from .plan import Context, Plan, exact_plan, make_plan
 from .plumbing import ZERO
 from .repo import Repository
-from .settings import Settings
 from .steps import Step, reached
 from .store import claim, finish, journal, views
 from .store.claim import NewLanding
 from .store.connection import Store
 from .transport import Pushed, RefOutcome, RefUpdate, Remote, Unreachable
-
-
-class Flush(NamedTuple):
-    """What everything in a flush works with."""
-
-    repo: Repository
-    store: Store
-    settings: Settings
 
 
 def land_batch(flush: Flush, batch: Batch) -> None:
@@ -190,7 +178,7 @@ def _push(
         if result.pushed == Pushed.UNKNOWN:
             result = results[plan.action.ref] = _ask(flush, remote, landing, result)
         if result.pushed == Pushed.LANDED:
-            finish_landed(flush, remote, plan.action, landing, landing.new)
+            finish_landed(flush, remote, plan.action, landing, landing.new, result.words)
         elif result.pushed == Pushed.REJECTED:
             _fail(flush, [plan.action], result.words)
     return results
@@ -219,11 +207,6 @@ def _journal_entry(flush: Flush, batch: Batch, plan: Plan) -> NewLanding:
     )  # fmt: skip
 
 
-def landing_ref(landing: Landing) -> str:
-    """The ref that pins a landing and all that went into it."""
-    return f"refs/uam/landing/{landing.batch_id}/{landing.id}"
-
-
 def _ask(flush: Flush, remote: Remote, landing: Landing, result: RefOutcome) -> RefOutcome:
     """The connection broke: only the remote knows. Without an answer the outcome stays open for recovery."""
     try:
@@ -233,59 +216,6 @@ def _ask(flush: Flush, remote: Remote, landing: Landing, result: RefOutcome) -> 
     if contains(flush.repo, there, landing):
         return RefOutcome(Pushed.LANDED, "")
     return RefOutcome(Pushed.REJECTED, result.words)
-
-
-def contains(repo: Repository, there: str, landing: Landing) -> bool:
-    """Whether a ref that is at `there` on the remote has had this landing."""
-    if there == landing.new:
-        return True
-    return ZERO not in (there, landing.new) and repo.is_ancestor(landing.new, there)
-
-
-def finish_landed(flush: Flush, remote: Remote, action: Action, landing: Landing, there: str) -> None:
-    """The remote is at `there` and has the landing: remember what went into it, follow with the tracking ref, end
-    the action. A memory that cannot be written must not hold up what has landed: its pin keeps the originals.
-    """
-    try:
-        remember(flush.repo, landing)
-    except GitFailed as error:
-        say(f"{error.what} {landing.new[:7]} has landed; its originals stay in {landing_ref(landing)}.")
-    reached(Step.REMEMBERED)
-    remote.track(landing.ref, there)
-    reached(Step.TRACKED)
-    finish.action(
-        flush.store, action, recorded_outcomes(landing), landing.id, landing.detail.get("commits", ())
-    )
-    reached(Step.FINISHED)
-
-
-def recorded_outcomes(landing: Landing) -> outcomes.Outcomes:
-    """The outcomes that the journal holds for a landing."""
-    recorded = landing.detail["outcomes"].items()
-    return {int(source): (SourceStatus(status), outcome) for source, (status, outcome) in recorded}
-
-
-def remember(repo: Repository, landing: Landing) -> None:
-    """Move the shadow to a landing's; landings that are their own originals need none."""
-    if landing.keep in (landing.new, ZERO):
-        return
-    ref = shadow_ref(landing.remote, landing.ref)
-    now = repo.refs(ref).get(ref, ZERO)
-    if now != landing.keep and not (now != ZERO and repo.is_ancestor(landing.keep, now)):
-        _make_room(repo, landing.remote, landing.ref)
-        repo.move_refs([(ref, landing.keep, now)], f"uam: landed {landing.new[:7]}")
-
-
-def _make_room(repo: Repository, remote: str, ref: str) -> None:
-    """Let go of shadows of branches that cannot be on the remote any more: of topic, now that it has topic/more.
-
-    What they hold is pinned by its landings until its retention ends.
-    """
-    own, first = shadow_ref(remote, ref), len(shadow_ref(remote, ""))
-    above = [own[:n] for n in range(first, len(own)) if own[n] == "/"]
-    there = repo.refs(own + "/", *above)
-    drop = [(name, ZERO, oid) for name, oid in there.items() if name in above or name.startswith(own + "/")]
-    repo.move_refs(drop, f"uam: {short_target(ref)} took its name")
 
 
 def _finish_late(flush: Flush, action: Action, there: str) -> None:

@@ -10,10 +10,11 @@ import time
 from pathlib import Path
 
 from . import squash
-from .land import Flush, landing_ref
+from .landed import landing_ref
 from .merge import shadow_of
 from .model import Action, Batch, BatchResult, Landing
 from .objects import Commit
+from .opened import Flush
 from .paths import RepoPaths
 from .plumbing import ZERO
 from .settle import Landed, settle

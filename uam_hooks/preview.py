@@ -6,8 +6,9 @@ import time
 from typing import Any
 
 from .errors import UamError
-from .land import Flush, plan_action
+from .land import plan_action
 from .model import Action, ActionType, Batch, Status, iso, short_target
+from .opened import Flush
 from .plumbing import ZERO
 from .store import claim, views
 from .transport import Remote

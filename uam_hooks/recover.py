@@ -6,9 +6,10 @@ Runs under the flush lock, so every batch that was begun and not ended belongs t
 from __future__ import annotations
 
 from .errors import GitFailed, say
-from .land import Flush, contains, finish_landed
+from .landed import contains, finish_landed
 from .local import finish_local
 from .model import Action
+from .opened import Flush
 from .store import finish, journal
 from .transport import Remote, Unreachable
 

@@ -9,9 +9,9 @@ from typing import Any
 from .commits import look_up
 from .errors import Locked
 from .flush import locked
-from .land import Flush
 from .leader import ensure_flusher
 from .model import Action, ActionType, Source, SourceStatus, Status, seconds_of, short_target
+from .opened import Flush
 from .recover import recover
 from .store import enqueue, views
 from .store.views import QueuedCommit

@@ -10,8 +10,9 @@ from .attributes import Attributes
 from .errors import Refused, UsageError
 from .graph import parse
 from .intake import check_remote
-from .land import Flush, memories
+from .land import memories
 from .model import HEADS, short_target
+from .opened import Flush
 from .paths import RepoPaths, head_of
 from .plan import living_shadow
 from .plumbing import ZERO

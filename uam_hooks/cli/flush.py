@@ -9,8 +9,8 @@ import click
 
 from ..errors import ExitCode
 from ..flush import flush as run_flush
-from ..flush import opened
 from ..model import BatchResult, SourceStatus, short_target
+from ..opened import opened
 from ..preview import preview
 from ..repo import Repository
 from ..settings import duration

@@ -9,10 +9,11 @@ from typing import Any
 import click
 
 from ..errors import ExitCode
-from ..flush import locked, opened
+from ..flush import locked
 from ..keep import describe, find_batch
 from ..keep import prune as let_go
 from ..keep import restore as bring_back
+from ..opened import opened
 from ..repo import Repository
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from ..errors import ExitCode
-from ..flush import opened
+from ..opened import opened
 from ..repo import Repository
 from ..status import state
 

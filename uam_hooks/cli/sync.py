@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ..errors import ExitCode
-from ..flush import opened
+from ..opened import opened
 from ..repo import Repository
 from ..sync import sync as bring_over
 

@@ -1,0 +1,90 @@
+"""A landing that the remote has: remember its originals, follow with the tracking ref, end the action.
+
+Whatever happens after a plan was written down, `Landing.detail` holds what is needed to finish it, so a flush and a
+recovery after a crash end a landing with the same `finish_landed`.
+"""
+
+from __future__ import annotations
+
+from . import outcomes
+from .errors import GitFailed, say
+from .intake import shadow_ref
+from .model import Action, Landing, SourceStatus, short_target
+from .opened import Flush
+from .plumbing import ZERO
+from .repo import Repository
+from .steps import Step, reached
+from .store import finish
+from .transport import Remote
+
+
+def landing_ref(landing: Landing) -> str:
+    """The ref that pins a landing and all that went into it."""
+    return f"refs/uam/landing/{landing.batch_id}/{landing.id}"
+
+
+def contains(repo: Repository, there: str, landing: Landing) -> bool:
+    """Whether a ref that is at `there` on the remote has had this landing."""
+    if there == landing.new:
+        return True
+    return ZERO not in (there, landing.new) and repo.is_ancestor(landing.new, there)
+
+
+def finish_landed(
+    flush: Flush, remote: Remote, action: Action, landing: Landing, there: str, note: str = ""
+) -> None:
+    """The remote is at `there` and has the landing: remember what went into it, follow with the tracking ref, end
+    the action. `note` is something that its agents should hear.
+
+    A memory that cannot be written does not hold up what has landed: its pin keeps the originals.
+    """
+    try:
+        remember(flush.repo, landing)
+    except GitFailed as error:
+        say(f"{error.what} {landing.new[:7]} has landed; its originals stay in {landing_ref(landing)}.")
+    reached(Step.REMEMBERED)
+    remote.track(landing.ref, there)
+    reached(Step.TRACKED)
+    finish.action(
+        flush.store, action, noted(recorded_outcomes(landing), note), landing.id, landing.detail.get("commits", ())
+    )
+    reached(Step.FINISHED)
+
+
+def recorded_outcomes(landing: Landing) -> outcomes.Outcomes:
+    """The outcomes that the journal holds for a landing."""
+    recorded = landing.detail["outcomes"].items()
+    return {int(source): (SourceStatus(status), outcome) for source, (status, outcome) in recorded}
+
+
+def remember(repo: Repository, landing: Landing) -> None:
+    """Move the shadow to a landing's; landings that are their own originals need none."""
+    if landing.keep in (landing.new, ZERO):
+        return
+    ref = shadow_ref(landing.remote, landing.ref)
+    now = repo.refs(ref).get(ref, ZERO)
+    if now != landing.keep and not (now != ZERO and repo.is_ancestor(landing.keep, now)):
+        _make_room(repo, landing.remote, landing.ref)
+        repo.move_refs([(ref, landing.keep, now)], f"uam: landed {landing.new[:7]}")
+
+
+def _make_room(repo: Repository, remote: str, ref: str) -> None:
+    """Let go of shadows of branches that cannot be on the remote any more: of topic, now that it has topic/more.
+
+    What they hold is pinned by its landings until its retention ends.
+    """
+    own, first = shadow_ref(remote, ref), len(shadow_ref(remote, ""))
+    above = [own[:n] for n in range(first, len(own)) if own[n] == "/"]
+    there = repo.refs(own + "/", *above)
+    drop = [(name, ZERO, oid) for name, oid in there.items() if name in above or name.startswith(own + "/")]
+    repo.move_refs(drop, f"uam: {short_target(ref)} took its name")
+
+
+def noted(results: outcomes.Outcomes, note: str) -> outcomes.Outcomes:
+    """The same outcomes, with a note for those who landed."""
+    if not note:
+        return results
+    return {
+        source: (status, {**outcome, "note": note} if status == SourceStatus.LANDED else outcome)
+        for source, (status, outcome) in results.items()
+    }

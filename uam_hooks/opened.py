@@ -1,0 +1,32 @@
+"""The queue of one repository, opened: what everything off the hot path works with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from .errors import NotInstalled
+from .repo import Repository
+from .settings import Settings
+from .spool import take_in
+from .store.connection import Store
+
+
+class Flush(NamedTuple):
+    """A repository, its queue and its settings."""
+
+    repo: Repository
+    store: Store
+    settings: Settings
+
+
+@contextmanager
+def opened(repo: Repository) -> Iterator[Flush]:
+    """The queue of `repo`, with the spool taken in; NotInstalled where there is none."""
+    if not repo.paths.env_file.exists():
+        raise NotInstalled("git uam is not enabled in this repository.", "Run `git uam install` here.")
+    settings = Settings.read(repo)
+    with Store(repo.paths.database) as store:
+        take_in(store, repo.paths, settings["uam.window.commit"])
+        yield Flush(repo, store, settings)
