@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from landscape import by_hand, flushed, inside, queue, record, states, write
+from landscape import by_hand, environment, flushed, queue, record, states, write
 from scenes import Scene, Worktree
 
 from uam_hooks.plumbing import ZERO
 from uam_hooks.proof import Claim, ProofFailed, prove
+from uam_hooks.repo import Repository
 
 TABLE = "".join(f"line {n}\n" for n in range(12))
 
@@ -42,13 +43,13 @@ def merged(scene: Scene, ours: str, theirs: str) -> str:
 
 
 def proven(scene: Scene, base: str, landing: str, *claims: Claim) -> dict[str, object]:
-    with inside(scene) as now:
-        return prove(now.repo, base, landing, claims)
+    with environment(scene.env), Repository.at(scene.top) as repo:
+        return prove(repo, base, landing, claims)
 
 
 def refused(scene: Scene, base: str, landing: str, *claims: Claim) -> str:
-    with inside(scene) as now, pytest.raises(ProofFailed) as caught:
-        prove(now.repo, base, landing, claims)
+    with environment(scene.env), Repository.at(scene.top) as repo, pytest.raises(ProofFailed) as caught:
+        prove(repo, base, landing, claims)
     return caught.value.what
 
 
