@@ -48,7 +48,7 @@ def message(commits: Sequence[Commit], batch_id: str, style: str) -> bytes:
     lines = [first, "", *(f"{n}. {subject}" for n, subject in enumerate(subjects, 1)), ""]
     if silent and not any(silences_ci(line) for line in lines):
         lines += ["[skip ci]", ""]
-    lines += [f"Co-authored-by: {name}" for name in co_authors(commits)]
+    lines += [f"Co-authored-by: {name if silent else neutralised(name)}" for name in co_authors(commits)]
     lines.append(f"Uam-Batch: {batch_id}")
     return ("\n".join(lines) + "\n").encode("utf-8", "replace")
 

@@ -21,14 +21,13 @@ FAILED_FOR_SECONDS = 24 * 3600.0
 
 
 def recover_if_idle(flush: Flush) -> None:
-    """After a crash any command finds out what happened, unless a flush is at work."""
-    if not enqueue.unsettled(flush.store):
-        return
-    try:
-        with locked(flush.repo, 0):
-            recover(flush)
-    except Locked:
-        return
+    """After a crash any command finds out what happened, unless a flush is at work, and sees to it that it goes on."""
+    if enqueue.unsettled(flush.store):
+        try:
+            with locked(flush.repo, 0):
+                recover(flush)
+        except Locked:
+            return
     if flush.settings["uam.push.mode"] != "manual" and enqueue.due_at(flush.store) is not None:
         ensure_flusher(flush.repo.paths)
 

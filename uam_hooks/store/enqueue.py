@@ -192,6 +192,8 @@ def commits(
                 continue
             note = CommitNote(new, row["branch"], row["agent_id"], row["worktree"])
             note_commit(db, note, iso(now), iso(now + window))
+            # a rebase runs post-commit itself, and may do so without the agent's name
+            db.execute("UPDATE queued_commits SET agent_id = ? WHERE oid = ? AND agent_id = ''", (note.agent, new))
             db.execute("UPDATE queued_commits SET status = 'replaced', became = ? WHERE oid = ?", (new, old))
 
 
