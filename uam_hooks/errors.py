@@ -65,7 +65,7 @@ class GitFailed(UamError):
     """A git command ended in a way its caller did not expect."""
 
     def __init__(self, command: Sequence[str], code: int, stdout: str, stderr: str) -> None:
-        words = last_line(stderr) or last_line(stdout) or "no output"
+        words = reason(stderr) or last_line(stdout) or "no output"
         shown = " ".join(["git", *command][:4])
         super().__init__(f"`{shown}` failed with exit code {code}: {words}.")
         self.command = [redact(part) for part in command]

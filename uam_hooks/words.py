@@ -15,7 +15,7 @@ from .settle import Settled
 def landed(source: Source, remote: str) -> str | None:
     """What a landed push says of itself; None when it went out exactly as it was."""
     facts: dict[str, Any] = source.outcome
-    if facts.get("how") in (None, "as-is", "exact"):
+    if facts.get("how") in (None, "as-is", "exact") or source.tip == facts["new"]:
         return None
     where = f"{remote}/{short_target(facts['ref'])}"
     number, new, tip = facts["batch"], facts["new"][:7], source.tip[:7]
