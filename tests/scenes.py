@@ -196,7 +196,7 @@ class Scene(Worktree):
         self.push("-q", "-u", "origin", "main")
         script(self.remote / "hooks" / "post-receive", _POST_RECEIVE)
 
-    def install(self, *, hooks_only: bool = False, window: str = "200ms") -> None:
+    def install(self, *, hooks_only: bool = False, window: str = "50ms") -> None:
         """Enable the repository, with a short window."""
         self.git("config", "uam.window.push", window)
         before = dict(os.environ)

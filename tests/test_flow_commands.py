@@ -192,7 +192,7 @@ def test_status_without_an_installation_is_exit_4(plain: Scene) -> None:
     (plain.root / "env").rename(plain.root / "shim" / "env")
     done = plain.execute("sh", str(shim), "status")
     assert (done.code, done.err) == (
-        4, "uam: git uam is not installed in this repository. Run `git uam install` here.\n",
+        4, "uam: git uam is not enabled in this repository. Run `git uam install` here.\n",
     )  # fmt: skip
 
 

@@ -59,7 +59,7 @@ def test_manual_mode_waits_for_the_flush_command(scene: Scene) -> None:
     assert done.code == 0
     assert done.ours == ["queued as #2 for origin/main; `git uam flush` lands it (git uam status)"]
     assert scene.flushers() == []
-    time.sleep(0.3)  # the window is over: 200 ms
+    time.sleep(0.3)  # the window is over, and long enough for a flusher to start
     assert (scene.there(), scene.pushed()) == (scene.start_oid, ["pending"])
     assert scene.report()["next"] == "`git uam flush` lands what waits"
     flush = scene.run("uam", "flush")

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 
-from scenes import SHADOW, TRACKING, Done, Scene, Worktree, script, together, until
+from scenes import SHADOW, TRACKING, Done, Scene, Worktree, finished, script, together, until
 
 
 def test_five_processes_in_one_checkout(scene: Scene) -> None:
@@ -158,6 +158,25 @@ def test_a_remote_that_never_holds_still_is_given_up_in_words(scene: Scene) -> N
     assert scene.files() == ["README", "mine"]
 
 
+def test_a_branch_that_was_taken_back_meanwhile_is_not_put_there_again(scene: Scene) -> None:
+    """The remote's tip goes back to an older commit between our fetch and our push: the lease sees it."""
+    other = scene.stranger()
+    other.commit("regretted")
+    other.push("-q", "origin", "main")
+    # runs when our fetch gets the stranger's commit: at that moment the stranger takes it back
+    hook = script(
+        scene.root / "pack-objects-hook",
+        f'git --git-dir "{scene.remote}" update-ref refs/heads/main {scene.start_oid}\nexec "$@"\n',
+    )
+    scene.git("config", "--global", "uploadpack.packObjectsHook", str(hook))
+    mine = scene.commit("mine")
+    assert scene.push().code == 0
+    assert scene.landed() == ["Add mine"]
+    assert scene.there() == mine
+    assert scene.files() == ["README", "mine"]
+    assert scene.oid(TRACKING) == scene.there()
+
+
 def landed_once(scene: Scene, agents: list[Worktree]) -> None:
     """Every agent's file came onto the remote in exactly one commit."""
     for number, _ in enumerate(agents):
@@ -179,4 +198,18 @@ def test_a_flusher_that_is_killed_is_replaced_by_a_waiter(scene: Scene) -> None:
     assert results == [0, 0, 0]
     assert len(second) == 1
     landed_once(scene, agents)
+    assert len(scene.pushes()) == 1
+
+
+def test_a_single_waiter_replaces_its_flusher_again_and_again(scene: Scene) -> None:
+    scene.git("config", "uam.window.push", "3s")
+    tip = scene.commit("a")
+    process = scene.start("push")
+    seen: list[int] = []
+    for _ in range(2):
+        fresh = until(lambda: [pid for pid in scene.flushers() if pid not in seen], "another flusher")
+        seen += fresh
+        os.kill(fresh[0], signal.SIGKILL)
+    assert finished(process).code == 0
+    assert scene.there() == tip
     assert len(scene.pushes()) == 1

@@ -123,6 +123,7 @@ def test_no_database_can_be_made(scene: Scene) -> None:
     assert pushed_straight(scene) == [broken_line(scene, "unable to open database file")]
 
 
+@pytest.mark.slow
 def test_database_locked_by_a_writer(scene: Scene) -> None:
     scene.report()
     with writing(scene.paths.database):
@@ -210,6 +211,7 @@ def test_a_push_from_a_subdirectory_of_a_linked_worktree_and_by_git_dir(scene: S
     assert scene.landed() == ["Add sub/a", "Add sub/b"]
 
 
+@pytest.mark.slow
 def test_no_flusher_can_run(scene: Scene) -> None:
     """The environment lost what only the flusher needs: the waiting push gives up on it and goes straight."""
     python, site = (scene.uam / "env").read_text().splitlines()

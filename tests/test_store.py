@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -38,16 +39,20 @@ def source(number: int, ref: str = MAIN, **more: Any) -> NewSource:
     return NewSource("origin", ref, **fields)
 
 
-def push(store: Store, *sources: NewSource, window: float = 5.0, now: float = NOW) -> list[Ticket]:
-    return enqueue.push(store, sources, window, now)
+def push(
+    store: Store, *sources: NewSource, window: float = 5.0, now: float = NOW, replaces: tuple[Ticket, ...] = ()
+) -> list[Ticket]:
+    """Queue one push; its first source holds the work of the older ones that it `replaces`."""
+    held = [[ticket.source for ticket in replaces], *[[] for _ in sources[1:]]]
+    return enqueue.push(store, sources, window, now, held)
 
 
 def states(store: Store, *tickets: Ticket) -> list[SourceStatus]:
     return [s.status for s in enqueue.state(store, [ticket.source for ticket in tickets])]
 
 
-def claimed(store: Store, now: float | None = None, most: int = 20) -> Batch:
-    batch = claim.pushes(store, now, most)
+def claimed(store: Store, now: float | None = None) -> Batch:
+    batch = claim.pushes(store, now)
     assert batch is not None
     return batch
 
@@ -87,11 +92,29 @@ def test_what_does_not_go_together_is_an_action_of_its_own(store: Store, other: 
 
 def test_a_newer_push_of_the_same_source_replaces_the_older_and_is_followed(store: Store) -> None:
     old = push(store, source(1, tip="a" * 40))[0]
-    newer = push(store, source(1, tip="b" * 40))[0]
-    newest = push(store, source(1, tip="c" * 40))[0]
+    newer = push(store, source(1, tip="b" * 40), replaces=(old,))[0]
+    newest = push(store, source(1, tip="c" * 40), replaces=(newer,))[0]
     found = enqueue.state(store, [old.source, newer.source, newest.source])
     assert [s.tip for s in found] == ["c" * 40] * 3
     assert [s.tip for s in claim.sources(store, old.action)] == ["c" * 40]
+
+
+def test_older_pushes_of_the_same_place_are_found_with_what_became_of_them(store: Store) -> None:
+    old = push(store, source(1, tip="a" * 40))[0]
+    push(store, source(1, tip="5" * 40, ref="refs/heads/other"))
+    push(store, source(2))
+    push(store, source(1, tip="6" * 40, exact=True))
+    enqueue.commits(store, [CommitNote("a" * 40, MAIN, "", "/w/1")], [("a" * 40, "b" * 40)], 30, NOW)
+    enqueue.commits(store, [], [("b" * 40, "c" * 40)], 30, NOW)
+    assert enqueue.older(store, source(1, tip="d" * 40)) == [(old.source, ["a" * 40, "b" * 40, "c" * 40])]
+    claimed(store)
+    assert enqueue.older(store, source(1, tip="d" * 40)) == []
+
+
+def test_work_that_the_newer_push_does_not_hold_stays(store: Store) -> None:
+    old, new = push(store, source(1, tip="a" * 40))[0], push(store, source(1, tip="b" * 40))[0]
+    assert [s.tip for s in claim.sources(store, old.action)] == ["a" * 40, "b" * 40]
+    assert states(store, old, new) == [SourceStatus.PENDING] * 2
 
 
 def test_one_push_is_one_transaction(store: Store) -> None:
@@ -117,7 +140,7 @@ def test_eight_processes_at_once_keep_everything(tmp_path: Path) -> None:
         with Store(Path(sys.argv[2])) as store:
             for n in range(25):
                 new = NewSource("origin", f"refs/heads/{n % 3}", f"a{me}", f"/w/{me}", f"b{n}", f"{me}-{n}")
-                enqueue.push(store, [new], 60.0, 1e9)
+                enqueue.push(store, [new], 60.0, 1e9, [[]])
     """
     package = str(Path(uam_hooks.__file__).parent.parent)
     workers = [
@@ -149,11 +172,20 @@ def test_eight_processes_at_once_keep_everything(tmp_path: Path) -> None:
 
 def test_a_withdrawn_push_lets_the_tip_that_it_replaced_stand_again(store: Store) -> None:
     old = push(store, source(1, tip="a" * 40))[0]
-    new = push(store, source(1, tip="b" * 40))[0]
+    new = push(store, source(1, tip="b" * 40), replaces=(old,))[0]
     assert enqueue.withdraw(store, [new.source], "interrupted") == [new.source]
     assert states(store, old, new) == [SourceStatus.PENDING, SourceStatus.WITHDRAWN]
     assert [s.tip for s in claim.sources(store, old.action)] == ["a" * 40]
     assert [a.status for a in views.actions(store, "pending")] == [Status.PENDING]
+
+
+def test_all_that_a_withdrawn_push_had_replaced_stands_again(store: Store) -> None:
+    """A merge of two lines that were pushed one by one holds both."""
+    one, two = push(store, source(1, tip="a" * 40))[0], push(store, source(1, tip="b" * 40))[0]
+    both = push(store, source(1, tip="c" * 40), replaces=(one, two))[0]
+    enqueue.withdraw(store, [both.source], "interrupted")
+    assert states(store, one, two) == [SourceStatus.PENDING] * 2
+    assert [s.tip for s in claim.sources(store, one.action)] == ["a" * 40, "b" * 40]
 
 
 def test_the_last_source_takes_its_action_along(store: Store) -> None:
@@ -179,28 +211,39 @@ def test_what_is_claimed_cannot_be_taken_back(store: Store) -> None:
 
 def test_only_what_is_due_is_claimed(store: Store) -> None:
     push(store, source(1), window=5)
-    assert claim.pushes(store, NOW + 4.9, 20) is None
+    assert claim.pushes(store, NOW + 4.9) is None
     assert claimed(store, NOW + 5.1).status == Status.PENDING
-    assert claim.pushes(store, NOW + 5.1, 20) is None
+    assert claim.pushes(store, NOW + 5.1) is None
 
 
 def test_two_claimers_get_each_action_once(store: Store, tmp_path: Path) -> None:
-    for number in range(10):
-        push(store, source(number, ref=f"refs/heads/{number}"))
-    with Store(tmp_path / "queue.db") as other:
-        mine = claimed(store, most=5)
-        theirs = claimed(other)
-        assert claim.pushes(store, None, 20) is None
-    ids = [a.id for a in (*mine.actions, *theirs.actions)]
-    assert len(ids) == len(set(ids)) == 10
-    assert (mine.number, theirs.number) == (1, 2)
+    got: list[Batch] = []
+    barrier = threading.Barrier(2)
+
+    def claim_all() -> None:
+        with Store(tmp_path / "queue.db") as mine:
+            barrier.wait()
+            while (batch := claim.pushes(mine, None)) is not None:
+                got.append(batch)
+
+    for turn in range(5):  # both ask at the same moment, several times
+        for number in range(4):
+            push(store, source(number, ref=f"refs/heads/{turn}/{number}"))
+        claimers = [threading.Thread(target=claim_all) for _ in range(2)]
+        for claimer in claimers:
+            claimer.start()
+        for claimer in claimers:
+            claimer.join()
+    ids = [action.id for batch in got for action in batch.actions]
+    assert sorted(ids) == list(range(1, 21))
+    assert len({batch.number for batch in got}) == len(got) == 5
 
 
 def test_a_ref_is_claimed_by_one_batch_at_a_time(store: Store) -> None:
     push(store, source(1))
     first = claimed(store)
     push(store, source(2))
-    assert claim.pushes(store, None, 20) is None
+    assert claim.pushes(store, None) is None
     assert enqueue.due_at(store) is None
     finish.action(store, first.actions[0], {1: (SourceStatus.LANDED, {})}, None, ())
     assert [a.id for a in claimed(store).actions] == [2]
@@ -214,7 +257,7 @@ def test_an_atomic_push_is_claimed_whole(store: Store) -> None:
         source(2, ref="refs/heads/a", atomic=True, group="g"),
         source(2, ref="refs/heads/b", atomic=True, group="g"),
     )
-    assert claim.pushes(store, None, 20) is None
+    assert claim.pushes(store, None) is None
     finish.action(store, busy.actions[0], {1: (SourceStatus.LANDED, {})}, None, ())
     assert [a.target for a in claimed(store).actions] == ["a", "b"]
 
@@ -248,8 +291,9 @@ def test_a_released_action_takes_the_younger_open_group_in(store: Store) -> None
     new_1, new_3 = push(store, source(1, tip="b" * 40))[0], push(store, source(3))[0]
     assert new_1.action == new_3.action != old_1.action
     finish.release(store, batch.actions[0])
-    assert [s.agent for s in claim.sources(store, old_1.action)] == ["agent-2", "agent-1", "agent-3"]
-    assert [s.tip for s in enqueue.state(store, [old_1.source])] == ["b" * 40]
+    found = claim.sources(store, old_1.action)
+    assert [s.agent for s in found] == ["agent-1", "agent-2", "agent-1", "agent-3"]
+    assert [found[0].tip, found[2].tip] == ["a" * 40, "b" * 40]
     assert [(a.id, a.status) for a in views.actions(store, "pending", "cancelled")] == [
         (old_1.action, Status.PENDING),
         (new_1.action, Status.CANCELLED),
