@@ -205,11 +205,10 @@ def test_a_single_waiter_replaces_its_flusher_again_and_again(scene: Scene) -> N
     scene.git("config", "uam.window.push", "3s")
     tip = scene.commit("a")
     process = scene.start("push")
-    seen: list[int] = []
-    for _ in range(2):
-        fresh = until(lambda: [pid for pid in scene.flushers() if pid not in seen], "another flusher")
-        seen += fresh
-        os.kill(fresh[0], signal.SIGKILL)
+    first = scene.flusher()
+    os.kill(first, signal.SIGKILL)
+    second = until(lambda: [pid for pid in scene.flushers() if pid != first], "another flusher")
+    os.kill(second[0], signal.SIGKILL)
     assert finished(process).code == 0
     assert scene.there() == tip
     assert len(scene.pushes()) == 1
