@@ -65,7 +65,8 @@ def test_local_modifications_stay(scene: Scene) -> None:
     assert agent.run("uam", "sync").code == 0
     assert agent.oid("HEAD") == scene.there()
     assert agent.git("status", "--porcelain") == before
-    assert [(agent.top / name).read_text() for name in ("one", "two", "theirs")] == ["changed\n", "staged\n", "theirs\n"]
+    texts = [(agent.top / name).read_text() for name in ("one", "two", "theirs")]
+    assert texts == ["changed\n", "staged\n", "theirs\n"]
 
 
 @pytest.mark.parametrize("how", ["modified", "staged", "unknown"])
