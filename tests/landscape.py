@@ -6,19 +6,28 @@ goes into which batch and needs to wait for no window.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from scenes import Done, Scene, Worktree
 
 from uam_hooks.flush import flush, opened
+from uam_hooks.intake import Request, Spec, enter, look_at
 from uam_hooks.land import Flush
 from uam_hooks.model import BatchResult
+from uam_hooks.paths import RepoPaths
+from uam_hooks.plumbing import HotGit
 from uam_hooks.repo import Repository
+from uam_hooks.settings import Settings
+from uam_hooks.settle import Landed, Settled, settle
+from uam_hooks.spool import take_in
+from uam_hooks.store.connection import Store
 
 _PUSHED = re.compile(r" (?P<old>[0-9a-f]{40}):(?P<new>[0-9a-f]{40}):(?P<ref>\S+)")
 
@@ -130,3 +139,35 @@ def stranger(root: Path, remote: Path, env: dict[str, str], name: str) -> Worktr
     """Another plain clone of `remote`."""
     subprocess.run(["git", "clone", "-q", str(remote), name], cwd=root, env=env, check=True)
     return Worktree(root / name, env)
+
+
+# -- without a process for each push --------------------------------------------------------------------------
+
+
+def enqueue(agent: Worktree, src: str = "HEAD", dst: str = "refs/heads/main", *, waits: bool = False) -> bool:
+    """Queue a push as the wired door does, in this process; gives whether it brings anything that is not there.
+
+    With `waits` the push counts as one that somebody waits for: the flush leaves its branch to `settle_own`.
+    """
+    with environment(agent.env):
+        paths = RepoPaths.of(agent.git_dir)
+        git = HotGit(paths.git_dir, paths.worktree)
+        settings = Settings.read(git)
+        with Store(paths.database) as store:
+            take_in(store, paths, settings["uam.window.commit"])
+            tracking = settings.tracking_ref("origin", dst)
+            there = {dst: agent.oid(tracking)} if tracking else {}
+            (asked,) = look_at(Request("origin", (Spec(src, dst),)), there, git, paths, settings)
+            if asked.new:
+                source = asked.source._replace(waiter=os.getpid() if waits else 0)
+                enter([asked._replace(source=source)], git, store, settings)
+            return asked.new
+
+
+def settle_own(agent: Worktree, source: Mapping[str, Any]) -> Settled:
+    """What the waiting push does with its own branch once `source` (a row of the queue) has landed."""
+    outcome = json.loads(source["outcome"])
+    with environment(agent.env):
+        paths = RepoPaths.of(agent.git_dir)
+        landed = Landed(source["branch"], source["tip"], outcome["new"], outcome["keep"])
+        return settle(HotGit(paths.git_dir, paths.worktree), paths, landed, files=True)
