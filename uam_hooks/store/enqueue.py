@@ -119,7 +119,7 @@ def state(store: Store, source_ids: Iterable[int]) -> list[Source]:
 def withdraw(store: Store, source_ids: Sequence[int], why: str) -> list[int]:
     """Take sources back that no batch has claimed; gives the ids that were.
 
-    An older tip that one of them had replaced is wanted again: its own push was answered already.
+    The older tips that one of them had replaced are wanted again: their own pushes were answered already.
     """
     taken = []
     with store.transaction() as db:
@@ -134,8 +134,7 @@ def withdraw(store: Store, source_ids: Sequence[int], why: str) -> list[int]:
                 continue
             taken.append(source_id)
             db.execute(
-                "UPDATE sources SET status = 'pending', replaced_by = NULL WHERE id ="
-                " (SELECT max(id) FROM sources WHERE replaced_by = ?)",
+                "UPDATE sources SET status = 'pending', replaced_by = NULL WHERE replaced_by = ?",
                 (source_id,),
             )
             db.execute(
