@@ -76,6 +76,7 @@ def test_the_next_push_finds_out(scene: Scene, step: Step) -> None:
 @pytest.mark.parametrize("step", PUSHED)
 def test_status_finds_out_what_the_remote_has(scene: Scene, step: Step) -> None:
     commits = crash_at(scene, step)
+    scene.git("config", "uam.push.mode", "manual")  # else status also starts a flusher for what is due
     report = scene.report()
     assert report["running"] == []
     if PUSHED[step]:
@@ -174,6 +175,7 @@ def test_a_flusher_killed_while_the_remote_still_works_on_the_push(scene: Scene)
         until(open_gate.reached, "a push that has come to the remote")
         os.kill(scene.flusher(), signal.SIGKILL)
         until(lambda: free(scene.paths.flusher_lock) and free(scene.paths.flush_lock), "the locks")
+        scene.git("config", "uam.push.mode", "manual")  # else status also starts a flusher for what is due
         scene.report()  # asks the remote, which does not have it yet
         assert scene.pushed() == ["pending"]
         open_gate()
