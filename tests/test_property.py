@@ -45,7 +45,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 EXAMPLES = os.environ.get("UAM_TEST_EXAMPLES", "")
 HISTORIES = settings(
-    max_examples=int(EXAMPLES or 14), derandomize=not EXAMPLES, deadline=None, database=None, print_blob=False,
+    max_examples=int(EXAMPLES or 10), derandomize=not EXAMPLES, deadline=None, database=None, print_blob=False,
     suppress_health_check=list(HealthCheck), phases=[Phase.generate],
 )  # fmt: skip
 MAIN = "refs/heads/main"
@@ -257,17 +257,23 @@ class Agent(Hand):
 
 
 class Reference:
-    """A checkout that merges what lands, with plain git, and squashes nothing."""
+    """A checkout that merges what lands on a branch, with plain git, and squashes nothing.
 
-    def __init__(self, scene: Scene) -> None:
-        scene.outside.git("clone", "-q", "--shared", str(scene.top / ".git"), "reference")
-        self.place = Worktree(scene.root / "reference", scene.env)
+    A branch that is new begins as the first tip that lands on it.
+    """
+
+    def __init__(self, scene: Scene, name: str) -> None:
+        scene.outside.git("clone", "-q", "--shared", "--no-checkout", str(scene.top / ".git"), name)
+        self.place = Worktree(scene.root / name, scene.env)
         with (self.place.top / ".git" / "objects" / "info" / "alternates").open("a") as file:
             file.write(f"{scene.remote}/objects\n")
-        self.place.git("checkout", "-q", "-B", "reference", scene.there())
+        self.begun = False
 
     def merge(self, commit: str, *options: str) -> bool:
         """Merge a commit; gives whether that went without a conflict."""
+        if not self.begun:
+            self.begun = True
+            self.place.git("checkout", "-q", "-B", "reference", commit)
         done = self.place.run("merge", "-q", "--no-edit", *options, commit)
         if done.code:
             assert "CONFLICT" in done.out, done
@@ -297,11 +303,18 @@ class Play:
             start = ("--detach", MAIN) if n in history.detached else ("-b", name, MAIN)
             self.agents.append(Agent(scene, scene.worktree(name, *start), counter))
         self.outsider = Hand(scene.stranger(), counter)
-        self.reference = Reference(scene)
+        self.references: dict[str, Reference] = {}
+        self.reference(MAIN).merge(scene.there())
         self.queued: list[str] = []
 
     def agent(self, number: int) -> Agent:
         return self.agents[number % len(self.agents)]
+
+    def reference(self, ref: str) -> Reference:
+        """The reference for a branch of the remote."""
+        if ref not in self.references:
+            self.references[ref] = Reference(self.scene, f"reference-{len(self.references)}")
+        return self.references[ref]
 
     def run(self) -> None:
         for number, one in enumerate(self.history.rounds):
@@ -330,8 +343,8 @@ class Play:
             if enqueue(agent.place, "HEAD", ref, waits=push.waits):
                 self.queued.append(tip)
                 waiting += [agent] * push.waits
-            elif not push.topic:
-                assert self.has_landed(tip), f"{tip} is said to be on the remote"
+            else:
+                assert self.has_landed(tip, ref), f"{tip} is said to be on the remote"
         return waiting
 
     def flush(self, waiting: dict[str, Agent]) -> None:
@@ -342,11 +355,10 @@ class Play:
         with inside(scene) as now:
             flush(now, not self.history.ready, 30.0)
         rows = {row["id"]: row for row in scene.rows("sources")}
-        main = {row["id"] for row in scene.rows("deploy_queue") if row["target"] == "main"}
+        refs = {row["id"]: f"refs/heads/{row['target']}" for row in scene.rows("deploy_queue")}
         ended = [rows[row["id"]] for row in turn]
-        self.sources_ended([row for row in ended if row["action_id"] in main])
-        for row in ended:
-            assert row["status"] == "landed" or row["action_id"] in main, row
+        for ref in dict.fromkeys(refs[row["action_id"]] for row in ended):
+            self.sources_ended(ref, [row for row in ended if refs[row["action_id"]] == ref])
         for landing in scene.rows("landings")[had:]:
             if landing["remote"]:
                 self.proven(landing, rows, shadow if landing["ref"] == MAIN else "")
@@ -355,28 +367,29 @@ class Play:
         truthful(scene)
         for row in ended:
             agent = waiting.get(row["agent_id"])
-            if agent and row["status"] == "landed" and row["action_id"] in main and self.history.settle == "keep":
+            if agent and row["status"] == "landed" and refs[row["action_id"]] == MAIN and self.history.settle == "keep":
                 settled = settle_own(agent.place, row)
                 assert not settled.why, settled
                 at_remote(agent.place, scene)
 
-    def sources_ended(self, rows: list[dict[str, Any]]) -> None:
+    def sources_ended(self, ref: str, rows: list[dict[str, Any]]) -> None:
         """The reference merges what landed, and has the tree that the remote has; what failed it cannot merge."""
-        scene = self.scene
+        reference, there = self.reference(ref), self.scene.there(ref)
         for row in rows:
             assert row["status"] in ("landed", "failed"), row
-            merged = self.reference.merge(row["tip"])
+            merged = reference.merge(row["tip"])
             assert merged == (row["status"] == "landed"), (row["status"], row["outcome"])
             if merged:
-                assert self.has_landed(row["tip"])
+                assert self.has_landed(row["tip"], ref)
             else:
                 assert json.loads(row["outcome"])["error"].startswith("conflict in ")
-        assert self.reference.tree == scene.bare.oid("main^{tree}")
-        assert self.reference.merge(scene.there(), "--strategy=ours")  # from here on this commit stands for them
+        assert reference.tree == self.scene.bare.oid(f"{there}^{{tree}}")
+        assert reference.merge(there, "--strategy=ours")  # from here on this commit stands for them
 
-    def has_landed(self, tip: str) -> bool:
-        """Whether the remote has the tip, or the memory of what has landed there."""
-        names = [name for name in (SHADOW, "refs/remotes/origin/main") if self.scene.oid(name)]
+    def has_landed(self, tip: str, ref: str = MAIN) -> bool:
+        """Whether a branch of the remote has the tip, or the memory of what has landed there."""
+        name = ref.removeprefix("refs/heads/")
+        names = [n for n in (f"refs/uam/shadow/origin/{name}", f"refs/remotes/origin/{name}") if self.scene.oid(n)]
         return any(self.scene.run("merge-base", "--is-ancestor", tip, name).code == 0 for name in names)
 
     def proven(self, landing: dict[str, Any], rows: dict[int, dict[str, Any]], shadow: str) -> None:
@@ -417,8 +430,8 @@ class Play:
             self.outsider.does(step.kind, step.x, step.y)
         if self.outsider.place.oid("HEAD") != self.scene.there():
             self.outsider.place.git("push", "-q")
-            assert self.reference.merge(self.scene.there())
-            assert self.reference.tree == self.scene.bare.oid("main^{tree}")
+            assert self.reference(MAIN).merge(self.scene.there())
+            assert self.reference(MAIN).tree == self.scene.bare.oid("main^{tree}")
 
 
 @pytest.fixture(scope="module")
