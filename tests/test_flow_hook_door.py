@@ -155,3 +155,17 @@ def test_a_kept_pre_push_hook_is_asked_first(plain: Scene) -> None:
         f"origin {plain.remote}",
         f"refs/heads/main {tip} refs/heads/main {plain.start_oid}",
     ]
+
+
+@pytest.mark.parametrize("way", ["UAM=off", "uam.enabled=false"])
+def test_a_mirror_that_goes_past_us_leaves_our_refs_here(unwired: Scene, way: str) -> None:
+    unwired.commit("a")
+    unwired.commit("b")
+    unwired.push()
+    unwired.idle()
+    off = way == "UAM=off"
+    done = unwired.push("--mirror", UAM="off") if off else unwired.run("-c", way, "push", "--mirror")
+    assert done.code == 1
+    assert "uam: refs/uam/ is this repository's own and goes to no remote;" in done.err
+    assert unwired.bare.git("for-each-ref", "refs/uam") == ""
+    assert unwired.push("origin", "main", UAM="off").code == 0

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 
-from landscape import by_hand, kept, queue, sound, truthful, write
+import pytest
+from landscape import by_hand, flushed, kept, queue, sound, truthful, write
 from scenes import Scene, Worktree, script, until
 
 
@@ -263,3 +264,51 @@ def test_a_flush_that_dies_before_the_branch_moves(scene: Scene) -> None:
     kept(scene, commits)
     assert scene.push().code == 0
     assert scene.report()["waiting"] == []
+
+
+# -- what stands on the commits, or is told of them, keeps them --------------------------------------------------
+
+
+def test_another_branch_that_stands_on_the_commits_does_not_conflict_with_them(scene: Scene) -> None:
+    scene.git("config", "uam.settle", "off")
+    scene.commit("README", "1\n")
+    top = scene.commit("README", "2\n")
+    feature = scene.worktree("feature")
+    feature.commit("README", "3\n")
+    flushed(scene)
+    assert scene.oid("main") == top
+    assert scene.push().code == 0
+    done = feature.push("origin", "HEAD:main")
+    assert done.code == 0, done
+
+
+@pytest.mark.parametrize("pushed", [False, True], ids=["here", "on the remote"])
+def test_a_tagged_commit_stays_on_its_branch(scene: Scene, pushed: bool) -> None:
+    scene.commit("a")
+    scene.commit("b")
+    scene.git("tag", "v1")
+    if pushed:
+        assert scene.push("origin", "v1").code == 0
+    scene.commit("c")
+    flushed(scene)
+    assert scene.run("merge-base", "--is-ancestor", "v1", "main").code == 0
+
+
+def test_commits_of_a_failed_push_are_untouched_as_their_agent_was_told(scene: Scene) -> None:
+    by_hand(scene, settle="off")
+    one, other = scene.worktree("one"), scene.worktree("other")
+    one.commit("README", "one\n")
+    queue(one)
+    other.commit("x")
+    tip = other.commit("README", "other\n")
+    queue(other)
+    assert [result.success for result in flushed(scene)] == [False]
+    assert other.oid("HEAD") == tip
+
+
+def test_who_wants_every_commit_kept_keeps_them(scene: Scene) -> None:
+    scene.git("config", "uam.squash", "false")
+    scene.commit("a")
+    tip = scene.commit("b")
+    flushed(scene)
+    assert scene.oid("main") == tip

@@ -311,3 +311,26 @@ def test_two_queued_works_with_a_push_of_the_whole_in_between(scene: Scene) -> N
     assert scene.files() == ["README", "a", "b"]
     assert len(scene.pushes()) == 1
     assert scene.bare.git("log", "-1", "--format=%an <%ae>", "main") == AUTHOR
+
+
+def test_local_squashes_and_synced_commits_are_signed(signing: Scene) -> None:
+    signing.commit("a")
+    signing.commit("b")
+    flushed(signing)
+    assert signing.git("log", "-1", "--format=%s %G?") == "Squashed 2 commits: G"
+    theirs(signing)
+    assert signing.run("uam", "sync").code == 0
+    assert signing.git("log", "-1", "--format=%s %G?") == "Squashed 2 commits: G"
+
+
+def test_members_are_listed_in_queue_order(scene: Scene) -> None:
+    """Commits of the same second: the clock cannot tell, the queue can."""
+    by_hand(scene)
+    for name in ("zoe", "bob", "eve"):
+        agent = scene.worktree(name)
+        agent.commit(name, "", f"--author={name} <{name}@example.invalid>", GIT_COMMITTER_DATE="1700000000 +0000")
+        queue(agent)
+    flushed(scene)
+    shown = scene.bare.git("log", "-1", "--format=%an%n%B", "main").splitlines()
+    assert shown[0] == "zoe"
+    assert shown[3:6] == ["1. Add zoe", "2. Add bob", "3. Add eve"]

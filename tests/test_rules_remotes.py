@@ -146,3 +146,15 @@ def test_branch_names_with_unusual_characters(scene: Scene) -> None:
     queue(scene, "origin", "it's")
     flushed(scene)
     assert scene.bare.subjects("refs/heads/it's") == ["Add c", "Squashed 2 commits:", "Begin"]
+
+
+@pytest.mark.parametrize("name", ["refs/heads/main", "refs/odd", "heads/main"])
+def test_a_branch_that_is_named_like_a_ref(scene: Scene, name: str) -> None:
+    """A common accident: HEAD:refs/heads/refs/heads/main is a branch of that name, not main."""
+    scene.commit("a")
+    scene.commit("b")
+    done = scene.push("origin", f"HEAD:refs/heads/{name}")
+    assert done.code == 0, done
+    assert scene.there() == scene.start_oid
+    assert scene.there(f"refs/heads/{name}") == scene.oid("HEAD")
+    assert len(scene.bare.git("for-each-ref").splitlines()) == 2

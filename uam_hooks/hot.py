@@ -1,7 +1,7 @@
 """The two entries of the hot path, started by the shims as `python -I -S`. HOT: standard library only.
 
 An exit status tells the shim how far it came: 65 of the remote helper means "push straight, I have read nothing",
-64 of the pre-push hook "queued". Python's own 1 stands for an interpreter that cannot import us.
+64 of the pre-push hook "queued, or refused". Python's own 1 stands for an interpreter that cannot import us.
 """
 
 from __future__ import annotations
@@ -56,17 +56,19 @@ def remote_helper() -> NoReturn:
 
 def pre_push() -> NoReturn:
     """`pre-push <remote> <url>`: the hook door."""
-    from .prepush import hook_door
+    from .prepush import hook_door, names_ours, push_lines
 
     try:
         paths, git, settings = _here()
-        queued = settings["uam.enabled"] and hook_door(
-            sys.argv[1], sys.argv[2], sys.stdin.buffer.read(), paths, git, settings, _open(paths, settings)
+        lines = push_lines(sys.stdin.buffer.read())
+        refused = names_ours(lines)
+        queued = settings["uam.enabled"] and not refused and hook_door(
+            sys.argv[1], sys.argv[2], lines, paths, git, settings, _open(paths, settings)
         )
     except (UamError, OSError) as error:
         _straight_because(error)
         sys.exit(0)
-    sys.exit(QUEUED if queued else 0)
+    sys.exit(QUEUED if queued or refused else 0)
 
 
 def _here() -> tuple[RepoPaths, HotGit, Settings]:

@@ -15,8 +15,10 @@ from .merge import shadow_of
 from .model import Action, Batch, BatchResult, Landing
 from .objects import Commit
 from .opened import Flush
-from .paths import RepoPaths
+from .paths import RepoPaths, head_of
+from .plan import store
 from .plumbing import ZERO
+from .repo import Repository
 from .settle import Landed, settle
 from .store import claim, finish, views
 from .store.claim import NewLanding
@@ -31,7 +33,9 @@ def squash_ready(flush: Flush, now: float | None) -> list[BatchResult]:
     A branch whose newest commits are fewer than two, whose push is still open, or that cannot be moved now, is left
     as it is.
     """
-    results = []
+    results: list[BatchResult] = []
+    if not flush.settings["uam.squash"]:
+        return results
     members = views.commits(flush.store)
     on_their_way = views.pending_branches(flush.store)
     for action in views.waiting_commits(flush.store, now):
@@ -56,7 +60,8 @@ def squash_ready(flush: Flush, now: float | None) -> list[BatchResult]:
 def _run_on_top(flush: Flush, members: list[QueuedCommit]) -> list[Commit]:
     """The noted commits at the very top of their branch, oldest first, up to the first one that is none of them."""
     branch = members[0].branch
-    waiting = {commit.oid for commit in members}
+    failed = {source.tip for _, source in views.failed_sources(flush.store, 0.0)}
+    waiting = {commit.oid for commit in members} & _alone(flush.repo, branch) - failed
     oid = flush.repo.refs(branch).get(branch, "")
     run: list[Commit] = []
     while oid in waiting:
@@ -68,12 +73,19 @@ def _run_on_top(flush: Flush, members: list[QueuedCommit]) -> list[Commit]:
     return run[::-1]
 
 
+def _alone(repo: Repository, branch: str) -> set[str]:
+    """The commits that nothing but `branch` contains: what another branch, a tag or a detached HEAD stands on stays."""
+    detached = [at for git_dir in repo.paths.git_dirs() if (at := head_of(git_dir)[1])]
+    others = (f"--exclude={branch}", "--glob=refs/heads/", "--glob=refs/tags/", "--glob=refs/remotes/", *detached)
+    return set(repo.rev_list(branch, "--not", *others)) if branch in repo.refs(branch) else set()
+
+
 def _squash(flush: Flush, batch: Batch, action: Action, member: QueuedCommit, run: list[Commit]) -> bool:
     """Write the plan, pin, move the branch, finish; gives whether the branch moved."""
     repo, top = flush.repo, run[-1]
     committer = repo.run("var", "GIT_COMMITTER_IDENT").out.strip()
     text = squash.message(run, batch.id, flush.settings["uam.squash.subject"])
-    new = repo.write_commit(Commit("", top.tree, run[0].parents, squash.author(run), committer, text))
+    new = store(repo, Commit("", top.tree, run[0].parents, squash.author(run), committer, text))
     oids = [commit.oid for commit in run]
     entry = NewLanding(
         action.id, "", member.branch, top.oid, new, shadow_of(repo, new, top.oid), (),

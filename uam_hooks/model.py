@@ -155,8 +155,12 @@ class BatchResult(NamedTuple):
 
 
 def short_target(ref: str) -> str:
-    """A ref as the queue names targets: branches by their short name, anything else in full."""
-    return ref.removeprefix(HEADS) if ref.startswith(HEADS) else ref
+    """A ref as the queue names targets: branches by their short name, anything else in full.
+
+    A branch whose short name looks like a ref (refs/heads/refs/heads/main) keeps its full name.
+    """
+    short = ref.removeprefix(HEADS)
+    return ref if short.startswith("refs/") else short
 
 
 def iso(seconds: float) -> str:

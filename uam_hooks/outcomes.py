@@ -82,7 +82,7 @@ def _in_the_way(
     if not lines:
         return {"agent": "", "batch": None, "commit": plan.old, "words": "what is there already"}
     known = views.landed_as(store, lines[0])
-    if known is not None:
+    if known is not None and known[1]:  # a local squash has no sources
         number, agents = known
         whose = "your own work" if agents == [source.agent] else f"the work of {', '.join(agents)}"
         words = f"{whose} in batch {number} ({lines[0][:7]})"

@@ -84,7 +84,8 @@ def make_plan(context: Context, action: Action, sources: Sequence[Source], there
     with Attributes(repo, base) as attributes:
         merged = merge_sources(repo, base, shadow, news.graph, news.new, sources, attributes)
     own = _shares(news, merged)
-    flat = [oid for oid in news.graph if oid in news.flat and oid in merged.inside]
+    # in queue order: what a source brings that none before it brought
+    flat = [oid for source in merged.landed for oid in own[source.id] if oid in news.flat]
     landing = _compose(context, news, merged, base, there, flat)
     counts = {s.id: len([oid for oid in own[s.id] if oid in news.flat]) for s in merged.landed}
     commits = tuple(oid for oid in news.graph if oid in news.new and oid in merged.inside)
@@ -198,16 +199,16 @@ def _joined(
         tip = None
         if len(parents) == 1 and not tagged:
             with Attributes(context.repo, base) as attributes:
-                tip = replay(context.repo, base, commits, attributes, lambda commit: _store(context, commit))
+                tip = replay(context.repo, base, commits, attributes, lambda commit: store(context.repo, commit))
         if tip is not None and context.repo.commit(tip).tree == merged.tree:
             return "kept", tip
-        return "kept", _store(context, _merge_commit(context, merged, base))
+        return "kept", store(context.repo, _merge_commit(context, merged, base))
     if len(members) == 1:
         how = "moved" if merged.line is None else "squashed"
-        return how, _store(context, members[0]._replace(tree=merged.tree, parents=parents))
+        return how, store(context.repo, members[0]._replace(tree=merged.tree, parents=parents))
     text = squash.message(members, context.batch_id, context.settings["uam.squash.subject"])
     squashed = Commit("", merged.tree, parents, squash.author(members), _committer(context), text)
-    return "squashed", _store(context, squashed)
+    return "squashed", store(context.repo, squashed)
 
 
 def _merge_commit(context: Context, merged: Merged, base: str) -> Commit:
@@ -227,10 +228,10 @@ def _predates_us(context: Context, base: str, flat: Sequence[str]) -> bool:
     return base == ZERO and not context.noted(flat)
 
 
-def _store(context: Context, commit: Commit) -> str:
+def store(repo: Repository, commit: Commit) -> str:
     """Write the commit, signed where commit.gpgSign asks for it."""
-    if context.repo.run("config", "--type=bool", "commit.gpgSign", ok=None).text != "true":
-        return context.repo.write_commit(commit)
+    if repo.run("config", "--type=bool", "commit.gpgSign", ok=None).text != "true":
+        return repo.write_commit(commit)
     author, _, date = commit.author.partition(b"> ")
     name, _, mail = author.partition(b" <")
     env = {
@@ -241,7 +242,7 @@ def _store(context: Context, commit: Commit) -> str:
     parents = [arg for parent in commit.parents for arg in ("-p", parent)]
     encoding = ("-c", f"i18n.commitEncoding={commit.encoding.decode('ascii', 'replace')}") if commit.encoding else ()
     args = (*encoding, "commit-tree", "-S", *parents, commit.tree)
-    return context.repo.run(*args, feed=commit.message, env=env).text
+    return repo.run(*args, feed=commit.message, env=env).text
 
 
 def _claim(repo: Repository, source: Source, own: list[str], known: list[Any]) -> Claim:

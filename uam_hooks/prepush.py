@@ -20,24 +20,34 @@ from .settings import Settings
 from .store.connection import Store
 
 
+def push_lines(stdin: bytes) -> list[list[str]]:
+    """githooks(5): local ref, local object, remote ref and remote object of everything that is to be pushed."""
+    lines = [line.split(" ") for line in stdin.decode("utf-8", "surrogateescape").splitlines()]
+    return [line for line in lines if len(line) == 4]
+
+
+def names_ours(lines: list[list[str]]) -> bool:
+    """Whether the push would carry what git uam keeps here; says so. A hook can only refuse it as a whole."""
+    if not any(line[2].startswith(OURS) for line in lines):
+        return False
+    say("refs/uam/ is this repository's own and goes to no remote; push branches and tags by name.")
+    return True
+
+
 def hook_door(
-    name: str, url: str, stdin: bytes, paths: RepoPaths, git: Git, settings: Settings, store: Store
+    name: str, url: str, lines: list[list[str]], paths: RepoPaths, git: Git, settings: Settings, store: Store
 ) -> bool:
-    """Queue what pre-push was told of, or refuse it; False lets git push it itself."""
+    """Queue what pre-push was told of; False lets git push it itself."""
     if cmdline.is_dry_run(cmdline.push_arguments()):
         return False
     remote = name if name in settings.remotes() else _absolute(url)
     if remote not in settings.remotes() and has_secret(url):
         say(f"{redact(url)} holds a password, which the queue would have to store; this push goes straight.")
         return False
-    lines = [line.split(" ") for line in stdin.decode("utf-8", "surrogateescape").splitlines()]
-    if any(len(line) == 4 and line[2].startswith(OURS) for line in lines):
-        say("refs/uam/ is this repository's own and goes to no remote; push branches and tags by name.")
-        return True
-    specs = tuple(_spec(line, git) for line in lines if len(line) == 4)
+    specs = tuple(_spec(line, git) for line in lines)
     if not specs:
         return False
-    there = {line[2]: line[3] for line in lines if len(line) == 4 and line[3].strip("0")}
+    there = {line[2]: line[3] for line in lines if line[3].strip("0")}
     asked = look_at(Request(remote, specs), there, git, paths, settings)
     if any(one.error for one in asked):
         return False

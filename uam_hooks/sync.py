@@ -14,7 +14,7 @@ from .land import memories
 from .model import HEADS, short_target
 from .opened import Flush
 from .paths import RepoPaths, head_of
-from .plan import living_shadow
+from .plan import living_shadow, store
 from .plumbing import ZERO
 from .replay import replay
 from .repo import Repository
@@ -102,7 +102,7 @@ def _on_top(
             "Nothing was touched; pushing it merges unrelated histories.",
         )
     with Attributes(repo, there) as attributes:
-        new = replay(repo, there, commits, attributes, repo.write_commit)
+        new = replay(repo, there, commits, attributes, lambda commit: store(repo, commit))
     if new is None:
         raise Refused(
             f"Your unlanded commits conflict with {there[:7]}; nothing was touched.",
