@@ -76,6 +76,10 @@ def script(path: Path, text: str) -> Path:
     return path
 
 
+# What this process has started; whatever a failed test left running ends with its scene.
+_started: list[subprocess.Popen[str]] = []
+
+
 class Worktree:
     """A worktree with the environment that its agent has."""
 
@@ -87,10 +91,12 @@ class Worktree:
         return self._start(["git", *args], env)
 
     def _start(self, command: Sequence[str], env: dict[str, str]) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command, cwd=self.top, env={**self.env, **env}, text=True, encoding="utf-8",
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, process_group=0,
         )  # fmt: skip
+        _started.append(process)
+        return process
 
     def run(self, *args: str, **env: str) -> Done:
         """`git args`, whatever its exit code."""
@@ -310,7 +316,12 @@ class Scene(Worktree):
         until(lambda: not self.flushers(), "the flusher's end")
 
     def close(self) -> None:
-        """Leave no process behind."""
+        """Leave no process behind; pushes first, since one that waits would start the next flusher."""
+        while _started:
+            process = _started.pop()
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.communicate()
         for pid in self.flushers():
             try:
                 os.kill(pid, signal.SIGKILL)
