@@ -47,20 +47,22 @@ def prove(repo: Repository, base: str, landing: str, claims: Sequence[Claim]) ->
     checked = 0
     for claim in claims:
         others = set().union(*(paths for source, paths in touched.items() if source != claim.source))
-        if _changed(repo, claim.tip, landing) & (touched[claim.source] - others):
+        differs = _changed(repo, claim.tip, landing)
+        if differs & (touched[claim.source] - others):
             renamed = renamed or _renamed(repo, old, claims)
             others |= {renamed[path] for path in others if path in renamed}  # what they know by an older name
-        checked += _same_content(repo, old, landing, claim, touched[claim.source] - others, others)
+        checked += _same_content(repo, old, claim, touched[claim.source] - others, others, differs)
     return {"changed": len(changed), "touched": len(everything), "sameContent": checked, "ok": True}
 
 
 def _same_content(
-    repo: Repository, old: str, landing: str, claim: Claim, alone: set[str], others: set[str]
+    repo: Repository, old: str, claim: Claim, alone: set[str], others: set[str], differs: set[str]
 ) -> int:
-    """Paths that this source alone touched have its content, where the remote had not changed them."""
-    if not alone:
-        return 0
-    differs = _changed(repo, claim.tip, landing) & alone
+    """Paths that this source alone touched have its content, where the remote had not changed them.
+
+    `differs` are the paths in which the landing differs from the source's tip.
+    """
+    differs = differs & alone
     exempt: set[str] = set()
     if differs:
         bases = claim.bases or (EMPTY_TREE,)

@@ -129,12 +129,18 @@ class Remote:
         specs = [f"{'' if u.new == ZERO else u.new}:{u.ref}" for u in updates]
         answer = self._run(*args, "--", url, *specs)
         said = _porcelain(answer.out.decode("utf-8", "replace"))
-        remote_words = [line[len("remote: ") :].strip() for line in answer.err.splitlines() if "remote: " in line]
+        remote_words = _words_of(answer.err)
         found = {}
         for update in updates:
             flag, why = said.get(update.ref, ("", reason(answer.err)))
-            found[update.ref] = _outcome(flag, why, [word for word in remote_words if word])
+            found[update.ref] = _outcome(flag, why, remote_words)
         return found
+
+
+def _words_of(err: str) -> list[str]:
+    """What the remote's hooks said, without git's own line about their exit status."""
+    told = [line.removeprefix("remote:").strip() for line in err.splitlines() if line.startswith("remote:")]
+    return [line for line in told if line and not line.startswith("error: hook declined")]
 
 
 def _tip_ref(number: int) -> str:

@@ -22,7 +22,7 @@ from .store.enqueue import Ticket
 
 POLL_SECONDS = 0.03
 # A flusher that cannot do its work is started this often, with growing pauses, before the push stops asking.
-MAX_ELECTIONS = 6
+MAX_ELECTIONS = 5
 # The push is queued: a database that is busy for a while is waited for, not despaired of.
 STORE_PATIENCE_SECONDS = 60.0
 # The remote may not answer at all; a push that has nothing to land need not wait for it for long.
@@ -115,7 +115,7 @@ def _poll(
                     return None
                 raise Stuck
             elections += 1
-            next_election = passed + 0.25 * 2**elections
+            next_election = passed + 0.1 * 2**elections
         countdown.show(passed)
         time.sleep(POLL_SECONDS)
 
