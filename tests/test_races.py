@@ -160,6 +160,24 @@ def test_outsiders_who_are_quicker_too_often(scene: Scene) -> None:
     ended(scene)
 
 
+def test_a_topic_that_the_remote_has_lands_on_a_main_that_moved_on(scene: Scene) -> None:
+    """Nothing of it is to be squashed, and yet main needs a commit that joins both."""
+    agent = scene.worktree("agent")
+    names = ["mine-1", "mine-2"]
+    for name in names:
+        agent.commit(name)
+    assert agent.push("origin", "HEAD:topic").code == 0
+    topic, other = scene.there("refs/heads/topic"), scene.stranger()
+    other.commit("theirs")
+    other.git("push", "-q")
+    done = agent.push("origin", "HEAD:main")
+    assert done.code == 0, done
+    at_remote(agent, scene)
+    assert scene.files() == ["README", *names, "theirs"]
+    assert scene.bare.run("merge-base", "--is-ancestor", topic, "main").code == 0
+    ended(scene)
+
+
 # -- two queues ---------------------------------------------------------------------------------------------------
 
 
@@ -356,6 +374,7 @@ def test_a_push_that_outlives_its_flusher_and_lands_late(scene: Scene, commits: 
     scene.idle()
     ended(scene)
     assert states(scene) == ["landed"]
+    assert {row["status"] for row in scene.rows("queued_commits")} == {"landed"}
     # it is remembered: the next push is not in the way of it
     agent.commit(names[-1], "more\n", message="Change it")
     assert agent.push("origin", "HEAD:main").code == 0
