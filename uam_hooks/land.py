@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterator, Sequence
 
 from . import outcomes
@@ -25,10 +26,11 @@ def land_batch(flush: Flush, batch: Batch) -> None:
     for (remote, options, atomic), actions in _groups(flush.store, batch).items():
         try:
             _land_group(flush, batch, remote, list(options), bool(atomic), actions)
-        except UamError as error:
-            say(f"batch {batch.number}: {error.what}")
+        except Exception as error:
+            why = _in_words(error)
+            say(f"batch {batch.number}: {why}")
             # what was planned may have been pushed: recovery asks the remote; the rest has not begun
-            _fail(flush, [a for a in actions if journal.planned(flush.store, a) is None], error.what)
+            _fail(flush, [a for a in actions if journal.planned(flush.store, a) is None], why)
 
 
 def _groups(store: Store, batch: Batch) -> dict[tuple[str, tuple[str, ...], str], list[Action]]:
@@ -94,10 +96,10 @@ def _plan_or_fail(flush: Flush, batch: Batch, action: Action, sources: list[Sour
     """The plan; where a source alone cannot be planned, it fails and the others go on without it."""
     try:
         return plan_action(flush, batch, action, sources, there)
-    except UamError as error:
+    except Exception as error:
         bad = {} if len(sources) == 1 else {s.id: e for s in sources if (e := _why_not(flush, batch, action, s, there))}
         if not bad or len(bad) == len(sources):
-            _fail(flush, [action], error.what)
+            _fail(flush, [action], _in_words(error))
             return None
     for source in sources:
         if source.id in bad:
@@ -110,9 +112,17 @@ def _why_not(flush: Flush, batch: Batch, action: Action, source: Source, there: 
     """Why this source could not even land alone; empty when it could."""
     try:
         plan_action(flush, batch, action, [source], there)
-    except UamError as error:
-        return error.what
+    except Exception as error:
+        return _in_words(error)
     return ""
+
+
+def _in_words(error: Exception) -> str:
+    """Why a landing failed. A fault of ours fails it, too, instead of blocking its ref for everybody."""
+    if isinstance(error, UamError):
+        return error.what
+    traceback.print_exception(error)
+    return f"uam failed inside ({type(error).__name__}: {error}), see flush.log; UAM=off git push goes without it"
 
 
 def plan_action(flush: Flush, batch: Batch, action: Action, sources: list[Source], there: str) -> Plan:

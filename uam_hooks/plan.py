@@ -194,6 +194,8 @@ def _joined(
     members: list[Commit],
 ) -> tuple[str, str]:  # fmt: skip
     """The one commit that stands for several, or for one that had to move."""
+    if not commits:  # all that is new here is on other branches of the remote: it stays what it is
+        return "kept", store(context.repo, _merge_commit(context, merged, base)._replace(parents=parents))
     tagged = bool(context.tagged & {commit.oid for commit in commits})
     if tagged or not context.settings["uam.squash"]:
         tip = None

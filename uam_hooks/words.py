@@ -26,6 +26,8 @@ def landed(source: Source, remote: str) -> str | None:
         return f"nothing to land: what your commits change ({tip}) is on {where} already, at {new}"
     if facts["how"] == "moved":
         return f"landed on {where} as {new}: your commit {tip} moved on top of others' work, message and date kept"
+    if facts["how"] == "kept" and not count:
+        return f"landed on {where}, now at {new}: what you pushed ({tip}) as it is, merged{company} {originals}"
     if facts["how"] == "kept":
         return f"landed on {where}, now at {new}: your {_commits(count)} ({tip}) one by one{company} {originals}"
     if count == 0:

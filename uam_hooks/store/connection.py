@@ -24,16 +24,27 @@ class Store:
 
     def __init__(self, database: Path) -> None:
         self.database = database
-        try:
-            self.db = sqlite3.connect(database, timeout=BUSY_SECONDS, isolation_level=None)
-            self.db.row_factory = sqlite3.Row
-            # FULL: an agent that is told "queued" must find it queued after a power cut (2 ms more a commit)
-            self.db.execute("PRAGMA synchronous = FULL")
-            self.db.execute("PRAGMA foreign_keys = ON")
-            if self.version() != len(MIGRATIONS):
-                self._migrate()
-        except (sqlite3.Error, OSError) as error:
-            raise self._broken(error) from error
+        deadline = time.monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                self.db = self._connect()
+                if self.version() != len(MIGRATIONS):
+                    self._migrate()
+                return
+            except (sqlite3.Error, OSError) as error:
+                # several who make the database at once: the switch to WAL fails at once, whatever the busy timeout
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise self._broken(error) from error
+                self.db.close()
+            time.sleep(0.01)
+
+    def _connect(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self.database, timeout=BUSY_SECONDS, isolation_level=None)
+        db.row_factory = sqlite3.Row
+        # FULL: an agent that is told "queued" must find it queued after a power cut (2 ms more a commit)
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute("PRAGMA foreign_keys = ON")
+        return db
 
     def _broken(self, error: Exception) -> StoreError:
         return StoreError(

@@ -65,12 +65,11 @@ def action(
             db.execute("UPDATE deploy_queue SET status = 'completed' WHERE id = ?", (action.id,))
         errors = [outcome["error"] for state, outcome in states if state == "failed"]
         db.execute("UPDATE deploy_queue SET error = ? WHERE id = ?", ("; ".join(errors), action.id))
-        if landing_id is not None:
-            db.execute(
-                "UPDATE landings SET status = CASE WHEN id = ? THEN 'landed' ELSE 'abandoned' END"
-                " WHERE action_id = ? AND status = 'planned'",
-                (landing_id, action.id),
-            )
+        db.execute(
+            "UPDATE landings SET status = CASE WHEN id = ? THEN 'landed' ELSE 'abandoned' END"
+            " WHERE action_id = ? AND status = 'planned'",
+            (landing_id, action.id),
+        )
         _finish_commits(db, commits, action.batch_id, now)
 
 
