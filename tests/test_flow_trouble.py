@@ -35,7 +35,7 @@ def gone(scene: Scene) -> str:
 
 def env_seen(scene: Scene) -> str:
     """The environment file as the helper's shim names it."""
-    return ".git/uam/bin/../env" if scene else ""
+    return ".git/uam/env" if scene else ""
 
 
 def test_environment_deleted(scene: Scene) -> None:
