@@ -365,8 +365,11 @@ class Play:
         assert scene.bare.run("merge-base", "--is-ancestor", before, MAIN).code == 0
         kept(scene, self.queued)
         truthful(scene)
+        # one branch cannot be at two landings: who pushed to two refs at once is at either of them
+        both = {r["agent_id"] for r in ended for o in ended
+                if r["agent_id"] == o["agent_id"] and refs[r["action_id"]] != refs[o["action_id"]]}  # fmt: skip
         for row in ended:
-            agent = waiting.get(row["agent_id"])
+            agent = None if row["agent_id"] in both else waiting.get(row["agent_id"])
             if agent and row["status"] == "landed" and refs[row["action_id"]] == MAIN and self.history.settle == "keep":
                 settled = settle_own(agent.place, row)
                 assert not settled.why, settled
