@@ -124,6 +124,23 @@ def test_an_interrupted_wait_takes_the_push_back(scene: Scene, number: signal.Si
     assert len(scene.pushes()) == 1
 
 
+def test_a_push_that_a_newer_one_has_replaced_is_told_so_when_it_is_interrupted(scene: Scene) -> None:
+    scene.git("config", "uam.window.push", "3s")
+    agent = scene.worktree("agent")
+    agent.commit("one")
+    first = agent.start("push", "origin", "HEAD:main")
+    until(lambda: len(scene.rows("sources")) == 1, "the first push in the queue")
+    agent.commit("two")
+    second = agent.start("push", "origin", "HEAD:main")
+    until(lambda: len(scene.rows("sources")) == 2, "the second push in the queue")
+    os.killpg(first.pid, signal.SIGINT)
+    done = finished(first)
+    assert done.code == -signal.SIGINT
+    assert finished(second).code == 0
+    assert "uam: interrupted, but a newer push of this branch holds this work and goes on.\n" in done.err
+    assert scene.files() == ["README", "one", "two"]
+
+
 def test_an_interrupted_push_leaves_the_others_alone(scene: Scene) -> None:
     scene.git("config", "uam.window.push", "3s")
     mine, theirs = scene.worktree("mine"), scene.worktree("theirs")

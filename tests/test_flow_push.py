@@ -322,12 +322,14 @@ def test_an_atomic_push_lands_whole_or_not_at_all(scene: Scene) -> None:
     assert (scene.there(), scene.there("refs/heads/open")) == (scene.oid("main"), scene.oid("main"))
 
 
-def test_push_options_reach_the_remote(scene: Scene) -> None:
+@pytest.mark.parametrize("option", ["ci.variable=X=a b", 'title="Grüße"\tan\\alle'])
+def test_push_options_reach_the_remote(scene: Scene, option: str) -> None:
     scene.bare.git("config", "receive.advertisePushOptions", "true")
-    script(scene.remote / "hooks" / "pre-receive", 'echo "$GIT_PUSH_OPTION_COUNT $GIT_PUSH_OPTION_0" >options\n')
+    told = 'printf "%s %s\\n" "$GIT_PUSH_OPTION_COUNT" "$GIT_PUSH_OPTION_0" >options\n'
+    script(scene.remote / "hooks" / "pre-receive", told)
     scene.commit("a")
-    assert scene.push("-o", "ci.variable=X=a b").code == 0
-    assert (scene.remote / "options").read_text() == "1 ci.variable=X=a b\n"
+    assert scene.push("-o", option).code == 0
+    assert (scene.remote / "options").read_text() == f"1 {option}\n"
 
 
 # -- remotes that say no -------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ import time
 from typing import BinaryIO
 
 from . import cmdline, waiting, words
+from .answers import ok, there_already, unquoted
 from .errors import GitFailed, StoreError, UamError, last_line, redact, say
 from .intake import OURS, Asked, Request, Spec, enter, look_at, shadow_ref
 from .leader import ensure_flusher
@@ -157,7 +158,7 @@ class RemoteHelper:
             specs.append(Spec(src, dst, text.startswith("+"), "" if lease == ZERO else lease))
         return Request(
             self.remote, tuple(specs), "atomic true" in self.options, "dry-run true" in self.options,
-            tuple(o[len("push-option ") :] for o in self.options if o.startswith("push-option ")),
+            tuple(unquoted(o[len("push-option ") :]) for o in self.options if o.startswith("push-option ")),
         )  # fmt: skip
 
     def decide(self, request: Request, asked: list[Asked]) -> tuple[list[str], list[Asked]]:
@@ -187,6 +188,8 @@ class RemoteHelper:
         except waiting.Interrupted as stopped:
             if stopped.taken_back:
                 say("interrupted: this push is taken back, nothing of it will land.")
+            elif stopped.replaced:
+                say("interrupted, but a newer push of this branch holds this work and goes on.")
             else:
                 say("interrupted, but this push is landing already; git uam status tells how it ends.")
             sys.stderr.flush()
@@ -276,17 +279,3 @@ class RemoteHelper:
             dst = answer.removeprefix("ok ")
             told += [answer, f"option old-oid {self.known[dst]}"] if answer != dst and dst in self.known else [answer]
         return told
-
-
-def there_already(dst: str, tip: str, there: str) -> str:
-    """The answer that makes git say "Everything up-to-date".
-
-    "up to date" proper makes git write the pushed tip into the tracking ref, which is a lie unless the remote has
-    just that; "no match" leaves the tracking ref alone (transport-helper.c, git 2.39 and 2.55).
-    """
-    return f"error {dst} {'up to date' if tip == there else 'no match'}"
-
-
-def ok(dst: str, old: str, new: str) -> list[str]:
-    """The answer that makes git report `old..new` for `dst` and write the tracking ref accordingly."""
-    return [f"ok {dst}", f"option refname {dst}", f"option old-oid {old or ZERO}", f"option new-oid {new or ZERO}"]

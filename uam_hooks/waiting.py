@@ -37,11 +37,12 @@ class Stuck(Exception):
 
 
 class Interrupted(Exception):
-    """The user ended the wait. `taken_back` tells whether nothing of it will land."""
+    """The user ended the wait. `taken_back` tells whether nothing of it will land, `replaced` whether a newer push
+    of the same branch holds all of it."""
 
-    def __init__(self, taken_back: bool, number: int) -> None:
+    def __init__(self, taken_back: bool, replaced: bool, number: int) -> None:
         super().__init__()
-        self.taken_back = taken_back
+        self.taken_back, self.replaced = taken_back, replaced
         self.signal = number
 
 
@@ -73,7 +74,8 @@ def wait(store: Store, paths: RepoPaths, tickets: Sequence[Ticket], timeout: flo
     except _Signalled as stopped:
         signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
         taken = enqueue.withdraw(store, ids, "taken back: the push was interrupted while it waited")
-        raise Interrupted(len(taken) == len(ids), stopped.number) from None
+        replaced = all(now.id != source for now, source in zip(enqueue.state(store, ids), ids, strict=True))
+        raise Interrupted(len(taken) == len(ids), replaced, stopped.number) from None
     finally:
         signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
         countdown.clear()
