@@ -158,3 +158,24 @@ def test_a_branch_that_is_named_like_a_ref(scene: Scene, name: str) -> None:
     assert scene.there() == scene.start_oid
     assert scene.there(f"refs/heads/{name}") == scene.oid("HEAD")
     assert len(scene.bare.git("for-each-ref").splitlines()) == 2
+
+
+def test_a_remote_that_fetches_from_elsewhere_keeps_its_tracking_ref(plain: Scene) -> None:
+    """A fork to push to, an upstream to fetch from: what the fork has says nothing of the upstream."""
+    plain.outside.git("clone", "-q", "--bare", str(plain.remote), "fork.git")
+    plain.git("remote", "set-url", "--push", "origin", str(plain.root / "fork.git"))
+    plain.install()
+    stranger = plain.stranger()
+    stranger.commit("theirs")
+    stranger.git("push", "-q")
+    plain.git("fetch", "-q")
+    upstream = plain.there()
+    assert plain.oid("refs/remotes/origin/main") == upstream
+    plain.commit("a")
+    plain.commit("b")
+    done = plain.run("-c", "uam.push.mode=queue", "push", "origin", "main")
+    assert done.code == 0, done
+    plain.idle()
+    assert plain.outside.git("-C", "fork.git", "log", "-1", "--format=%s", "main") == "Squashed 2 commits:"
+    assert plain.oid("refs/remotes/origin/main") == upstream
+    assert plain.there() == upstream

@@ -220,7 +220,10 @@ def _carry_newer(
     """Put commits that came after the pushed tip on top of the landing, where that needs no merge at all."""
     at = _cwd(home, paths)
     listed = git.run("rev-list", "--topo-order", "--reverse", now, f"^{what.keep}", f"^{what.landing}", at=at)
-    newer = [Commit.parse(oid, git.run("cat-file", "commit", oid, at=at).out) for oid in listed.lines]
+    raw = {oid: git.run("cat-file", "commit", oid, at=at).out for oid in listed.lines}
+    if any(b"\ngpgsig" in text.partition(b"\n\n")[0] for text in raw.values()):
+        return Settled(now, why="it has newer commits that are signed")
+    newer = [Commit.parse(oid, text) for oid, text in raw.items()]
     parent = ""
     for commit in newer:
         if len(commit.parents) != 1 or parent not in ("", commit.parents[0]):

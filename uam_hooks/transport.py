@@ -93,9 +93,12 @@ class Remote:
         return {ref: names[_tip_ref(n)] for n, ref in enumerate(refs)}
 
     def track(self, ref: str, oid: str) -> None:
-        """Let the remote-tracking ref say what the remote has; somebody who moves it meanwhile knows better."""
+        """Let the remote-tracking ref say what the remote has; somebody who moves it meanwhile knows better.
+
+        Where pushes go elsewhere than fetches come from, it follows the fetches and is none of our business.
+        """
         tracking = self.settings.tracking_ref(self.name, ref)
-        if tracking is None:
+        if tracking is None or self.urls[0] not in self.settings.all(f"remote.{self.name}.url"):
             return
         now = self.repo.refs(tracking).get(tracking, ZERO)
         if now != oid:
