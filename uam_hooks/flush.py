@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from filelock import FileLock, Timeout
 
@@ -17,7 +16,7 @@ from .local import squash_ready
 from .model import Action, Batch, BatchResult, SourceStatus, Status, short_target
 from .opened import Flush as Flush
 from .opened import opened as opened
-from .paths import RepoPaths, process_alive
+from .paths import process_alive
 from .recover import recover
 from .repo import Repository
 from .settle import Landed, settle
@@ -90,8 +89,7 @@ def settle_unattended(flush: Flush, action: Action) -> None:
             continue
         if source.waiter and process_alive(source.waiter):
             continue
-        home = Path(source.worktree)
-        paths = RepoPaths.of(home if (home / "HEAD").is_file() else flush.repo.paths.common_dir)
+        paths = flush.repo.paths.seen_from(source.worktree)
         landed = Landed(source.branch, source.tip, source.outcome["new"], source.outcome["keep"])
         settle(flush.repo, paths, landed, files=False)
 

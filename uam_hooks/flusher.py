@@ -55,8 +55,6 @@ def _serve(repo: Repository, lock: int) -> None:
     held: int | None = lock
     while held is not None:
         _work(repo)
-        with opened(repo) as now:
-            look_up(now.repo, now.store)
         os.close(held)
         # whoever queued while we held the lock relied on us: look once more now that others can take it
         with opened(repo) as now:
@@ -71,6 +69,7 @@ def _work(repo: Repository) -> None:
             due = enqueue.due_at(now.store)
             open_batch = enqueue.unsettled(now.store)
             if due is None and (not open_batch or idle > MAX_IDLE_ROUNDS):
+                look_up(now.repo, now.store)
                 _prune_daily(now)
                 return
             if due is not None and not open_batch:

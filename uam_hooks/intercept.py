@@ -20,7 +20,7 @@ from .intake import OURS, Asked, Request, Spec, enter, look_at, shadow_ref
 from .leader import ensure_flusher
 from .model import HEADS, Source, SourceStatus, seconds_of, short_target
 from .paths import RepoPaths
-from .plumbing import ZERO, HotGit
+from .plumbing import ZERO, HotGit, listed_refs
 from .settings import Settings
 from .settle import Landed, settle
 from .store import enqueue
@@ -96,9 +96,7 @@ class RemoteHelper:
     def ask_remote(self, *patterns: str) -> dict[str, str]:
         """The refs that the real remote has now."""
         url = self.settings.push_urls(self.remote)[0]
-        lines = self.git.run("ls-remote", "--", url, *patterns).lines
-        pairs = [line.split("\t", 1) for line in lines if "\t" in line]
-        return {ref: oid for oid, ref in pairs if ref.startswith("refs/") and not ref.endswith("^{}")}
+        return listed_refs(self.git.run("ls-remote", "--", url, *patterns))
 
     def push(self, lines: list[str]) -> list[str]:
         """Queue a batch of push lines and answer for each ref when its work has landed."""

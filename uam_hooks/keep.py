@@ -18,8 +18,6 @@ from .repo import Repository
 from .store import journal, views
 
 PINS = "refs/uam/pin/"
-LANDINGS = "refs/uam/landing/"
-SHADOWS = "refs/uam/shadow/"
 SCRATCH = "refs/uam/tip/"
 
 
@@ -38,11 +36,10 @@ def find_batch(flush: Flush, name: str) -> Batch:
 def describe(flush: Flush, batch: Batch) -> dict[str, Any]:
     """A batch as data: what it landed where, from which sources and commits, and the proof."""
     shown = []
-    for landing in views.landings(flush.store, batch.id):
-        if landing.status != "landed" and any(
-            other.status == "landed" and other.action_id == landing.action_id
-            for other in views.landings(flush.store, batch.id)
-        ):
+    landings = views.landings(flush.store, batch.id)
+    done = {landing.action_id for landing in landings if landing.status == "landed"}
+    for landing in landings:
+        if landing.status != "landed" and landing.action_id in done:
             continue
         sources = journal.sources(flush.store, landing.sources)
         shown.append(

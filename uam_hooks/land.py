@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from . import outcomes
 from .errors import UamError, say
 from .intake import shadow_ref
-from .landed import contains, finish_landed, landing_ref, recorded_outcomes, remember
+from .landed import contains, finish_landed, landing_ref, move_shadow, recorded_outcomes, remember
 from .model import FAST_FORWARD, Action, Batch, Landing, Source
 from .opened import Flush as Flush
 from .plan import Context, Plan, exact_plan, make_plan
@@ -240,9 +240,7 @@ def _finish_unchanged(flush: Flush, batch: Batch, plan: Plan, sources: list[Sour
     """Nothing to push: all of it is on the remote already, or nothing of it merged."""
     results = outcomes.of_plan(flush.repo, flush.store, batch, plan, sources)
     if plan.landed and plan.keep != plan.old:
-        ref = shadow_ref(plan.action.remote, plan.action.ref)
-        now = flush.repo.refs(ref).get(ref, ZERO)
-        flush.repo.move_refs([(ref, plan.keep, now)], "uam: nothing to land")
+        move_shadow(flush.repo, plan.action.remote, plan.action.ref, plan.keep, "uam: nothing to land")
     finish.action(flush.store, plan.action, results, None, plan.commits)
 
 

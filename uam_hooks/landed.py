@@ -35,13 +35,8 @@ def finish_landed(
 ) -> None:
     """The remote is at `there` and has the landing: remember what went into it, follow with the tracking ref, end
     the action. `note` is something that its agents should hear.
-
-    A memory that cannot be written does not hold up what has landed: its pin keeps the originals.
     """
-    try:
-        remember(flush.repo, landing)
-    except GitFailed as error:
-        say(f"{error.what} {landing.new[:7]} has landed; its originals stay in {landing_ref(landing)}.")
+    remember(flush.repo, landing)
     reached(Step.REMEMBERED)
     remote.track(landing.ref, there)
     reached(Step.TRACKED)
@@ -59,13 +54,23 @@ def recorded_outcomes(landing: Landing) -> outcomes.Outcomes:
 
 def remember(repo: Repository, landing: Landing) -> None:
     """Move the shadow to a landing's; landings that are their own originals need none."""
-    if landing.keep in (landing.new, ZERO):
-        return
-    ref = shadow_ref(landing.remote, landing.ref)
-    now = repo.refs(ref).get(ref, ZERO)
-    if now != landing.keep and not (now != ZERO and repo.is_ancestor(landing.keep, now)):
-        _make_room(repo, landing.remote, landing.ref)
-        repo.move_refs([(ref, landing.keep, now)], f"uam: landed {landing.new[:7]}")
+    if landing.keep not in (landing.new, ZERO):
+        move_shadow(repo, landing.remote, landing.ref, landing.keep, f"uam: landed {landing.new[:7]}")
+
+
+def move_shadow(repo: Repository, remote: str, ref: str, keep: str, why: str) -> None:
+    """Let the shadow of a ref be `keep`, unless it holds that already.
+
+    A memory that cannot be written does not hold up what has landed: the landing's pin keeps the originals.
+    """
+    name = shadow_ref(remote, ref)
+    try:
+        now = repo.refs(name).get(name, ZERO)
+        if now != keep and not (now != ZERO and repo.is_ancestor(keep, now)):
+            _make_room(repo, remote, ref)
+            repo.move_refs([(name, keep, now)], why)
+    except GitFailed as error:
+        say(f"{error.what} What has landed on {short_target(ref)} stays landed; its originals stay in refs/uam/.")
 
 
 def _make_room(repo: Repository, remote: str, ref: str) -> None:

@@ -7,7 +7,6 @@ index and files need nothing; the branch moves by the settle rules, and the orig
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 from . import squash
 from .landed import landing_ref
@@ -15,7 +14,7 @@ from .merge import shadow_of
 from .model import Action, Batch, BatchResult, Landing
 from .objects import Commit
 from .opened import Flush
-from .paths import RepoPaths, head_of
+from .paths import head_of
 from .plan import store
 from .plumbing import ZERO
 from .repo import Repository
@@ -83,9 +82,8 @@ def _alone(repo: Repository, branch: str) -> set[str]:
 def _squash(flush: Flush, batch: Batch, action: Action, member: QueuedCommit, run: list[Commit]) -> bool:
     """Write the plan, pin, move the branch, finish; gives whether the branch moved."""
     repo, top = flush.repo, run[-1]
-    committer = repo.run("var", "GIT_COMMITTER_IDENT").out.strip()
     text = squash.message(run, batch.id, flush.settings["uam.squash.subject"])
-    new = store(repo, Commit("", top.tree, run[0].parents, squash.author(run), committer, text))
+    new = store(repo, Commit("", top.tree, run[0].parents, squash.author(run), repo.committer(), text))
     oids = [commit.oid for commit in run]
     entry = NewLanding(
         action.id, "", member.branch, top.oid, new, shadow_of(repo, new, top.oid), (),
@@ -93,9 +91,7 @@ def _squash(flush: Flush, batch: Batch, action: Action, member: QueuedCommit, ru
     )  # fmt: skip
     landing = claim.write_plan(flush.store, batch, [entry])[0]
     repo.move_refs([(landing_ref(landing), landing.keep, ZERO)], "uam: pin")
-    home = Path(member.worktree)
-    paths = RepoPaths.of(home if (home / "HEAD").is_file() else repo.paths.common_dir)
-    settle(repo, paths, Landed(member.branch, top.oid, new, landing.keep), files=False)
+    settle(repo, repo.paths.seen_from(member.worktree), Landed(member.branch, top.oid, new, landing.keep), files=False)
     return finish_local(flush, action, landing)
 
 

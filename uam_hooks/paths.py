@@ -27,6 +27,11 @@ class RepoPaths(NamedTuple):
             return cls(git_dir, git_dir)
         return cls(git_dir, Path(os.path.normpath(git_dir / common)))
 
+    def seen_from(self, git_dir: str) -> RepoPaths:
+        """The same repository seen from the worktree of `git_dir`; from the main one where that is gone."""
+        home = Path(git_dir)
+        return RepoPaths.of(home if (home / "HEAD").is_file() else self.common_dir)
+
     @property
     def uam(self) -> Path:
         return self.common_dir / "uam"

@@ -209,7 +209,7 @@ def _joined(
         how = "moved" if merged.line is None else "squashed"
         return how, store(context.repo, members[0]._replace(tree=merged.tree, parents=parents))
     text = squash.message(members, context.batch_id, context.settings["uam.squash.subject"])
-    squashed = Commit("", merged.tree, parents, squash.author(members), _committer(context), text)
+    squashed = Commit("", merged.tree, parents, squash.author(members), context.repo.committer(), text)
     return "squashed", store(context.repo, squashed)
 
 
@@ -217,12 +217,8 @@ def _merge_commit(context: Context, merged: Merged, base: str) -> Commit:
     """Where commits are to be kept and cannot be replayed, a merge keeps them all as they are."""
     tips = tuple(dict.fromkeys(s.tip for s in merged.landed if s.tip in merged.inside))
     text = f"Merge {len(tips)} pushed lines of work\n\nUam-Batch: {context.batch_id}\n".encode()
-    committer = _committer(context)
+    committer = context.repo.committer()
     return Commit("", merged.tree, (base, *tips) if base != ZERO else tips, committer, committer, text)
-
-
-def _committer(context: Context) -> bytes:
-    return context.repo.run("var", "GIT_COMMITTER_IDENT").out.strip()
 
 
 def _predates_us(context: Context, base: str, flat: Sequence[str]) -> bool:

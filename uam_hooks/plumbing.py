@@ -52,6 +52,12 @@ class Answer(NamedTuple):
         return [line for line in self.out.decode("utf-8", "surrogateescape").split("\n") if line]
 
 
+def listed_refs(answer: Answer) -> dict[str, str]:
+    """What `git ls-remote` printed: ref to object, without HEAD and without peeled tags."""
+    pairs = [line.split("\t", 1) for line in answer.lines if "\t" in line]
+    return {ref: oid for oid, ref in pairs if ref.startswith("refs/") and not ref.endswith("^{}")}
+
+
 class Git(Protocol):
     """A way to run git in one repository."""
 

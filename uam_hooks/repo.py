@@ -132,6 +132,10 @@ class Repository:
         """`git rev-list`; give revisions on stdin with `--stdin` where there may be many."""
         return self.run("rev-list", *args, feed=feed).lines
 
+    def committer(self) -> bytes:
+        """Who commits now, as git writes it into a commit."""
+        return self.run("var", "GIT_COMMITTER_IDENT").out.strip()
+
     def config(self, key: str) -> list[str]:
         """All values of a git config key."""
         out = self.run("config", "-z", "--get-all", key, ok=(0, 1)).out

@@ -130,29 +130,17 @@ class Settings:
 
     def tracking_ref(self, remote: str, ref: str) -> str | None:
         """The remote-tracking ref that `remote`'s fetch refspecs give `ref`, as `git fetch` would write it."""
-        for spec in self.all(f"remote.{remote}.fetch"):
-            src, colon, dst = spec.lstrip("+").partition(":")
-            if not colon or not dst or spec.startswith("^"):
-                continue
-            if src == ref:
-                return dst
-            before, star, after = src.partition("*")
-            if star and ref.startswith(before) and ref.endswith(after) and len(ref) >= len(before) + len(after):
-                return dst.replace("*", ref[len(before) : len(ref) - len(after)], 1)
-        return None
+        return _mapped(ref, self._fetched(remote))
 
     def remote_ref(self, remote: str, tracking: str) -> str | None:
         """The ref of the remote that `tracking` follows: the inverse of `tracking_ref`."""
-        for spec in self.all(f"remote.{remote}.fetch"):
-            src, colon, dst = spec.lstrip("+").partition(":")
-            if not colon or not dst or spec.startswith("^"):
-                continue
-            if dst == tracking:
-                return src
-            before, star, after = dst.partition("*")
-            if star and tracking.startswith(before) and tracking.endswith(after):
-                return src.replace("*", tracking[len(before) : len(tracking) - len(after)], 1)
-        return None
+        return _mapped(tracking, [(dst, src) for src, dst in self._fetched(remote)])
+
+    def _fetched(self, remote: str) -> list[tuple[str, str]]:
+        """The refspecs by which `remote` is fetched into refs: source and destination."""
+        specs = [spec for spec in self.all(f"remote.{remote}.fetch") if not spec.startswith("^")]
+        pairs = [spec.lstrip("+").partition(":")[::2] for spec in specs]
+        return [(src, dst) for src, dst in pairs if dst]
 
     def agent(self, environment_id: str, worktree_name: str) -> str:
         """Who acts: `UAM_AGENT_ID`, else uam.agent, else `<user.email>@<worktree name>`."""
@@ -160,3 +148,13 @@ class Settings:
         email = (self.all("user.email") or ["somebody"])[-1]
         return str(named or f"{email}@{worktree_name}")
 
+
+def _mapped(name: str, pairs: list[tuple[str, str]]) -> str | None:
+    """`name` through the first pair of patterns whose left side it matches, as git matches refspecs."""
+    for left, right in pairs:
+        if left == name:
+            return right
+        before, star, after = left.partition("*")
+        if star and len(name) >= len(before) + len(after) and name.startswith(before) and name.endswith(after):
+            return right.replace("*", name[len(before) : len(name) - len(after)], 1)
+    return None

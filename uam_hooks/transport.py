@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from .errors import GitFailed, UamError, reason, redact
-from .plumbing import ZERO, Answer
+from .plumbing import ZERO, Answer, listed_refs
 from .repo import Repository
 from .settings import Settings
 
@@ -63,8 +63,7 @@ class Remote:
         answer = self._run("ls-remote", "--", self.urls[0], *patterns)
         if answer.code:
             raise Unreachable(f"{self.name} did not answer: {reason(answer.err)}.", "The push stays as it was.")
-        pairs = [line.split("\t", 1) for line in answer.lines if "\t" in line]
-        return {ref: oid for oid, ref in pairs if ref.startswith("refs/") and not ref.endswith("^{}")}
+        return listed_refs(answer)
 
     def observe(self, refs: Sequence[str]) -> dict[str, str]:
         """What the remote has in `refs` now, with the objects brought here; ZERO for a ref that it has not.
