@@ -160,7 +160,7 @@ def enqueue(agent: Worktree, src: str = "HEAD", dst: str = "refs/heads/main", *,
             (asked,) = look_at(Request("origin", (Spec(src, dst),)), there, git, paths, settings)
             if asked.new:
                 source = asked.source._replace(waiter=os.getpid() if waits else 0)
-                enter([asked._replace(source=source)], git, store, settings)
+                enter([asked._replace(source=source)], git, store, settings, paths, urgent=False, waits=False)
             return asked.new
 
 

@@ -203,8 +203,9 @@ class Scene(Worktree):
         script(self.remote / "hooks" / "post-receive", _POST_RECEIVE)
 
     def install(self, *, hooks_only: bool = False, window: str = "50ms") -> None:
-        """Enable the repository, with a short window."""
+        """Enable the repository, with a short window that a lone agent waits for, too."""
         self.git("config", "uam.window.push", window)
+        self.git("config", "uam.window.company", "off")
         before = dict(os.environ)
         os.environ.clear()
         os.environ.update(self.env)

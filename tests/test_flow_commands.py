@@ -70,6 +70,7 @@ def test_json_has_the_names_of_the_original(scene: Scene) -> None:
         "success": True,
         "executedActions": 1,
         "failedActions": 0,
+        "deferredActions": 0,
         "errors": [],
     }
 
@@ -127,7 +128,10 @@ def test_a_corrupt_queue_is_exit_5(scene: Scene) -> None:
 
 def test_an_empty_queue(scene: Scene) -> None:
     assert scene.run("uam", "status") == (
-        0, "waiting: 0 pushes in 0 actions, 0 commits\nrunning: 0 actions\nfailed:  0 pushes\nnext:    nothing\n", "",
+        0,
+        "waiting: 0 pushes in 0 actions, 0 commits\nrunning: 0 actions\nfailed:  0\nwindow:  a push waits 0.05 s\n"
+        "next:    nothing\n",
+        "",
     )  # fmt: skip
 
 
@@ -138,11 +142,12 @@ def test_a_waiting_push_and_its_commits(scene: Scene) -> None:
     rows = {line.split()[0]: line for line in table[1:3]}
     assert f"{commits[0][:7]} Add a; {commits[1][:7]} Add b" in rows["#1"]
     assert f"push  origin/main  ada@example.invalid@work  {commits[1][:7]} main" in " ".join(rows["#2"].split("   "))
-    assert table[-4:] == [
+    assert table[-5:] == [
         "waiting: 1 push in 1 action, 2 commits",
         "running: 0 actions",
-        "failed:  0 pushes",
-        "next:    `git uam flush` lands what waits",
+        "failed:  0",
+        "window:  a push waits 0.05 s",
+        "next:    `git uam flush` executes what waits",
     ]
     report = scene.report()
     assert sorted(report) == ["enabled", "failed", "mode", "next", "repository", "running", "waiting"]
@@ -177,7 +182,7 @@ def test_failures_are_shown_until_they_are_mended(scene: Scene) -> None:
     assert "not on Fridays" in failed[0]["error"]
     text = scene.git("uam", "status").splitlines()
     assert f"  ada@example.invalid@work {tip[:7]} to origin/main: {failed[0]['error']}" in text
-    assert text[-1] == "next:    see the failed pushes; their agents resolve and push again"
+    assert text[-1] == "next:    see what failed: resolve and push again, or `git uam retry ID`"
     hook.unlink()
     assert scene.push().code == 0
     assert scene.report()["failed"] == []

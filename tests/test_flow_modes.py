@@ -61,7 +61,7 @@ def test_manual_mode_waits_for_the_flush_command(scene: Scene) -> None:
     assert scene.flushers() == []
     time.sleep(0.3)  # the window is over, and long enough for a flusher to start
     assert (scene.there(), scene.pushed()) == (scene.start_oid, ["pending"])
-    assert scene.report()["next"] == "`git uam flush` lands what waits"
+    assert scene.report()["next"] == "`git uam flush` executes what waits"
     flush = scene.run("uam", "flush")
     assert flush == (0, f"batch 1: ada@example.invalid@work {tip[:7]} landed on origin/main as {tip[:7]}\n", "")
     assert scene.there() == tip == scene.oid(TRACKING)

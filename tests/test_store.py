@@ -52,7 +52,7 @@ def states(store: Store, *tickets: Ticket) -> list[SourceStatus]:
 
 
 def claimed(store: Store, now: float | None = None) -> Batch:
-    batch = claim.pushes(store, now)
+    batch = claim.due(store, now)
     assert batch is not None
     return batch
 
@@ -211,9 +211,9 @@ def test_what_is_claimed_cannot_be_taken_back(store: Store) -> None:
 
 def test_only_what_is_due_is_claimed(store: Store) -> None:
     push(store, source(1), window=5)
-    assert claim.pushes(store, NOW + 4.9) is None
+    assert claim.due(store, NOW + 4.9) is None
     assert claimed(store, NOW + 5.1).status == Status.PENDING
-    assert claim.pushes(store, NOW + 5.1) is None
+    assert claim.due(store, NOW + 5.1) is None
 
 
 def test_two_claimers_get_each_action_once(store: Store, tmp_path: Path) -> None:
@@ -223,7 +223,7 @@ def test_two_claimers_get_each_action_once(store: Store, tmp_path: Path) -> None
     def claim_all() -> None:
         with Store(tmp_path / "queue.db") as mine:
             barrier.wait()
-            while (batch := claim.pushes(mine, None)) is not None:
+            while (batch := claim.due(mine, None)) is not None:
                 got.append(batch)
 
     for turn in range(5):  # both ask at the same moment, several times
@@ -243,7 +243,7 @@ def test_a_ref_is_claimed_by_one_batch_at_a_time(store: Store) -> None:
     push(store, source(1))
     first = claimed(store)
     push(store, source(2))
-    assert claim.pushes(store, None) is None
+    assert claim.due(store, None) is None
     assert enqueue.due_at(store) is None
     finish.action(store, first.actions[0], {1: (SourceStatus.LANDED, {})}, None, ())
     assert [a.id for a in claimed(store).actions] == [2]
@@ -257,7 +257,7 @@ def test_an_atomic_push_is_claimed_whole(store: Store) -> None:
         source(2, ref="refs/heads/a", atomic=True, group="g"),
         source(2, ref="refs/heads/b", atomic=True, group="g"),
     )
-    assert claim.pushes(store, None) is None
+    assert claim.due(store, None) is None
     finish.action(store, busy.actions[0], {1: (SourceStatus.LANDED, {})}, None, ())
     assert [a.target for a in claimed(store).actions] == ["a", "b"]
 

@@ -1,3 +1,28 @@
 """git uam: many agents commit and push, one landing reaches the remote."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .batcher import DeployBatcher as DeployBatcher
+    from .errors import UamError as UamError
+    from .model import Action as Action
+    from .model import ActionType as ActionType
+    from .model import Batch as Batch
+    from .model import BatchResult as BatchResult
+    from .model import Status as Status
+
 __version__ = "0.1.0"
+__all__ = ["Action", "ActionType", "Batch", "BatchResult", "DeployBatcher", "Status", "UamError", "__version__"]
+
+_HOME = {"DeployBatcher": "batcher", "UamError": "errors"}
+
+
+def __getattr__(name: str) -> Any:
+    """The public names, loaded on first use: a push loads this package and needs none of them."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(f".{_HOME.get(name, 'model')}", __name__), name)

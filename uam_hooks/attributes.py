@@ -10,8 +10,8 @@ import tempfile
 from pathlib import Path
 from types import TracebackType
 
-from .plumbing import ZERO, Answer
-from .repo import EMPTY_TREE, Repository
+from .plumbing import EMPTY_TREE, ZERO, Answer
+from .repo import Repository
 
 
 class Attributes:

@@ -1,4 +1,4 @@
-"""The flush: lock -> recover -> claim what is due -> plan -> land each target -> settle -> finish."""
+"""The flush: lock -> recover -> claim what is due -> execute each batch (see execute) -> squash ready commits."""
 
 from __future__ import annotations
 
@@ -10,18 +10,15 @@ from filelock import FileLock, Timeout
 
 from .commits import look_up
 from .errors import Locked
-from .keep import unpin
-from .land import land_batch
+from .execute import Tell, execute
 from .local import squash_ready
-from .model import Action, Batch, BatchResult, SourceStatus, Status, short_target
+from .model import ActionType, Batch, BatchResult, where
 from .opened import Flush as Flush
 from .opened import opened as opened
-from .paths import process_alive
 from .recover import recover
 from .repo import Repository
-from .settle import Landed, settle
 from .steps import Step, reached
-from .store import claim, finish, views
+from .store import claim, journal, views
 
 
 @contextmanager
@@ -36,62 +33,36 @@ def locked(repo: Repository, timeout: float) -> Iterator[None]:
         ) from None
 
 
-def flush(flush: Flush, due_only: bool, timeout: float) -> list[BatchResult]:
-    """Land everything that is queued, or what is due; gives a result for each batch.
+def flush(flush: Flush, due_only: bool, timeout: float, tell: Tell | None = None) -> list[BatchResult]:
+    """Execute everything that is queued, or what is due; gives a result for each batch.
 
-    What a flush that died left behind comes first. Raises Locked when another flush runs for longer than `timeout`
-    seconds.
+    What a flush that died left behind comes first, and then batches that were made and never executed. Raises Locked
+    when another flush runs for longer than `timeout` seconds.
     """
-    results = []
+    results: list[BatchResult] = []
+    tried: set[int] = set()
     with locked(flush.repo, timeout):
         recover(flush)
+        for left in journal.made_by_hand(flush.store):
+            results.append(execute(flush, left, tell))
         while True:
-            claimed = claim.pushes(flush.store, time.time() if due_only else None)
-            if claimed is None:
+            batch = next_batch(flush, due_only, frozenset(tried))
+            if batch is None:
                 break
             reached(Step.CLAIMED)
-            results.append(execute(flush, claimed))
+            results.append(execute(flush, batch, tell))
+            # what was given back waits for its time, however much of a hurry the others are in
+            tried.update(action.id for action in batch.actions)
         if not due_only or flush.settings["uam.commit.onWindow"] == "squash":
             look_up(flush.repo, flush.store)
             results += squash_ready(flush, time.time() if due_only else None)
     return results
 
 
-def execute(flush: Flush, batch: Batch) -> BatchResult:
-    """Run one batch to its end, settle what nobody waits for, and close it."""
-    began = time.monotonic()
-    land_batch(flush, batch)
-    for action in batch.actions:
-        settle_unattended(flush, action)
-        unpin(flush, views.sources(flush.store, action.id))
-    took = (time.monotonic() - began) * 1000
-    finish.close(flush.store, batch, took)
-    ended = views.batch(flush.store, batch.id)
-    assert ended is not None
-    actions = [action for action in ended.actions if action.action_type != "commit"]
-    done = sum(action.status == Status.COMPLETED for action in actions)
-    errors = tuple(
-        str(source.outcome["error"])
-        for action in actions
-        for source in views.sources(flush.store, action.id)
-        if source.status == SourceStatus.FAILED
-    )
-    success = not errors and done == len(actions)
-    return BatchResult(batch.id, success, done, len(actions) - done, errors, took)
-
-
-def settle_unattended(flush: Flush, action: Action) -> None:
-    """Branches whose push nobody waits for: they follow where neither index nor files need anything."""
-    if flush.settings["uam.settle"] == "off":
-        return
-    for source in views.sources(flush.store, action.id):
-        if source.status != SourceStatus.LANDED or source.exact or not source.branch:
-            continue
-        if source.waiter and process_alive(source.waiter):
-            continue
-        paths = flush.repo.paths.seen_from(source.worktree)
-        landed = Landed(source.branch, source.tip, source.outcome["new"], source.outcome["keep"])
-        settle(flush.repo, paths, landed, files=False)
+def next_batch(flush: Flush, due_only: bool, tried: frozenset[int], *, by_hand: bool = False) -> Batch | None:
+    """Claim the next batch; None when there is nothing to claim."""
+    now = time.time() if due_only else None
+    return claim.due(flush.store, now, flush.settings["uam.batch.size"], by_hand=by_hand, without=tried)
 
 
 def queued_lines(repo: Repository) -> list[str]:
@@ -99,7 +70,7 @@ def queued_lines(repo: Repository) -> list[str]:
     with opened(repo) as flush:
         waiting = views.actions(flush.store, "pending", "batched", "executing")
         return [
-            f"#{a.id} {a.action_type} to {a.remote}/{short_target(a.ref)} by {a.agent_id}"
+            f"#{a.id} {a.action_type} to {where(a)} by {a.agent_id}"
             for a in waiting
-            if a.action_type != "commit"
+            if a.asked or a.action_type != ActionType.COMMIT
         ]

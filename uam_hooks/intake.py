@@ -8,8 +8,9 @@ import time
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from . import windows
 from .errors import UsageError
-from .model import FAST_FORWARD, HEADS, NewSource, short_target
+from .model import FAST_FORWARD, HEADS, ActionType, NewSource, short_target
 from .objects import object_name
 from .paths import RepoPaths, head_of
 from .plumbing import Git
@@ -32,13 +33,14 @@ class Spec(NamedTuple):
 
 
 class Request(NamedTuple):
-    """One `git push` as it reached a door."""
+    """One `git push` as it reached a door. `-o urgent` is for us and goes no further."""
 
     remote: str
     specs: tuple[Spec, ...]
     atomic: bool = False
     dry_run: bool = False
     push_options: tuple[str, ...] = ()
+    urgent: bool = False
 
 
 class Asked(NamedTuple):
@@ -137,9 +139,16 @@ def check_remote(remote: str, settings: Settings) -> None:
         raise UsageError(f"There is no remote '{remote}' here.", "See `git remote -v`.")
 
 
-def enter(asked: list[Asked], git: Git, store: Store, settings: Settings) -> list[enqueue.Ticket]:
-    """Pin the tips, then queue them: a row never names a commit that could be collected."""
-    window = settings["uam.window.push"]
+def enter(
+    asked: list[Asked], git: Git, store: Store, settings: Settings, paths: RepoPaths, *, urgent: bool, waits: bool
+) -> list[enqueue.Ticket]:
+    """Pin the tips, then queue them: a row never names a commit that could be collected.
+
+    A push that `waits` has no window when nobody else is at work: it would gain nothing from it.
+    """
+    window = windows.window(settings, store, ActionType.PUSH, urgent or windows.urgent_here())
+    if waits and window and windows.who_else(settings, store, paths, asked[0].source.agent).alone:
+        window = 0.0
     pins = sorted({a.source.tip for a in asked if a.source.tip})
     feed = "".join(f"update {pin_ref(tip)} {tip}\n" for tip in pins)
     if feed:

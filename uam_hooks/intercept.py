@@ -26,6 +26,7 @@ from .settle import Landed, settle
 from .store import enqueue
 from .store.connection import Store
 from .store.enqueue import Ticket
+from .windows import URGENT_OPTION
 
 
 class RemoteHelper:
@@ -119,7 +120,8 @@ class RemoteHelper:
                 return answers
             # a signal that comes while the push is queued waits until it is known what to take back
             with waiting.holding_signals():
-                tickets = enter(fresh, self.git, self.store, self.settings)
+                tickets = enter(fresh, self.git, self.store, self.settings, self.paths,
+                                urgent=request.urgent, waits=mode == "wait")  # fmt: skip
                 states = self.wait(tickets, timeout) if mode == "wait" else []
         except (GitFailed, StoreError) as error:
             say(f"{error.what} This push goes straight to the remote.")
@@ -154,9 +156,10 @@ class RemoteHelper:
             src, _, dst = text.removeprefix("+").partition(":")
             lease = leases.get(dst)
             specs.append(Spec(src, dst, text.startswith("+"), "" if lease == ZERO else lease))
+        said = [unquoted(o[len("push-option ") :]) for o in self.options if o.startswith("push-option ")]
         return Request(
             self.remote, tuple(specs), "atomic true" in self.options, "dry-run true" in self.options,
-            tuple(unquoted(o[len("push-option ") :]) for o in self.options if o.startswith("push-option ")),
+            tuple(option for option in said if option != URGENT_OPTION), URGENT_OPTION in said,
         )  # fmt: skip
 
     def decide(self, request: Request, asked: list[Asked]) -> tuple[list[str], list[Asked]]:

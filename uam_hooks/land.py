@@ -9,11 +9,12 @@ from . import outcomes
 from .errors import UamError, say
 from .intake import shadow_ref
 from .landed import contains, finish_landed, landing_ref, move_shadow, recorded_outcomes, remember
-from .model import FAST_FORWARD, Action, Batch, Landing, Source
+from .model import FAST_FORWARD, Action, ActionType, Batch, Landing, Source
 from .opened import Flush as Flush
 from .plan import Context, Plan, exact_plan, make_plan
 from .plumbing import ZERO
 from .repo import Repository
+from .retries import give_up, may_pass
 from .steps import Step, reached
 from .store import claim, finish, journal, views
 from .store.claim import NewLanding
@@ -21,21 +22,21 @@ from .store.connection import Store
 from .transport import Pushed, RefOutcome, RefUpdate, Remote, Unreachable
 
 
-def land_batch(flush: Flush, batch: Batch) -> None:
-    """Land every push of `batch`, one `git push` for each remote (and for each atomic push)."""
-    for (remote, options, atomic), actions in _groups(flush.store, batch).items():
+def land_pushes(flush: Flush, batch: Batch, pushes: Sequence[Action]) -> None:
+    """Land pushes of `batch`, one `git push` for each remote (and for each atomic push)."""
+    for (remote, options, atomic), actions in _groups(flush.store, pushes).items():
         try:
             _land_group(flush, batch, remote, list(options), bool(atomic), actions)
         except Exception as error:
-            why = _in_words(error)
+            why = in_words(error)
             say(f"batch {batch.number}: {why}")
             # what was planned may have been pushed: recovery asks the remote; the rest has not begun
             _fail(flush, [a for a in actions if journal.planned(flush.store, a) is None], why)
 
 
-def _groups(store: Store, batch: Batch) -> dict[tuple[str, tuple[str, ...], str], list[Action]]:
+def _groups(store: Store, pushes: Sequence[Action]) -> dict[tuple[str, tuple[str, ...], str], list[Action]]:
     groups: dict[tuple[str, tuple[str, ...], str], list[Action]] = {}
-    for action in batch.actions:
+    for action in pushes:
         waiting = claim.sources(store, action.id)
         atomic = next((s.group for s in waiting if s.atomic), "")
         key = action.remote, tuple(action.payload.get("push_options", ())), atomic
@@ -53,7 +54,7 @@ def _land_group(
             remote = Remote(flush.repo, flush.settings, name)
             there = remote.observe([action.ref for action in actions])
         except Unreachable as error:
-            _fail(flush, actions, error.what)
+            give_up(flush, actions, error.what, passing=True)
             return
         plans = _plans(flush, batch, actions, there, atomic)
         if not plans:
@@ -62,7 +63,8 @@ def _land_group(
         actions = [plan.action for plan in plans if results[plan.action.ref].pushed == Pushed.CONTENDED]
         if not actions:
             return
-    _fail(flush, actions, f"others pushed in between {retries + 1} times in a row; your commits are safe, push again")
+    why = f"others pushed in between {retries + 1} times in a row; your commits are safe, push again"
+    give_up(flush, actions, why, passing=True)
 
 
 def _plans(
@@ -99,7 +101,7 @@ def _plan_or_fail(flush: Flush, batch: Batch, action: Action, sources: list[Sour
     except Exception as error:
         bad = {} if len(sources) == 1 else {s.id: e for s in sources if (e := _why_not(flush, batch, action, s, there))}
         if not bad or len(bad) == len(sources):
-            _fail(flush, [action], _in_words(error))
+            _fail(flush, [action], in_words(error))
             return None
     for source in sources:
         if source.id in bad:
@@ -113,11 +115,11 @@ def _why_not(flush: Flush, batch: Batch, action: Action, source: Source, there: 
     try:
         plan_action(flush, batch, action, [source], there)
     except Exception as error:
-        return _in_words(error)
+        return in_words(error)
     return ""
 
 
-def _in_words(error: Exception) -> str:
+def in_words(error: Exception) -> str:
     """Why a landing failed. A fault of ours fails it, too, instead of blocking its ref for everybody."""
     if isinstance(error, UamError):
         return error.what
@@ -133,7 +135,7 @@ def plan_action(flush: Flush, batch: Batch, action: Action, sources: list[Source
     context = Context(
         flush.repo, flush.settings, batch.id,
         lambda oids: views.noted(flush.store, oids), lambda *ref: memories(flush, *ref),
-        _tagged(flush, action.remote),
+        _tagged(flush, action.remote), flush.settings["uam.squash"] and action.action_type == ActionType.PUSH,
     )  # fmt: skip
     return make_plan(context, action, sources, there)
 
@@ -190,7 +192,7 @@ def _push(
         if result.pushed == Pushed.LANDED:
             finish_landed(flush, remote, plan.action, landing, landing.new, result.words)
         elif result.pushed == Pushed.REJECTED:
-            _fail(flush, [plan.action], result.words)
+            give_up(flush, [plan.action], result.words, passing=may_pass(result.words))
     return results
 
 

@@ -15,8 +15,8 @@ from .errors import GitFailed
 from .graph import Graph, reachable, stands_on
 from .model import Source
 from .objects import Commit
-from .plumbing import ZERO
-from .repo import EMPTY_TREE, Repository
+from .plumbing import EMPTY_TREE, ZERO
+from .repo import Repository
 
 _IDENT = b"uam <uam@localhost>"
 
@@ -70,7 +70,7 @@ def merge_sources(
             tree = repo.commit(source.tip).tree
             line = source.tip
         else:
-            result = _merge_tree(attributes, ours, source.tip)
+            result = merge_tree(attributes, ours, source.tip)
             if isinstance(result, Conflict):
                 conflicts[source.id] = result
                 continue
@@ -92,7 +92,7 @@ def conflicts(repo: Repository, one: str, other: str) -> bool:
     return repo.run("merge-tree", "--write-tree", "--allow-unrelated-histories", one, other, ok=None).code == 1
 
 
-def _merge_tree(attributes: Attributes, ours: str, theirs: str) -> str | Conflict:
+def merge_tree(attributes: Attributes, ours: str, theirs: str) -> str | Conflict:
     """The tree of the merge. Unrelated histories merge as `git merge --allow-unrelated-histories` would."""
     answer = attributes.run(
         "-c", "merge.directoryRenames=conflict", "merge-tree", "--write-tree", "--allow-unrelated-histories",
@@ -112,7 +112,7 @@ def merge_trees(repo: Repository, onto: str, commit: Commit, attributes: Attribu
     """The tree of `commit`'s own change applied to `onto`; None where that conflicts."""
     stamp = _date(commit)
     ours = _synthetic(repo, repo.commit(onto).tree, commit.parents, stamp, f"{onto[:7]} as a base for {commit.oid[:7]}")
-    result = _merge_tree(attributes, ours, commit.oid)
+    result = merge_tree(attributes, ours, commit.oid)
     return None if isinstance(result, Conflict) else result
 
 

@@ -20,6 +20,12 @@ class ActionType(StrEnum):
     DEPLOY = "deploy"
 
 
+# How long each type waits for company, and how long when it is urgent, in seconds.
+WINDOWS = {"commit": 30.0, "push": 5.0, "merge": 10.0, "workflow": 5.0, "deploy": 60.0}
+URGENT_WINDOWS = {"commit": 2.0, "push": 1.0, "merge": 2.0, "workflow": 1.0, "deploy": 5.0}
+PRIORITY = 5
+
+
 class Status(StrEnum):
     """The life of an action and of a batch: pending -> batched -> executing -> completed | failed, or cancelled."""
 
@@ -47,6 +53,8 @@ class NewSource(NamedTuple):
     `exact` sources (tags, deletions, forced updates) go to the remote as they are and never merge.
     `expect` is what the ref must be there: an object name, "" for absent, FAST_FORWARD for an ancestor of the tip,
     None for whatever it is. `options` are what `git push -o` gave; pushes with different ones do not merge.
+    A source that follows has the tip that its branch has when the batch is executed. `base` is the tip of the branch
+    that a commit by name was made for, `message` and `files` are what it was asked to hold.
     """
 
     remote: str
@@ -61,6 +69,29 @@ class NewSource(NamedTuple):
     atomic: bool = False
     waiter: int = 0
     options: tuple[str, ...] = ()
+    follow: bool = False
+    base: str = ""
+    message: str = ""
+    files: tuple[str, ...] = ()
+
+
+class NewAction(NamedTuple):
+    """An action as a door or the API hands it over. `window` is in seconds, `not_before` a moment or empty.
+
+    Actions with the same `merge_key` become one while the first of them is pending.
+    """
+
+    agent: str
+    action_type: ActionType
+    target: str
+    remote: str
+    payload: dict[str, Any]
+    window: float
+    merge_key: str | None = None
+    priority: int = PRIORITY
+    dependencies: tuple[int, ...] = ()
+    not_before: str = ""
+    asked: bool = False
 
 
 class Source(NamedTuple):
@@ -81,6 +112,9 @@ class Source(NamedTuple):
     status: SourceStatus
     replaced_by: int | None
     outcome: dict[str, Any]
+    follow: bool = False
+    base: str = ""
+    message: str = ""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -105,6 +139,10 @@ class Action(NamedTuple):
     remote: str
     finished_at: str | None
     error: str
+    asked: bool = False
+    carried_by: int | None = None
+    not_before: str = ""
+    attempts: int = 0
 
     @property
     def ref(self) -> str:
@@ -122,6 +160,7 @@ class Batch(NamedTuple):
     status: Status
     result: dict[str, Any]
     actions: tuple[Action, ...] = ()
+    by_hand: bool = False
 
 
 class Landing(NamedTuple):
@@ -144,7 +183,10 @@ class Landing(NamedTuple):
 
 
 class BatchResult(NamedTuple):
-    """What executing a batch came to. `duration` is in milliseconds."""
+    """What executing a batch came to. `duration` is in milliseconds.
+
+    `deferred_actions` failed for a reason that may pass, and are in the queue again.
+    """
 
     batch_id: str
     success: bool
@@ -152,6 +194,14 @@ class BatchResult(NamedTuple):
     failed_actions: int
     errors: tuple[str, ...]
     duration: float
+    deferred_actions: int = 0
+
+
+def is_external(action: Action) -> bool:
+    """Whether a command of others does the action's work: gh, or what is configured for a deploy."""
+    return action.action_type in (ActionType.WORKFLOW, ActionType.DEPLOY) or (
+        action.action_type == ActionType.MERGE and bool(action.payload.get("pr"))
+    )
 
 
 def short_target(ref: str) -> str:
@@ -161,6 +211,14 @@ def short_target(ref: str) -> str:
     """
     short = ref.removeprefix(HEADS)
     return ref if short.startswith("refs/") else short
+
+
+def where(action: Action) -> str:
+    """What an action is for, for people: `origin/main` for what goes to a remote, else the target."""
+    goes_out = action.action_type == ActionType.PUSH or (
+        action.action_type == ActionType.MERGE and bool(action.payload.get("push") or action.payload.get("pr"))
+    )
+    return f"{action.remote}/{short_target(action.ref)}" if goes_out else action.target
 
 
 def iso(seconds: float) -> str:

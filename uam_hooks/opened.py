@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 from .errors import NotInstalled
@@ -22,11 +23,18 @@ class Flush(NamedTuple):
 
 
 @contextmanager
-def opened(repo: Repository) -> Iterator[Flush]:
-    """The queue of `repo`, with the spool taken in; NotInstalled where there is none."""
+def opened(
+    repo: Repository, own: Mapping[str, str] | None = None, database: Path | None = None
+) -> Iterator[Flush]:
+    """The queue of `repo`, with the spool taken in; NotInstalled where there is none.
+
+    `own` are settings that go before git config. The spool goes to the repository's own queue, never to another
+    `database`.
+    """
     if not repo.paths.env_file.exists():
         raise NotInstalled("git uam is not enabled in this repository.", "Run `git uam install` here.")
-    settings = Settings.read(repo)
-    with Store(repo.paths.database) as store:
-        take_in(store, repo.paths, settings["uam.window.commit"])
+    settings = Settings.read(repo).with_own(own or {})
+    with Store(database or repo.paths.database) as store:
+        if database is None:
+            take_in(store, repo.paths, settings["uam.window.commit"])
         yield Flush(repo, store, settings)

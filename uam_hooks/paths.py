@@ -76,6 +76,10 @@ class RepoPaths(NamedTuple):
     def log(self) -> Path:
         return self.uam / "flush.log"
 
+    def log_of(self, action: int) -> Path:
+        """What the command of an action printed."""
+        return self.uam / "log" / f"{action}.log"
+
     @property
     def worktree(self) -> Path:
         """The top of this worktree, or the git directory itself where there is none."""

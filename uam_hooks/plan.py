@@ -26,7 +26,7 @@ class Context(NamedTuple):
 
     `noted` tells whether our hooks saw all these commits,
     `memories` gives what has landed on a ref of a remote (see `living_shadow`),
-    `tagged` are commits that pushed tags name: they keep their identity.
+    `tagged` are commits that pushed tags name: they keep their identity. Without `squash` all do.
     """
 
     repo: Repository
@@ -35,6 +35,7 @@ class Context(NamedTuple):
     noted: Callable[[Sequence[str]], bool]
     memories: Callable[[str, str], Iterable[tuple[str, str]]]
     tagged: frozenset[str] = frozenset()
+    squash: bool = True
 
 
 class Plan(NamedTuple):
@@ -176,7 +177,7 @@ def _compose(
         on_purpose = any(len(c.parents) == 1 and c.tree == repo.commit(c.parents[0]).tree for c in commits)
         if merges_only or not (straight or on_purpose):
             return _Landing(there, shadow_of(repo, there, merged.ours), "nothing-new")
-    squashing = context.settings["uam.squash"] and not context.tagged & set(flat)
+    squashing = context.squash and not context.tagged & set(flat)
     # a merge of originals that have landed squashed would bring them to the remote a second time
     again = any(oid not in news.new for oid in merged.inside)
     if straight and not (again and squashing) and (
@@ -197,7 +198,7 @@ def _joined(
     if not commits:  # all that is new here is on other branches of the remote: it stays what it is
         return "kept", store(context.repo, _merge_commit(context, merged, base)._replace(parents=parents))
     tagged = bool(context.tagged & {commit.oid for commit in commits})
-    if tagged or not context.settings["uam.squash"]:
+    if tagged or not context.squash:
         tip = None
         if len(parents) == 1 and not tagged:
             with Attributes(context.repo, base) as attributes:

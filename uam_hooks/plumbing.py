@@ -34,6 +34,7 @@ LOCAL_ENV = (
     "GIT_COMMON_DIR",
 )
 ZERO = "0" * 40
+EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 
 
 class Answer(NamedTuple):

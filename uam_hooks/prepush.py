@@ -52,7 +52,8 @@ def hook_door(
     if any(one.error for one in asked):
         return False
     mode = settings["uam.push.mode"]
-    for one, ticket in zip(asked, enter(asked, git, store, settings), strict=True):
+    tickets = enter(asked, git, store, settings, paths, urgent=False, waits=False)
+    for one, ticket in zip(asked, tickets, strict=True):
         where = f"{redact(remote)}/{short_target(one.spec.dst)}"
         say(words.queued(ticket.action, where, seconds_of(ticket.due) - time.time(), mode))
     say("git now says that the push failed, because a hook cannot say \"accepted\"; nothing needs to be done.")

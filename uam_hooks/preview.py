@@ -5,29 +5,65 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from .batch import edges
 from .errors import UamError
 from .land import plan_action
-from .model import Action, ActionType, Batch, Status, iso, short_target
+from .model import Action, ActionType, Batch, is_external, short_target, where
 from .opened import Flush
 from .plumbing import ZERO
-from .store import claim, views
+from .shown import not_claimed
+from .store import claim
 from .transport import Remote
 
 
 def preview(flush: Flush, due_only: bool) -> list[dict[str, Any]]:
-    """A plan as data for every pending push (or every due one)."""
-    now = iso(time.time())
-    batch = Batch("dry-run", 0, now, None, Status.PENDING, {})
+    """A plan as data for every action that a flush would execute, in an order that it could take."""
+    found = claim.would_be_due(flush.store, time.time() if due_only else None, 1000)
+    return plans(flush, not_claimed(flush.store, found)) if found else []
+
+
+def preview_batch(flush: Flush, batch: Batch) -> list[str]:
+    """The same for one batch, in lines for people."""
+    return [f"{plan['where']}: {plan['summary']}" for plan in plans(flush, batch)]
+
+
+def plans(flush: Flush, batch: Batch) -> list[dict[str, Any]]:
+    """A plan as data for every action of a batch."""
+    before: dict[int, list[int]] = {}
+    for edge in edges(batch.actions):
+        before.setdefault(edge.after, []).append(edge.before)
     return [
-        _preview_one(flush, batch, action)
-        for action in views.actions(flush.store, Status.PENDING)
-        if action.action_type == ActionType.PUSH and not (due_only and action.execute_after > now)
-    ]
+        {**_preview_one(flush, batch, action), "type": action.action_type.value, "where": where(action),
+         "after": sorted(set(before.get(action.id, ())))}
+        for action in batch.actions
+        if action.carried_by is None
+    ]  # fmt: skip
 
 
 def _preview_one(flush: Flush, batch: Batch, action: Action) -> dict[str, Any]:
-    shown: dict[str, Any] = {"action": action.id, "remote": action.remote, "target": short_target(action.ref)}
-    sources = claim.sources(flush.store, action.id)
+    shown: dict[str, Any] = {"action": action.id, "remote": action.remote, "target": short_target(action.target)}
+    if action.action_type == ActionType.PUSH:
+        return _preview_push(flush, batch, action, shown)
+    if action.action_type == ActionType.COMMIT:
+        files = action.payload.get("files", [])
+        first = str(action.payload.get("message", "")).partition("\n")[0]
+        return {**shown, "files": files, "summary": f"{first} ({len(files)} file{'s' * (len(files) != 1)})"}
+    if action.action_type == ActionType.MERGE and not is_external(action):
+        pushed = ", pushed" if action.payload["push"] else ""
+        return {**shown, "summary": f"merge {action.payload['source']} ({action.payload['strategy']}){pushed}"}
+    if action.action_type == ActionType.MERGE:
+        return {**shown, "summary": f"gh pr merge {action.payload['pr']} ({action.payload['method']})"}
+    if action.action_type == ActionType.WORKFLOW:
+        inputs = action.payload.get("inputs") or "no inputs"
+        return {**shown, "summary": f"dispatch on {action.payload['ref']} with {inputs}"}
+    return {**shown, "summary": f"deploy {action.payload['ref']}"}
+
+
+def _preview_push(flush: Flush, batch: Batch, action: Action, shown: dict[str, Any]) -> dict[str, Any]:
+    shown["target"] = short_target(action.ref)
+    carried = [a.id for a in batch.actions if a.carried_by == action.id]
+    sources = [s for i in (action.id, *carried) for s in claim.sources(flush.store, i)]
+    sources = [s for s in sources if s.tip or s.exact]
     try:
         there = Remote(flush.repo, flush.settings, action.remote).refs(action.ref).get(action.ref, ZERO)
         if there != ZERO and not flush.repo.kind(there):

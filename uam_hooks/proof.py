@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from .errors import UamError
-from .plumbing import ZERO
-from .repo import EMPTY_TREE, Repository
+from .plumbing import EMPTY_TREE, ZERO
+from .repo import Repository
 
 
 class Claim(NamedTuple):

@@ -5,13 +5,17 @@ Runs under the flush lock, so every batch that was begun and not ended belongs t
 
 from __future__ import annotations
 
+from . import onbranch
 from .errors import GitFailed, say
 from .landed import contains, finish_landed
 from .local import finish_local
-from .model import Action
+from .model import Action, Status, is_external
 from .opened import Flush
 from .store import finish, journal
 from .transport import Remote, Unreachable
+
+# a command is not run a second time by itself: nobody knows what the first one did
+_UNKNOWN = "its flush ended while it ran, so nobody knows whether it was done"
 
 
 def recover(flush: Flush) -> None:
@@ -21,6 +25,8 @@ def recover(flush: Flush) -> None:
     and its targets take no new one.
     """
     for batch in journal.open_batches(flush.store):
+        if batch.by_hand and batch.status == Status.PENDING:
+            continue  # nobody has begun it: the flush executes it as it is
         for action in batch.actions:
             try:
                 _decide(flush, action)
@@ -32,10 +38,16 @@ def recover(flush: Flush) -> None:
 def _decide(flush: Flush, action: Action) -> None:
     landing = journal.planned(flush.store, action)
     if landing is None:
-        finish.release(flush.store, action)
+        if action.status == Status.EXECUTING and is_external(action):
+            finish.plainly(flush.store, action, f"{_UNKNOWN}; `git uam retry {action.id}` runs it again", {})
+        else:
+            finish.release(flush.store, action)
         return
     if not landing.remote:
-        finish_local(flush, action, landing)
+        if not landing.sources:
+            finish_local(flush, action, landing)
+        elif not onbranch.end(flush, action, landing):
+            finish.release(flush.store, action)
         return
     try:
         remote = Remote(flush.repo, flush.settings, action.remote)

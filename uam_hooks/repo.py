@@ -9,16 +9,17 @@ from io import BytesIO
 from pathlib import Path
 
 import git
+from git.objects.fun import tree_entries_from_data
 from gitdb.base import IStream
 from gitdb.db import LooseObjectDB
 
 from .errors import GitFailed, Refused, UsageError
 from .objects import Commit, object_name
 from .paths import RepoPaths
-from .plumbing import LOCAL_ENV, ZERO, Answer
+from .plumbing import EMPTY_TREE, LOCAL_ENV, ZERO, Answer
 
-EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 MINIMUM_GIT = (2, 38)
+TREE = 0o040000
 
 
 class Repository:
@@ -102,6 +103,54 @@ class Repository:
             self._loose.store(IStream(kind.encode(), len(data), BytesIO(data)))
         return oid
 
+    def name_of(self, revision: str) -> tuple[str, str]:
+        """Object and type that a full ref name or an object name is now; empty where there is none."""
+        try:
+            oid, kind = self._git.get_object_header(revision)[:2]
+        except ValueError:
+            return "", ""
+        return _text(oid), _text(kind)
+
+    def edit_tree(self, tree: str, changes: Mapping[str, tuple[int, str] | None]) -> str:
+        """The tree `tree` with these paths set to (mode, object) or taken out; stores what is new, gives its name."""
+        entries = {name: (oid, mode) for oid, mode, name in self._entries(tree)}
+        below: dict[str, dict[str, tuple[int, str] | None]] = {}
+        for path, what in changes.items():
+            name, slash, rest = path.partition("/")
+            if slash:
+                below.setdefault(name, {})[rest] = what
+            elif what is None:
+                entries.pop(name, None)
+            else:
+                entries[name] = (bytes.fromhex(what[1]), what[0])
+        for name, inner in below.items():
+            oid, mode = entries.get(name, (b"", 0))
+            edited = self.edit_tree(oid.hex() if mode == TREE else EMPTY_TREE, inner)
+            if edited != EMPTY_TREE:
+                entries[name] = (bytes.fromhex(edited), TREE)
+            elif mode == TREE:
+                del entries[name]
+        # git sorts a directory as if its name ended in a slash
+        in_order = sorted(entries.items(), key=lambda e: _bytes(e[0]) + b"/" * (e[1][1] == TREE))
+        data = b"".join(b"%o %s\0%s" % (mode, _bytes(name), oid) for name, (oid, mode) in in_order)
+        return self.write("tree", data)
+
+    def _entries(self, tree: str) -> list[tuple[bytes, int, str]]:
+        if tree == EMPTY_TREE:
+            return []
+        data = self._git.get_object_data(tree)[3]
+        return [(oid, mode, name) for oid, mode, name in tree_entries_from_data(data)]
+
+    def entry(self, tree: str, path: str) -> tuple[int, str] | None:
+        """Mode and object of a path in a tree; None where it has none."""
+        name, slash, rest = path.partition("/")
+        for oid, mode, found in self._entries(tree):
+            if found == name:
+                if not slash:
+                    return mode, oid.hex()
+                return self.entry(oid.hex(), rest) if mode == TREE else None
+        return None
+
     def write_commit(self, commit: Commit) -> str:
         """Store `commit` (its `oid` is ignored) and give its name."""
         return self.write("commit", commit.raw())
@@ -124,6 +173,12 @@ class Repository:
         if lines:
             self.run("update-ref", "-m", reason, "--stdin", "-z", feed="".join(lines).encode())
 
+    def pin(self, names: Mapping[str, str]) -> None:
+        """Let each of these refs of ours be at its object; pinning twice is pinning once."""
+        feed = "".join(f"update {name} {oid}\n" for name, oid in sorted(names.items()))
+        if feed:
+            self.run("update-ref", "--stdin", feed=feed.encode())
+
     def is_ancestor(self, old: str, new: str) -> bool:
         """Whether `new` contains `old`. An object we do not have contains nothing."""
         return old == new or self.run("merge-base", "--is-ancestor", old, new, ok=None).code == 0
@@ -140,6 +195,10 @@ class Repository:
         """All values of a git config key."""
         out = self.run("config", "-z", "--get-all", key, ok=(0, 1)).out
         return [value.decode("utf-8", "surrogateescape") for value in out.split(b"\0")[:-1]]
+
+
+def _bytes(name: str) -> bytes:
+    return name.encode("utf-8", "surrogateescape")
 
 
 def _text(kind: str | bytes) -> str:

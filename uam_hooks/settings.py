@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from .errors import UsageError
@@ -36,6 +36,18 @@ def count(text: str) -> int:
     if not re.fullmatch(r"\d{1,9}", text.strip()):
         raise ValueError("is no whole number from 0 up")
     return int(text)
+
+
+def positive(text: str) -> int:
+    """A whole number from 1 up."""
+    if not re.fullmatch(r"\d{1,9}", text.strip()) or int(text) == 0:
+        raise ValueError("is no whole number from 1 up")
+    return int(text)
+
+
+def company(text: str) -> float | None:
+    """A duration, or None for `off`."""
+    return None if text.strip().lower() == "off" else duration(text)
 
 
 def one_of(*words: str) -> Callable[[str], str]:
@@ -72,12 +84,23 @@ KEYS = (
     Key("uam.push.waitTimeout", "10m", duration, "how long a waiting push waits before it answers as in `queue`"),
     Key("uam.window.push", "5s", duration, "how long a push waits for company"),
     Key("uam.window.commit", "30s", duration, "after how long a queued commit is ready"),
+    Key("uam.window.merge", "10s", duration, "how long a merge waits for what it names"),
+    Key("uam.window.workflow", "5s", duration, "how long a workflow dispatch waits for the same one"),
+    Key("uam.window.deploy", "60s", duration, "how long a deploy can still be cancelled"),
+    Key("uam.window.company", "10m", company,
+        "a waiting push lands at once when nobody else was at work for that long; `off`: every push waits its window"),
+    Key("uam.batch.size", "20", positive, "about how many actions are executed together"),
+    Key("uam.batch.parallel", "5", positive, "how many workflows and deploys run at the same time"),
     Key("uam.commit.onWindow", "keep", one_of("keep", "squash"), "what happens to ready commits that nobody pushes"),
     Key("uam.squash", "true", boolean, "false: keep every commit, still one push"),
     Key("uam.squash.subject", "count", one_of("count", "list"), "first line of a squash: a count, or the subjects"),
     Key("uam.settle", "keep", one_of("keep", "ref", "off"),
         "what a landing moves here: branch and files, branches only, nothing"),
     Key("uam.flush.retries", "5", count, "how often a landing is integrated anew when somebody else pushed in between"),
+    Key("uam.retry.count", "4", count, "how often what failed for a passing reason is tried again"),
+    Key("uam.retry.delay", "2s", duration, "how long the first pause before that is; each next one is twice as long"),
+    Key("uam.deploy.timeout", "10m", duration, "after how long a deploy command is ended, with all that it started"),
+    Key("uam.gh.repo", "", anything, "OWNER/REPO or HOST/OWNER/REPO for gh; without it the remote's URL tells"),
     Key("uam.flush.lockTimeout", "30s", duration, "how long `git uam flush` waits for another flush"),
     Key("uam.retention", "30d", duration, "how long originals of what landed are kept"),
 )  # fmt: skip
@@ -93,8 +116,8 @@ class Settings:
     @classmethod
     def read(cls, git: Git) -> Settings:
         """One `git config` call for everything that the tool wants to know, remotes included."""
-        answer = git.run("config", "-z", "--get-regexp", r"^(uam\..*|remote\..*|user\.email|push\.followtags)$",
-                         ok=(0, 1))  # fmt: skip
+        wanted = r"^(uam\..*|remote\..*|user\.email|push\.followtags|core\.filemode)$"
+        answer = git.run("config", "-z", "--get-regexp", wanted, ok=(0, 1))
         values: dict[str, list[str]] = {}
         for entry in answer.out.decode("utf-8", "surrogateescape").split("\0"):
             name, newline, value = entry.partition("\n")
@@ -102,16 +125,32 @@ class Settings:
                 values.setdefault(name, []).append(value if newline else "true")
         return cls(values)
 
+    def with_own(self, own: Mapping[str, str]) -> Settings:
+        """These settings with some of the caller's own before them."""
+        return Settings({**self._values, **{name.lower(): [value] for name, value in own.items()}})
+
     def __getitem__(self, name: str) -> Any:
         """The value of the uam key `name`; UsageError when it is not what it should be."""
         key = _BY_NAME[name.lower()]
-        text = self._values.get(name.lower(), [key.default])[-1]
+        text = self.text(name)
         try:
             return key.check(text)
         except ValueError as error:
             raise UsageError(
                 f"The setting {key.name} is '{text}', which {error}.", f"Set it with `git config {key.name} ...`."
             ) from None
+
+    def text(self, name: str) -> str:
+        """The value of the uam key `name` as it is written, or its default."""
+        return self._values.get(name.lower(), [self.key(name).default])[-1]
+
+    @staticmethod
+    def key(name: str) -> Key:
+        """The key of that name, however its case is; UsageError for one that does not exist."""
+        found = _BY_NAME.get(name.lower())
+        if found is None:
+            raise UsageError(f"There is no setting '{name}'.", "`git uam config` lists them.")
+        return found
 
     def all(self, name: str) -> list[str]:
         """All values of any key that was read, spelled as git prints it."""

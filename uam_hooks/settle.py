@@ -14,9 +14,10 @@ from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from typing import NamedTuple
 
+from . import adopt
 from .objects import Commit
 from .paths import RepoPaths, head_of, process_alive
-from .plumbing import Git
+from .plumbing import EMPTY_TREE, ZERO, Git
 
 # What git leaves in a worktree's git directory while it is in the middle of something.
 _UNFINISHED = {
@@ -42,13 +43,15 @@ class Settled(NamedTuple):
 class Landed(NamedTuple):
     """What to settle: the pushed `tip` of `branch` ("" for a detached HEAD) landed as `landing`.
 
-    `keep` holds all that has landed with it (the shadow, or the landing itself).
+    `keep` holds all that has landed with it (the shadow, or the landing itself), `mine` are paths whose contents were
+    taken from this very worktree.
     """
 
     branch: str
     tip: str
     landing: str
     keep: str
+    mine: frozenset[str] = frozenset()
 
 
 def settle(git: Git, paths: RepoPaths, what: Landed, files: bool) -> Settled:
@@ -67,7 +70,7 @@ def settle(git: Git, paths: RepoPaths, what: Landed, files: bool) -> Settled:
     now, tree, landed_tree = answer.lines
     if now == what.landing:
         return Settled(now)
-    with _settling(paths, what.branch, now) as busy:
+    with settling(paths, what.branch, now) as busy:
         if busy:
             return Settled(now, why=busy)
         mine = home is not None and home == paths.git_dir
@@ -78,13 +81,45 @@ def settle(git: Git, paths: RepoPaths, what: Landed, files: bool) -> Settled:
         if home is None or tree == landed_tree:
             return _move_ref(git, paths, what, now, what.landing, home)
         if not (mine and files):
-            return Settled(now, why="its files are checked out and would have to change")
+            return _catch_up(git, paths, what, now, home)
         return _move_files(git, paths, what, now)
+
+
+def advance(git: Git, paths: RepoPaths, branch: str, now: str, new: str, mine: frozenset[str]) -> Settled:
+    """Move a branch from `now` (ZERO: it is to be made) to `new`, without touching a file of any worktree.
+
+    `paths` is the worktree that the contents of `mine` come from. A branch that is checked out moves where its
+    worktree has the files already; only the index changes then.
+    """
+    home = _checked_out_at(paths, branch)
+    with settling(paths, branch, now) as busy:
+        if busy:
+            return Settled(now, why=busy)
+        what = Landed(branch, now, new, new, mine if home == paths.git_dir else frozenset())
+        if home is None:
+            return _move_ref(git, paths, what, now, new, None)
+        return _catch_up(git, paths, what, now, home)
+
+
+def _catch_up(git: Git, paths: RepoPaths, what: Landed, now: str, home: Path) -> Settled:
+    """Move a branch that is checked out where its worktree has the files of the landing already."""
+    if busy := _unfinished(home):
+        return Settled(now, why=busy)
+    at = _cwd(home, paths)
+    entries = adopt.changed(git, at, EMPTY_TREE if now == ZERO else now, what.landing)
+    mine = what.mine if home == paths.git_dir else frozenset()
+    if not at.is_dir() or len(there := adopt.there_already(git, at, entries, mine)) < len(entries):
+        return Settled(now, why="its files are checked out and would have to change")
+    adopt.stage(git, at, there)
+    settled = _move_ref(git, paths, what, now, what.landing, home)
+    if settled.why:
+        adopt.unstage(git, at, there)
+    return settled
 
 
 def bring_over(git: Git, paths: RepoPaths, branch: str, now: str, new: str) -> Settled:
     """Move what is checked out in this worktree from `now` to `new`, local modifications kept or nothing touched."""
-    with _settling(paths, branch, now) as busy:
+    with settling(paths, branch, now) as busy:
         if busy:
             return Settled(now, why=busy)
         return _move_files(git, paths, Landed(branch, now, new, new), now)
@@ -120,7 +155,7 @@ def _descends(git: Git, old: str, new: str, home: Path | None, paths: RepoPaths)
 
 
 @contextmanager
-def _settling(paths: RepoPaths, branch: str, now: str) -> Iterator[str]:
+def settling(paths: RepoPaths, branch: str, now: str) -> Iterator[str]:
     """One settle at a time, and none while a commit on this branch is in flight; yields what is in the way.
 
     Our mark goes up before we look for the hook's; the hook does it the other way round, so one of us sees the
@@ -194,10 +229,18 @@ def _move_files(git: Git, paths: RepoPaths, what: Landed, now: str) -> Settled:
         return Settled(now, why=busy)
     git.run("update-index", "-q", "--refresh", ok=None, at=at)
     moved = git.run("read-tree", "-m", "-u", now, what.landing, ok=None, at=at)
+    staged: list[adopt.Entry] = []
     if moved.code:
-        return Settled(now, why=_in_the_way(moved.err))
+        # files that have what the landing brings are in nobody's way
+        staged = adopt.there_already(git, at, adopt.changed(git, at, now, what.landing), what.mine)
+        adopt.stage(git, at, staged)
+        again = git.run("read-tree", "-m", "-u", now, what.landing, ok=None, at=at)
+        if again.code:
+            adopt.unstage(git, at, staged)
+            return Settled(now, why=_in_the_way(again.err))
     settled = _move_ref(git, paths, what, now, what.landing, paths.git_dir)
     if settled.why:
+        adopt.unstage(git, at, staged)  # first: they are somebody's files again, and not to be overwritten
         git.run("read-tree", "-m", "-u", what.landing, "HEAD", ok=None, at=at)
     return settled
 

@@ -12,16 +12,31 @@ from .. import __version__
 from ..errors import ExitCode, UamError, report, say
 
 COMMANDS = {
+    "batch": "Make a batch of what is due, and show it.",
+    "cancel": "Take actions out of the queue.",
+    "config": "Show the settings, or write one into git config.",
     "demo": "Show what the tool is for, with real repositories.",
-    "flush": "Land what is queued, now.",
+    "deploy": "The queue under its older name: queue, batch, execute, status, flush.",
+    "execute": "Execute a batch that `git uam batch` has made.",
+    "flush": "Execute what is queued, now.",
+    "import": "Take over the queue of the tool that this one replaces.",
     "install": "Enable the tool in a repository.",
+    "log": "Show what an action came to, and what its command printed.",
     "prune": "Let go of what landed long ago.",
+    "queue": "Queue an action by name: a commit of files, a push, a merge, a workflow, a deploy.",
     "restore": "Bring unsquashed commits back as branches.",
+    "retry": "Queue what failed, or was cancelled, once more.",
     "show": "Show what a batch landed, from whom, and the proof.",
     "status": "Show the queue, and what to do next.",
     "sync": "Bring this branch over to what landed.",
     "uninstall": "Take the tool out of a repository.",
+    "urgent": "Shorten the windows for everybody in this repository.",
 }
+# Where a command is, when it is not in the module of its name.
+_HOMES = {
+    "uninstall": "install", "show": "keep", "restore": "keep", "prune": "keep", "execute": "batch",
+    "cancel": "actions", "retry": "actions", "log": "actions", "import": "importing",
+}  # fmt: skip
 
 
 class _Lazy(click.Group):
@@ -31,8 +46,8 @@ class _Lazy(click.Group):
     def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = {"uninstall": "install", "show": "keep", "restore": "keep", "prune": "keep"}.get(cmd_name, cmd_name)
-        command = getattr(importlib.import_module(f"{__name__}.{module}"), cmd_name)
+        module = importlib.import_module(f"{__name__}.{_HOMES.get(cmd_name, cmd_name)}")
+        command = getattr(module, cmd_name if cmd_name != "import" else "import_")
         assert isinstance(command, click.Command)
         return command
 

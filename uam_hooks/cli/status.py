@@ -12,6 +12,7 @@ from ..errors import ExitCode
 from ..opened import opened
 from ..repo import Repository
 from ..status import state
+from .parameters import under_deploy
 
 
 @click.command()
@@ -19,7 +20,7 @@ from ..status import state
 def status(as_json: bool) -> int:
     """Show what waits, what runs, what failed, and what to do next."""
     with Repository.at(Path.cwd()) as repo, opened(repo) as now:
-        found = state(now)
+        found = state(now, start=not under_deploy())
     if as_json:
         click.echo(json.dumps(found, indent=2))
     else:
@@ -31,27 +32,55 @@ def _show(found: dict[str, Any]) -> None:
     rows = [_line(row) for row in found["running"] + found["waiting"]]
     if rows:
         _table(rows)
-    commits = sum(len(r["members"]) for r in found["waiting"] if r["type"] == "commit")
-    pushes = [r for r in found["waiting"] if r["type"] != "commit"]
-    sources = sum(len(r["members"]) for r in pushes)
-    waiting = f"{_count(sources, 'push', 'pushes')} in {_count(len(pushes), 'action')}, {_count(commits, 'commit')}"
-    click.echo(f"waiting: {waiting}")
+    seen = [r for r in found["waiting"] if r["type"] == "commit" and not r["asked"]]
+    going = [r for r in found["waiting"] if r not in seen]
+    pushes = [len(r["members"]) for r in going if r["type"] == "push"]
+    first = f"{_count(sum(pushes), 'push', 'pushes')} in {_count(len(pushes), 'action')}"
+    parts = [first, *_others(going), _count(sum(len(r["members"]) for r in seen), "commit")]
+    click.echo(f"waiting: {', '.join(parts)}")
     click.echo(f"running: {_count(len(found['running']), 'action')}")
     failed = found["failed"]
-    click.echo(f"failed:  {_count(len(failed), 'push', 'pushes')}")
+    click.echo(f"failed:  {len(failed)}")
     for failure in failed[:5]:
-        click.echo(f"  {failure['agent']} {failure['tip'][:7]} to {failure['where']}: {failure['error']}")
+        what = f"{failure['tip'][:7]} to" if failure["type"] == "push" else f"{failure['type']} #{failure['action']}"
+        click.echo(f"  {failure['agent']} {what} {failure['where']}: {failure['error']}")
+    click.echo(f"window:  {_window(found['window'], found['mode'])}")
     click.echo(f"next:    {found['next']}")
+
+
+def _others(rows: list[dict[str, Any]]) -> list[str]:
+    """How many actions of the other types wait, where any do."""
+    kinds = {"commit": "commit by name", "merge": "merge", "workflow": "workflow", "deploy": "deploy"}
+    many = {kind: sum(row["type"] == kind for row in rows) for kind in kinds}
+    return [_count(many[k], one, "commits by name" if k == "commit" else "") for k, one in kinds.items() if many[k]]
+
+
+def _window(window: dict[str, Any], mode: str) -> str:
+    """Which of the two holds: a push waits for company, or it lands at once."""
+    until = f" until {window['urgent_until']}" if window["urgent_until"] else ""
+    mark = f" (urgent{until})" if window["urgent"] else ""
+    waits = f"a push waits {window['seconds']:g} s{mark}"
+    if mode != "wait" or window["company_seconds"] is None:
+        return waits
+    if window["alone"]:
+        return f"a push lands at once: nobody else was at work in the last {window['company_seconds'] / 60:g} min"
+    return f"{waits} for company: {', '.join(window['others'])}"
 
 
 def _line(row: dict[str, Any]) -> tuple[str, ...]:
     what = "; ".join(
-        f"{m['commit'][:7]} {m['subject']}" if "commit" in m else f"{m['tip'][:7] or 'delete'} {m['branch']}"
-        for m in row["members"]
-    )
+        f"{m['commit'][:7]} {m['subject']}" if "commit" in m
+        else m["what"] if "what" in m
+        else f"{m['tip'][:7] or 'delete'} {m['branch']}"
+        for m in row["members"][:5]
+    ) + (" ..." if len(row["members"]) > 5 else "")  # fmt: skip
     when = row["status"] if row["status"] != "pending" else (
         "ready" if row["state"] == "ready" else f"in {row['seconds_left']:.0f} s"
     )  # fmt: skip
+    if row["depends_on"]:
+        when += f", after {', '.join(f'#{number}' for number in row['depends_on'])}"
+    if row["attempts"]:
+        when += f", tried {_count(row['attempts'], 'time')}: {row['error']}"
     return f"#{row['action']}", row["type"], row["where"], ", ".join(row["agents"]), what, when
 
 

@@ -6,10 +6,11 @@ import json
 import sqlite3
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..model import Action, Batch, Landing, Source, Status, iso
+from ..batch import Choice, Waiting, choose
+from ..model import Action, ActionType, Batch, Landing, NewSource, Source, Status, iso
 from . import rows
 from .connection import Store
 
@@ -27,76 +28,157 @@ class NewLanding(NamedTuple):
     detail: dict[str, Any]
 
 
-def pushes(store: Store, now: float | None) -> Batch | None:
-    """Claim pending pushes for one batch: those due at `now`, or all of them when it is None.
+def due(
+    store: Store, now: float | None, most: int = 1000, *, by_hand: bool = False, without: frozenset[int] = frozenset()
+) -> Batch | None:
+    """Claim pending actions for one batch: what is due at `now`, or everything when it is None.
 
-    Of each ref only the oldest pending action is taken, and only while no other batch holds the ref: what a
-    remote's ref goes through happens in queue order. One transaction, so an action is claimed once whatever runs
-    beside.
+    `most` is about how many actions a batch has, `by_hand` one that its maker will execute, `without` names actions
+    to leave alone. One transaction, so an action is claimed once whatever runs beside.
     """
     with store.transaction() as db:
-        found = db.execute(
-            "SELECT * FROM deploy_queue q WHERE action_type = 'push' AND status = 'pending'"
-            " AND id = (SELECT min(id) FROM deploy_queue o WHERE o.action_type = 'push'"
-            "   AND o.status = 'pending' AND o.remote = q.remote AND o.target = q.target)"
-            " AND NOT EXISTS (SELECT 1 FROM deploy_queue b WHERE b.action_type = 'push'"
-            "   AND b.remote = q.remote AND b.target = q.target AND b.status IN ('batched', 'executing'))"
-            " AND (:now IS NULL OR EXISTS (SELECT 1 FROM deploy_queue d WHERE d.action_type = 'push'"
-            "   AND d.status = 'pending' AND d.remote = q.remote AND d.target = q.target"
-            "   AND d.execute_after <= :now))"
-            " ORDER BY priority DESC, id",
-            {"now": None if now is None else iso(now)},
-        ).fetchall()
-        found = _whole_groups(db, found)
-        if not found:
+        choices = _choices(db, now, most, without)
+        if not choices:
             return None
-        return _new_batch(db, [rows.action(row) for row in found])
+        return _new_batch(db, choices, by_hand)
+
+
+def would_be_due(store: Store, now: float | None, most: int) -> list[Action]:
+    """What `due` would claim, without claiming it."""
+    with store.reading() as db:
+        chosen = _chosen(db, _choices(db, now, most, frozenset()))
+    return [action._replace(carried_by=choice.carried_by) for choice, action in chosen]
+
+
+def _choices(db: sqlite3.Connection, now: float | None, most: int, without: frozenset[int]) -> list[Choice]:
+    found = db.execute(
+        "SELECT * FROM deploy_queue WHERE status = 'pending' AND (action_type <> 'commit' OR asked = 1) ORDER BY id"
+    ).fetchall()
+    pending = [_waiting(db, rows.action(row)) for row in found if row["id"] not in without]
+    deps = {dep for one in pending for dep in one.action.dependencies}
+    ended = {}
+    for dep in deps:
+        row = db.execute("SELECT status FROM deploy_queue WHERE id = ?", (dep,)).fetchone()
+        ended[dep] = Status(row["status"]) if row else Status.CANCELLED
+    busy = db.execute(
+        "SELECT remote, target FROM deploy_queue WHERE status IN ('batched', 'executing')"
+        " AND action_type IN ('commit', 'push', 'merge')"
+    ).fetchall()
+    taken = frozenset(place for row in busy for place in ((row["remote"], row["target"]), ("", row["target"])))
+    moment = iso(time.time() if now is None else now)
+    return choose(pending, ended, taken, moment, now is not None, most)
+
+
+def _waiting(db: sqlite3.Connection, action: Action) -> Waiting:
+    if action.action_type != ActionType.PUSH:
+        return Waiting(action)
+    found = db.execute(
+        "SELECT branch, exact, atomic, push_group FROM sources WHERE action_id = ? AND status = 'pending'", (action.id,)
+    ).fetchall()
+    mates: set[int] = set()
+    for row in found:
+        if row["atomic"]:
+            mates |= {
+                mate["action_id"]
+                for mate in db.execute(
+                    "SELECT DISTINCT action_id FROM sources WHERE push_group = ? AND status = 'pending'",
+                    (row["push_group"],),
+                )
+            }
+    return Waiting(
+        action,
+        found[0]["push_group"] if len(found) == 1 else "",
+        frozenset(mates - {action.id}),
+        frozenset(row["branch"] for row in found),
+        any(row["exact"] or row["atomic"] for row in found),
+    )
+
+
+def _chosen(db: sqlite3.Connection, choices: Sequence[Choice]) -> list[tuple[Choice, Action]]:
+    rank = "SELECT * FROM deploy_queue WHERE id = ?"
+    return [(choice, rows.action(db.execute(rank, (choice.id,)).fetchone())) for choice in choices]
 
 
 def one(store: Store, action: Action) -> Batch | None:
     """Claim just this action; None when it is no longer pending."""
     with store.transaction() as db:
-        row = db.execute("SELECT * FROM deploy_queue WHERE id = ? AND status = 'pending'", (action.id,)).fetchone()
-        return None if row is None else _new_batch(db, [rows.action(row)])
+        row = db.execute("SELECT id FROM deploy_queue WHERE id = ? AND status = 'pending'", (action.id,)).fetchone()
+        return None if row is None else _new_batch(db, [Choice(row["id"])], False)
 
 
-def _new_batch(db: sqlite3.Connection, actions: list[Action]) -> Batch:
+def _new_batch(db: sqlite3.Connection, choices: Sequence[Choice], by_hand: bool) -> Batch:
     batch_id = str(uuid.uuid4())
     number = db.execute("SELECT coalesce(max(number), 0) + 1 FROM deploy_batches").fetchone()[0]
     created = iso(time.time())
     db.execute(
-        "INSERT INTO deploy_batches (id, number, created_at, status) VALUES (?, ?, ?, 'pending')",
-        (batch_id, number, created),
+        "INSERT INTO deploy_batches (id, number, created_at, status, by_hand) VALUES (?, ?, ?, 'pending', ?)",
+        (batch_id, number, created, by_hand),
     )
-    for action in actions:
+    claimed = []
+    for choice, action in _chosen(db, choices):
         db.execute(
-            "UPDATE deploy_queue SET status = 'batched', batch_id = ? WHERE id = ? AND status = 'pending'",
-            (batch_id, action.id),
+            "UPDATE deploy_queue SET status = 'batched', batch_id = ?, carried_by = ? WHERE id = ?",
+            (batch_id, choice.carried_by, choice.id),
         )
-    claimed = tuple(action._replace(status=Status.BATCHED, batch_id=batch_id) for action in actions)
-    return Batch(batch_id, number, created, None, Status.PENDING, {}, claimed)
+        claimed.append(action._replace(status=Status.BATCHED, batch_id=batch_id, carried_by=choice.carried_by))
+    return Batch(batch_id, number, created, None, Status.PENDING, {}, tuple(claimed), by_hand)
 
 
-def _whole_groups(db: sqlite3.Connection, found: list[sqlite3.Row]) -> list[sqlite3.Row]:
-    """Leave out actions of an atomic push whose other refs cannot be claimed yet: they go together or not at all."""
-    ids = {row["id"] for row in found}
-    whole = []
-    for row in found:
-        mates = db.execute(
-            "SELECT DISTINCT m.action_id FROM sources s JOIN sources m ON m.push_group = s.push_group"
-            " WHERE s.action_id = ? AND s.atomic = 1 AND m.status = 'pending'",
-            (row["id"],),
-        ).fetchall()
-        if all(mate["action_id"] in ids for mate in mates):
-            whole.append(row)
-    return whole
+def begin(store: Store, action: Action) -> bool:
+    """Say that a command is about to run: after a crash it is not run a second time. False when the claim is lost."""
+    with store.transaction() as db:
+        _begin_batch(db, action.batch_id)
+        return bool(db.execute(
+            "UPDATE deploy_queue SET status = 'executing' WHERE id = ? AND batch_id = ? AND status = 'batched'",
+            (action.id, action.batch_id),
+        ).rowcount)  # fmt: skip
+
+
+def _begin_batch(db: sqlite3.Connection, batch_id: str | None) -> None:
+    db.execute(
+        "UPDATE deploy_batches SET status = 'executing', executed_at = coalesce(executed_at, ?)"
+        " WHERE id = ? AND status IN ('pending', 'executing')",
+        (iso(time.time()), batch_id),
+    )
+
+
+def follow(store: Store, tips: Mapping[int, str]) -> None:
+    """Let sources that follow their branch have the tip that it has now."""
+    with store.transaction() as db:
+        for source_id, tip in tips.items():
+            db.execute(
+                "UPDATE sources SET tip = ? WHERE id = ? AND follow = 1 AND status = 'pending'", (tip, source_id)
+            )
+
+
+def bring(store: Store, action: Action, source: NewSource) -> None:
+    """Give an action the source that executing it has made, once."""
+    with store.transaction() as db:
+        db.execute("UPDATE sources SET tip = ?, branch = ?, exact = ?, expect = ? WHERE action_id = ?"
+                   " AND status = 'pending'",
+                   (source.tip, source.branch, source.exact, source.expect, action.id))  # fmt: skip
 
 
 def sources(store: Store, action_id: int) -> list[Source]:
-    """The sources of an action that still wait for their landing, in queue order."""
+    """The sources of an action that still wait for their landing, in queue order; with those of the commits that
+    it takes along.
+    """
     with store.reading() as db:
         found = db.execute(
-            "SELECT * FROM sources WHERE action_id = ? AND status = 'pending' ORDER BY id", (action_id,)
+            "SELECT * FROM sources WHERE status = 'pending' AND (action_id = :id OR action_id IN"
+            " (SELECT id FROM deploy_queue WHERE carried_by = :id)) ORDER BY id",
+            {"id": action_id},
+        ).fetchall()
+    return [rows.source(row) for row in found]
+
+
+def with_carried(store: Store, action_id: int) -> list[Source]:
+    """All sources of an action and of the commits that it took along, whatever became of them."""
+    with store.reading() as db:
+        found = db.execute(
+            "SELECT * FROM sources WHERE action_id = :id OR action_id IN"
+            " (SELECT id FROM deploy_queue WHERE carried_by = :id) ORDER BY id",
+            {"id": action_id},
         ).fetchall()
     return [rows.source(row) for row in found]
 
@@ -105,11 +187,7 @@ def write_plan(store: Store, batch: Batch, landings: Sequence[NewLanding]) -> li
     """Write down what is about to be pushed; from here on only the remote can say what became of it."""
     written = []
     with store.transaction() as db:
-        db.execute(
-            "UPDATE deploy_batches SET status = 'executing', executed_at = coalesce(executed_at, ?)"
-            " WHERE id = ? AND status IN ('pending', 'executing')",
-            (iso(time.time()), batch.id),
-        )
+        _begin_batch(db, batch.id)
         for new in landings:
             db.execute(
                 "UPDATE landings SET status = 'abandoned' WHERE action_id = ? AND status = 'planned'",

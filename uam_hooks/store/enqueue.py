@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from ..model import NewSource, Source, SourceStatus, iso, short_target
+from ..model import ActionType, NewAction, NewSource, Source, SourceStatus, iso, short_target
 from . import rows
 from .connection import Store
 
@@ -63,38 +63,45 @@ def push(
     """
     with store.transaction() as db:
         return [
-            _add_source(db, source, held, iso(now), iso(now + window))
+            add(db, push_action(source, window), source, held, now)
             for source, held in zip(sources, replaces, strict=True)
         ]
 
 
-def _add_source(
-    db: sqlite3.Connection, new: NewSource, replaces: Sequence[int], now: str, due: str
-) -> Ticket:
-    key = None if new.exact or new.atomic else "\0".join(("push", new.remote, new.ref, *new.options))
-    payload = json.dumps({"push_options": list(new.options)} if new.options else {})
+def push_action(source: NewSource, window: float) -> NewAction:
+    """The action that a push of `source` is, or joins: exact and atomic ones never merge."""
+    key = None if source.exact or source.atomic else "\0".join(("push", source.remote, source.ref, *source.options))
+    payload = {"push_options": list(source.options)} if source.options else {}
+    return NewAction(source.agent, ActionType.PUSH, short_target(source.ref), source.remote, payload, window, key)
+
+
+def add(db: sqlite3.Connection, new: NewAction, source: NewSource, replaces: Sequence[int], now: float) -> Ticket:
+    """Queue an action with its source, inside a transaction, or let the source join the pending action it merges with.
+
+    The group keeps its earlier end of the window and takes the higher priority.
+    """
+    due = iso(now + new.window)
     found = None
-    if key is not None:
+    if new.merge_key is not None:
         found = db.execute(
-            "SELECT id, execute_after FROM deploy_queue WHERE merge_key = ? AND status = 'pending'", (key,)
+            "SELECT id, execute_after FROM deploy_queue WHERE merge_key = ? AND status = 'pending'", (new.merge_key,)
         ).fetchone()
     if found is None:
         action_id = db.execute(
             "INSERT INTO deploy_queue (agent_id, action_type, target, payload, queued_at, execute_after, remote,"
-            " merge_key) VALUES (?, 'push', ?, ?, ?, ?, ?, ?)",
-            (new.agent, short_target(new.ref), payload, now, due, new.remote, key),
-        ).lastrowid
+            " merge_key, priority, dependencies, not_before, asked) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (new.agent, new.action_type.value, new.target, json.dumps(new.payload), iso(now), due, new.remote,
+             new.merge_key, new.priority, json.dumps(new.dependencies), new.not_before, new.asked),
+        ).lastrowid  # fmt: skip
     else:
         action_id = found["id"]
         due = min(due, found["execute_after"])
-        db.execute("UPDATE deploy_queue SET execute_after = ? WHERE id = ?", (due, action_id))
-    source_id = db.execute(
-        "INSERT INTO sources (action_id, agent_id, worktree, branch, tip, exact, expect, push_group, atomic,"
-        " waiter, queued_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (action_id, new.agent, new.worktree, new.branch, new.tip, new.exact, new.expect, new.group,
-         new.atomic, new.waiter, now),
-    ).lastrowid  # fmt: skip
-    assert source_id is not None and action_id is not None
+        db.execute(
+            "UPDATE deploy_queue SET execute_after = ?, priority = max(priority, ?) WHERE id = ?",
+            (due, new.priority, action_id),
+        )
+    assert action_id is not None
+    source_id = _add_source(db, source, action_id, iso(now))
     for old in replaces:
         db.execute(
             "UPDATE sources SET status = 'replaced', replaced_by = ? WHERE id = ? AND action_id = ?"
@@ -102,6 +109,19 @@ def _add_source(
             (source_id, old, action_id),
         )
     return Ticket(source_id, action_id, due)
+
+
+def _add_source(db: sqlite3.Connection, new: NewSource, action_id: int, now: str) -> int:
+    source_id = db.execute(
+        "INSERT INTO sources (action_id, agent_id, worktree, branch, tip, exact, expect, push_group, atomic,"
+        " waiter, queued_at, follow, base, message) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (action_id, new.agent, new.worktree, new.branch, new.tip, new.exact, new.expect, new.group,
+         new.atomic, new.waiter, now, new.follow, new.base, new.message),
+    ).lastrowid  # fmt: skip
+    assert source_id is not None
+    for path in new.files:
+        db.execute("INSERT OR IGNORE INTO source_files (source_id, path) VALUES (?, ?)", (source_id, path))
+    return source_id
 
 
 def state(store: Store, source_ids: Iterable[int]) -> list[Source]:
@@ -147,15 +167,52 @@ def withdraw(store: Store, source_ids: Sequence[int], why: str) -> list[int]:
 
 
 def due_at(store: Store) -> str | None:
-    """When the next window of a push ends, or None when no push is pending on a target that is free."""
+    """When the next action is due, or None when nothing is pending that could be claimed.
+
+    What waits for another action, or for a branch that another batch is changing, is not counted.
+    """
     with store.reading() as db:
         row = db.execute(
-            "SELECT min(execute_after) AS due FROM deploy_queue q WHERE action_type = 'push'"
-            " AND status = 'pending' AND NOT EXISTS (SELECT 1 FROM deploy_queue b WHERE b.remote = q.remote"
-            " AND b.target = q.target AND b.status IN ('batched', 'executing'))"
+            "SELECT min(max(execute_after, not_before)) AS due FROM deploy_queue q WHERE status = 'pending'"
+            " AND (action_type <> 'commit' OR asked = 1)"
+            " AND NOT EXISTS (SELECT 1 FROM deploy_queue b WHERE b.target = q.target"
+            "  AND b.status IN ('batched', 'executing') AND (b.remote = q.remote OR q.action_type <> 'push'))"
+            " AND (dependencies = '[]' OR NOT EXISTS (SELECT 1 FROM json_each(q.dependencies) d"
+            "  JOIN deploy_queue p ON p.id = d.value WHERE p.status IN ('pending', 'batched', 'executing')))"
         ).fetchone()
     due: str | None = row["due"]
     return due
+
+
+def company(store: Store, agents: Sequence[str], worktree: str, since: float, most: int = 1) -> list[str]:
+    """Who else has been at work since `since`, or waits in the queue: another worktree, or another agent in this one.
+
+    `agents` are the names that whoever asks goes by.
+    """
+    others = "(worktree <> ? OR agent_id NOT IN ('', {}))".format(",".join("?" * len(agents)))
+    me = (worktree, *agents)
+    with store.reading() as db:
+        found = db.execute(
+            f"SELECT agent_id, worktree FROM sources WHERE queued_at >= ? AND {others}"  # noqa: S608 - marks only
+            f" UNION SELECT agent_id, worktree FROM sources WHERE status = 'pending' AND {others}"
+            f" UNION SELECT agent_id, worktree FROM queued_commits WHERE queued_at >= ? AND {others} LIMIT ?",
+            (iso(since), *me, *me, iso(since), *me, most),
+        ).fetchall()
+    return [row["agent_id"] or f"somebody in {_worktree_name(row['worktree'])}" for row in found]
+
+
+def _worktree_name(git_dir: str) -> str:
+    parts = git_dir.rstrip("/").split("/")
+    return parts[-2] if parts[-1] == ".git" and len(parts) > 1 else parts[-1]
+
+
+def urgent_mode(store: Store, now: float) -> str | None:
+    """Until when everything is urgent: a moment, "" for no end, None when it is not."""
+    with store.reading() as db:
+        row = db.execute("SELECT until FROM urgent").fetchone()
+    if row is None or (row["until"] and row["until"] <= iso(now)):
+        return None
+    return str(row["until"])
 
 
 def unsettled(store: Store) -> bool:
@@ -211,6 +268,6 @@ def note_commit(db: sqlite3.Connection, note: CommitNote, now: str, due: str) ->
         (note.agent, target, now, due, key),
     ).lastrowid  # fmt: skip
     db.execute(
-        "INSERT INTO queued_commits (action_id, agent_id, worktree, branch, oid) VALUES (?, ?, ?, ?, ?)",
-        (action_id, note.agent, note.worktree, note.branch, note.oid),
+        "INSERT INTO queued_commits (action_id, agent_id, worktree, branch, oid, queued_at) VALUES (?, ?, ?, ?, ?, ?)",
+        (action_id, note.agent, note.worktree, note.branch, note.oid, now),
     )

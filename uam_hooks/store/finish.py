@@ -51,26 +51,69 @@ def action(
     """
     with store.transaction() as db:
         now = iso(time.time())
-        changed = db.execute(
-            "UPDATE deploy_queue SET status = 'failed', finished_at = ? WHERE id = ? AND batch_id = ?"
-            " AND status IN ('batched', 'executing')",
-            (now, action.id, action.batch_id),
-        ).rowcount
-        if not changed:
+        mine = db.execute(
+            "SELECT id FROM deploy_queue WHERE id = ? AND batch_id = ? AND status IN ('batched', 'executing')",
+            (action.id, action.batch_id),
+        ).fetchone()
+        if mine is None:
             return
         _write_outcomes(db, outcomes)
-        ended = db.execute("SELECT status, outcome FROM sources WHERE action_id = ? ORDER BY id", (action.id,))
-        states = [(row["status"], json.loads(row["outcome"])) for row in ended]
-        if any(state == "landed" for state, _ in states):
-            db.execute("UPDATE deploy_queue SET status = 'completed' WHERE id = ?", (action.id,))
-        errors = [outcome["error"] for state, outcome in states if state == "failed"]
-        db.execute("UPDATE deploy_queue SET error = ? WHERE id = ?", ("; ".join(errors), action.id))
+        carried = db.execute("SELECT id FROM deploy_queue WHERE carried_by = ?", (action.id,)).fetchall()
+        for row in (*carried, mine):
+            _end_by_sources(db, row["id"], now)
         db.execute(
             "UPDATE landings SET status = CASE WHEN id = ? THEN 'landed' ELSE 'abandoned' END"
             " WHERE action_id = ? AND status = 'planned'",
             (landing_id, action.id),
         )
         _finish_commits(db, commits, action.batch_id, now)
+
+
+def _end_by_sources(db: sqlite3.Connection, action_id: int, now: str) -> None:
+    """An action has completed when any of its sources has landed."""
+    ended = db.execute("SELECT status, outcome FROM sources WHERE action_id = ? ORDER BY id", (action_id,))
+    states = [(row["status"], json.loads(row["outcome"])) for row in ended]
+    status = Status.COMPLETED if any(state == "landed" for state, _ in states) else Status.FAILED
+    errors = [outcome["error"] for state, outcome in states if state == "failed"]
+    db.execute(
+        "UPDATE deploy_queue SET status = ?, finished_at = ?, error = ? WHERE id = ?",
+        (status.value, now, "; ".join(dict.fromkeys(errors)), action_id),
+    )
+
+
+def plainly(store: Store, action: Action, error: str, outcome: Mapping[str, Any]) -> None:
+    """End an action that has no refs of ours to account for: a command that ran, or one that was not run.
+
+    `error` is empty where it went well; `outcome` is kept with everybody who asked for it.
+    """
+    status = SourceStatus.FAILED if error else SourceStatus.LANDED
+    text = json.dumps({**outcome, "error": error} if error else outcome)
+    with store.transaction() as db:
+        changed = db.execute(
+            "UPDATE deploy_queue SET status = ?, finished_at = ?, error = ? WHERE id = ? AND batch_id = ?"
+            " AND status IN ('batched', 'executing')",
+            (Status.FAILED.value if error else Status.COMPLETED.value, iso(time.time()), error, action.id,
+             action.batch_id),
+        ).rowcount  # fmt: skip
+        if changed:
+            db.execute(
+                "UPDATE sources SET status = ?, outcome = ? WHERE status = 'pending' AND (action_id = ?"
+                " OR action_id IN (SELECT id FROM deploy_queue WHERE carried_by = ?))",
+                (status.value, text, action.id, action.id),
+            )
+            for row in db.execute("SELECT id FROM deploy_queue WHERE carried_by = ?", (action.id,)).fetchall():
+                _end_by_sources(db, row["id"], iso(time.time()))
+
+
+def later(store: Store, action: Action, when: str, error: str, *, tried: bool) -> None:
+    """Give an action back, to be tried again at `when`: what kept it from its end may pass."""
+    with store.transaction() as db:
+        db.execute(
+            "UPDATE deploy_queue SET execute_after = max(execute_after, ?), error = ?, attempts = attempts + ?"
+            " WHERE id = ? AND batch_id = ? AND status IN ('batched', 'executing')",
+            (when, error, tried, action.id, action.batch_id),
+        )
+        _release(db, action)
 
 
 def _finish_commits(
@@ -83,10 +126,31 @@ def _finish_commits(
         )
     db.execute(
         "UPDATE deploy_queue SET status = 'completed', batch_id = ?, finished_at = ?"
-        " WHERE action_type = 'commit' AND status = 'pending' AND NOT EXISTS"
+        " WHERE action_type = 'commit' AND asked = 0 AND status = 'pending' AND NOT EXISTS"
         " (SELECT 1 FROM queued_commits c WHERE c.action_id = deploy_queue.id AND c.status = 'pending')",
         (batch_id, now),
     )
+
+
+def on_branch(
+    store: Store, action: Action, outcomes: Mapping[int, tuple[SourceStatus, dict[str, Any]]], landing: Landing,
+    window: float,
+) -> None:  # fmt: skip
+    """End an action whose landing is on a branch of this repository, where that waits for a push like any commit."""
+    with store.transaction() as db:
+        now = time.time()
+        changed = db.execute(
+            "UPDATE deploy_queue SET status = 'completed' WHERE id = ? AND batch_id = ?"
+            " AND status IN ('batched', 'executing')",
+            (action.id, action.batch_id),
+        ).rowcount
+        if not changed:
+            return
+        _write_outcomes(db, outcomes)
+        _end_by_sources(db, action.id, iso(now))
+        db.execute("UPDATE landings SET status = 'landed' WHERE id = ?", (landing.id,))
+        note = CommitNote(landing.new, landing.ref, action.agent_id, landing.detail["worktree"])
+        enqueue.note_commit(db, note, iso(now), iso(now + window))
 
 
 def squashed(store: Store, action: Action, landing: Landing) -> None:
@@ -118,21 +182,28 @@ def release(store: Store, action: Action) -> None:
     When another action took its place as the one that pushes merge into, its sources join that one.
     """
     with store.transaction() as db:
-        row = db.execute(
-            "SELECT merge_key FROM deploy_queue WHERE id = ? AND batch_id = ? AND status IN ('batched', 'executing')",
-            (action.id, action.batch_id),
-        ).fetchone()
-        if row is None:
-            return
-        other = row["merge_key"] and db.execute(
-            "SELECT id FROM deploy_queue WHERE merge_key = ? AND status = 'pending'", (row["merge_key"],)
-        ).fetchone()
-        if not other:
-            db.execute("UPDATE deploy_queue SET status = 'pending', batch_id = NULL WHERE id = ?", (action.id,))
-            return
+        _release(db, action)
+
+
+def _release(db: sqlite3.Connection, action: Action) -> None:
+    row = db.execute(
+        "SELECT merge_key FROM deploy_queue WHERE id = ? AND batch_id = ? AND status IN ('batched', 'executing')",
+        (action.id, action.batch_id),
+    ).fetchone()
+    if row is None:
+        return
+    for commit in db.execute("SELECT * FROM deploy_queue WHERE carried_by = ?", (action.id,)).fetchall():
+        _release(db, rows.action(commit))
+    other = row["merge_key"] and db.execute(
+        "SELECT id FROM deploy_queue WHERE merge_key = ? AND status = 'pending'", (row["merge_key"],)
+    ).fetchone()
+    if other:
         # the open group is younger: it takes the older place, so that queue order holds
         db.execute("UPDATE deploy_queue SET status = 'cancelled' WHERE id = ?", (other["id"],))
-        db.execute("UPDATE deploy_queue SET status = 'pending', batch_id = NULL WHERE id = ?", (action.id,))
+    db.execute(
+        "UPDATE deploy_queue SET status = 'pending', batch_id = NULL, carried_by = NULL WHERE id = ?", (action.id,)
+    )
+    if other:
         db.execute("UPDATE sources SET action_id = ? WHERE action_id = ?", (action.id, other["id"]))
         db.execute("UPDATE queued_commits SET action_id = ? WHERE action_id = ?", (action.id, other["id"]))
 
@@ -153,9 +224,12 @@ def _landed(db: sqlite3.Connection, batch_id: str) -> list[dict[str, Any]]:
 def close(store: Store, batch: Batch, duration_ms: float) -> Status:
     """End the batch once all of its actions have ended; gives its status, EXECUTING while one has not."""
     with store.transaction() as db:
+        # commits that the hooks saw ride along with a push, and are counted with it
         ended = db.execute(
-            "SELECT status, error FROM deploy_queue WHERE batch_id = :id AND (action_type <> 'commit' OR NOT EXISTS"
-            " (SELECT 1 FROM deploy_queue o WHERE o.batch_id = :id AND o.action_type <> 'commit'))",
+            "SELECT status, error FROM deploy_queue WHERE batch_id = :id AND (asked = 1"
+            " OR action_type <> 'commit' OR NOT EXISTS"
+            " (SELECT 1 FROM deploy_queue o WHERE o.batch_id = :id AND (o.asked = 1 OR o.action_type <> 'commit')))"
+            " ORDER BY id",
             {"id": batch.id},
         ).fetchall()
         states = [row["status"] for row in ended]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..model import Action, Batch, Landing, Source
+from ..model import Action, Batch, Landing, Source, Status
 from . import rows
 from .connection import Store
 
@@ -27,6 +27,11 @@ def open_batches(store: Store) -> list[Batch]:
             )
             for row in found
         ]
+
+
+def made_by_hand(store: Store) -> list[Batch]:
+    """Batches that were made to be executed later, and that nobody has begun; oldest first."""
+    return [batch for batch in open_batches(store) if batch.by_hand and batch.status == Status.PENDING]
 
 
 def landings(store: Store, remote: str, ref: str) -> list[Landing]:

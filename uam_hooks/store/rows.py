@@ -25,6 +25,10 @@ def action(row: sqlite3.Row) -> Action:
         row["remote"],
         row["finished_at"],
         row["error"],
+        bool(row["asked"]),
+        row["carried_by"],
+        row["not_before"],
+        row["attempts"],
     )
 
 
@@ -46,6 +50,9 @@ def source(row: sqlite3.Row) -> Source:
         SourceStatus(row["status"]),
         row["replaced_by"],
         json.loads(row["outcome"]),
+        bool(row["follow"]),
+        row["base"],
+        row["message"],
     )
 
 
@@ -59,6 +66,7 @@ def batch(row: sqlite3.Row, actions: tuple[Action, ...] = ()) -> Batch:
         Status(row["status"]),
         json.loads(row["result"]),
         actions,
+        bool(row["by_hand"]),
     )
 
 

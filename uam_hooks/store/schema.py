@@ -92,4 +92,41 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         CREATE INDEX landings_by_batch ON landings (batch_id);
         """,
     ),
+    (
+        "actions that were asked for by name: commits, merges, workflows and deploys",
+        """
+        -- 1: by the API or a command. A commit with 0 is one that the hooks saw
+        ALTER TABLE deploy_queue ADD COLUMN asked INTEGER NOT NULL DEFAULT 0;
+        -- the push that takes a commit along: they end together
+        ALTER TABLE deploy_queue ADD COLUMN carried_by INTEGER REFERENCES deploy_queue (id);
+        -- unlike the end of a window, this moment is respected by a flush by hand
+        ALTER TABLE deploy_queue ADD COLUMN not_before TEXT NOT NULL DEFAULT '';
+        ALTER TABLE deploy_queue ADD COLUMN attempts INTEGER NOT NULL DEFAULT 0;
+        CREATE INDEX queue_carried ON deploy_queue (carried_by) WHERE carried_by IS NOT NULL;
+        CREATE INDEX queue_by_target ON deploy_queue (target, status);
+        -- made by create_batch: nobody has begun it, and it is executed as it was shown
+        ALTER TABLE deploy_batches ADD COLUMN by_hand INTEGER NOT NULL DEFAULT 0;
+        -- follow: the tip is what the branch is when the batch is executed
+        ALTER TABLE sources ADD COLUMN follow INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE sources ADD COLUMN base TEXT NOT NULL DEFAULT '';
+        ALTER TABLE sources ADD COLUMN message TEXT NOT NULL DEFAULT '';
+        CREATE INDEX sources_by_time ON sources (queued_at);
+        CREATE INDEX sources_by_place ON sources (worktree, branch, id) WHERE base <> '';
+        CREATE TABLE source_files (
+            source_id INTEGER NOT NULL REFERENCES sources (id),
+            path TEXT NOT NULL,
+            PRIMARY KEY (source_id, path)
+        ) WITHOUT ROWID;
+        ALTER TABLE queued_commits ADD COLUMN queued_at TEXT NOT NULL DEFAULT '';
+        CREATE INDEX commits_by_time ON queued_commits (queued_at);
+        CREATE TABLE imported (
+            origin TEXT NOT NULL,
+            original INTEGER NOT NULL,
+            action_id INTEGER NOT NULL REFERENCES deploy_queue (id),
+            PRIMARY KEY (origin, original)
+        ) WITHOUT ROWID;
+        -- urgent mode: at most one row, with an empty end where it has none
+        CREATE TABLE urgent (id INTEGER PRIMARY KEY CHECK (id = 1), until TEXT NOT NULL);
+        """,
+    ),
 )

@@ -48,6 +48,13 @@ def landed_as(store: Store, oid: str) -> tuple[int, list[str]] | None:
     return row["number"], list(dict.fromkeys(agents))
 
 
+def action(store: Store, action_id: int) -> Action | None:
+    """The action with this id."""
+    with store.reading() as db:
+        row = db.execute("SELECT * FROM deploy_queue WHERE id = ?", (action_id,)).fetchone()
+    return None if row is None else rows.action(row)
+
+
 def actions(store: Store, *states: str, most: int = 1000) -> list[Action]:
     """Actions in any of these states, oldest first."""
     marks = ",".join("?" * len(states))
@@ -64,6 +71,13 @@ def sources(store: Store, action_id: int) -> list[Source]:
     with store.reading() as db:
         found = db.execute("SELECT * FROM sources WHERE action_id = ? ORDER BY id", (action_id,)).fetchall()
     return [rows.source(row) for row in found]
+
+
+def files(store: Store, source_id: int) -> list[str]:
+    """The files that a commit was asked to hold."""
+    with store.reading() as db:
+        found = db.execute("SELECT path FROM source_files WHERE source_id = ? ORDER BY path", (source_id,)).fetchall()
+    return [row["path"] for row in found]
 
 
 def failed_sources(store: Store, since: float) -> list[tuple[Action, Source]]:
@@ -109,7 +123,7 @@ def waiting_commits(store: Store, now: float | None) -> list[Action]:
     """Pending commit actions whose window has ended at `now`, or all of them when it is None."""
     with store.reading() as db:
         found = db.execute(
-            "SELECT * FROM deploy_queue WHERE action_type = 'commit' AND status = 'pending'"
+            "SELECT * FROM deploy_queue WHERE action_type = 'commit' AND asked = 0 AND status = 'pending'"
             " AND (:now IS NULL OR execute_after <= :now) ORDER BY id",
             {"now": None if now is None else iso(now)},
         ).fetchall()
@@ -132,7 +146,7 @@ def describe(store: Store, facts: dict[str, tuple[str, str, str, int]], ended: d
             db.execute("UPDATE queued_commits SET status = ? WHERE oid = ? AND status = 'pending'", (status, oid))
         db.execute(
             "UPDATE deploy_queue SET status = 'completed', finished_at = strftime('%Y-%m-%dT%H:%M:%fZ')"
-            " WHERE action_type = 'commit' AND status = 'pending' AND NOT EXISTS"
+            " WHERE action_type = 'commit' AND asked = 0 AND status = 'pending' AND NOT EXISTS"
             " (SELECT 1 FROM queued_commits c WHERE c.action_id = deploy_queue.id AND c.status = 'pending')"
         )
         db.execute(

@@ -1,0 +1,75 @@
+"""`git uam cancel`, `git uam retry` and `git uam log`: single actions."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from ..batcher import DeployBatcher
+from ..errors import ExitCode, UsageError
+from ..opened import opened
+from ..repo import Repository
+from ..status import keep_going
+from ..store import views
+
+
+@click.command()
+@click.argument("ids", nargs=-1, required=True, type=int)
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def cancel(ids: tuple[int, ...], as_json: bool) -> int:
+    """Take actions out of the queue."""
+    batcher = DeployBatcher()
+    for number in ids:
+        batcher.cancel(number)
+        if not as_json:
+            click.echo(f"#{number} is cancelled; what it held stays in refs/uam/pin/")
+    if as_json:
+        click.echo(json.dumps({"cancelled": list(ids)}))
+    return ExitCode.OK
+
+
+@click.command()
+@click.argument("ids", nargs=-1, required=True, type=int)
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def retry(ids: tuple[int, ...], as_json: bool) -> int:
+    """Queue what failed, or was cancelled, once more."""
+    batcher = DeployBatcher()
+    found = {}
+    for number in ids:
+        found[number] = batcher.retry(number)
+        if not as_json:
+            click.echo(f"#{number} is queued again as #{found[number]}")
+    with Repository.at(Path.cwd()) as repo, opened(repo) as now:
+        keep_going(now)
+    if as_json:
+        click.echo(json.dumps({"retried": found}))
+    return ExitCode.OK
+
+
+@click.command()
+@click.argument("number", metavar="ID", type=int)
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def log(number: int, as_json: bool) -> int:
+    """Show what an action came to, and what its command printed."""
+    with Repository.at(Path.cwd()) as repo, opened(repo) as now:
+        action = views.action(now.store, number)
+        if action is None:
+            raise UsageError(f"There is no action #{number}.", "`git uam status` lists what is queued.")
+        path = repo.paths.log_of(number)
+        said = path.read_text(errors="replace") if path.exists() else None
+        outcomes = [source.outcome for source in views.sources(now.store, number)]
+    facts = {
+        "id": number, "type": action.action_type.value, "target": action.target, "status": action.status.value,
+        "error": action.error, "attempts": action.attempts, "finished_at": action.finished_at, "output": said,
+        "exit_code": next((o["exit_code"] for o in outcomes if "exit_code" in o), None),
+    }  # fmt: skip
+    if as_json:
+        click.echo(json.dumps(facts, indent=2))
+        return ExitCode.OK
+    why = f": {action.error}" if action.error else ""
+    click.echo(f"#{number} {action.action_type.value} {action.target} is {action.status.value}{why}")
+    if said is not None:
+        click.echo(said, nl=not said.endswith("\n"))
+    return ExitCode.OK

@@ -1,0 +1,53 @@
+"""`git uam config`: the settings, checked before they are written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from ..errors import ExitCode, UsageError
+from ..repo import Repository
+from ..settings import KEYS, Settings
+
+
+@click.command(context_settings={"ignore_unknown_options": True})  # -5 is a value, and refused as one
+@click.argument("key", required=False)
+@click.argument("value", required=False)
+@click.option("--unset", is_flag=True, help="Go back to the default.")
+@click.option("--global", "everywhere", is_flag=True, help="For all repositories of this user.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def config(key: str | None, value: str | None, unset: bool, everywhere: bool, as_json: bool) -> int:
+    """Show the settings, or write one into git config."""
+    with Repository.at(Path.cwd()) as repo:
+        if key is not None and (value is not None or unset):
+            _write(repo, key, value, unset, "--global" if everywhere else "--local")
+        elif unset or everywhere:
+            raise UsageError("Which setting?", "Write `git uam config KEY VALUE`.")
+        settings = Settings.read(repo)
+        keys = KEYS if key is None else (Settings.key(key),)
+        found = {k.name: settings.text(k.name) for k in keys}
+        for one in keys:
+            settings[one.name]  # a value that cannot be read is an error here, too
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+    else:
+        for one in keys:
+            click.echo(f"{one.name} = {found[one.name] or '(none)'}  # {one.help}" if key is None else found[one.name])
+    return ExitCode.OK
+
+
+def _write(repo: Repository, key: str, value: str | None, unset: bool, scope: str) -> None:
+    known = Settings.key(key)
+    if unset:
+        if value is not None:
+            raise UsageError("--unset takes no value.")
+        repo.run("config", scope, "--unset-all", known.name, ok=(0, 5))
+        return
+    assert value is not None
+    try:
+        known.check(value)
+    except ValueError as error:
+        raise UsageError(f"'{value}' {error}.", f"{known.name}: {known.help}.") from None
+    repo.run("config", scope, "--replace-all", known.name, value)

@@ -1,0 +1,22 @@
+"""`uam deploy ...`: the commands under the names that the original gave them."""
+
+from __future__ import annotations
+
+import click
+
+from .batch import batch, execute
+from .flush import flush
+from .queue import queue
+from .status import status
+
+
+@click.group()
+def deploy() -> None:
+    """The queue under its older name: queue, batch, execute, status, flush.
+
+    Nothing that is queued here runs by itself: it waits for `flush`, or for `batch` and `execute`.
+    """
+
+
+for command in (queue, batch, execute, status, flush):
+    deploy.add_command(command)

@@ -1,0 +1,34 @@
+"""`git uam import`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from ..errors import ExitCode
+from ..importing import take_over
+from ..opened import opened
+from ..repo import Repository
+
+
+@click.command("import")
+@click.argument("database", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def import_(database: Path, as_json: bool) -> int:
+    """Take over what waits in a coordination.db of the tool that this one replaces, and say what was skipped."""
+    with Repository.at(Path.cwd()) as repo, opened(repo) as now:
+        report = take_over(now, database, Path.cwd())
+    taken = [one for one in report if one.here is not None]
+    if as_json:
+        click.echo(json.dumps({
+            "imported": {one.there: one.here for one in taken},
+            "skipped": {one.there: one.words for one in report if one.here is None},
+        }, indent=2))  # fmt: skip
+        return ExitCode.OK
+    for one in report:
+        fate = f"skipped: {one.words}" if one.here is None else f"queued as #{one.here} {one.words}".rstrip()
+        click.echo(f"{one.there}: {fate}")
+    click.echo(f"{len(taken)} of {len(report)} actions are taken over; `git uam status` shows them")
+    return ExitCode.OK

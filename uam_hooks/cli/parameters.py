@@ -1,0 +1,26 @@
+"""Types of parameters that several commands have."""
+
+from __future__ import annotations
+
+import click
+
+from ..settings import duration
+
+
+class Duration(click.ParamType[float]):
+    """A duration such as 500ms, 5s or 10m."""
+
+    name = "duration"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Seconds; a usage error for anything else."""
+        try:
+            return duration(str(value))
+        except ValueError as error:
+            self.fail(f"'{value}' {error}", param, ctx)
+
+
+def under_deploy() -> bool:
+    """Whether the command was called as `uam deploy ...`: the original's way, where nothing is started beside it."""
+    parent = click.get_current_context().parent
+    return parent is not None and parent.info_name == "deploy"

@@ -1,0 +1,101 @@
+"""`git uam queue`: an action by name."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..asked import agent_here
+from ..batcher import DeployBatcher
+from ..errors import ExitCode, UsageError
+from ..leader import ensure_flusher
+from ..model import ActionType, seconds_of, where
+from ..opened import opened
+from ..repo import Repository
+from ..store import views
+from .parameters import under_deploy
+
+_TEXTS = ("message", "ref", "source", "strategy", "method", "remote")
+
+
+@click.command()
+@click.option("--agent-id", help="Who asks (UAM_AGENT_ID, uam.agent, or your address).")
+@click.option("--action-type", required=True, type=click.Choice([k.value for k in ActionType]), help="What to do.")
+@click.option("--target", required=True, help="A branch, a workflow, or the name of a deploy.")
+@click.option("--message", help="commit, merge: the message.")
+@click.option("--files", multiple=True, help="commit: a file, or several with commas; may be given again.")
+@click.option("--ref", help="workflow, deploy: the branch it is about.")
+@click.option("--inputs", help="workflow: its inputs as a JSON object.")
+@click.option("--source", help="merge: the branch or commit to merge.")
+@click.option("--strategy", help="merge: no-ff, squash or ff-only.")
+@click.option("--pr", type=int, help="merge: the number of a pull request, for gh.")
+@click.option("--method", help="merge with --pr: merge, squash or rebase.")
+@click.option("--push", is_flag=True, help="merge: push the target, too.")
+@click.option("--remote", help="push, merge, workflow: the remote, if it is not origin.")
+@click.option("--force", is_flag=True, help="push: over whatever the remote was last seen to have.")
+@click.option("--payload", help="More of the payload, as a JSON object.")
+@click.option("--urgent", is_flag=True, help="Wait for company only shortly.")
+@click.option("--priority", type=int, help="Higher ones go first where the order is free (5).")
+@click.option("--depends-on", multiple=True, help="The id of an action that has to complete first; may be given again.")
+@click.option("--execute-after", help="Not before this moment: 2026-05-06T07:08:09Z.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.argument("more", nargs=-1, metavar="[FILES]...")
+def queue(**said: Any) -> int:
+    """Queue an action by name: a commit of files, a push, a merge, a workflow, a deploy."""
+    with Repository.at(Path.cwd()) as repo, opened(repo) as now:
+        agent = said["agent_id"] or agent_here(now)
+    number = DeployBatcher().queue(
+        agent, said["action_type"], said["target"], _payload(said), urgent=said["urgent"], priority=said["priority"],
+        dependencies=said["depends_on"], execute_after=said["execute_after"],
+    )  # fmt: skip
+    with Repository.at(Path.cwd()) as repo, opened(repo) as now:
+        runs = not under_deploy() and now.settings["uam.push.mode"] != "manual"
+        if runs:
+            ensure_flusher(repo.paths)
+        action = views.action(now.store, number)
+    assert action is not None
+    due = max(action.execute_after, action.not_before)
+    if said["as_json"]:
+        click.echo(json.dumps({"id": number, "type": action.action_type.value, "where": where(action), "due": due}))
+        return ExitCode.OK
+    left = max(0.0, seconds_of(due) - time.time())
+    when = f"it is due in {left:.0f} s" if runs else f"it is due in {left:.0f} s, and `git uam flush` executes it"
+    click.echo(f"queued as #{number}: {action.action_type.value} {where(action)}; {when}")
+    return ExitCode.OK
+
+
+def _payload(said: dict[str, Any]) -> dict[str, Any]:
+    payload = _json(said["payload"], "--payload")
+    payload |= {name: said[name] for name in _TEXTS if said[name] is not None}
+    if said["inputs"] is not None:
+        payload["inputs"] = _json(said["inputs"], "--inputs")
+    if said["pr"] is not None:
+        payload["pr"] = said["pr"]
+    payload |= {name: True for name in ("push", "force") if said[name]}
+    files = [name for given in said["files"] for name in _split(given)] + list(said["more"])
+    if files:
+        payload["files"] = files
+    return payload
+
+
+def _split(given: str) -> list[str]:
+    """Several names with commas, unless a file is really called that."""
+    if "," not in given or Path(given).exists():
+        return [given]
+    return [name for name in given.split(",") if name]
+
+
+def _json(text: str | None, option: str) -> dict[str, Any]:
+    if text is None:
+        return {}
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise UsageError(f"{option} is no JSON: {error}.", 'Write {"env": "staging"}.') from None
+    if not isinstance(found, dict):
+        raise UsageError(f"{option} has to be a JSON object.", 'Write {"env": "staging"}.')
+    return found

@@ -1,0 +1,104 @@
+"""What executing batches came to, in lines for people or as JSON, and what is under way on a terminal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import click
+
+from ..errors import ExitCode
+from ..execute import Tell
+from ..model import Action, ActionType, BatchResult, SourceStatus, Status, is_external, short_target, where
+from ..store import views
+from ..store.connection import Store
+
+
+@contextmanager
+def progress() -> Iterator[Tell]:
+    """On a terminal, a line for each action that is running; elsewhere nothing: a log is no screen."""
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True, highlight=False, markup=False)
+    if not console.is_terminal:
+        yield lambda _action, _state: None
+        return
+    columns = SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn()
+    with Progress(*columns, console=console, transient=True) as shown:
+        running: dict[int, TaskID] = {}
+
+        def tell(action: Action, state: str) -> None:
+            if state == "running":
+                what = f"#{action.id} {action.action_type.value} {where(action)}"
+                running[action.id] = shown.add_task(what, total=None)
+            elif action.id in running:
+                shown.remove_task(running.pop(action.id))
+
+        yield tell
+
+
+def report(store: Store, results: Sequence[BatchResult], as_json: bool) -> int:
+    """Print the results; gives the exit status: 1 when anything failed or is still to come."""
+    if as_json:
+        click.echo(json.dumps({"batches": [as_dict(result) for result in results]}, indent=2))
+    else:
+        click.echo("\n".join([line for result in results for line in _lines(store, result)] or ["nothing to land"]))
+    return ExitCode.OK if all(result.success for result in results) else ExitCode.FAILED
+
+
+def as_dict(result: BatchResult) -> dict[str, object]:
+    """A result with the names that the original's callers know."""
+    return {
+        "batchId": result.batch_id,
+        "success": result.success,
+        "executedActions": result.executed_actions,
+        "failedActions": result.failed_actions,
+        "deferredActions": result.deferred_actions,
+        "errors": list(result.errors),
+        "duration": round(result.duration, 1),
+    }
+
+
+def _lines(store: Store, result: BatchResult) -> Iterator[str]:
+    """One line for each source of a push: what it landed as, or why it did not; one for each other action."""
+    batch = views.batch(store, result.batch_id)
+    assert batch is not None
+    for landing in views.landings(store, batch.id):
+        if not landing.remote and landing.status == "landed" and landing.detail["commits"]:
+            many, branch = len(landing.detail["commits"]), short_target(landing.ref)
+            yield f"batch {batch.number}: {many} commits on {branch} are one now: {landing.new[:7]}, not pushed"
+    for action in batch.actions:
+        if action.action_type == ActionType.PUSH or action.carried_by is not None:
+            yield from (f"batch {batch.number}: {line}" for line in _of_sources(store, action))
+        elif action.asked:
+            yield f"batch {batch.number}: {_of_action(store, action)}"
+    if result.deferred_actions:
+        many = result.deferred_actions
+        yield f"batch {batch.number}: {many} action{'s' * (many != 1)} will be tried again, see git uam status"
+
+
+def _of_sources(store: Store, action: Action) -> Iterator[str]:
+    for source in views.sources(store, action.id):
+        if source.status == SourceStatus.LANDED and "new" in source.outcome:
+            tip, new = source.tip[:7] or "deletion", source.outcome["new"][:7] or "deleted"
+            remote = action.remote or "its remote"
+            place = f"{remote}/{short_target(action.ref)}" if action.remote else short_target(action.ref)
+            yield f"{source.agent} {tip} landed on {place} as {new}"
+        elif source.status == SourceStatus.FAILED:
+            yield f"{source.agent} {source.tip[:7]} failed: {source.outcome['error']}"
+
+
+def _of_action(store: Store, action: Action) -> str:
+    what = f"#{action.id} {action.action_type.value} {where(action)}"
+    if action.status != Status.COMPLETED:
+        return f"{what} {action.status.value}: {action.error}"
+    sources = views.sources(store, action.id)
+    new = next((s.outcome["new"][:7] for s in sources if s.outcome.get("new")), "")
+    if new:
+        refused = [s for s in sources if s.status == SourceStatus.FAILED]
+        besides = f"; {len(refused)} of {len(sources)} failed: {action.error}" if refused else ""
+        pushed = action.action_type == ActionType.MERGE and action.payload.get("push")
+        return f"{what} is at {new}{'' if pushed else ', not pushed'}{besides}"
+    return f"{what} done" + (f" (git uam log {action.id})" if is_external(action) else "")

@@ -1,0 +1,59 @@
+"""What failed for a reason that may pass is tried again: later and later, and not for ever.
+
+A person or an agent that waits for its push is told at once, as plain git would tell it; everything that nobody
+waits for goes back into the queue.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+
+from . import outcomes
+from .errors import say
+from .model import Action, Source, iso
+from .opened import Flush
+from .paths import process_alive
+from .store import claim, finish
+
+_SERVER = re.compile(r"(?:HTTP|status code:) (\d{3})\b")
+_PASSING = re.compile(
+    r"connection (?:refused|reset|timed out)|could not resolve host|error connecting to|: EOF\b|unexpected EOF"
+    r"|i/o timeout|TLS handshake timeout|rate limit|Base branch was modified|index\.lock|cannot lock ref"
+    r"|unable to lock|database is locked|temporary failure|network is unreachable|no route to host"
+    r"|hung up unexpectedly|did not answer|could not be fetched",
+    re.IGNORECASE,
+)
+
+
+def may_pass(words: str) -> bool:
+    """Whether a failure with these words is one of the network, a lock, or a server that has trouble."""
+    status = _SERVER.search(words)
+    if status is not None:
+        return status[1][0] == "5" or status[1] == "429" or "rate limit" in words
+    return bool(_PASSING.search(words))
+
+
+def give_up(flush: Flush, actions: Sequence[Action], why: str, *, passing: bool) -> None:
+    """End actions that have failed, or give them back to the queue where trying again may help."""
+    for action in actions:
+        sources = claim.sources(flush.store, action.id)
+        if passing and action.attempts < flush.settings["uam.retry.count"] and not all(map(_waits, sources)):
+            waiting = [source for source in sources if _waits(source)]
+            finish.failed(flush.store, outcomes.failed(waiting, why))
+            again(flush, action, why)
+        else:
+            counted = f" (tried {action.attempts + 1} times)" if passing and action.attempts else ""
+            finish.action(flush.store, action, outcomes.failed(sources, why + counted), None, ())
+
+
+def again(flush: Flush, action: Action, why: str) -> None:
+    """Put an action back, with a pause that doubles each time."""
+    pause = flush.settings["uam.retry.delay"] * 2**action.attempts
+    say(f"#{action.id} is tried again in {pause:g} s: {why}")
+    finish.later(flush.store, action, iso(time.time() + pause), why, tried=True)
+
+
+def _waits(source: Source) -> bool:
+    return bool(source.waiter) and process_alive(source.waiter)

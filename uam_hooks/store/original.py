@@ -1,0 +1,59 @@
+"""Reading a queue of the tool that this one replaces: the same table names, in a database of its own."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..errors import UsageError
+from .connection import Store
+
+_COLUMNS = ("id", "agent_id", "action_type", "target", "payload", "status", "priority", "dependencies")
+
+
+class Row(NamedTuple):
+    """One action as it is there; `payload` and `dependencies` as JSON has them, or None where that is broken."""
+
+    id: int
+    agent_id: Any
+    action_type: Any
+    target: Any
+    payload: Any
+    status: Any
+    priority: Any
+    dependencies: Any
+
+
+def rows(path: Path) -> list[Row]:
+    """All actions of the queue in the database `path`, oldest first. It is opened for reading only.
+
+    UsageError where it is no such database.
+    """
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+            found = db.execute(f"SELECT {', '.join(_COLUMNS)} FROM deploy_queue ORDER BY id").fetchall()  # noqa: S608
+    except sqlite3.Error as error:
+        raise UsageError(f"{path} is no queue that can be taken over: {error}.") from None
+    return [
+        Row(number, agent, kind, target, _json(payload, {}), status, priority, _json(needs, []))
+        for number, agent, kind, target, payload, status, priority, needs in found
+    ]
+
+
+def _json(text: Any, empty: Any) -> Any:
+    if text in (None, ""):
+        return empty
+    try:
+        return json.loads(text)
+    except (TypeError, ValueError):
+        return None
+
+
+def taken(store: Store, origin: str) -> dict[int, int]:
+    """What has been taken over from there before: its id there to the id here."""
+    with store.reading() as db:
+        found = db.execute("SELECT original, action_id FROM imported WHERE origin = ?", (origin,)).fetchall()
+    return {row["original"]: row["action_id"] for row in found}
