@@ -146,11 +146,11 @@ def test_a_waiting_push_and_its_commits(scene: Scene) -> None:
         "waiting: 1 push in 1 action, 2 commits",
         "running: 0 actions",
         "failed:  0",
-        "window:  a push waits 0.05 s",
+        "window:  a push waits 3600 s",
         "next:    `git uam flush` executes what waits",
     ]
     report = scene.report()
-    assert sorted(report) == ["enabled", "failed", "mode", "next", "repository", "running", "waiting"]
+    assert sorted(report) == ["enabled", "failed", "mode", "next", "repository", "running", "waiting", "window"]
     assert [(row["type"], row["where"], row["status"]) for row in report["waiting"]] == [
         ("commit", "main", "pending"),
         ("push", "origin/main", "pending"),

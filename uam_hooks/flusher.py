@@ -25,6 +25,7 @@ from .store import enqueue
 
 # A flush by hand may empty the queue, and an urgent push may shorten a window, while we sleep.
 NAP_SECONDS = 0.1
+LONG_NAP_SECONDS = 1.0
 # Rounds in which a batch of unknown outcome could not be settled, before the next command has to go on.
 MAX_IDLE_ROUNDS = 20
 PRUNE_SECONDS = 24 * 3600.0
@@ -75,10 +76,21 @@ def _work(repo: Repository) -> None:
             if due is not None and not open_batch:
                 look_up(now.repo, now.store)  # while nobody waits for it
                 _sleep_until(now, due)
-            flush(now, due_only=True, timeout=60.0)
-            idle = idle + 1 if enqueue.unsettled(now.store) else 0
-        if idle:
-            time.sleep(min(30.0, 0.5 * 2**idle))
+            newest = enqueue.newest(now.store)
+            done = flush(now, due_only=True, timeout=60.0)
+            left = enqueue.due_at(now.store)
+            # what is due and cannot be claimed yet is looked at again, and again later
+            stuck = not done and left is not None and seconds_of(left) <= time.time()
+            idle = idle + 1 if stuck or enqueue.unsettled(now.store) else 0
+            if idle:
+                _rest(now, min(30.0, 0.5 * 2**idle), newest)
+
+
+def _rest(now: Flush, seconds: float, newest: int) -> None:
+    """Wait, but keep nobody waiting who queues something meanwhile."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and enqueue.newest(now.store) == newest:
+        time.sleep(NAP_SECONDS)
 
 
 def _prune_daily(now: Flush) -> None:
@@ -93,5 +105,6 @@ def _prune_daily(now: Flush) -> None:
 
 def _sleep_until(now: Flush, due: str | None) -> None:
     while due is not None and (left := seconds_of(due) - time.time()) > 0:
-        time.sleep(min(left, NAP_SECONDS))
+        # a moment that is hours away was asked for by name, and is no window that somebody waits in
+        time.sleep(min(left, max(NAP_SECONDS, min(left / 100, LONG_NAP_SECONDS))))
         due = enqueue.due_at(now.store)

@@ -265,7 +265,8 @@ class RemoteHelper:
 
     def straight(self, lines: list[str]) -> list[str]:
         """What git would have done without us: the shim's own way to the real remote, for these very lines."""
-        options = [f"option {option}" for option in self.options]
+        urgent = f"push-option {URGENT_OPTION}"  # the remote might refuse it: it is for us
+        options = [f"option {option}" for option in self.options if option != urgent]
         feed = "\n".join([*options, *lines, "", ""]).encode("utf-8", "surrogateescape")
         done = subprocess.run(
             ["sh", self.shim, self.remote, self.remote],

@@ -11,7 +11,7 @@ from .graph import heads, parse
 from .intake import pin_ref, shadow_ref
 from .landed import landing_ref
 from .merge import shadow_of
-from .model import HEADS, Batch, Landing, Source, SourceStatus, iso, short_target
+from .model import HEADS, Batch, Landing, Source, SourceStatus, iso, short_target, where
 from .opened import Flush
 from .plumbing import ZERO
 from .repo import Repository
@@ -60,9 +60,15 @@ def describe(flush: Flush, batch: Batch) -> dict[str, Any]:
         for s in (views.sources(flush.store, a.id) if a.action_type == "push" else [])
         if s.status == SourceStatus.FAILED
     ]
+    others = [
+        {"action": a.id, "type": a.action_type.value, "where": where(a), "status": a.status.value, "error": a.error,
+         "agents": list(dict.fromkeys(s.agent for s in views.sources(flush.store, a.id)))}
+        for a in batch.actions
+        if a.asked and a.action_type != "push"
+    ]  # fmt: skip
     return {
         "batch": batch.number, "id": batch.id, "status": batch.status.value, "created_at": batch.created_at,
-        "landings": shown, "failed": failed,
+        "landings": shown, "failed": failed, "actions": others,
     }  # fmt: skip
 
 

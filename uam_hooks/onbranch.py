@@ -54,9 +54,9 @@ def move(
 ) -> None:
     """Write down what is to happen to the branch, pin it, move the branch, and end the action."""
     repo, first = flush.repo, made.landed[0]
-    keep = made.new if made.new in (s.tip for s in made.landed) else shadow_of(
-        repo, made.new, *(s.tip for s in made.landed if s.tip), *([made.old] if made.old != ZERO else [])
-    )  # fmt: skip
+    tips = [s.tip for s in made.landed]
+    before = [made.old] if made.old != ZERO else []
+    keep = made.new if made.new in tips else shadow_of(repo, made.new, *tips, *before)
     done: outcomes.Outcomes = {
         s.id: (SourceStatus.LANDED, {
             "batch": batch.number, "ref": action.ref, "old": "" if made.old == ZERO else made.old, "new": made.new,
@@ -65,7 +65,7 @@ def move(
         })
         for s in made.landed
     }  # fmt: skip
-    detail = {"how": made.how, "commits": [], "outcomes": {**done, **failed}, "worktree": first.worktree}
+    detail = {"how": made.how, "commits": tips, "outcomes": {**done, **failed}, "worktree": first.worktree}
     entry = NewLanding(action.id, "", action.ref, made.old, made.new, keep, tuple(s.id for s in made.landed), detail)
     landing = claim.write_plan(flush.store, batch, [entry])[0]
     reached(Step.PLANNED)

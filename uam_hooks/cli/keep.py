@@ -44,6 +44,10 @@ def _lines(found: dict[str, Any]) -> list[str]:
             lines.append(f"  proof: {paths} changed, all by the sources; {same}")
     for failure in found["failed"]:
         lines.append(f"failed: {failure['agent']} {failure['tip'][:7]} to {failure['where']}: {failure['error']}")
+    for action in found["actions"]:
+        why = f": {action['error']}" if action["error"] else ""
+        agents = ", ".join(action["agents"])
+        lines.append(f"#{action['action']} {action['type']} {action['where']} ({agents}) {action['status']}{why}")
     return lines
 
 

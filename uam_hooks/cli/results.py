@@ -66,7 +66,7 @@ def _lines(store: Store, result: BatchResult) -> Iterator[str]:
     batch = views.batch(store, result.batch_id)
     assert batch is not None
     for landing in views.landings(store, batch.id):
-        if not landing.remote and landing.status == "landed" and landing.detail["commits"]:
+        if not landing.remote and landing.status == "landed" and not landing.sources:
             many, branch = len(landing.detail["commits"]), short_target(landing.ref)
             yield f"batch {batch.number}: {many} commits on {branch} are one now: {landing.new[:7]}, not pushed"
     for action in batch.actions:

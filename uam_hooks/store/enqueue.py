@@ -215,6 +215,12 @@ def urgent_mode(store: Store, now: float) -> str | None:
     return str(row["until"])
 
 
+def newest(store: Store) -> int:
+    """The number of the newest source: it grows with everything that is queued."""
+    with store.reading() as db:
+        return int(db.execute("SELECT coalesce(max(id), 0) FROM sources").fetchone()[0])
+
+
 def unsettled(store: Store) -> bool:
     """Whether a batch was begun and not finished: after a crash, somebody has to ask the remote."""
     with store.reading() as db:
