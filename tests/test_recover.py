@@ -58,7 +58,22 @@ PUSHED = {
 
 
 def test_every_step_is_tested() -> None:
-    assert set(Step) == set(PUSHED)
+    assert set(Step) == set(PUSHED) | {Step.BEGUN}
+
+
+def test_a_command_whose_flush_died_is_not_run_again_by_itself(scene: Scene) -> None:
+    scene.git("config", "uam.deploy.prod.command", f"sh -c 'echo ran >>{scene.root}/ran'")
+    scene.git("uam", "deploy", "queue", "--action-type", "deploy", "--target", "prod", "--agent-id", "a")
+    assert scene.run("uam", "flush", UAM_DIE_AT=Step.BEGUN).code != 0
+    until(lambda: scene.rows("deploy_queue")[0]["status"] == "executing", "the crash")
+    report = scene.report()
+    assert (report["waiting"], report["running"]) == ([], [])
+    assert [failure["error"] for failure in report["failed"]] == [
+        "its flush ended while it ran, so nobody knows whether it was done; `git uam retry 1` runs it again"
+    ]
+    assert scene.git("uam", "retry", "1") == "#1 is queued again as #2"
+    scene.git("uam", "flush")
+    assert (scene.root / "ran").read_text() == "ran\n"
 
 
 @pytest.mark.parametrize("step", PUSHED)

@@ -17,7 +17,7 @@ from .branchmerge import merge_here, merge_to_push
 from .errors import UamError, say
 from .external import Command, Ended, Running
 from .intake import pin_ref
-from .keep import unpin
+from .keep import drop_pins, unpin
 from .land import in_words, land_pushes
 from .model import Action, ActionType, Batch, BatchResult, Source, SourceStatus, Status, is_external
 from .onbranch import land_commits
@@ -26,6 +26,7 @@ from .paths import process_alive
 from .plumbing import ZERO
 from .retries import again, may_pass
 from .settle import Landed, settle
+from .steps import Step, reached
 from .store import claim, finish, journal, views
 from .transport import Unreachable
 
@@ -192,6 +193,7 @@ class _Run:
             if not claim.begin(self.flush.store, action):
                 sorter.done(action.id)
                 continue
+            reached(Step.BEGUN)
             self.tell(action, "running")
             running[pool.submit(self.commands.run, command)] = action
 
@@ -228,6 +230,7 @@ class _Run:
 def follow(flush: Flush, pushes: Sequence[Action]) -> None:
     """Let pushes that were asked for by name bring their branch as it is now."""
     tips: dict[int, str] = {}
+    before: set[str] = set()
     for action in pushes:
         sources = claim.sources(flush.store, action.id)
         for source in sources:
@@ -238,9 +241,11 @@ def follow(flush: Flush, pushes: Sequence[Action]) -> None:
                 now = next((other.tip for other in sources if other.tip), "")
             if now and now != source.tip:
                 tips[source.id] = now
+                before.add(source.tip)
     if tips:
         flush.repo.pin({pin_ref(tip): tip for tip in tips.values()})
         claim.follow(flush.store, tips)
+        drop_pins(flush, before)
 
 
 def settle_unattended(flush: Flush, action: Action) -> None:

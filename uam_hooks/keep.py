@@ -19,6 +19,8 @@ from .store import journal, views
 
 PINS = "refs/uam/pin/"
 SCRATCH = "refs/uam/tip/"
+# more names than this are not asked for one by one: an argument list has an end
+MANY = 500
 
 
 def find_batch(flush: Flush, name: str) -> Batch:
@@ -198,8 +200,13 @@ def _worktree_heads(repo: Repository) -> list[str]:
 
 def unpin(flush: Flush, sources: Iterable[Source]) -> None:
     """The pins of landed sources are no longer needed: their landing holds on to them."""
-    tips = {s.tip for s in sources if s.tip and s.status == SourceStatus.LANDED}
-    tips -= set(views.pending_tips(flush.store))
-    refs = flush.repo.refs(PINS) if tips else {}
-    drop = [(pin_ref(tip), ZERO, refs[pin_ref(tip)]) for tip in tips if pin_ref(tip) in refs]
+    drop_pins(flush, {s.tip for s in sources if s.status == SourceStatus.LANDED})
+
+
+def drop_pins(flush: Flush, tips: Iterable[str]) -> None:
+    """Let go of the pins of these tips, unless something that waits has the same tip."""
+    wanted = set(tips) - {""} - set(views.pending_tips(flush.store))
+    names = [pin_ref(tip) for tip in wanted] if len(wanted) < MANY else [PINS]
+    refs = flush.repo.refs(*names) if wanted else {}
+    drop = [(pin_ref(tip), ZERO, refs[pin_ref(tip)]) for tip in wanted if pin_ref(tip) in refs]
     flush.repo.move_refs(drop, "uam: landed")

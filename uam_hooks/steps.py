@@ -15,6 +15,7 @@ class Step(StrEnum):
     """What has just become durable."""
 
     CLAIMED = "claimed"
+    BEGUN = "begun"
     PLANNED = "planned"
     PINNED = "pinned"
     PUSHED = "pushed"
