@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shlex
 from pathlib import Path
 
 from .errors import UsageError
@@ -13,7 +12,6 @@ from .external import Command
 from .model import HEADS, Action, Batch
 from .opened import Flush
 from .plumbing import scrubbed
-from .settings import duration
 from .store import views
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
@@ -28,24 +26,18 @@ def check_target(name: str) -> str:
 
 def words_of(flush: Flush, target: str) -> list[str]:
     """The argument list that is configured for `target`; UsageError where there is none."""
-    said = flush.settings.all(f"uam.deploy.{target}.command")[-1:]
-    try:
-        words = shlex.split(said[0]) if said else []
-    except ValueError as error:
-        raise UsageError(f"The setting uam.deploy.{target}.command cannot be read: {error}.") from None
-    if not words:
+    key = f"uam.deploy.{target}.command"
+    if not flush.settings.all(key):
         raise UsageError(
-            f"There is no deploy '{target}' here.", f"Name its command: `git config uam.deploy.{target}.command ...`."
+            f"There is no deploy '{target}' here.", f"Name its command: `git uam config {key} ...`."
         )
+    words: list[str] = flush.settings[key]
     return words
 
 
 def _timeout(flush: Flush, target: str) -> float:
-    said = flush.settings.all(f"uam.deploy.{target}.timeout")[-1:]
-    try:
-        return duration(said[0]) if said else float(flush.settings["uam.deploy.timeout"])
-    except ValueError as error:
-        raise UsageError(f"The setting uam.deploy.{target}.timeout is '{said[0]}', which {error}.") from None
+    key = f"uam.deploy.{target}.timeout"
+    return float(flush.settings[key if flush.settings.all(key) else "uam.deploy.timeout"])
 
 
 def command(flush: Flush, batch: Batch, action: Action, log: Path) -> Command:

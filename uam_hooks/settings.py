@@ -107,6 +107,38 @@ KEYS = (
 _BY_NAME = {key.name.lower(): key for key in KEYS}
 
 
+# What a deploy target has: git leaves the case of the middle part as it is.
+_TARGET = re.compile(r"uam\.deploy\.([A-Za-z0-9_][A-Za-z0-9_.-]*)\.(command|timeout)", re.IGNORECASE)
+
+
+def arguments(text: str) -> list[str]:
+    """An argument list, quoted as for a shell that is never started."""
+    import shlex  # only deploys need it
+
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise ValueError(f"has {str(error)[0].lower()}{str(error)[1:]}") from None
+    if not words:
+        raise ValueError("names nothing to run")
+    return words
+
+
+def _of_target(name: str) -> Key | None:
+    found = _TARGET.fullmatch(name)
+    if found is None:
+        return None
+    if found[2].lower() == "timeout":
+        return Key(name, "", duration, f"after how long the deploy {found[1]} is ended; without it uam.deploy.timeout")
+    return Key(name, "", arguments, f"what is run for the deploy {found[1]}: an argument list, no shell")
+
+
+def _spelled(name: str) -> str:
+    """A key as git prints it: section and last part in small letters."""
+    found = _TARGET.fullmatch(name)
+    return f"uam.deploy.{found[1]}.{found[2].lower()}" if found else name.lower()
+
+
 class Settings:
     """What git config says, checked when it is asked for."""
 
@@ -131,7 +163,7 @@ class Settings:
 
     def __getitem__(self, name: str) -> Any:
         """The value of the uam key `name`; UsageError when it is not what it should be."""
-        key = _BY_NAME[name.lower()]
+        key = self.key(name)
         text = self.text(name)
         try:
             return key.check(text)
@@ -142,12 +174,12 @@ class Settings:
 
     def text(self, name: str) -> str:
         """The value of the uam key `name` as it is written, or its default."""
-        return self._values.get(name.lower(), [self.key(name).default])[-1]
+        return self._values.get(_spelled(name), [self.key(name).default])[-1]
 
     @staticmethod
     def key(name: str) -> Key:
         """The key of that name, however its case is; UsageError for one that does not exist."""
-        found = _BY_NAME.get(name.lower())
+        found = _BY_NAME.get(name.lower()) or _of_target(name)
         if found is None:
             raise UsageError(f"There is no setting '{name}'.", "`git uam config` lists them.")
         return found

@@ -29,7 +29,8 @@ def config(key: str | None, value: str | None, unset: bool, everywhere: bool, as
         keys = KEYS if key is None else (Settings.key(key),)
         found = {k.name: settings.text(k.name) for k in keys}
         for one in keys:
-            settings[one.name]  # a value that cannot be read is an error here, too
+            if found[one.name]:
+                settings[one.name]  # a value that cannot be read is an error here, too
     if as_json:
         click.echo(json.dumps(found, indent=2))
     else:
