@@ -140,7 +140,7 @@ class _Run:
         try:
             merge_to_push(self.flush, self.batch, action)
         except Unreachable as error:
-            self.fail(action, error.what, passing=True)
+            self.fail(action, error.what, passing=may_pass(error.what))
         except Exception as error:
             self.fail(action, in_words(error))
         return True

@@ -54,7 +54,7 @@ def _land_group(
             remote = Remote(flush.repo, flush.settings, name)
             there = remote.observe([action.ref for action in actions])
         except Unreachable as error:
-            give_up(flush, actions, error.what, passing=True)
+            give_up(flush, actions, error.what, passing=may_pass(error.what))
             return
         plans = _plans(flush, batch, actions, there, atomic)
         if not plans:

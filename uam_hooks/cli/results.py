@@ -83,9 +83,8 @@ def _of_sources(store: Store, action: Action) -> Iterator[str]:
     for source in views.sources(store, action.id):
         if source.status == SourceStatus.LANDED and "new" in source.outcome:
             tip, new = source.tip[:7] or "deletion", source.outcome["new"][:7] or "deleted"
-            remote = action.remote or "its remote"
-            place = f"{remote}/{short_target(action.ref)}" if action.remote else short_target(action.ref)
-            yield f"{source.agent} {tip} landed on {place} as {new}"
+            push = views.action(store, action.carried_by) if action.carried_by is not None else None
+            yield f"{source.agent} {tip} landed on {where(push or action)} as {new}"
         elif source.status == SourceStatus.FAILED:
             yield f"{source.agent} {source.tip[:7]} failed: {source.outcome['error']}"
 
