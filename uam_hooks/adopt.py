@@ -7,6 +7,7 @@ back, and git would call them changes in the way. HOT: standard library only.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,21 +37,27 @@ def changed(git: Git, at: Path, old: str, new: str) -> list[Entry]:
     return found
 
 
-def there_already(git: Git, at: Path, entries: list[Entry], mine: frozenset[str]) -> list[Entry]:
-    """Those of `entries` that the worktree `at` has already, or that were taken from it (`mine`).
+def there_already(git: Git, at: Path, entries: list[Entry], mine: Mapping[str, tuple[str, str]]) -> list[Entry]:
+    """Those of `entries` that the worktree `at` has already, or that were taken from it: `mine` has mode and object
+    of what was. A later edit of such a file is an edit of what lands; of a file in which others' work landed as well it
+    would undo that.
 
     What is staged there besides is somebody's work, and in the way.
     """
     staged = _staged(git, at)
     found = []
-    alike = _objects(git, at, [entry for entry in entries if entry.path not in mine])
+    alike = _objects(git, at, [entry for entry in entries if mine.get(entry.path) != _side(entry)])
     for entry in entries:
         before = (entry.old_mode, entry.old) if entry.old != ZERO else None
         if SUBMODULE in (entry.old_mode, entry.new_mode) or staged.get(entry.path) not in (before, _after(entry)):
             continue
-        if entry.path in mine or alike.get(entry.path, ZERO) == entry.new:
+        if mine.get(entry.path) == _side(entry) or alike.get(entry.path, ZERO) == entry.new:
             found.append(entry)
     return found
+
+
+def _side(entry: Entry) -> tuple[str, str]:
+    return entry.new_mode, entry.new
 
 
 def _after(entry: Entry) -> tuple[str, str] | None:
@@ -99,7 +106,17 @@ def _objects(git: Git, at: Path, entries: list[Entry]) -> dict[str, str]:
             else:
                 files.append(entry.path)
         else:
-            found[entry.path] = ZERO if not path.exists() else "directory"
-    feed = "".join(f"{name}\n" for name in files).encode("utf-8", "surrogateescape")
-    oids = git.run("hash-object", "--stdin-paths", feed=feed, at=at).lines if files else []
+            found[entry.path] = ZERO if path.is_dir() or not path.exists() else "special"
+    oids = git.run("hash-object", "--stdin-paths", feed=fed(files), at=at).lines if files else []
     return {**found, **dict(zip(files, oids, strict=True))}
+
+
+def fed(names: Sequence[str]) -> bytes:
+    """Names as `git hash-object --stdin-paths` reads them: it takes a first quote for a quoted name."""
+    lines = [_quoted(name) if name.startswith('"') else name for name in names]
+    return "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
+
+
+def _quoted(name: str) -> str:
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

@@ -20,7 +20,7 @@ from .intake import check_remote, pin_ref
 from .model import HEADS, ActionType, NewAction, NewSource, iso, short_target
 from .onbranch import start_of
 from .opened import Flush
-from .paths import RepoPaths
+from .paths import RepoPaths, head_of
 from .plumbing import ZERO
 from .store import asked as queue
 from .store.enqueue import push_action
@@ -48,7 +48,7 @@ class Intake:
     def __init__(self, flush: Flush, at: Path) -> None:
         self.flush, self.at = flush, at
         self.paths = RepoPaths.of(flush.repo.git_dir)
-        self.fresh: dict[tuple[str, str], tuple[str, str]] = {}
+        self.fresh: dict[tuple[str, str], queue.LastCommit] = {}
 
     def check(self, wishes: Sequence[Wish]) -> list[Checked]:
         """All of them or none: UsageError names what is wrong with the first that is."""
@@ -79,8 +79,8 @@ class Intake:
     def _commit(self, one: Wish, _promised: set[str]) -> Checked:
         payload = _known(one, "message", "files", "remote")
         message = payload.get("message")
-        if not isinstance(message, str) or not message.strip() or "\0" in message:
-            raise UsageError("A commit needs a message.", "Say what it does.")
+        if not isinstance(message, str) or not message.strip() or "\0" in message or not _encodes(message):
+            raise UsageError("A commit needs a message.", "Say what it does, in UTF-8.")
         ref = self.branch(one.target)
         remote = self.remote(payload, needed=False)
         files = snapshot.names(self.paths.worktree, self.at, _list(payload.get("files", ()), "files"))
@@ -88,19 +88,29 @@ class Intake:
         changes = snapshot.contents(self.flush.repo, self.paths.worktree, files, file_mode)
         base = _said(lambda: start_of(self.flush, ref, remote))
         parent = self._parent(ref, base)
-        tip = snapshot.make(self.flush, self.paths.worktree, ref, parent, changes, message)
-        self.fresh[str(self.paths.git_dir), ref] = tip, base
+        tip = snapshot.make(self.flush, self.paths.worktree, ref, parent, changes, message, file_mode)
+        self.fresh[str(self.paths.git_dir), ref] = queue.LastCommit(tip, base, True)
         source = self._source(one, "", ref, ref, tip, base=base, message=message, files=files)
         return self._done(one, self._action(one, short_target(ref), "", {}, f"api-commit\0{ref}"), source, tip)
 
     def _parent(self, ref: str, base: str) -> str:
-        """What a commit stands on: the last one from this worktree, as long as the branch has not moved since.
+        """What a commit stands on: what its files were made from, so that landing it merges and undoes nobody's work.
 
-        The files hold what that one brought; on the branch's own tip they would conflict with it.
+        That is the last commit by name from this worktree, while it waits or the branch has not moved since: the files
+        hold what it brought. Otherwise it is where the worktree and the branch were last the same.
         """
         place = str(self.paths.git_dir), ref
         last = self.fresh.get(place) or queue.last_commit(self.flush.store, *place)
-        return last[0] if last is not None and last[1] == base and self.flush.repo.kind(last[0]) else base
+        if last is not None and self.flush.repo.kind(last.tip) and (
+            last.base == base or (last.waits and self.flush.repo.is_ancestor(last.base, base))
+        ):
+            return last.tip
+        branch, head = head_of(self.paths.git_dir)
+        head = head or self.flush.repo.name_of(branch)[0]
+        if ZERO in (base, head or ZERO) or head == base:
+            return base
+        shared = self.flush.repo.run("merge-base", head, base, ok=(0, 1)).lines
+        return shared[0] if shared else base
 
     def _push(self, one: Wish, promised: set[str]) -> Checked:
         payload = _known(one, "remote", "force", "push_options")
@@ -233,6 +243,14 @@ def _list(given: Any, what: str) -> list[str]:
     if isinstance(given, str) or not isinstance(given, Sequence) or not all(isinstance(one, str) for one in given):
         raise UsageError(f"{what} has to be a list of names.")
     return list(given)
+
+
+def _encodes(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _flag(payload: Mapping[str, Any], name: str) -> bool:

@@ -168,7 +168,8 @@ def _carrier(one: Waiting, free: Sequence[Waiting]) -> int | None:
     if one.action.action_type != ActionType.COMMIT or one.action.dependencies:
         return None
     for other in free:
-        if other.action.action_type == ActionType.PUSH and not other.whole and one.action.ref in other.lines:
+        same = other.action.action_type == ActionType.PUSH and other.action.ref == one.action.ref
+        if same and not other.whole and one.action.ref in other.lines:
             return other.action.id
     return None
 

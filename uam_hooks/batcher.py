@@ -14,13 +14,15 @@ from .execute import Tell, execute
 from .flush import flush, locked, next_batch
 from .model import URGENT_WINDOWS, ActionType, Batch, BatchResult, Status
 from .opened import Flush, opened
-from .preview import preview_batch
+from .preview import preview, preview_batch
 from .recover import recover
 from .repo import Repository, leave_the_callers_repository
 from .status import recover_if_idle, state
 from .store import asked as queue_of
 from .store import claim, enqueue, journal, views
 from .wishes import OPTIONS, Wish, wish
+
+_MOST = 999_999_999
 
 # Names that the original's callers write, and the ones that they are here.
 _SPELLED = {"actionType": "action_type", "executeAfter": "execute_after", "agentId": "agent_id"}
@@ -64,6 +66,8 @@ class DeployBatcher:
         self.dry_run = dry_run
         self._database = None if db_path is None else Path(db_path).absolute()
         self._own: dict[str, str] = {}
+        if dynamic_windows is not None and not isinstance(dynamic_windows, Mapping):
+            raise UsageError("dynamic_windows has to name action types, with milliseconds for each.")
         windows = dict(dynamic_windows or {})
         if batch_window_ms is not None:
             windows = {kind.value: batch_window_ms for kind in ActionType} | windows
@@ -121,6 +125,8 @@ class DeployBatcher:
 
         Raises UsageError as `queue` does, and for dependencies that go round in a circle.
         """
+        if isinstance(actions, str) or not isinstance(actions, Sequence):
+            raise UsageError("A bulk has to be a list of actions.")
         return self._enter([_wish_of(agent_id, action) for action in actions])
 
     def _enter(self, wishes: list[Wish]) -> list[int]:
@@ -154,10 +160,11 @@ class DeployBatcher:
             self._known(now, batch_id)
             with locked(now.repo, now.settings["uam.flush.lockTimeout"]):
                 recover(now)
+                wanted = self._known(now, batch_id)
                 for batch in journal.made_by_hand(now.store):
-                    if batch.id.startswith(batch_id) or str(batch.number) == batch_id:
+                    if batch.id == wanted.id:
                         return execute(now, batch, tell)
-            return _result(self._known(now, batch_id))
+            return _result(self._known(now, wanted.id))
 
     def _known(self, now: Flush, batch_id: str) -> Batch:
         found = views.batch(now.store, batch_id) if batch_id else None
@@ -178,9 +185,8 @@ class DeployBatcher:
         """
         with self._opened() as now:
             if self.dry_run:
-                found = claim.would_be_due(now.store, time.time() if due_only else None, 1000)
-                for line in preview_batch(now, shown.not_claimed(now.store, found)) if found else ():
-                    print(line)
+                for plan in preview(now, due_only):
+                    print(f"{plan['where']}: {plan['summary']}")
                 return []
             return flush(now, due_only, now.settings["uam.flush.lockTimeout"], tell)
 
@@ -238,6 +244,8 @@ class DeployBatcher:
 
 
 def _wish_of(agent_id: str, action: Mapping[str, Any]) -> Wish:
+    if not isinstance(action, Mapping) or not isinstance(action.get("options") or {}, Mapping):
+        raise UsageError(f"{action!r} is no action.", "Each has an action_type and a target.")
     fields = {_SPELLED.get(name, name): value for name, value in action.items()}
     inner = fields.pop("options", None) or {}
     fields |= {_SPELLED.get(name, name): value for name, value in inner.items()}
@@ -253,17 +261,18 @@ def _result(batch: Batch) -> BatchResult:
     if batch.status not in (Status.COMPLETED, Status.FAILED):
         raise Refused(f"Batch {batch.number} is {batch.status}.", "`git uam status` shows what waits.")
     done = batch.result
-    failed, errors = int(done["failedActions"]), tuple(done["errors"])
+    failed, later, errors = int(done["failedActions"]), int(done.get("deferredActions", 0)), tuple(done["errors"])
     return BatchResult(
-        batch.id, not failed and not errors, int(done["executedActions"]), failed, errors, float(done["duration"])
-    )
+        batch.id, not failed + later and not errors, int(done["executedActions"]), failed, errors,
+        float(done["duration"]), later,
+    )  # fmt: skip
 
 
 def _whole(value: Any, what: str, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value or value < least:
         raise UsageError(f"The {what} is {value!r}, which is no number from {least} up.")
-    if value == float("inf") or value != int(value):
-        raise UsageError(f"The {what} is {value!r}, which is no whole number.")
+    if value == float("inf") or value != int(value) or value > _MOST:
+        raise UsageError(f"The {what} is {value!r}, which is no whole number up to {_MOST}.")
     return int(value)
 
 

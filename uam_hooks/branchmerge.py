@@ -29,7 +29,7 @@ def merge_here(flush: Flush, batch: Batch, action: Action) -> None:
         return
     old = flush.repo.refs(action.ref).get(action.ref, ZERO)
     made = Made(old, new, (source._replace(tip=new),), str(action.payload["strategy"]), {})
-    move(flush, batch, action, made, {}, frozenset())
+    move(flush, batch, action, made, {}, {})
 
 
 def merge_to_push(flush: Flush, batch: Batch, action: Action) -> None:

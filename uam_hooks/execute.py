@@ -20,7 +20,7 @@ from .intake import pin_ref
 from .keep import drop_pins, unpin
 from .land import in_words, land_pushes
 from .model import Action, ActionType, Batch, BatchResult, Source, SourceStatus, Status, is_external
-from .onbranch import land_commits
+from .onbranch import land_commits, taken_from
 from .opened import Flush
 from .paths import process_alive
 from .plumbing import ZERO
@@ -39,8 +39,9 @@ def execute(flush: Flush, batch: Batch, tell: Tell | None = None) -> BatchResult
     run = _Run(flush, batch, tell or (lambda _action, _state: None))
     run.to_its_end()
     took = (time.monotonic() - began) * 1000
-    finish.close(flush.store, batch, took)
-    return result_of(flush, batch, took)
+    result = result_of(flush, batch, took)
+    finish.close(flush.store, batch, took, result.deferred_actions, result.errors)
+    return result
 
 
 def result_of(flush: Flush, batch: Batch, took: float) -> BatchResult:
@@ -269,11 +270,8 @@ def _landed(flush: Flush, action: Action, source: Source) -> Landed:
     if source.base or action.action_type == ActionType.MERGE:
         now = flush.repo.refs(source.branch).get(source.branch, ZERO)
         tip = now if now != ZERO and flush.repo.is_ancestor(now, keep) else tip
-    mine = frozenset(
-        path
-        for other in claim.with_carried(flush.store, action.id)
-        if other.worktree == source.worktree and other.status == SourceStatus.LANDED
-        for path in views.files(flush.store, other.id)
-    )
+    others = claim.with_carried(flush.store, action.id)
+    landed = [o for o in others if o.worktree == source.worktree and o.status == SourceStatus.LANDED and o.tip]
+    mine = taken_from(flush, landed)
     return Landed(source.branch, tip, source.outcome["new"], keep, mine)
 

@@ -108,12 +108,11 @@ def merge_tree(attributes: Attributes, ours: str, theirs: str) -> str | Conflict
     return Conflict(files, " ".join((words or ["it conflicts"])[0].split()))
 
 
-def merge_trees(repo: Repository, onto: str, commit: Commit, attributes: Attributes) -> str | None:
-    """The tree of `commit`'s own change applied to `onto`; None where that conflicts."""
+def merge_trees(repo: Repository, onto: str, commit: Commit, attributes: Attributes) -> str | Conflict:
+    """The tree of `commit`'s own change applied to `onto`."""
     stamp = _date(commit)
     ours = _synthetic(repo, repo.commit(onto).tree, commit.parents, stamp, f"{onto[:7]} as a base for {commit.oid[:7]}")
-    result = merge_tree(attributes, ours, commit.oid)
-    return None if isinstance(result, Conflict) else result
+    return merge_tree(attributes, ours, commit.oid)
 
 
 def _synthetic(repo: Repository, tree: str, parents: tuple[str, ...], stamp: bytes, what: str) -> str:

@@ -5,13 +5,14 @@ Both go through the same journal as a landing, with an empty remote; recovery lo
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from . import outcomes, squash
 from .attributes import Attributes
 from .errors import UamError
 from .landed import landing_ref
-from .merge import merge_trees, shadow_of
+from .merge import Conflict, merge_trees, shadow_of
 from .model import Action, Batch, Landing, Source, SourceStatus, short_target
 from .objects import Commit
 from .opened import Flush
@@ -45,13 +46,24 @@ def land_commits(flush: Flush, batch: Batch, action: Action) -> None:
         finish.action(flush.store, action, failed, None, ())
         return
     here = made.landed[0].worktree
-    mine = {path for s in made.landed if s.worktree == here for path in views.files(flush.store, s.id)}
-    move(flush, batch, action, made, failed, frozenset(mine))
+    mine = taken_from(flush, [s for s in made.landed if s.worktree == here])
+    move(flush, batch, action, made, failed, mine)
+
+
+def taken_from(flush: Flush, sources: Iterable[Source]) -> dict[str, tuple[str, str]]:
+    """What these commits by name took from their worktree: each path with its mode and object, newest last."""
+    found = {}
+    for source in sources:
+        for path in views.files(flush.store, source.id):
+            entry = flush.repo.entry(flush.repo.commit(source.tip).tree, path)
+            found[path] = ("000000", ZERO) if entry is None else (f"{entry[0]:06o}", entry[1])
+    return found
 
 
 def move(
-    flush: Flush, batch: Batch, action: Action, made: Made, failed: outcomes.Outcomes, mine: frozenset[str]
-) -> None:
+    flush: Flush, batch: Batch, action: Action, made: Made, failed: outcomes.Outcomes,
+    mine: Mapping[str, tuple[str, str]],
+) -> None:  # fmt: skip
     """Write down what is to happen to the branch, pin it, move the branch, and end the action."""
     repo, first = flush.repo, made.landed[0]
     tips = [s.tip for s in made.landed]
@@ -107,8 +119,9 @@ def _compose(flush: Flush, batch: Batch, action: Action, sources: list[Source]) 
         for source in sources:
             commit = repo.commit(source.tip)
             tree_now = _applied(repo, tip, tree, commit, attributes)
-            if tree_now is None:
-                refused[source.id] = f"{source.tip[:7]} conflicts with what {short_target(action.ref)} has by now"
+            if isinstance(tree_now, Conflict):
+                files = ", ".join(tree_now.files[:5])
+                refused[source.id] = f"conflict in {files} with what {short_target(action.ref)} has by now"
                 continue
             tree = tree_now
             tip = _step(repo, commit, tree, tip)
@@ -128,13 +141,14 @@ def _compose(flush: Flush, batch: Batch, action: Action, sources: list[Source]) 
     return Made(old, new, tuple(landed), how, refused)
 
 
-def _applied(repo: Repository, tip: str, tree: str, commit: Commit, attributes: Attributes) -> str | None:
-    """The tree with the commit's own change on top; None where that conflicts."""
+def _applied(repo: Repository, tip: str, tree: str, commit: Commit, attributes: Attributes) -> str | Conflict:
+    """The tree with the commit's own change on top."""
     if not commit.parents:
-        return commit.tree if tip == ZERO or tree == EMPTY_TREE else None
+        fits = tip == ZERO or tree == EMPTY_TREE
+        return commit.tree if fits else Conflict(("everything",), "the branch has begun meanwhile")
     if commit.parents[0] == tip or repo.commit(commit.parents[0]).tree == tree:
         return commit.tree
-    return None if tip == ZERO else merge_trees(repo, tip, commit, attributes)
+    return merge_trees(repo, tip, commit, attributes)
 
 
 def _step(repo: Repository, commit: Commit, tree: str, tip: str) -> str:

@@ -11,15 +11,17 @@ from .land import plan_action
 from .model import Action, ActionType, Batch, is_external, short_target, where
 from .opened import Flush
 from .plumbing import ZERO
-from .shown import not_claimed
+from .shown import as_shown, not_claimed
 from .store import claim
+from .store.journal import made_by_hand
 from .transport import Remote
 
 
 def preview(flush: Flush, due_only: bool) -> list[dict[str, Any]]:
     """A plan as data for every action that a flush would execute, in an order that it could take."""
     found = claim.would_be_due(flush.store, time.time() if due_only else None, 1000)
-    return plans(flush, not_claimed(flush.store, found)) if found else []
+    left = [plan for batch in made_by_hand(flush.store) for plan in plans(flush, as_shown(flush.store, batch))]
+    return left + (plans(flush, not_claimed(flush.store, found)) if found else [])
 
 
 def preview_batch(flush: Flush, batch: Batch) -> list[str]:
@@ -63,6 +65,8 @@ def _preview_push(flush: Flush, batch: Batch, action: Action, shown: dict[str, A
     shown["target"] = short_target(action.ref)
     carried = [a.id for a in batch.actions if a.carried_by == action.id]
     sources = [s for i in (action.id, *carried) for s in claim.sources(flush.store, i)]
+    now = {s.branch: flush.repo.name_of(s.branch)[0] for s in sources if s.follow}
+    sources = [s._replace(tip=now[s.branch] or s.tip) if s.follow else s for s in sources]
     sources = [s for s in sources if s.tip or s.exact]
     try:
         there = Remote(flush.repo, flush.settings, action.remote).refs(action.ref).get(action.ref, ZERO)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from .attributes import Attributes
-from .merge import merge_trees
+from .merge import Conflict, merge_trees
 from .objects import Commit
 from .plumbing import ZERO
 from .repo import Repository
@@ -28,7 +28,7 @@ def replay(
         if len(commit.parents) != 1 or tip == ZERO:
             return None
         tree = merge_trees(repo, tip, commit, attributes)
-        if tree is None:
+        if isinstance(tree, Conflict):
             return None
         if tree != repo.commit(tip).tree:
             tip = store(commit._replace(tree=tree, parents=(tip,)))

@@ -39,6 +39,8 @@ class Repository:
     @classmethod
     def at(cls, where: Path) -> Repository:
         """The repository around the directory `where`; UsageError when there is none."""
+        if not where.is_dir():
+            raise UsageError(f"{where} is no directory.", "Name one in a git repository.")
         found = git.Git(str(where)).execute(
             ["git", "rev-parse", "--absolute-git-dir"], with_extended_output=True, with_exceptions=False
         )

@@ -18,7 +18,10 @@ def duration(text: str) -> float:
     found = _DURATION.fullmatch(text.strip())
     if found is None:
         raise ValueError("is no duration such as 500ms, 5s, 10m, 2h or 30d")
-    return float(found[1]) * _UNITS[found[2]]
+    seconds = float(found[1]) * _UNITS[found[2]]
+    if seconds > 100 * 366 * 86400:
+        raise ValueError("is longer than a hundred years")
+    return seconds
 
 
 def boolean(text: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
@@ -43,15 +43,15 @@ class Settled(NamedTuple):
 class Landed(NamedTuple):
     """What to settle: the pushed `tip` of `branch` ("" for a detached HEAD) landed as `landing`.
 
-    `keep` holds all that has landed with it (the shadow, or the landing itself), `mine` are paths whose contents were
-    taken from this very worktree.
+    `keep` holds all that has landed with it (the shadow, or the landing itself), `mine` what was taken from files of
+    this very worktree: each path with mode and object.
     """
 
     branch: str
     tip: str
     landing: str
     keep: str
-    mine: frozenset[str] = frozenset()
+    mine: Mapping[str, tuple[str, str]] = {}
 
 
 def settle(git: Git, paths: RepoPaths, what: Landed, files: bool) -> Settled:
@@ -85,7 +85,9 @@ def settle(git: Git, paths: RepoPaths, what: Landed, files: bool) -> Settled:
         return _move_files(git, paths, what, now)
 
 
-def advance(git: Git, paths: RepoPaths, branch: str, now: str, new: str, mine: frozenset[str]) -> Settled:
+def advance(
+    git: Git, paths: RepoPaths, branch: str, now: str, new: str, mine: Mapping[str, tuple[str, str]]
+) -> Settled:
     """Move a branch from `now` (ZERO: it is to be made) to `new`, without touching a file of any worktree.
 
     `paths` is the worktree that the contents of `mine` come from. A branch that is checked out moves where its
@@ -95,7 +97,7 @@ def advance(git: Git, paths: RepoPaths, branch: str, now: str, new: str, mine: f
     with settling(paths, branch, now) as busy:
         if busy:
             return Settled(now, why=busy)
-        what = Landed(branch, now, new, new, mine if home == paths.git_dir else frozenset())
+        what = Landed(branch, now, new, new, mine if home == paths.git_dir else {})
         if home is None:
             return _move_ref(git, paths, what, now, new, None)
         return _catch_up(git, paths, what, now, home)
@@ -107,7 +109,7 @@ def _catch_up(git: Git, paths: RepoPaths, what: Landed, now: str, home: Path) ->
         return Settled(now, why=busy)
     at = _cwd(home, paths)
     entries = adopt.changed(git, at, EMPTY_TREE if now == ZERO else now, what.landing)
-    mine = what.mine if home == paths.git_dir else frozenset()
+    mine = what.mine if home == paths.git_dir else {}
     if not at.is_dir() or len(there := adopt.there_already(git, at, entries, mine)) < len(entries):
         return Settled(now, why="its files are checked out and would have to change")
     adopt.stage(git, at, there)

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 from .errors import UsageError
 from .model import PRIORITY, ActionType, iso
 
+_MOST = 999_999_999
+_YEAR_10000 = 253402300800.0
 OPTIONS = ("urgent", "priority", "dependencies", "execute_after", "name")
 
 
@@ -37,17 +39,25 @@ def wish(agent: str, kind: str, target: str, payload: Mapping[str, Any] | None, 
     unknown = set(options) - set(OPTIONS)
     if unknown:
         raise UsageError(f"There is no option '{sorted(unknown)[0]}' for an action.")
+    if payload is not None and not isinstance(payload, Mapping):
+        raise UsageError("The payload has to name its fields, each with a value.")
     try:
         json.dumps(payload or {})
     except (TypeError, ValueError) as error:
         raise UsageError(f"The payload cannot be written as JSON: {error}.") from None
     priority = options.get("priority")
-    if priority is not None and (isinstance(priority, bool) or not isinstance(priority, int)):
-        raise UsageError(f"The priority is {priority!r}, which is no whole number.")
+    if priority is not None and (isinstance(priority, bool) or not isinstance(priority, int) or abs(priority) > _MOST):
+        raise UsageError(f"The priority is {priority!r}, which is no whole number up to {_MOST}.")
+    urgent = options.get("urgent") or False
+    if not isinstance(urgent, bool):
+        raise UsageError(f"urgent is {urgent!r}, which is neither true nor false.")
+    name = options.get("name") or ""
+    if not isinstance(name, str) or re.fullmatch(r"#?[0-9]+", name):
+        raise UsageError(f"{name!r} is no name for an action: it would be taken for an id.")
     return Wish(
-        _agent(agent), ActionType(kind), text_of(target, "target"), dict(payload or {}), bool(options.get("urgent")),
+        _agent(agent), ActionType(kind), text_of(target, "target"), dict(payload or {}), urgent,
         PRIORITY if priority is None else priority, _dependencies(options.get("dependencies") or ()),
-        _moment(options.get("execute_after")), str(options.get("name") or ""),
+        _moment(options.get("execute_after")), name,
     )  # fmt: skip
 
 
@@ -65,11 +75,15 @@ def text_of(text: Any, what: str) -> str:
 
 
 def _dependencies(given: Sequence[Any]) -> tuple[int | str, ...]:
+    if isinstance(given, str) or not isinstance(given, Sequence):
+        raise UsageError(f"{given!r} is no list of actions to depend on.")
     for one in given:
-        if isinstance(one, bool) or not isinstance(one, int | str) or one == "":
+        if isinstance(one, bool) or not isinstance(one, int | str) or one == "" or (
+            isinstance(one, int) and not 0 < one <= _MOST
+        ):
             raise UsageError(f"{one!r} is no action to depend on.", "Give the id of one that is queued.")
     return tuple(
-        int(one.removeprefix("#")) if isinstance(one, str) and re.fullmatch(r"#?[0-9]{1,18}", one) else one
+        int(one.removeprefix("#")) if isinstance(one, str) and re.fullmatch(r"#?[0-9]{1,9}", one) else one
         for one in given
     )
 
@@ -85,8 +99,9 @@ def _moment(given: Any) -> float | None:
             given = (given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp()
         moment = float(given)
         iso(moment)
-        if isinstance(given, bool) or moment < 0:
+        # texts of later moments would not sort as the moments do
+        if isinstance(given, bool) or not 0 <= moment < _YEAR_10000:
             raise ValueError
-    except (TypeError, ValueError, OverflowError):
+    except (TypeError, ValueError, OverflowError, OSError):
         raise UsageError(f"{given!r} is no moment.", "Write it as 2026-05-06T07:08:09Z.") from None
     return moment

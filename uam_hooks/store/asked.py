@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Sequence
 from graphlib import CycleError, TopologicalSorter
+from typing import NamedTuple
 
 from ..errors import Refused, UsageError
 from ..model import NewAction, NewSource, Status, iso
@@ -64,15 +66,23 @@ def enter(
     return [found[place] for place in range(len(wanted))]
 
 
-def last_commit(store: Store, worktree: str, branch: str) -> tuple[str, str] | None:
-    """The last commit that was made by name from a worktree for a branch, with the tip that the branch had then."""
+class LastCommit(NamedTuple):
+    """A commit that was made by name, with the tip that its branch had then; `waits` until it has landed."""
+
+    tip: str
+    base: str
+    waits: bool
+
+
+def last_commit(store: Store, worktree: str, branch: str) -> LastCommit | None:
+    """The last commit that was made by name from a worktree for a branch."""
     with store.reading() as db:
         row = db.execute(
-            "SELECT tip, base FROM sources WHERE worktree = ? AND branch = ? AND base <> ''"
+            "SELECT tip, base, status FROM sources WHERE worktree = ? AND branch = ? AND base <> ''"
             " AND status IN ('pending', 'landed') ORDER BY id DESC LIMIT 1",
             (worktree, branch),
         ).fetchone()
-    return None if row is None else (row["tip"], row["base"])
+    return None if row is None else LastCommit(row["tip"], row["base"], row["status"] == "pending")
 
 
 def commits_wait(store: Store, target: str) -> bool:
@@ -112,7 +122,10 @@ def retry(store: Store, action_id: int) -> int:
     """
     with store.transaction() as db:
         status = _status(db, action_id)
-        if status not in (Status.FAILED, Status.CANCELLED):
+        left = db.execute(
+            "SELECT 1 FROM sources WHERE action_id = ? AND status IN ('failed', 'withdrawn')", (action_id,)
+        ).fetchone()
+        if status not in (Status.FAILED, Status.CANCELLED) and not (status == Status.COMPLETED and left):
             raise Refused(f"#{action_id} is {status}; only what failed or was cancelled can be tried again.")
         now = iso(time.time())
         new = db.execute(
@@ -133,8 +146,9 @@ def retry(store: Store, action_id: int) -> int:
 
 
 def _status(db: sqlite3.Connection, action_id: int) -> Status:
-    row = db.execute("SELECT status FROM deploy_queue WHERE id = ?", (action_id,)).fetchone()
-    if row is None:
+    known = isinstance(action_id, int) and abs(action_id) < 2**63  # what SQLite calls an integer
+    row = known and db.execute("SELECT status FROM deploy_queue WHERE id = ?", (action_id,)).fetchone()
+    if not row:
         raise UsageError(f"There is no action #{action_id}.", "`git uam status` lists what is queued.")
     return Status(row["status"])
 
@@ -155,5 +169,6 @@ def members(store: Store, action_id: int) -> list[tuple[int, str, list[str]]]:
         ).fetchall()
         files = "SELECT path FROM source_files WHERE source_id = ? ORDER BY path"
         return [
-            (row["id"], row["message"], [f["path"] for f in db.execute(files, (row["id"],))]) for row in found
+            (row["id"], row["message"], [os.fsdecode(f["path"]) for f in db.execute(files, (row["id"],))])
+            for row in found
         ]

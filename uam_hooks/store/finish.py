@@ -221,8 +221,13 @@ def _landed(db: sqlite3.Connection, batch_id: str) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def close(store: Store, batch: Batch, duration_ms: float) -> Status:
-    """End the batch once all of its actions have ended; gives its status, EXECUTING while one has not."""
+def close(
+    store: Store, batch: Batch, duration_ms: float, deferred: int = 0, errors: Sequence[str] | None = None
+) -> Status:
+    """End the batch once all of its actions have ended; gives its status, EXECUTING while one has not.
+
+    `deferred` actions are back in the queue; `errors` are what its executor has to say, else what the actions have.
+    """
     with store.transaction() as db:
         # commits that the hooks saw ride along with a push, and are counted with it
         ended = db.execute(
@@ -240,7 +245,8 @@ def close(store: Store, batch: Batch, duration_ms: float) -> Status:
         result = {
             "executedActions": done,
             "failedActions": len(states) - done,
-            "errors": [row["error"] for row in ended if row["error"]],
+            "deferredActions": deferred,
+            "errors": [row["error"] for row in ended if row["error"]] if errors is None else list(errors),
             "duration": round(duration_ms, 1),
             "landings": _landed(db, batch.id),
         }

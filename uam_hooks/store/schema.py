@@ -110,6 +110,7 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         ALTER TABLE sources ADD COLUMN follow INTEGER NOT NULL DEFAULT 0;
         ALTER TABLE sources ADD COLUMN base TEXT NOT NULL DEFAULT '';
         ALTER TABLE sources ADD COLUMN message TEXT NOT NULL DEFAULT '';
+        CREATE INDEX sources_by_tip ON sources (tip) WHERE base <> '';
         CREATE INDEX sources_by_time ON sources (queued_at);
         CREATE INDEX sources_by_place ON sources (worktree, branch, id) WHERE base <> '';
         CREATE TABLE source_files (

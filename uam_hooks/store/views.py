@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -24,11 +25,10 @@ class QueuedCommit(NamedTuple):
 
 
 def noted(store: Store, oids: Sequence[str]) -> bool:
-    """Whether the commit hooks saw every one of these commits."""
+    """Whether every one of these commits was made here: the commit hooks saw it, or it was asked for by name."""
+    seen = "SELECT 1 FROM queued_commits WHERE oid = ? UNION ALL SELECT 1 FROM sources WHERE tip = ? AND base <> ''"
     with store.reading() as db:
-        return all(
-            db.execute("SELECT 1 FROM queued_commits WHERE oid = ?", (oid,)).fetchone() is not None for oid in oids
-        )
+        return all(db.execute(f"{seen} LIMIT 1", (oid, oid)).fetchone() is not None for oid in oids)
 
 
 def landed_as(store: Store, oid: str) -> tuple[int, list[str]] | None:
@@ -77,7 +77,7 @@ def files(store: Store, source_id: int) -> list[str]:
     """The files that a commit was asked to hold."""
     with store.reading() as db:
         found = db.execute("SELECT path FROM source_files WHERE source_id = ? ORDER BY path", (source_id,)).fetchall()
-    return [row["path"] for row in found]
+    return [os.fsdecode(row["path"]) for row in found]
 
 
 def failed_sources(store: Store, since: float) -> list[tuple[Action, Source]]:
@@ -159,7 +159,7 @@ def describe(store: Store, facts: dict[str, tuple[str, str, str, int]], ended: d
 def batch(store: Store, name: str) -> Batch | None:
     """The batch with this number, id, or unambiguous beginning of an id."""
     with store.reading() as db:
-        if name.isdigit():
+        if name.isascii() and name.isdecimal() and len(name) < 10:
             found = db.execute("SELECT * FROM deploy_batches WHERE number = ?", (int(name),)).fetchall()
         else:
             found = db.execute(
