@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .paths import worktree_name
 from .repo import Repository
 from .store import views
 from .store.connection import Store
@@ -20,7 +21,7 @@ def look_up(repo: Repository, store: Store) -> None:
         elif commit.subject is None:
             known = repo.commit(commit.oid)
             mail = known.committer.partition(b"<")[2].partition(b">")[0].decode("utf-8", "replace")
-            agent = f"{mail}@{_worktree_name(commit.worktree)}"
+            agent = f"{mail}@{worktree_name(commit.worktree)}"
             facts[commit.oid] = agent, known.subject, " ".join(known.parents), 0
     for oid, files in _count_files(repo, list(facts)).items():
         facts[oid] = (*facts[oid][:3], files)
@@ -54,8 +55,3 @@ def _count_files(repo: Repository, oids: list[str]) -> dict[str, int]:
         elif now:
             counted[now] += 1
     return counted
-
-
-def _worktree_name(git_dir: str) -> str:
-    parts = git_dir.rstrip("/").split("/")
-    return parts[-2] if parts[-1] == ".git" and len(parts) > 1 else parts[-1]

@@ -108,6 +108,12 @@ def head_of(git_dir: Path) -> tuple[str, str]:
     return (text[5:].strip(), "") if text.startswith("ref: ") else ("", text)
 
 
+def worktree_name(git_dir: str) -> str:
+    """What people call the worktree of a git directory: its own name, or that of the directory around `.git`."""
+    parts = git_dir.rstrip("/").split("/")
+    return parts[-2] if parts[-1] == ".git" and len(parts) > 1 else parts[-1]
+
+
 def process_alive(pid: int) -> bool:
     """Whether a process with this id exists, be it ours or another user's."""
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Any
 
 from .asked import agent_here
@@ -13,7 +12,7 @@ from .flush import locked
 from .leader import ensure_flusher
 from .model import Action, ActionType, Source, SourceStatus, Status, seconds_of, short_target, where
 from .opened import Flush
-from .paths import RepoPaths
+from .paths import RepoPaths, worktree_name
 from .recover import recover
 from .store import enqueue, journal, views
 from .store.views import QueuedCommit
@@ -133,11 +132,10 @@ def _words(action: Action) -> str:
 
 
 def _source(source: Source) -> dict[str, Any]:
-    worktree = Path(source.worktree)
     return {
         "agent": source.agent,
         "branch": short_target(source.branch) or "(detached)",
-        "worktree": worktree.parent.name if worktree.name == ".git" else worktree.name,
+        "worktree": worktree_name(source.worktree),
         "tip": source.tip,
     }
 

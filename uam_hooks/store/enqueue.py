@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from ..model import ActionType, NewAction, NewSource, Source, SourceStatus, iso, short_target
+from ..paths import worktree_name
 from . import rows
 from .connection import Store
 
@@ -208,12 +209,7 @@ def company(store: Store, agents: Sequence[str], worktree: str, since: float, mo
             f" UNION SELECT agent_id, worktree FROM queued_commits WHERE queued_at >= ? AND {others} LIMIT ?",
             (iso(since), *me, *me, iso(since), *me, most),
         ).fetchall()
-    return [row["agent_id"] or f"somebody in {_worktree_name(row['worktree'])}" for row in found]
-
-
-def _worktree_name(git_dir: str) -> str:
-    parts = git_dir.rstrip("/").split("/")
-    return parts[-2] if parts[-1] == ".git" and len(parts) > 1 else parts[-1]
+    return [row["agent_id"] or f"somebody in {worktree_name(row['worktree'])}" for row in found]
 
 
 def urgent_mode(store: Store, now: float) -> str | None:
