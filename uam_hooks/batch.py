@@ -7,7 +7,7 @@ first, then pushes and merges in the order they were queued, then what only name
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
+from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
 from .model import Action, ActionType, Status, short_target
@@ -52,20 +52,25 @@ def reads(action: Action) -> str:
 
 
 def edges(actions: Sequence[Action]) -> list[Edge]:
-    """The order of a batch. What was asked for explicitly goes before what follows from the branches."""
-    ids = {action.id for action in actions}
-    found = [Edge(dep, a.id, True) for a in actions for dep in a.dependencies if dep in ids]
-    risky = bool(found) or any(a.action_type == ActionType.MERGE for a in actions)
+    """The order of a batch. What was asked for explicitly goes before what follows from the branches.
+
+    A commit that a push carries is done with that push, and has no place of its own.
+    """
+    done_with = {a.id: a.id if a.carried_by is None else a.carried_by for a in actions}
+    alone = sorted((a for a in actions if a.carried_by is None), key=lambda a: a.id)
+    asked = {(done_with[dep], a.id) for a in alone for dep in a.dependencies if dep in done_with}
+    found = [Edge(before, after, True) for before, after in sorted(asked) if before != after]
+    risky = bool(found) or any(a.action_type == ActionType.MERGE for a in alone)
     after: dict[int, set[int]] = {}
     for edge in found:
         after.setdefault(edge.before, set()).add(edge.after)
-    for edge in _implied(actions):
+    for edge in _implied(alone):
         # an order that was asked for may contradict the usual one, and then it wins
-        if risky and _leads(after, edge.after, edge.before):
+        if edge.after in after.get(edge.before, ()) or (risky and _leads(after, edge.after, edge.before)):
             continue
         after.setdefault(edge.before, set()).add(edge.after)
         found.append(edge)
-    return found
+    return found + _apart(alone, found)
 
 
 def _leads(after: Mapping[int, set[int]], start: int, end: int) -> bool:
@@ -81,28 +86,69 @@ def _leads(after: Mapping[int, set[int]], start: int, end: int) -> bool:
 
 
 def _implied(actions: Sequence[Action]) -> Iterable[Edge]:
+    """Commits before pushes and merges of their branch, and all of them before what names it."""
     changing: dict[str, list[Action]] = {}
-    deploys: dict[str, Action] = {}
-    for action in sorted(actions, key=lambda a: a.id):
-        if (branch := changes(action)) and action.carried_by is None:
+    for action in actions:
+        if branch := changes(action):
             changing.setdefault(branch, []).append(action)
     for same in changing.values():
         first = [a for a in same if a.action_type == ActionType.COMMIT]
         then = [a for a in same if a.action_type != ActionType.COMMIT]
-        yield from (Edge(a.id, b.id, True) for a in first for b in then)
-        for a, b in pairwise(then):
-            if ActionType.MERGE in (a.action_type, b.action_type):
-                yield Edge(a.id, b.id, False)
-    for action in sorted(actions, key=lambda a: a.id):
+        # what an agent has pushed is its own work; a push by name is one of the branch with that commit
+        yield from (Edge(a.id, b.id, b.asked) for a in first for b in then)
+    for action in actions:
         for other in changing.get(reads(action), ()):
             # two merges that name each other's branches: as they were queued
             merges = action.action_type == other.action_type == ActionType.MERGE
             if other.id != action.id and not (merges and other.id > action.id):
                 yield Edge(other.id, action.id, True)
-        if action.action_type == ActionType.DEPLOY:
-            if action.target in deploys:
-                yield Edge(deploys[action.target].id, action.id, False)
-            deploys[action.target] = action
+
+
+def _apart(actions: Sequence[Action], found: Sequence[Edge]) -> list[Edge]:
+    """What must not happen at the same time, in the order that the other edges leave, else as it was queued.
+
+    That is commits of one branch, its merges among its pushes, and deploys of one target. Pushes of one branch are for
+    different remotes and go together.
+    """
+    more: list[Edge] = []
+    groups: dict[tuple[str, str], list[Action]] = {}
+    for action in _in_order(actions, found):
+        kind = "deploy" if action.action_type == ActionType.DEPLOY else "commit"
+        if action.action_type in (ActionType.PUSH, ActionType.MERGE):
+            kind = "push"
+        if action.action_type != ActionType.WORKFLOW:
+            groups.setdefault((kind, action.target if kind == "deploy" else changes(action)), []).append(action)
+    for (kind, _), same in groups.items():
+        since: list[int] = []
+        last: int | None = None
+        for action in same:
+            alone = kind != "push" or action.action_type == ActionType.MERGE
+            earlier = since if alone and since else [] if last is None else [last]
+            more += [Edge(before, action.id, False) for before in earlier]
+            since, last = ([], action.id) if alone else ([*since, action.id], last)
+    known = {(edge.before, edge.after) for edge in found}
+    return [edge for edge in more if (edge.before, edge.after) not in known]
+
+
+def _in_order(actions: Sequence[Action], found: Sequence[Edge]) -> list[Action]:
+    """The actions, each after what has to come before it, and as they were queued where that is open."""
+    by_id = {action.id: action for action in actions}
+    left = dict.fromkeys(by_id, 0)
+    after: dict[int, list[int]] = {}
+    for edge in found:
+        left[edge.after] += 1
+        after.setdefault(edge.before, []).append(edge.after)
+    ready = [number for number, many in left.items() if not many]
+    heapify(ready)
+    order = []
+    while ready:
+        number = heappop(ready)
+        order.append(by_id[number])
+        for following in after.get(number, ()):
+            left[following] -= 1
+            if not left[following]:
+                heappush(ready, following)
+    return order
 
 
 class Choice(NamedTuple):
@@ -125,10 +171,40 @@ def choose(
     along whatever their own window says.
     """
     free = [w for w in pending if _free(w.action, ended, busy, now)]
-    free = _whole(_oldest_pushes(free, now, due_only), pending)
-    carrier = {w.action.id: push for w in free if (push := _carrier(w, free)) is not None}
-    wanted = [w for w in free if w.action.id in carrier or not due_only or _due(w, free, now)]
-    return _taken(wanted, carrier, ended, most)
+    while True:
+        wanted, carrier = _wanted(free, pending, now, due_only)
+        there = {w.action.id for w in wanted}
+        blocked = {
+            w.action.id for w in wanted
+            if any(ended.get(dep) == Status.PENDING and dep not in there for dep in w.action.dependencies)
+        }  # fmt: skip
+        if not blocked:
+            return _taken(wanted, carrier, most)
+        # what waits for something that is not taken holds up nobody else
+        free = [w for w in free if w.action.id not in blocked]
+
+
+def _wanted(
+    free: Sequence[Waiting], pending: Sequence[Waiting], now: str, due_only: bool
+) -> tuple[list[Waiting], dict[int, int]]:
+    """What is due, or wanted by what is due; and the push that carries a commit, for those that one carries."""
+    pushes = _whole(_oldest_pushes(free, now, due_only), pending)
+    needs = {w.action.id: w.action.dependencies for w in pending}
+    carrier: dict[int, int] = {}
+    found = []
+    for one in pushes:
+        takers = _pushes_of(one, pushes, needs)
+        # one that several pushes bring, or that has to be done before its push, lands on its branch first
+        if len(takers) == 1 and not _needs(needs, takers[0], one.action.id):
+            carrier[one.action.id] = takers[0]
+        if takers or not due_only or _due(one, pushes, now):
+            found.append(one)
+    return found, carrier
+
+
+def _needs(needs: Mapping[int, Sequence[int]], one: int, other: int) -> bool:
+    """Whether `one` depends on `other`, be it by way of a third."""
+    return _leads({number: set(found) for number, found in needs.items() if found}, one, other)
 
 
 def _free(action: Action, ended: Mapping[int, Status], busy: frozenset[tuple[str, str]], now: str) -> bool:
@@ -141,7 +217,7 @@ def _free(action: Action, ended: Mapping[int, Status], busy: frozenset[tuple[str
     )
 
 
-def _oldest_pushes(free: list[Waiting], now: str, due_only: bool) -> list[Waiting]:
+def _oldest_pushes(free: Sequence[Waiting], now: str, due_only: bool) -> list[Waiting]:
     oldest: dict[tuple[str, str], int] = {}
     due: set[tuple[str, str]] = set()
     for one in free:
@@ -163,15 +239,16 @@ def _whole(free: list[Waiting], pending: Sequence[Waiting]) -> list[Waiting]:
     return [w for w in free if not w.mates & waiting - there]
 
 
-def _carrier(one: Waiting, free: Sequence[Waiting]) -> int | None:
-    """The push that takes this commit along: one of the branch it is for, to a branch of the same name."""
-    if one.action.action_type != ActionType.COMMIT or one.action.dependencies:
-        return None
+def _pushes_of(one: Waiting, free: Sequence[Waiting], needs: Mapping[int, Sequence[int]]) -> list[int]:
+    """The pushes that take this commit along: of the branch it is for, to a branch of the same name."""
+    found: list[int] = []
+    if one.action.action_type != ActionType.COMMIT or any(dep in needs for dep in one.action.dependencies):
+        return found
     for other in free:
         same = other.action.action_type == ActionType.PUSH and other.action.ref == one.action.ref
         if same and not other.whole and one.action.ref in other.lines:
-            return other.action.id
-    return None
+            found.append(other.action.id)
+    return found
 
 
 def _due(one: Waiting, free: Sequence[Waiting], now: str) -> bool:
@@ -188,45 +265,25 @@ def _due(one: Waiting, free: Sequence[Waiting], now: str) -> bool:
     )  # fmt: skip
 
 
-def _taken(
-    wanted: Sequence[Waiting], carrier: Mapping[int, int], ended: Mapping[int, Status], most: int
-) -> list[Choice]:
+def _taken(wanted: Sequence[Waiting], carrier: Mapping[int, int], most: int) -> list[Choice]:
+    """The most important of `wanted` with all that has to come before them, until the batch is big enough."""
     by_id = {w.action.id: w for w in wanted}
-    carried: dict[int, list[int]] = {}
+    with_it: dict[int, set[int]] = {number: set(w.mates) & set(by_id) for number, w in by_id.items()}
     for commit, push in carrier.items():
-        carried.setdefault(push, []).append(commit)
-    before: dict[int, set[int]] = {}
+        with_it[push].add(commit)
+        with_it[commit].add(push)
     for edge in edges([w.action._replace(carried_by=carrier.get(w.action.id)) for w in wanted]):
-        before.setdefault(edge.after, set()).add(edge.before)
+        with_it[edge.after].add(edge.before)
     taken: dict[int, None] = {}
     units: set[str] = set()
     for one in sorted(wanted, key=lambda w: (-w.action.priority, w.action.id)):
         if len(units) >= most:
             break
-        together = _with_what_it_needs(one.action.id, by_id, before, carrier, carried, ended)
-        if together is not None:
-            taken.update(dict.fromkeys(together))
-            units.update(by_id[i].group or str(i) for i in together if i not in carrier)
-    return [Choice(i, carrier.get(i)) for i in taken]
-
-
-def _with_what_it_needs(
-    start: int, by_id: Mapping[int, Waiting], before: Mapping[int, set[int]], carrier: Mapping[int, int],
-    carried: Mapping[int, list[int]], ended: Mapping[int, Status],
-) -> list[int] | None:  # fmt: skip
-    """An action with all that has to come before it; None when something of that cannot be taken now."""
-    found: dict[int, None] = {}
-    todo = [start]
-    while todo:
-        one = todo.pop()
-        if one in found:
-            continue
-        found[one] = None
-        waiting = by_id[one]
-        if any(ended.get(dep) == Status.PENDING and dep not in by_id for dep in waiting.action.dependencies):
-            return None
-        todo += [i for i in before.get(one, ()) if i in by_id]
-        todo += [carrier[one]] if one in carrier else []
-        todo += carried.get(one, [])
-        todo += [mate for mate in waiting.mates if mate in by_id]
-    return list(found)
+        todo = [one.action.id]
+        while todo:
+            number = todo.pop()
+            if number not in taken:
+                taken[number] = None
+                todo += with_it[number]
+                units.update([by_id[number].group or str(number)] if number not in carrier else [])
+    return [Choice(number, carrier.get(number)) for number in taken]

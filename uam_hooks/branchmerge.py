@@ -6,12 +6,13 @@ from . import squash
 from .attributes import Attributes
 from .errors import UamError
 from .intake import pin_ref
-from .merge import Conflict, merge_tree
+from .land import memories
+from .merge import Conflict, merge_tree, remembering
 from .model import FAST_FORWARD, Action, Batch, NewSource, short_target
 from .objects import Commit
 from .onbranch import Made, move, start_of
 from .opened import Flush
-from .plan import store
+from .plan import living_shadow, store
 from .plumbing import EMPTY_TREE, ZERO
 from .store import claim, finish
 from .transport import Remote
@@ -49,6 +50,7 @@ def merge_to_push(flush: Flush, batch: Batch, action: Action) -> None:
     claim.bring(flush.store, action, NewSource(
         action.remote, action.ref, source.agent, source.worktree, action.ref if here else "", new,
         exact=forward, expect=FAST_FORWARD if forward else None,
+        base=source_tip(flush, str(action.payload["source"]), action.remote),
     ))  # fmt: skip
 
 
@@ -56,23 +58,32 @@ def _merged(flush: Flush, batch: Batch, action: Action, base: str) -> str:
     """The commit that the branch at `base` becomes."""
     repo, strategy = flush.repo, action.payload["strategy"]
     tip = source_tip(flush, str(action.payload["source"]), action.remote)
-    if base == ZERO or repo.is_ancestor(base, tip):
-        if strategy == "ff-only" or base in (ZERO, tip):
-            return tip
-    elif strategy == "ff-only":
-        raise UamError(f"{action.payload['source']} is not ahead of {short_target(action.ref)}: no fast-forward")
+    if base == ZERO:
+        return tip
     if repo.is_ancestor(tip, base):
         return base
+    if strategy == "ff-only":
+        if repo.is_ancestor(base, tip):
+            return tip
+        raise UamError(f"{action.payload['source']} is not ahead of {short_target(action.ref)}: no fast-forward")
     with Attributes(repo, base) as attributes:
-        tree = merge_tree(attributes, base, tip)
+        tree = merge_tree(attributes, _with_memory(flush, action, base), tip)
     if isinstance(tree, Conflict):
         files = ", ".join(tree.files[:5])
         raise UamError(f"conflict in {files} between {action.payload['source']} and {short_target(action.ref)}")
+    if strategy == "squash" and tree == repo.commit(base).tree:
+        return base
     if strategy == "squash":
         return _squashed(flush, batch, action, base, tip, tree)
     ident = repo.committer()
     text = f"{action.payload.get('message') or _default(action)}\n"
     return store(repo, Commit("", tree, (base, tip), ident, ident, text.encode("utf-8", "replace")))
+
+
+def _with_memory(flush: Flush, action: Action, base: str) -> str:
+    """The commit to merge into: `base`, with what of others' work has landed in it squashed."""
+    shadow = living_shadow(flush.repo, memories(flush, action.remote, action.ref), base)
+    return base if shadow is None else remembering(flush.repo, base, shadow)
 
 
 def _default(action: Action) -> str:

@@ -60,7 +60,7 @@ def tip_of(flush: Flush, batch: Batch, remote: str, branch: str) -> str:
     """The commit that a branch is at: what this batch put on it, what the remote has, or what it is here; else ""."""
     ref = branch if branch.startswith("refs/") else HEADS + branch
     for landing in reversed(views.landings(flush.store, batch.id)):
-        if landing.ref == ref and landing.status == "landed" and landing.remote:
+        if landing.ref == ref and landing.status == "landed" and landing.remote == remote:
             return str(landing.new)
     for name in (flush.settings.tracking_ref(remote, ref) if remote else None, ref):
         if name and (found := flush.repo.name_of(name))[0]:

@@ -46,7 +46,7 @@ def execute(flush: Flush, batch: Batch, tell: Tell | None = None) -> BatchResult
 
 def result_of(flush: Flush, batch: Batch, took: float) -> BatchResult:
     """What became of the actions of a batch."""
-    done = failed = deferred = 0
+    done = failed = deferred = unknown = 0
     errors: list[str] = []
     for action in batch.actions:
         now = views.action(flush.store, action.id)
@@ -55,11 +55,13 @@ def result_of(flush: Flush, batch: Batch, took: float) -> BatchResult:
         done += now.status == Status.COMPLETED
         failed += now.status == Status.FAILED
         deferred += now.status == Status.PENDING
+        unknown += now.status in (Status.BATCHED, Status.EXECUTING)  # only the remote can tell
         sources = views.sources(flush.store, action.id)
         refused = [str(s.outcome["error"]) for s in sources if s.status == SourceStatus.FAILED]
         errors += refused or ([now.error] if now.error else [])
     words = tuple(dict.fromkeys(errors))
-    return BatchResult(batch.id, not errors and not failed + deferred, done, failed, words, took, deferred)
+    good = not errors and not failed + deferred + unknown
+    return BatchResult(batch.id, good, done, failed, words, took, deferred)
 
 
 class _Run:
@@ -69,7 +71,11 @@ class _Run:
         self.flush, self.batch, self.tell = flush, batch, tell
         self.actions = {a.id: a for a in batch.actions if a.carried_by is None}
         self.before: dict[int, list[Edge]] = {i: [] for i in self.actions}
-        for edge in edges(list(self.actions.values())):
+        self.carried: dict[int, list[int]] = {}
+        for action in batch.actions:
+            if action.carried_by is not None:
+                self.carried.setdefault(action.carried_by, []).append(action.id)
+        for edge in edges(batch.actions):
             self.before[edge.after].append(edge)
         self.commands = Running()
         self.backlog: list[Action] = []
@@ -117,9 +123,12 @@ class _Run:
 
     def held_back(self, action: Action) -> bool:
         """Whether something that the action depends on has failed, or was given back; it shares its fate."""
-        for number in dict.fromkeys((*action.dependencies, *(e.before for e in self.before[action.id] if e.gating))):
+        gating = [edge.before for edge in self.before[action.id] if edge.gating]
+        # a push may have gone well without the commit that it was to take along
+        gating += [commit for push in gating for commit in self.carried.get(push, ())]
+        for number in dict.fromkeys((*action.dependencies, *gating)):
             found = views.action(self.flush.store, number)
-            status = found.status if found is not None else Status.CANCELLED
+            status = self.fate(action, number, found)
             if status in (Status.FAILED, Status.CANCELLED):
                 self.fail(action, f"dependency #{number} {'failed' if status == Status.FAILED else 'was cancelled'}")
                 return True
@@ -129,6 +138,17 @@ class _Run:
                 self.tell(action, Status.PENDING.value)
                 return True
         return False
+
+    def fate(self, action: Action, number: int, found: Action | None) -> Status:
+        """What became of a dependency: of the agent's own part, where several asked for it together."""
+        if found is None:
+            return Status.CANCELLED
+        if found.status == Status.COMPLETED and number in action.dependencies:
+            sources = views.sources(self.flush.store, number)
+            own = [source.status for source in sources if source.agent == action.agent_id]
+            if SourceStatus.FAILED in own and SourceStatus.LANDED not in own:
+                return Status.FAILED
+        return found.status
 
     def pushes(self, action: Action) -> bool:
         """Whether the action goes out with the pushes; a merge has to be made first."""
@@ -153,7 +173,8 @@ class _Run:
             work = land_commits if action.action_type == ActionType.COMMIT else merge_here
             work(self.flush, self.batch, action)
         except Exception as error:
-            if journal.planned(self.flush.store, action) is None:
+            landing = journal.planned(self.flush.store, action)
+            if landing is None or landing.batch_id != self.batch.id:
                 self.fail(action, in_words(error))
             else:  # the branch may have moved: recovery looks
                 say(f"batch {self.batch.number}: {in_words(error)}")
@@ -254,7 +275,8 @@ def settle_unattended(flush: Flush, action: Action) -> None:
     if flush.settings["uam.settle"] == "off":
         return
     for source in claim.with_carried(flush.store, action.id):
-        if source.status != SourceStatus.LANDED or source.exact or not source.branch:
+        as_it_was = source.exact and action.action_type != ActionType.MERGE
+        if source.status != SourceStatus.LANDED or as_it_was or not source.branch:
             continue
         if source.waiter and process_alive(source.waiter):
             continue

@@ -50,8 +50,12 @@ class Running:
 
     def run(self, command: Command) -> Ended:
         """Run a command to its end, or to the end of its time. Safe to call from several threads."""
-        command.log.parent.mkdir(parents=True, exist_ok=True)
-        with command.log.open("wb") as log:
+        try:
+            command.log.parent.mkdir(parents=True, exist_ok=True)
+            kept = command.log.open("wb")
+        except OSError as fault:
+            return Ended(127, f"{command.log} cannot be written: {fault.strerror}", "")
+        with kept as log:
             try:
                 process = self._start(command, log.fileno())
             except OSError as fault:

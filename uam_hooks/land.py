@@ -9,9 +9,10 @@ from . import outcomes
 from .errors import UamError, say
 from .intake import shadow_ref
 from .landed import contains, finish_landed, landing_ref, move_shadow, recorded_outcomes, remember
+from .merge import shadow_of
 from .model import FAST_FORWARD, Action, ActionType, Batch, Landing, Source
 from .opened import Flush as Flush
-from .plan import Context, Plan, exact_plan, make_plan
+from .plan import Context, Plan, exact_plan, living_shadow, make_plan
 from .plumbing import ZERO
 from .repo import Repository
 from .retries import give_up, may_pass
@@ -31,7 +32,12 @@ def land_pushes(flush: Flush, batch: Batch, pushes: Sequence[Action]) -> None:
             why = in_words(error)
             say(f"batch {batch.number}: {why}")
             # what was planned may have been pushed: recovery asks the remote; the rest has not begun
-            _fail(flush, [a for a in actions if journal.planned(flush.store, a) is None], why)
+            _fail(flush, [a for a in actions if not _planned_here(flush, batch, a)], why)
+
+
+def _planned_here(flush: Flush, batch: Batch, action: Action) -> bool:
+    landing = journal.planned(flush.store, action)
+    return landing is not None and landing.batch_id == batch.id
 
 
 def _groups(store: Store, pushes: Sequence[Action]) -> dict[tuple[str, tuple[str, ...], str], list[Action]]:
@@ -137,7 +143,13 @@ def plan_action(flush: Flush, batch: Batch, action: Action, sources: list[Source
         lambda oids: views.noted(flush.store, oids), lambda *ref: memories(flush, *ref),
         _tagged(flush, action.remote), flush.settings["uam.squash"] and action.action_type == ActionType.PUSH,
     )  # fmt: skip
-    return make_plan(context, action, sources, there)
+    plan = make_plan(context, action, sources, there)
+    if action.action_type == ActionType.MERGE and action.payload.get("strategy") == "squash" and plan.new != plan.old:
+        # what was squashed here has landed, as far as later pushes of it are concerned
+        shadow = living_shadow(flush.repo, context.memories(action.remote, action.ref), there)
+        held = [oid for oid in (plan.keep, shadow, sources[0].base) if oid and oid != plan.new]
+        plan = plan._replace(keep=shadow_of(flush.repo, plan.new, *dict.fromkeys(held)))
+    return plan
 
 
 def memories(flush: Flush, remote: str, ref: str) -> Iterator[tuple[str, str]]:

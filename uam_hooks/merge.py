@@ -56,7 +56,7 @@ def merge_sources(
     if base != ZERO:
         tree, stamp = repo.commit(base).tree, _date(repo.commit(base))
         if shadow is not None:
-            ours = _synthetic(repo, tree, (base, shadow), stamp, "what the remote has, and what has landed in it")
+            ours = remembering(repo, base, shadow)
     line: str | None = base
     landed: list[Source] = []
     conflicts: dict[int, Conflict] = {}
@@ -80,6 +80,13 @@ def merge_sources(
         parents = (source.tip,) if ours == ZERO else (ours, source.tip)
         ours = _synthetic(repo, tree, parents, stamp, f"with {source.tip[:7]} of {source.agent}")
     return Merged(tree, ours, line, tuple(landed), conflicts, frozenset(inside))
+
+
+def remembering(repo: Repository, base: str, shadow: str) -> str:
+    """`base` as git has to see it to know what has landed in it."""
+    commit = repo.commit(base)
+    what = "what the remote has, and what has landed in it"
+    return _synthetic(repo, commit.tree, (base, shadow), _date(commit), what)
 
 
 def _date(commit: Commit) -> bytes:

@@ -78,7 +78,7 @@ def last_commit(store: Store, worktree: str, branch: str) -> LastCommit | None:
     """The last commit that was made by name from a worktree for a branch."""
     with store.reading() as db:
         row = db.execute(
-            "SELECT tip, base, status FROM sources WHERE worktree = ? AND branch = ? AND base <> ''"
+            "SELECT tip, base, status FROM sources WHERE worktree = ? AND branch = ? AND base <> '' AND message <> ''"
             " AND status IN ('pending', 'landed') ORDER BY id DESC LIMIT 1",
             (worktree, branch),
         ).fetchone()
@@ -118,7 +118,7 @@ def cancel(store: Store, action_id: int, why: str) -> None:
 def retry(store: Store, action_id: int) -> int:
     """Queue an action that failed or was cancelled anew, with what of it has not landed; gives its new id.
 
-    Dependencies that have completed are met; one that failed is waited for no more.
+    Dependencies that have completed are met; one that failed is waited for no more; the others still are.
     """
     with store.transaction() as db:
         status = _status(db, action_id)
@@ -131,7 +131,9 @@ def retry(store: Store, action_id: int) -> int:
         new = db.execute(
             "INSERT INTO deploy_queue (agent_id, action_type, target, payload, queued_at, execute_after, remote,"
             " priority, asked, dependencies) SELECT agent_id, action_type, target, payload, ?, ?, remote, priority,"
-            " asked, '[]' FROM deploy_queue WHERE id = ?",
+            " asked, (SELECT json_group_array(d.value) FROM json_each(q.dependencies) d JOIN deploy_queue p"
+            " ON p.id = d.value WHERE p.status IN ('pending', 'batched', 'executing'))"
+            " FROM deploy_queue q WHERE id = ?",
             (now, now, action_id),
         ).lastrowid
         assert new is not None

@@ -154,9 +154,9 @@ def follow(store: Store, tips: Mapping[int, str]) -> None:
 def bring(store: Store, action: Action, source: NewSource) -> None:
     """Give an action the source that executing it has made, once."""
     with store.transaction() as db:
-        db.execute("UPDATE sources SET tip = ?, branch = ?, exact = ?, expect = ? WHERE action_id = ?"
+        db.execute("UPDATE sources SET tip = ?, branch = ?, exact = ?, expect = ?, base = ? WHERE action_id = ?"
                    " AND status = 'pending'",
-                   (source.tip, source.branch, source.exact, source.expect, action.id))  # fmt: skip
+                   (source.tip, source.branch, source.exact, source.expect, source.base, action.id))  # fmt: skip
 
 
 def sources(store: Store, action_id: int) -> list[Source]:

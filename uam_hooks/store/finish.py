@@ -101,6 +101,9 @@ def plainly(store: Store, action: Action, error: str, outcome: Mapping[str, Any]
                 " OR action_id IN (SELECT id FROM deploy_queue WHERE carried_by = ?))",
                 (status.value, text, action.id, action.id),
             )
+            db.execute(
+                "UPDATE landings SET status = 'abandoned' WHERE action_id = ? AND status = 'planned'", (action.id,)
+            )
             for row in db.execute("SELECT id FROM deploy_queue WHERE carried_by = ?", (action.id,)).fetchall():
                 _end_by_sources(db, row["id"], iso(time.time()))
 
@@ -206,6 +209,19 @@ def _release(db: sqlite3.Connection, action: Action) -> None:
     if other:
         db.execute("UPDATE sources SET action_id = ? WHERE action_id = ?", (action.id, other["id"]))
         db.execute("UPDATE queued_commits SET action_id = ? WHERE action_id = ?", (action.id, other["id"]))
+        _depend_on(db, action.id, other["id"])
+
+
+def _depend_on(db: sqlite3.Connection, new: int, old: int) -> None:
+    """What waits for `old` waits for `new`, which has become the same."""
+    found = db.execute(
+        "SELECT id, dependencies FROM deploy_queue WHERE status IN ('pending', 'batched') AND dependencies <> '[]'"
+    ).fetchall()
+    for row in found:
+        needs = json.loads(row["dependencies"])
+        if old in needs:
+            changed = json.dumps([new if need == old else need for need in needs])
+            db.execute("UPDATE deploy_queue SET dependencies = ? WHERE id = ?", (changed, row["id"]))
 
 
 def _landed(db: sqlite3.Connection, batch_id: str) -> list[dict[str, Any]]:
