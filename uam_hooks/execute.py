@@ -28,7 +28,7 @@ from .retries import again, may_pass
 from .settle import Landed, settle
 from .steps import Step, reached
 from .store import claim, finish, journal, views
-from .transport import Unreachable
+from .transport import Remote, Unreachable
 
 Tell = Callable[[Action, str], None]
 
@@ -36,16 +36,17 @@ Tell = Callable[[Action, str], None]
 def execute(flush: Flush, batch: Batch, tell: Tell | None = None) -> BatchResult:
     """Run one batch to its end and close it. `tell` hears of every action: `running`, then its status."""
     began = time.monotonic()
+    asked = {source.id for action in batch.actions for source in claim.sources(flush.store, action.id)}
     run = _Run(flush, batch, tell or (lambda _action, _state: None))
     run.to_its_end()
     took = (time.monotonic() - began) * 1000
-    result = result_of(flush, batch, took)
+    result = result_of(flush, batch, took, asked)
     finish.close(flush.store, batch, took, result.deferred_actions, result.errors)
     return result
 
 
-def result_of(flush: Flush, batch: Batch, took: float) -> BatchResult:
-    """What became of the actions of a batch."""
+def result_of(flush: Flush, batch: Batch, took: float, asked: set[int]) -> BatchResult:
+    """What became of the actions of a batch. `asked` are the sources that it began with: others failed before."""
     done = failed = deferred = unknown = 0
     errors: list[str] = []
     for action in batch.actions:
@@ -57,8 +58,8 @@ def result_of(flush: Flush, batch: Batch, took: float) -> BatchResult:
         deferred += now.status == Status.PENDING
         unknown += now.status in (Status.BATCHED, Status.EXECUTING)  # only the remote can tell
         sources = views.sources(flush.store, action.id)
-        refused = [str(s.outcome["error"]) for s in sources if s.status == SourceStatus.FAILED]
-        errors += refused or ([now.error] if now.error else [])
+        refused = [str(s.outcome["error"]) for s in sources if s.status == SourceStatus.FAILED and s.id in asked]
+        errors += refused or ([now.error] if now.status in (Status.FAILED, Status.PENDING) else [])
     words = tuple(dict.fromkeys(errors))
     good = not errors and not failed + deferred + unknown
     return BatchResult(batch.id, good, done, failed, words, took, deferred)
@@ -231,6 +232,8 @@ class _Run:
         if action.action_type != ActionType.DEPLOY:
             error = gh.why(ended)
             gh.forget(self.flush.repo.paths.log_of(action.id))
+        if action.action_type == ActionType.MERGE and not error:
+            self.look_at(action)
         passing = action.action_type != ActionType.DEPLOY and may_pass(error)
         if error:
             self.fail(action, error, passing=passing, exit_code=ended.code)
@@ -238,6 +241,13 @@ class _Run:
         outcome = {"batch": self.batch.number, "exit_code": ended.code, "how": action.action_type.value}
         finish.plainly(self.flush.store, action, "", outcome)
         self.tell(action, Status.COMPLETED.value)
+
+    def look_at(self, action: Action) -> None:
+        """Take note of what GitHub made of a branch: what comes next may name it."""
+        try:
+            Remote(self.flush.repo, self.flush.settings, action.remote).observe([action.ref])
+        except UamError as error:
+            say(f"#{action.id} is merged, but {error.what}")
 
     def fail(self, action: Action, why: str, *, passing: bool = False, exit_code: int | None = None) -> None:
         if passing and action.attempts < self.flush.settings["uam.retry.count"]:

@@ -25,16 +25,24 @@ _URL = re.compile(
 
 
 def repository(flush: Flush, remote: str) -> str:
-    """HOST/OWNER/REPO for gh: what uam.gh.repo says, else what the URL of the remote says; "" when neither does."""
+    """HOST/OWNER/REPO for gh: what uam.gh.repo says, else what the URL of the remote says.
+
+    UsageError when neither does: left to itself gh would take another remote's.
+    """
     named: str = flush.settings["uam.gh.repo"]
     if named:
         if not _REPO.fullmatch(named):
             raise UsageError(f"The setting uam.gh.repo is '{named}'.", "It has to be OWNER/REPO or HOST/OWNER/REPO.")
         return named
     for url in flush.settings.push_urls(remote)[:1]:
-        if found := _URL.fullmatch(url):
-            return f"{found['host'] or found['scp']}/{found['path']}"
-    return ""
+        # as git would rewrite it (url.<base>.insteadOf)
+        there = flush.repo.run("ls-remote", "--get-url", "--", url, ok=None).text or url
+        if found := _URL.fullmatch(there):
+            host = found["host"] or found["scp"]
+            return f"{'github.com' if host == 'ssh.github.com' else host}/{found['path']}"
+    raise UsageError(
+        f"The URL of {remote or 'the remote'} names no repository of GitHub.", "Set uam.gh.repo to OWNER/REPO."
+    )
 
 
 def workflow(flush: Flush, action: Action, log: Path) -> Command:
@@ -55,8 +63,7 @@ def merge(flush: Flush, action: Action, log: Path) -> Command:
 
 
 def _at(flush: Flush, action: Action) -> list[str]:
-    named = repository(flush, action.remote)
-    return ["--repo", named] if named else []
+    return ["--repo", repository(flush, action.remote)]
 
 
 def _command(flush: Flush, words: list[str], log: Path) -> Command:
@@ -83,4 +90,4 @@ def why(ended: Ended) -> str:
     if ended.code == NOT_LOGGED_IN:
         return "gh is not logged in: run `gh auth login`, or set GH_TOKEN"
     lines = [line.strip() for line in ended.tail.splitlines() if line.strip()]
-    return f"gh: {lines[0]}" if lines else ended.error
+    return f"gh: {lines[0]}" if lines and ended.code > 0 else ended.error

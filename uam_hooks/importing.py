@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from . import asked
-from .errors import UamError
+from .errors import UamError, UsageError
+from .model import Status, iso
 from .opened import Flush
 from .store import original
 from .wishes import wish
 
 _WAITING = ("pending", "batched")
+_LONGEST_WINDOW = 300.0
 _FIELDS = {
     "commit": ("message", "files"),
     "push": ("remote", "force"),
@@ -36,6 +40,8 @@ def take_over(flush: Flush, path: Path, at: Path) -> list[Imported]:
 
     Files of a commit are taken as they are now: the original kept their names only.
     """
+    if path.resolve() == flush.repo.paths.database.resolve():
+        raise UsageError(f"{path} is the queue of this repository itself.", "Name the one to take over.")
     origin = str(path.resolve())
     known = original.taken(flush.store, origin)
     found = original.rows(path)
@@ -57,21 +63,25 @@ def _one(
     if row.status == "executing":
         return Imported(row.id, None, "it was being executed: nobody knows whether it was done")
     if row.status not in _WAITING:
-        return Imported(row.id, None, f"it is {row.status}")
+        known = row.status in list(Status)
+        return Imported(row.id, None, f"it is {row.status}" if known else f"its status is {row.status!r}")
     if not isinstance(row.payload, dict) or not isinstance(row.dependencies, list):
         return Imported(row.id, None, "its payload or its dependencies cannot be read")
     needs = []
     for name in row.dependencies:
-        number = int(name) if str(name).isdigit() else -1
+        number = int(name) if re.fullmatch(r"[0-9]{1,18}", str(name)) else -1
         if number in known:
             needs.append(known[number])
         elif states.get(number) != "completed":
-            return Imported(row.id, None, f"it depends on {name}, which was not taken over")
+            return Imported(row.id, None, f"it depends on {name!r}, which was not taken over")
     kind = str(row.action_type)
     payload, left = _payload(kind, row.payload)
     options: dict[str, Any] = {"dependencies": needs}
     if isinstance(row.priority, int):
         options["priority"] = row.priority
+    # one column held the end of the window and a moment that was asked for; nobody waits for hours in a window
+    if isinstance(row.execute_after, str) and row.execute_after > iso(time.time() + _LONGEST_WINDOW):
+        options["execute_after"] = row.execute_after
     wanted = wish(row.agent_id, kind, row.target, payload, options)
     known[row.id] = asked.enter(flush, [wanted], at, origin=(origin, row.id))[0]
     return Imported(row.id, known[row.id], f"without {', '.join(left)}" if left else "")

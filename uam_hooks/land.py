@@ -204,7 +204,7 @@ def _push(
         if result.pushed == Pushed.LANDED:
             finish_landed(flush, remote, plan.action, landing, landing.new, result.words)
         elif result.pushed == Pushed.REJECTED:
-            give_up(flush, [plan.action], result.words, passing=may_pass(result.words))
+            give_up(flush, [plan.action], result.words, passing=result.broke or may_pass(result.words))
     return results
 
 
@@ -239,7 +239,7 @@ def _ask(flush: Flush, remote: Remote, landing: Landing, result: RefOutcome) -> 
         return result
     if contains(flush.repo, there, landing):
         return RefOutcome(Pushed.LANDED, "")
-    return RefOutcome(Pushed.REJECTED, result.words)
+    return RefOutcome(Pushed.REJECTED, result.words, broke=True)
 
 
 def _finish_late(flush: Flush, action: Action, there: str) -> None:

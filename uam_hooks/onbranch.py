@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from . import outcomes, squash
 from .attributes import Attributes
-from .errors import UamError
+from .errors import GitFailed, UamError
 from .landed import landing_ref
 from .merge import Conflict, merge_trees, shadow_of
 from .model import Action, Batch, Landing, Source, SourceStatus, short_target
@@ -20,6 +20,7 @@ from .plan import store
 from .plumbing import EMPTY_TREE, ZERO
 from .proof import Claim, prove
 from .repo import Repository
+from .retries import give_up, may_pass
 from .settle import Settled, advance
 from .steps import Step, reached
 from .store import claim, finish, views
@@ -84,11 +85,15 @@ def move(
     repo.move_refs([(landing_ref(landing), keep, ZERO)], "uam: pin")
     reached(Step.PINNED)
     paths = repo.paths.seen_from(first.worktree)
-    settled = advance(repo, paths, action.ref, made.old, made.new, mine)
+    try:
+        settled = advance(repo, paths, action.ref, made.old, made.new, mine)
+    except GitFailed as error:
+        settled = Settled(made.old, why=error.what)
     reached(Step.PUSHED)
     if not end(flush, action, landing):
+        finish.failed(flush.store, failed)
         why = f"{short_target(action.ref)} stays where it is: {settled.why or _moved(settled)}"
-        finish.action(flush.store, action, {**outcomes.failed(list(made.landed), why), **failed}, None, ())
+        give_up(flush, [action], why, passing=may_pass(why))
 
 
 def _moved(settled: Settled) -> str:

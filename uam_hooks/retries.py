@@ -17,18 +17,25 @@ from .opened import Flush
 from .paths import process_alive
 from .store import claim, finish
 
-_SERVER = re.compile(r"(?:HTTP|status code:) (\d{3})\b")
+_SERVER = re.compile(r"(?:HTTP|status code:|returned error:) (\d{3})\b")
 _PASSING = re.compile(
-    r"connection (?:refused|reset|timed out)|could not resolve host|error connecting to|: EOF\b|unexpected EOF"
+    r"connection (?:refused|reset|timed out|closed)|could(?:n't| not) connect|could not resolve host|: EOF\b"
+    r"|error connecting to|operation timed out|unexpected (?:EOF|disconnect)|internal server error"
     r"|i/o timeout|TLS handshake timeout|rate limit|Base branch was modified|index\.lock|cannot lock ref"
-    r"|unable to lock|database is locked|temporary failure|network is unreachable|no route to host"
-    r"|hung up unexpectedly|did not answer|could not be fetched",
+    r"|unable to lock|database is locked|temporary failure|network is unreachable|no route to host|\.lock': File exists"
+    r"|hung up unexpectedly|did not answer|could not be fetched|another git command is running"
+    r"|another settle is running|a commit on it is in flight|at the same moment",
     re.IGNORECASE,
 )
 
 
 def may_pass(words: str) -> bool:
-    """Whether a failure with these words is one of the network, a lock, or a server that has trouble."""
+    """Whether a failure with these words is one of the network, a lock, or a server that has trouble.
+
+    What a hook of the remote says is its judgement, whatever words it finds for it.
+    """
+    if "hook declined" in words:
+        return False
     status = _SERVER.search(words)
     if status is not None:
         return status[1][0] == "5" or status[1] == "429" or "rate limit" in words

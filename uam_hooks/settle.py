@@ -216,7 +216,8 @@ def _move_ref(
     done = git.run("update-ref", "-m", f"uam: landed as {what.landing[:7]}", *where, new, now, ok=None,
                    at=_cwd(home, paths))  # fmt: skip
     if done.code:
-        return Settled(now, why="it was moved at the same moment")
+        locked = ".lock': File exists" in done.err
+        return Settled(now, why="another git command is running there" if locked else "it was moved at the same moment")
     return Settled(new, moved=True, files=home is not None)
 
 

@@ -27,7 +27,7 @@ def names(top: Path, at: Path, files: Iterable[str]) -> tuple[str, ...]:
     """
     found = []
     for name in files:
-        if not name or any(ord(c) < 32 or ord(c) == 127 for c in name):
+        if not name or any(ord(c) < 32 or ord(c) == 127 for c in name) or not _is_path(name):
             raise UsageError(f"{name!r} is no name of a file that can be committed.")
         # the last part may be a link, which is committed as one; what leads there may not
         full = Path(os.path.normpath(at / name))
@@ -44,6 +44,14 @@ def names(top: Path, at: Path, files: Iterable[str]) -> tuple[str, ...]:
                 raise UsageError(f"{name} is beyond the symbolic link {above}.", "Name the file itself.")
         found.append(str(path))
     return tuple(dict.fromkeys(found))
+
+
+def _is_path(name: str) -> bool:
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def contents(repo: Repository, top: Path, paths: Sequence[str], file_mode: bool) -> dict[str, tuple[int, str] | None]:

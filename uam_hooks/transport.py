@@ -34,10 +34,11 @@ class RefUpdate(NamedTuple):
 
 
 class RefOutcome(NamedTuple):
-    """What the remote said about one ref."""
+    """What the remote said about one ref; `broke` when the connection ended before it could."""
 
     pushed: Pushed
     words: str
+    broke: bool = False
 
 
 class Unreachable(UamError):

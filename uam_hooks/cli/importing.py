@@ -13,6 +13,11 @@ from ..opened import opened
 from ..repo import Repository
 
 
+def printable(text: str) -> str:
+    """One line without control characters: what another database says shall not look like lines of ours."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
 @click.command("import")
 @click.argument("database", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
@@ -25,10 +30,11 @@ def import_(database: Path, as_json: bool) -> int:
         click.echo(json.dumps({
             "imported": {one.there: one.here for one in taken},
             "skipped": {one.there: one.words for one in report if one.here is None},
+            "notes": {one.there: one.words for one in taken if one.words},
         }, indent=2))  # fmt: skip
         return ExitCode.OK
     for one in report:
         fate = f"skipped: {one.words}" if one.here is None else f"queued as #{one.here} {one.words}".rstrip()
-        click.echo(f"{one.there}: {fate}")
+        click.echo(f"{one.there}: {printable(fate)}")
     click.echo(f"{len(taken)} of {len(report)} actions are taken over; `git uam status` shows them")
     return ExitCode.OK

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
+import tempfile
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +13,7 @@ from typing import Any, NamedTuple
 from ..errors import UsageError
 from .connection import Store
 
-_COLUMNS = ("id", "agent_id", "action_type", "target", "payload", "status", "priority", "dependencies")
+_COLUMNS = ("id", "agent_id", "action_type", "target", "payload", "status", "priority", "dependencies", "execute_after")
 
 
 class Row(NamedTuple):
@@ -25,22 +27,36 @@ class Row(NamedTuple):
     status: Any
     priority: Any
     dependencies: Any
+    execute_after: Any
 
 
 def rows(path: Path) -> list[Row]:
-    """All actions of the queue in the database `path`, oldest first. It is opened for reading only.
+    """All actions of the queue in the database `path`, oldest first. A copy is read: nothing is left beside it.
 
     UsageError where it is no such database.
     """
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
-            found = db.execute(f"SELECT {', '.join(_COLUMNS)} FROM deploy_queue ORDER BY id").fetchall()  # noqa: S608
-    except sqlite3.Error as error:
+        with tempfile.TemporaryDirectory(prefix="uam-") as place:
+            for name in (path.name, f"{path.name}-wal"):  # what was written ahead belongs to it
+                if (path.parent / name).exists():
+                    shutil.copyfile(path.parent / name, Path(place) / name)
+            with closing(sqlite3.connect(Path(place) / path.name)) as db:
+                db.text_factory = _text
+                found = db.execute(f"SELECT {', '.join(_COLUMNS)} FROM deploy_queue ORDER BY id").fetchall()  # noqa: S608
+    except (sqlite3.Error, OSError) as error:
         raise UsageError(f"{path} is no queue that can be taken over: {error}.") from None
     return [
-        Row(number, agent, kind, target, _json(payload, {}), status, priority, _json(needs, []))
-        for number, agent, kind, target, payload, status, priority, needs in found
+        Row(number, agent, kind, target, _json(payload, {}), status, priority, _json(needs, []), after)
+        for number, agent, kind, target, payload, status, priority, needs, after in found
     ]
+
+
+def _text(raw: bytes) -> Any:
+    """Text, or the bytes of what is none: that spoils its own row and no other."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw
 
 
 def _json(text: Any, empty: Any) -> Any:
@@ -48,7 +64,7 @@ def _json(text: Any, empty: Any) -> Any:
         return empty
     try:
         return json.loads(text)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         return None
 
 
