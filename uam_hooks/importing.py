@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from . import asked
 from .errors import UamError, UsageError
-from .model import Status, iso
+from .model import iso
 from .opened import Flush
 from .store import original
 from .wishes import wish
@@ -63,8 +63,7 @@ def _one(
     if row.status == "executing":
         return Imported(row.id, None, "it was being executed: nobody knows whether it was done")
     if row.status not in _WAITING:
-        known = row.status in list(Status)
-        return Imported(row.id, None, f"it is {row.status}" if known else f"its status is {row.status!r}")
+        return Imported(row.id, None, f"it is {row.status}")
     if not isinstance(row.payload, dict) or not isinstance(row.dependencies, list):
         return Imported(row.id, None, "its payload or its dependencies cannot be read")
     needs = []

@@ -64,6 +64,8 @@ def contents(repo: Repository, top: Path, paths: Sequence[str], file_mode: bool)
         except (FileNotFoundError, NotADirectoryError):
             found[path] = None
             continue
+        except OSError as error:
+            raise UsageError(f"{path} cannot be read: {error.strerror}.") from None
         if stat.S_ISLNK(what.st_mode):
             found[path] = LINK, repo.write("blob", os.fsencode((top / path).readlink()))
         elif stat.S_ISREG(what.st_mode):
