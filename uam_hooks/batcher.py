@@ -14,7 +14,7 @@ from .execute import Tell, execute
 from .flush import flush, locked, next_batch
 from .model import URGENT_WINDOWS, ActionType, Batch, BatchResult, Status
 from .opened import Flush, opened
-from .preview import preview, preview_batch
+from .preview import plans, preview
 from .recover import recover
 from .repo import Repository, leave_the_callers_repository
 from .status import recover_if_idle, state
@@ -154,9 +154,11 @@ class DeployBatcher:
         Raises UsageError for an unknown id, Locked when another flush runs for longer than uam.flush.lockTimeout,
         Refused for a batch that has been given back to the queue.
         """
+        if self.dry_run:
+            for plan in self.plan_of(batch_id):
+                print(f"{plan['where']}: {plan['summary']}")
+            return BatchResult(batch_id, True, 0, 0, (), 0.0)
         with self._opened() as now:
-            if self.dry_run:
-                return self._not_executed(now, batch_id)
             self._known(now, batch_id)
             with locked(now.repo, now.settings["uam.flush.lockTimeout"]):
                 recover(now)
@@ -172,11 +174,11 @@ class DeployBatcher:
             raise UsageError(f"There is no batch '{batch_id}' here.", "`git uam batch` makes one.")
         return found
 
-    def _not_executed(self, now: Flush, batch_id: str) -> BatchResult:
-        found = self._preview if self._preview and self._preview.id == batch_id else self._known(now, batch_id)
-        for line in preview_batch(now, found):
-            print(line)
-        return BatchResult(found.id, True, 0, 0, (), 0.0)
+    def plan_of(self, batch_id: str) -> list[dict[str, Any]]:
+        """What executing a batch would do, as data: one entry for each action, with a `summary` for people."""
+        with self._opened() as now:
+            known = self._preview if self._preview and self._preview.id == batch_id else None
+            return plans(now, shown.as_shown(now.store, known or self._known(now, batch_id)))
 
     def flush_all(self, *, due_only: bool = False, tell: Tell | None = None) -> list[BatchResult]:
         """Execute everything now, batches that were made and not executed first; gives a result for each batch.
@@ -190,15 +192,15 @@ class DeployBatcher:
                 return []
             return flush(now, due_only, now.settings["uam.flush.lockTimeout"], tell)
 
-    def cancel(self, action_id: int) -> None:
-        """Take an action out of the queue. UsageError for an unknown one, Refused once a batch has it."""
+    def cancel(self, *action_ids: int) -> None:
+        """Take actions out of the queue, all or none. UsageError for an unknown one, Refused once a batch has one."""
         with self._opened() as now:
-            queue_of.cancel(now.store, action_id, "cancelled by hand")
+            queue_of.cancel(now.store, action_ids, "cancelled by hand")
 
     def retry(self, action_id: int) -> int:
         """Queue what failed or was cancelled once more; gives its new id. UsageError or Refused as `cancel`."""
         with self._opened() as now:
-            return queue_of.retry(now.store, action_id)
+            return queue_of.retry(now.store, [action_id])[action_id]
 
     # -- what there is -------------------------------------------------------------------------------------
 
@@ -234,6 +236,7 @@ class DeployBatcher:
     def set_urgent_mode(self, urgent: bool, seconds: float | None = None) -> None:
         """Shorten all windows of this repository, for everybody: until it is turned off, or for `seconds`."""
         until = None if seconds is None else time.time() + _positive(seconds, "time of urgent mode")
+        self.get_window_config()  # a window that cannot be read is an error before anything is changed
         with self._opened() as now:
             queue_of.set_urgent(now.store, until, urgent)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 
 MAX_LEVELS = 6
@@ -61,7 +62,7 @@ def wants_everything(arguments: list[str]) -> bool:
     return any(
         any(_is_option(a, option, shortest) for option, shortest in options)
         or a.startswith((":", "+:"))
-        or (a.startswith("-") and not a.startswith("--") and "d" in a)
+        or (a.startswith("-") and not a.startswith(("--", "-o")) and "d" in a)
         for a in arguments
     )
 
@@ -69,7 +70,7 @@ def wants_everything(arguments: list[str]) -> bool:
 def is_dry_run(arguments: list[str]) -> bool:
     """Whether `--dry-run` or `-n` was given."""
     return any(
-        _is_option(a, "--dry-run", 4) or (a.startswith("-") and not a.startswith("--") and "n" in a[1:])
+        _is_option(a, "--dry-run", 4) or (a.startswith("-") and not a.startswith(("--", "-o")) and "n" in a[1:])
         for a in arguments
     )
 
@@ -77,3 +78,11 @@ def is_dry_run(arguments: list[str]) -> bool:
 def is_mirror(arguments: list[str]) -> bool:
     """Whether `--mirror` was given."""
     return any(_is_option(a, "--mirror", 3) for a in arguments)
+
+
+def has_push_option(arguments: list[str], option: str) -> bool:
+    """Whether `-o option` was given, in any of its spellings."""
+    return any(
+        a in (f"-o{option}", f"--push-option={option}") or (a in ("-o", "--push-option") and following == option)
+        for a, following in pairwise([*arguments, ""])
+    )

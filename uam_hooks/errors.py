@@ -114,5 +114,6 @@ def say(text: str) -> None:
 
 def report(error: UamError) -> ExitCode:
     """Print `error` the one way errors are printed, and give the exit status that goes with it."""
-    say(" ".join(part for part in (error.what, error.do) if part))
+    text = " ".join(part for part in (error.what, error.do) if part)
+    say("".join(" " if c in "\r\n\t" else c if c.isprintable() else "?" for c in text))
     return error.code

@@ -33,11 +33,14 @@ class Command(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """How a command ended: `error` is empty where it went well, `tail` the end of what it printed."""
+    """How a command ended: `error` is empty where it went well, `tail` the end of what it printed; `by_us` when its
+    time was over.
+    """
 
     code: int
     error: str
     tail: str
+    by_us: bool = False
 
 
 class Running:
@@ -55,6 +58,7 @@ class Running:
             kept = command.log.open("wb")
         except OSError as fault:
             return Ended(127, f"{command.log} cannot be written: {fault.strerror}", "")
+        by_us = False
         with kept as log:
             try:
                 process = self._start(command, log.fileno())
@@ -65,13 +69,15 @@ class Running:
                 error = "" if process.returncode == 0 else f"{Path(command.words[0]).name} {_how(process.returncode)}"
             except subprocess.TimeoutExpired:
                 end_group(process)
+                by_us = True
                 error = f"{Path(command.words[0]).name} was ended after {command.timeout:g} s, with all that it started"
             finally:
                 with self._lock:
                     self._processes.discard(process)
         tail = _tail(command.log)
         said = last_line(tail)
-        return Ended(process.returncode, redact(f"{error}: {said}" if error and said else error), redact(tail))
+        words = redact(f"{error}: {said}" if error and said else error)
+        return Ended(process.returncode, words, redact(tail), by_us)
 
     def _start(self, command: Command, out: int) -> subprocess.Popen[bytes]:
         with self._lock:

@@ -90,4 +90,4 @@ def why(ended: Ended) -> str:
     if ended.code == NOT_LOGGED_IN:
         return "gh is not logged in: run `gh auth login`, or set GH_TOKEN"
     lines = [line.strip() for line in ended.tail.splitlines() if line.strip()]
-    return f"gh: {lines[0]}" if lines and ended.code > 0 else ended.error
+    return f"gh: {lines[0]}" if lines and not ended.by_us else ended.error

@@ -18,6 +18,7 @@ from .paths import RepoPaths
 from .plumbing import Git
 from .settings import Settings
 from .store.connection import Store
+from .windows import URGENT_OPTION
 
 
 def push_lines(stdin: bytes) -> list[list[str]]:
@@ -52,7 +53,8 @@ def hook_door(
     if any(one.error for one in asked):
         return False
     mode = settings["uam.push.mode"]
-    tickets = enter(asked, git, store, settings, paths, urgent=False, waits=False)
+    urgent = cmdline.has_push_option(cmdline.push_arguments(), URGENT_OPTION)
+    tickets = enter(asked, git, store, settings, paths, urgent=urgent, waits=False)
     for one, ticket in zip(asked, tickets, strict=True):
         where = f"{redact(remote)}/{short_target(one.spec.dst)}"
         say(words.queued(ticket.action, where, seconds_of(ticket.due) - time.time(), mode))

@@ -24,11 +24,6 @@ def preview(flush: Flush, due_only: bool) -> list[dict[str, Any]]:
     return left + (plans(flush, not_claimed(flush.store, found)) if found else [])
 
 
-def preview_batch(flush: Flush, batch: Batch) -> list[str]:
-    """The same for one batch, in lines for people."""
-    return [f"{plan['where']}: {plan['summary']}" for plan in plans(flush, batch)]
-
-
 def plans(flush: Flush, batch: Batch) -> list[dict[str, Any]]:
     """A plan as data for every action of a batch."""
     before: dict[int, list[int]] = {}

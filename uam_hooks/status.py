@@ -74,11 +74,11 @@ def _number(flush: Flush, action: Action) -> int | None:
 def _window(flush: Flush, now: float) -> dict[str, Any]:
     """What a push that is waited for would meet now: its window, or none because nobody else is at work."""
     paths = RepoPaths.of(flush.repo.git_dir)
-    company = who_else(flush.settings, flush.store, paths, agent_here(flush), most=5)
+    company = who_else(flush.settings, flush.store, paths, agent_here(flush))
     until = enqueue.urgent_mode(flush.store, now)
     return {
-        "alone": company.alone,
-        "others": company.others,
+        "alone": company.alone and flush.settings["uam.push.mode"] == "wait",
+        "others": company.others[:5],
         "company_seconds": company.seconds,
         "seconds": window(flush.settings, flush.store, ActionType.PUSH, False),
         "urgent": until is not None,

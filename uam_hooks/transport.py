@@ -125,7 +125,9 @@ class Remote:
     def _push_to(
         self, url: str, updates: Sequence[RefUpdate], options: Sequence[str], atomic: bool, lease: bool
     ) -> dict[str, RefOutcome]:
-        args = ["push", "--porcelain", "--no-verify", "--no-follow-tags", "--recurse-submodules=no"]
+        # git has told us what push.pushOption says, and would add it once more
+        args = ["-c", "push.pushOption=", "push", "--porcelain", "--no-verify", "--no-follow-tags"]
+        args += ["--recurse-submodules=no"]
         args += ["--atomic"] * atomic + [f"--push-option={option}" for option in options]
         if lease:
             args += [f"--force-with-lease={u.ref}:{'' if u.old == ZERO else u.old}" for u in updates]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from .errors import UsageError
 from .model import URGENT_WINDOWS, ActionType
-from .paths import RepoPaths
+from .paths import RepoPaths, worktree_name
 from .settings import Settings, boolean
 from .store import enqueue
 from .store.connection import Store
@@ -45,12 +45,22 @@ def urgent_here() -> bool:
         raise UsageError(f"UAM_URGENT is '{text}', which is neither true nor false.", "Set it to 1 or 0.") from None
 
 
-def who_else(settings: Settings, store: Store, paths: RepoPaths, agent: str, most: int = 1) -> Company:
-    """Who else has been at work within uam.window.company, seen from the worktree of `paths`."""
+def who_else(settings: Settings, store: Store, paths: RepoPaths, agent: str) -> Company:
+    """Who else has been at work within uam.window.company, seen from the worktree of `paths`: another worktree, or
+    another agent in this one.
+    """
     seconds: float | None = settings["uam.window.company"]
     if seconds is None:
         return Company([], None)
     email = (settings.all("user.email") or ["somebody"])[-1]
-    # commits that were made without a name are noted under this one
-    names = [agent, f"{email}@{paths.worktree.name}"]
-    return Company(enqueue.company(store, names, str(paths.git_dir), time.time() - seconds, most), seconds)
+    here = os.path.realpath(paths.git_dir)
+    found = []
+    for name, git_dir in enqueue.at_work(store, time.time() - seconds):
+        place = worktree_name(git_dir)
+        if os.path.realpath(git_dir) == here:
+            # who commits here without a name goes by the worktree's, with whatever address the commit has
+            unnamed = name.endswith((f"@{place}", f"@{worktree_name(here)}", f"@{paths.worktree.name}"))
+            if name in ("", agent) or unnamed:
+                continue
+        found.append(name or f"{email}@{place}")
+    return Company(list(dict.fromkeys(found)), seconds)

@@ -13,34 +13,32 @@ from ..opened import opened
 from ..repo import Repository
 from ..status import keep_going
 from ..store import views
+from ..store.asked import retry as again
+from .parameters import Id
 
 
 @click.command()
-@click.argument("ids", nargs=-1, required=True, type=int)
+@click.argument("ids", nargs=-1, required=True, type=Id())
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def cancel(ids: tuple[int, ...], as_json: bool) -> int:
     """Take actions out of the queue."""
-    batcher = DeployBatcher()
-    for number in ids:
-        batcher.cancel(number)
-        if not as_json:
-            click.echo(f"#{number} is cancelled; what it held stays in refs/uam/pin/")
+    DeployBatcher().cancel(*ids)
+    for number in ids if not as_json else ():
+        click.echo(f"#{number} is cancelled; what it held stays in refs/uam/pin/")
     if as_json:
         click.echo(json.dumps({"cancelled": list(ids)}))
     return ExitCode.OK
 
 
 @click.command()
-@click.argument("ids", nargs=-1, required=True, type=int)
+@click.argument("ids", nargs=-1, required=True, type=Id())
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def retry(ids: tuple[int, ...], as_json: bool) -> int:
     """Queue what failed, or was cancelled, once more."""
-    batcher = DeployBatcher()
-    found = {}
-    for number in ids:
-        found[number] = batcher.retry(number)
-        if not as_json:
-            click.echo(f"#{number} is queued again as #{found[number]}")
+    with Repository.at(Path.cwd()) as repo, opened(repo) as now:
+        found = again(now.store, ids)
+    for number in ids if not as_json else ():
+        click.echo(f"#{number} is queued again as #{found[number]}")
     with Repository.at(Path.cwd()) as repo, opened(repo) as now:
         keep_going(now)
     if as_json:
@@ -49,7 +47,7 @@ def retry(ids: tuple[int, ...], as_json: bool) -> int:
 
 
 @click.command()
-@click.argument("number", metavar="ID", type=int)
+@click.argument("number", metavar="ID", type=Id())
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def log(number: int, as_json: bool) -> int:
     """Show what an action came to, and what its command printed."""

@@ -61,12 +61,15 @@ def _as_dict(batch: Batch) -> dict[str, Any]:
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def execute(batch_id: str, dry_run: bool, as_json: bool) -> int:
     """Execute a batch that `git uam batch` has made."""
+    if dry_run:
+        plans = DeployBatcher(dry_run=True).plan_of(batch_id)
+        lines = "\n".join(f"{plan['where']}: {plan['summary']}" for plan in plans)
+        click.echo(json.dumps({"plans": plans}, indent=2) if as_json else lines)
+        return ExitCode.OK
     with progress() as tell:
-        result = DeployBatcher(dry_run=dry_run).execute_batch(batch_id, tell)
+        result = DeployBatcher().execute_batch(batch_id, tell)
     if as_json:
         click.echo(json.dumps(as_dict(result), indent=2))
         return ExitCode.OK if result.success else ExitCode.FAILED
-    if dry_run:
-        return ExitCode.OK
     with Repository.at(Path.cwd()) as repo, opened(repo) as now:
         return report(now.store, [result], False)

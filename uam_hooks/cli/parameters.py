@@ -20,6 +20,15 @@ class Duration(click.ParamType[float]):
             self.fail(f"'{value}' {error}", param, ctx)
 
 
+class Id(click.IntRange):
+    """The number of an action."""
+
+    name = "id"
+
+    def __init__(self) -> None:
+        super().__init__(1, 2**63 - 1)
+
+
 def under_deploy() -> bool:
     """Whether the command was called as `uam deploy ...`: the original's way, where nothing is started beside it."""
     parent = click.get_current_context().parent

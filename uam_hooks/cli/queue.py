@@ -84,7 +84,11 @@ def _payload(said: dict[str, Any]) -> dict[str, Any]:
 
 def _split(given: str) -> list[str]:
     """Several names with commas, unless a file is really called that."""
-    if "," not in given or Path(given).exists():
+    try:
+        whole = "," not in given or Path(given).exists()
+    except OSError:  # together they are too long for a name
+        whole = False
+    if whole:
         return [given]
     return [name for name in given.split(",") if name]
 
@@ -94,7 +98,7 @@ def _json(text: str | None, option: str) -> dict[str, Any]:
         return {}
     try:
         found = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{option} is no JSON: {error}.", 'Write {"env": "staging"}.') from None
     if not isinstance(found, dict):
         raise UsageError(f"{option} has to be a JSON object.", 'Write {"env": "staging"}.')

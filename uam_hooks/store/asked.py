@@ -95,55 +95,67 @@ def commits_wait(store: Store, target: str) -> bool:
         ).fetchone() is not None  # fmt: skip
 
 
-def cancel(store: Store, action_id: int, why: str) -> None:
-    """Take an action out of the queue with everything in it. Refused once a batch has it, or it has ended."""
+def cancel(store: Store, ids: Sequence[int], why: str) -> None:
+    """Take actions out of the queue with everything in them, all or none. Refused once a batch has one, or one has
+    ended.
+    """
     with store.transaction() as db:
-        status = _status(db, action_id)
-        seen = "SELECT 1 FROM deploy_queue WHERE id = ? AND action_type = 'commit' AND asked = 0"
-        if db.execute(seen, (action_id,)).fetchone():
-            raise Refused(f"#{action_id} is a commit on a branch here: nothing is done with it unless it is pushed.")
-        if status != Status.PENDING:
-            raise Refused(f"#{action_id} is {status} and cannot be cancelled.", "`git uam status` shows the queue.")
-        db.execute(
-            "UPDATE deploy_queue SET status = 'cancelled', finished_at = ?, error = ? WHERE id = ?",
-            (iso(time.time()), why, action_id),
-        )
-        db.execute(
-            "UPDATE sources SET status = 'withdrawn', outcome = json_object('error', ?) WHERE action_id = ?"
-            " AND status = 'pending'",
-            (why, action_id),
-        )
+        for action_id in dict.fromkeys(ids):
+            _cancel(db, action_id, why)
 
 
-def retry(store: Store, action_id: int) -> int:
-    """Queue an action that failed or was cancelled anew, with what of it has not landed; gives its new id.
+def _cancel(db: sqlite3.Connection, action_id: int, why: str) -> None:
+    status = _status(db, action_id)
+    seen = "SELECT 1 FROM deploy_queue WHERE id = ? AND action_type = 'commit' AND asked = 0"
+    if db.execute(seen, (action_id,)).fetchone():
+        raise Refused(f"#{action_id} is a commit on a branch here: nothing is done with it unless it is pushed.")
+    if status != Status.PENDING:
+        raise Refused(f"#{action_id} is {status} and cannot be cancelled.", "`git uam status` shows the queue.")
+    db.execute(
+        "UPDATE deploy_queue SET status = 'cancelled', finished_at = ?, error = ? WHERE id = ?",
+        (iso(time.time()), why, action_id),
+    )
+    db.execute(
+        "UPDATE sources SET status = 'withdrawn', outcome = json_object('error', ?) WHERE action_id = ?"
+        " AND status = 'pending'",
+        (why, action_id),
+    )
+
+
+def retry(store: Store, ids: Sequence[int]) -> dict[int, int]:
+    """Queue actions that failed or were cancelled anew, all or none, with what of them has not landed; gives the new
+    id of each.
 
     Dependencies that have completed are met; one that failed is waited for no more; the others still are.
     """
     with store.transaction() as db:
-        status = _status(db, action_id)
-        left = db.execute(
-            "SELECT 1 FROM sources WHERE action_id = ? AND status IN ('failed', 'withdrawn')", (action_id,)
-        ).fetchone()
-        if status not in (Status.FAILED, Status.CANCELLED) and not (status == Status.COMPLETED and left):
-            raise Refused(f"#{action_id} is {status}; only what failed or was cancelled can be tried again.")
-        now = iso(time.time())
-        new = db.execute(
-            "INSERT INTO deploy_queue (agent_id, action_type, target, payload, queued_at, execute_after, remote,"
-            " priority, asked, dependencies) SELECT agent_id, action_type, target, payload, ?, ?, remote, priority,"
-            " asked, (SELECT json_group_array(d.value) FROM json_each(q.dependencies) d JOIN deploy_queue p"
-            " ON p.id = d.value WHERE p.status IN ('pending', 'batched', 'executing'))"
-            " FROM deploy_queue q WHERE id = ?",
-            (now, now, action_id),
-        ).lastrowid
-        assert new is not None
-        moved = db.execute(
-            "UPDATE sources SET action_id = ?, status = 'pending', outcome = '{}', waiter = 0 WHERE action_id = ?"
-            " AND status IN ('failed', 'withdrawn')",
-            (new, action_id),
-        ).rowcount
-        if not moved:
-            raise Refused(f"#{action_id} has nothing left to try again.")
+        return {action_id: _retry(db, action_id) for action_id in ids}
+
+
+def _retry(db: sqlite3.Connection, action_id: int) -> int:
+    status = _status(db, action_id)
+    left = db.execute(
+        "SELECT 1 FROM sources WHERE action_id = ? AND status IN ('failed', 'withdrawn')", (action_id,)
+    ).fetchone()
+    if status not in (Status.FAILED, Status.CANCELLED) and not (status == Status.COMPLETED and left):
+        raise Refused(f"#{action_id} is {status}; only what failed or was cancelled can be tried again.")
+    now = iso(time.time())
+    new = db.execute(
+        "INSERT INTO deploy_queue (agent_id, action_type, target, payload, queued_at, execute_after, remote,"
+        " priority, asked, dependencies) SELECT agent_id, action_type, target, payload, ?, ?, remote, priority,"
+        " asked, (SELECT json_group_array(d.value) FROM json_each(q.dependencies) d JOIN deploy_queue p"
+        " ON p.id = d.value WHERE p.status IN ('pending', 'batched', 'executing'))"
+        " FROM deploy_queue q WHERE id = ?",
+        (now, now, action_id),
+    ).lastrowid
+    assert new is not None
+    moved = db.execute(
+        "UPDATE sources SET action_id = ?, status = 'pending', outcome = '{}', waiter = 0 WHERE action_id = ?"
+        " AND status IN ('failed', 'withdrawn')",
+        (new, action_id),
+    ).rowcount
+    if not moved:
+        raise Refused(f"#{action_id} has nothing left to try again.")
     return new
 
 

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from ..model import ActionType, NewAction, NewSource, Source, SourceStatus, iso, short_target
-from ..paths import worktree_name
 from . import rows
 from .connection import Store
 
@@ -195,21 +194,19 @@ def due_at(store: Store) -> str | None:
     return due
 
 
-def company(store: Store, agents: Sequence[str], worktree: str, since: float, most: int = 1) -> list[str]:
-    """Who else has been at work since `since`, or waits in the queue: another worktree, or another agent in this one.
+def at_work(store: Store, since: float) -> list[tuple[str, str]]:
+    """Who has committed or queued something since `since`, or waits in the queue: agent and worktree, each once.
 
-    `agents` are the names that whoever asks goes by.
+    The agent is empty for a commit that was made without a name.
     """
-    others = "(worktree <> ? OR agent_id NOT IN ('', {}))".format(",".join("?" * len(agents)))
-    me = (worktree, *agents)
     with store.reading() as db:
         found = db.execute(
-            f"SELECT agent_id, worktree FROM sources WHERE queued_at >= ? AND {others}"  # noqa: S608 - marks only
-            f" UNION SELECT agent_id, worktree FROM sources WHERE status = 'pending' AND {others}"
-            f" UNION SELECT agent_id, worktree FROM queued_commits WHERE queued_at >= ? AND {others} LIMIT ?",
-            (iso(since), *me, *me, iso(since), *me, most),
+            "SELECT agent_id, worktree FROM sources WHERE queued_at >= :since"
+            " UNION SELECT agent_id, worktree FROM sources WHERE status = 'pending'"
+            " UNION SELECT agent_id, worktree FROM queued_commits WHERE queued_at >= :since",
+            {"since": iso(since)},
         ).fetchall()
-    return [row["agent_id"] or f"somebody in {worktree_name(row['worktree'])}" for row in found]
+    return [(row["agent_id"], row["worktree"]) for row in found]
 
 
 def urgent_mode(store: Store, now: float) -> str | None:
