@@ -17,6 +17,8 @@ from .opened import Flush
 from .paths import process_alive
 from .store import claim, finish
 
+LONGEST_PAUSE = 3600.0
+
 _SERVER = re.compile(r"(?:HTTP|status code:|returned error:) (\d{3})\b")
 _PASSING = re.compile(
     r"connection (?:refused|reset|timed out|closed)|could(?:n't| not) connect|could not resolve host|: EOF\b"
@@ -57,7 +59,7 @@ def give_up(flush: Flush, actions: Sequence[Action], why: str, *, passing: bool)
 
 def again(flush: Flush, action: Action, why: str) -> None:
     """Put an action back, with a pause that doubles each time."""
-    pause = flush.settings["uam.retry.delay"] * 2**action.attempts
+    pause = min(flush.settings["uam.retry.delay"] * 2.0 ** min(action.attempts, 40), LONGEST_PAUSE)
     say(f"#{action.id} is tried again in {pause:g} s: {why}")
     finish.later(flush.store, action, iso(time.time() + pause), why, tried=True)
 
