@@ -284,9 +284,16 @@ def settle_unattended(flush: Flush, action: Action) -> None:
     """Branches whose push nobody waits for: they follow where neither index nor files need anything."""
     if flush.settings["uam.settle"] == "off":
         return
+    seen: set[tuple[str, str]] = set()
     for source in claim.with_carried(flush.store, action.id):
+        # of many commits by name from one place, the branch follows once
+        by_name = bool(source.base or source.follow)
+        if by_name and source.key in seen:
+            continue
+        seen.add(source.key)
         as_it_was = source.exact and action.action_type != ActionType.MERGE
         if source.status != SourceStatus.LANDED or as_it_was or not source.branch:
+            seen.discard(source.key)
             continue
         if source.waiter and process_alive(source.waiter):
             continue
