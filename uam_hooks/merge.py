@@ -50,8 +50,35 @@ def merge_sources(
 ) -> Merged:  # fmt: skip
     """Merge `sources` one after the other, in their order, into `base` (ZERO: the remote has nothing yet).
 
-    `graph` is everything the sources have that `base` has not, `new` what of it has never landed.
+    `graph` is everything the sources have that `base` has not, `new` what of it has never landed. Commits by name
+    from one place stand on each other: merging the last of them merges all, as long as nothing conflicts.
     """
+    last = chains(graph, sources)
+    ends = [source for source in sources if last[source.id] == source.id]
+    if len(ends) < len(sources):
+        merged = _merge_in_turn(repo, base, shadow, graph, new, ends, attributes)
+        if not merged.conflicts:
+            return merged._replace(landed=tuple(sources))
+    return _merge_in_turn(repo, base, shadow, graph, new, sources, attributes)
+
+
+def chains(graph: Graph, sources: Sequence[Source]) -> dict[int, int]:
+    """For each source the later commit by name that contains it, or itself."""
+    found: dict[int, int] = {}
+    held: dict[str, int] = {}
+    for source in reversed(sources):
+        by_name = source.base and source.message
+        found[source.id] = held.get(source.tip, source.id) if by_name else source.id
+        if by_name and found[source.id] == source.id:
+            for oid in reachable(graph, source.tip):
+                held.setdefault(oid, source.id)
+    return found
+
+
+def _merge_in_turn(
+    repo: Repository, base: str, shadow: str | None, graph: Graph, new: frozenset[str],
+    sources: Sequence[Source], attributes: Attributes,
+) -> Merged:  # fmt: skip
     stamp, tree, ours = b" 0 +0000", EMPTY_TREE, base
     if base != ZERO:
         tree, stamp = repo.commit(base).tree, _date(repo.commit(base))

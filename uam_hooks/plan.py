@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from . import squash
 from .attributes import Attributes
 from .graph import Graph, heads, in_order, parse, reachable
-from .merge import Conflict, Merged, merge_sources, shadow_of
+from .merge import Conflict, Merged, chains, merge_sources, shadow_of
 from .model import Action, Source
 from .objects import Commit
 from .plumbing import ZERO
@@ -93,7 +93,7 @@ def make_plan(context: Context, action: Action, sources: Sequence[Source], there
     proof: dict[str, Any] = {}
     if landing.commit != there:
         known = [oid for oid in (base, shadow) if oid not in (None, ZERO)]
-        claims = [_claim(repo, s, own[s.id], known) for s in merged.landed if own[s.id]]
+        claims = [_claim(repo, s, oids, known) for s, oids in _together(news, merged, own) if oids]
         proof = prove(repo, base, landing.commit, claims)
     return Plan(action, there, landing.commit, landing.keep, landing.how, merged.landed, merged.conflicts,
                 counts, commits, proof)  # fmt: skip
@@ -151,6 +151,15 @@ def _shares(news: _News, merged: Merged) -> dict[int, list[str]]:
         own[source.id] = in_order(news.graph, mine)
         taken |= mine
     return own
+
+
+def _together(news: _News, merged: Merged, own: dict[int, list[str]]) -> list[tuple[Source, list[str]]]:
+    """What each source brings; commits by name that stand on each other bring it as one, with the last of them."""
+    last = chains(news.graph, merged.landed)
+    brought: dict[int, list[str]] = {}
+    for source in merged.landed:
+        brought.setdefault(last[source.id], []).extend(own[source.id])
+    return [(source, brought[source.id]) for source in merged.landed if source.id in brought]
 
 
 class _Landing(NamedTuple):
