@@ -17,7 +17,7 @@ from .opened import Flush
 from .paths import process_alive
 from .store import claim, finish
 
-LONGEST_PAUSE = 3600.0
+LONGEST_PAUSE = 86400.0
 
 _SERVER = re.compile(r"(?:HTTP|status code:|returned error:) (\d{3})\b")
 _PASSING = re.compile(
