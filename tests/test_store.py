@@ -335,7 +335,9 @@ def test_finishing_ends_action_landing_batch_and_commits(store: Store) -> None:
     ended = views.batch(store, "1")
     assert ended is not None
     landings = ended.result.pop("landings")
-    assert ended.result == {"executedActions": 1, "failedActions": 0, "deferredActions": 0, "errors": [], "duration": 12.3}
+    assert ended.result == {
+        "executedActions": 1, "failedActions": 0, "deferredActions": 0, "errors": [], "duration": 12.3,
+    }  # fmt: skip
     assert [(entry["ref"], entry["new"], entry["how"]) for entry in landings] == [(MAIN, "f" * 40, "as-is")]
     assert views.batch(store, batch.id[:6]) == views.batch(store, "1")
 
