@@ -89,7 +89,8 @@ def landed_once(scene: Scene, names: Iterable[str]) -> None:
 
 
 def ended(scene: Scene) -> None:
-    """Nothing waits, nothing is under way, and no plan is open."""
+    """Nothing waits, nothing is under way, and no plan is open, once the flusher has gone."""
+    scene.idle()
     assert {row["status"] for row in scene.rows("deploy_queue")} <= {"completed", "cancelled", "failed"}
     assert {row["status"] for row in scene.rows("deploy_batches")} <= {"completed", "cancelled", "failed"}
     assert "planned" not in [row["status"] for row in scene.rows("landings")]

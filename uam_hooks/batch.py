@@ -174,10 +174,11 @@ def choose(
     while True:
         wanted, carrier = _wanted(free, pending, now, due_only)
         there = {w.action.id for w in wanted}
-        blocked = {
-            w.action.id for w in wanted
-            if any(ended.get(dep) == Status.PENDING and dep not in there for dep in w.action.dependencies)
-        }  # fmt: skip
+        blocked: set[int] = set()
+        for w in wanted:  # in queue order, so a whole line of actions that wait for each other is seen at once
+            open_ones = [dep for dep in w.action.dependencies if ended.get(dep) == Status.PENDING]
+            if any(dep not in there or dep in blocked for dep in open_ones):
+                blocked.add(w.action.id)
         if not blocked:
             return _taken(wanted, carrier, most)
         # what waits for something that is not taken holds up nobody else
@@ -189,22 +190,22 @@ def _wanted(
 ) -> tuple[list[Waiting], dict[int, int]]:
     """What is due, or wanted by what is due; and the push that carries a commit, for those that one carries."""
     pushes = _whole(_oldest_pushes(free, now, due_only), pending)
-    needs = {w.action.id: w.action.dependencies for w in pending}
+    needs = {w.action.id: set(w.action.dependencies) for w in pending}
+    bringing = _bringing(pushes)
+    merges = [w.action for w in pushes if w.action.action_type == ActionType.MERGE and w.action.execute_after <= now]
+    merged = frozenset(branch for action in merges for branch in (changes(action), reads(action)))
     carrier: dict[int, int] = {}
     found = []
     for one in pushes:
-        takers = _pushes_of(one, pushes, needs)
+        takers: list[int] = []
+        if one.action.action_type == ActionType.COMMIT and not any(dep in needs for dep in one.action.dependencies):
+            takers = bringing.get(one.action.ref, [])
         # one that several pushes bring, or that has to be done before its push, lands on its branch first
-        if len(takers) == 1 and not _needs(needs, takers[0], one.action.id):
+        if len(takers) == 1 and not _leads(needs, takers[0], one.action.id):
             carrier[one.action.id] = takers[0]
-        if takers or not due_only or _due(one, pushes, now):
+        if takers or not due_only or _due(one.action, merged, now):
             found.append(one)
     return found, carrier
-
-
-def _needs(needs: Mapping[int, Sequence[int]], one: int, other: int) -> bool:
-    """Whether `one` depends on `other`, be it by way of a third."""
-    return _leads({number: set(found) for number, found in needs.items() if found}, one, other)
 
 
 def _free(action: Action, ended: Mapping[int, Status], busy: frozenset[tuple[str, str]], now: str) -> bool:
@@ -235,40 +236,31 @@ def _oldest_pushes(free: Sequence[Waiting], now: str, due_only: bool) -> list[Wa
 
 def _whole(free: list[Waiting], pending: Sequence[Waiting]) -> list[Waiting]:
     """Without actions of an atomic push whose other refs cannot be taken yet: they go together or not at all."""
-    there, waiting = {w.action.id for w in free}, {w.action.id for w in pending}
-    return [w for w in free if not w.mates & waiting - there]
+    left = {w.action.id for w in pending} - {w.action.id for w in free}
+    return [w for w in free if not w.mates & left]
 
 
-def _pushes_of(one: Waiting, free: Sequence[Waiting], needs: Mapping[int, Sequence[int]]) -> list[int]:
-    """The pushes that take this commit along: of the branch it is for, to a branch of the same name."""
-    found: list[int] = []
-    if one.action.action_type != ActionType.COMMIT or any(dep in needs for dep in one.action.dependencies):
-        return found
-    for other in free:
-        same = other.action.action_type == ActionType.PUSH and other.action.ref == one.action.ref
-        if same and not other.whole and one.action.ref in other.lines:
-            found.append(other.action.id)
+def _bringing(pushes: Iterable[Waiting]) -> dict[str, list[int]]:
+    """The pushes that take commits along, by the branch of these: each from a branch to one of the same name."""
+    found: dict[str, list[int]] = {}
+    for one in pushes:
+        if one.action.action_type == ActionType.PUSH and not one.whole and one.action.ref in one.lines:
+            found.setdefault(one.action.ref, []).append(one.action.id)
     return found
 
 
-def _due(one: Waiting, free: Sequence[Waiting], now: str) -> bool:
-    action = one.action
-    if action.action_type == ActionType.PUSH or action.execute_after <= now:
-        return True
-    if action.action_type != ActionType.COMMIT:
-        return False
+def _due(one: Action, merged: frozenset[str], now: str) -> bool:
     # a merge that is due wants the commits of the branches it names
-    return any(
-        w.action.action_type == ActionType.MERGE and w.action.execute_after <= now
-        and short_target(action.ref) in (changes(w.action), reads(w.action))
-        for w in free
+    return (
+        one.action_type == ActionType.PUSH or one.execute_after <= now
+        or (one.action_type == ActionType.COMMIT and short_target(one.ref) in merged)
     )  # fmt: skip
 
 
 def _taken(wanted: Sequence[Waiting], carrier: Mapping[int, int], most: int) -> list[Choice]:
     """The most important of `wanted` with all that has to come before them, until the batch is big enough."""
     by_id = {w.action.id: w for w in wanted}
-    with_it: dict[int, set[int]] = {number: set(w.mates) & set(by_id) for number, w in by_id.items()}
+    with_it: dict[int, set[int]] = {n: {mate for mate in w.mates if mate in by_id} for n, w in by_id.items()}
     for commit, push in carrier.items():
         with_it[push].add(commit)
         with_it[commit].add(push)

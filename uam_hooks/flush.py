@@ -42,11 +42,13 @@ def flush(flush: Flush, due_only: bool, timeout: float, tell: Tell | None = None
     results: list[BatchResult] = []
     tried: set[int] = set()
     with locked(flush.repo, timeout):
+        # what others queue meanwhile is theirs to wait for: otherwise a flush by hand would never end
+        newest = None if due_only else views.newest_action(flush.store)
         recover(flush)
         for left in journal.made_by_hand(flush.store):
             results.append(execute(flush, left, tell))
         while True:
-            batch = next_batch(flush, due_only, frozenset(tried))
+            batch = next_batch(flush, due_only, frozenset(tried), upto=newest)
             if batch is None:
                 break
             reached(Step.CLAIMED)
@@ -59,10 +61,12 @@ def flush(flush: Flush, due_only: bool, timeout: float, tell: Tell | None = None
     return results
 
 
-def next_batch(flush: Flush, due_only: bool, tried: frozenset[int], *, by_hand: bool = False) -> Batch | None:
-    """Claim the next batch; None when there is nothing to claim."""
+def next_batch(
+    flush: Flush, due_only: bool, tried: frozenset[int], *, by_hand: bool = False, upto: int | None = None
+) -> Batch | None:
+    """Claim the next batch, of the actions up to the id `upto`; None when there is nothing to claim."""
     now = time.time() if due_only else None
-    return claim.due(flush.store, now, flush.settings["uam.batch.size"], by_hand=by_hand, without=tried)
+    return claim.due(flush.store, now, flush.settings["uam.batch.size"], by_hand=by_hand, without=tried, upto=upto)
 
 
 def queued_lines(repo: Repository) -> list[str]:

@@ -238,7 +238,7 @@ def _predates_us(context: Context, base: str, flat: Sequence[str]) -> bool:
 
 def store(repo: Repository, commit: Commit) -> str:
     """Write the commit, signed where commit.gpgSign asks for it."""
-    if repo.run("config", "--type=bool", "commit.gpgSign", ok=None).text != "true":
+    if not repo.signs:
         return repo.write_commit(commit)
     author, _, date = commit.author.partition(b"> ")
     name, _, mail = author.partition(b" <")

@@ -6,6 +6,7 @@ that merge: a wrong merge base that would revert somebody's work shows up as a c
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -45,13 +46,16 @@ def prove(repo: Repository, base: str, landing: str, claims: Sequence[Claim]) ->
             "Please report this; the commits are safe in their branches and in refs/uam/pin/.",
         )
     checked = 0
+    by_how_many = Counter(path for paths in touched.values() for path in paths)
     for claim in claims:
-        others = set().union(*(paths for source, paths in touched.items() if source != claim.source))
+        alone = {path for path in touched[claim.source] if by_how_many[path] == 1}
         differs = _changed(repo, claim.tip, landing)
-        if differs & (touched[claim.source] - others):
+        others: set[str] = set()
+        if differs & alone:
             renamed = renamed or _renamed(repo, old, claims)
+            others = everything - alone
             others |= {renamed[path] for path in others if path in renamed}  # what they know by an older name
-        checked += _same_content(repo, old, claim, touched[claim.source] - others, others, differs)
+        checked += _same_content(repo, old, claim, alone - others, others, differs)
     return {"changed": len(changed), "touched": len(everything), "sameContent": checked, "ok": True}
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from io import BytesIO
 from pathlib import Path
 
 import git
-from git.objects.fun import tree_entries_from_data
 from gitdb.base import IStream
 from gitdb.db import LooseObjectDB
 
@@ -141,7 +141,15 @@ class Repository:
         if tree == EMPTY_TREE:
             return []
         data = self._git.get_object_data(tree)[3]
-        return [(oid, mode, name) for oid, mode, name in tree_entries_from_data(data)]
+        found, at = [], 0
+        # not GitPython's own reader: what that checks of each name costs more than all else that is done with a tree
+        while at < len(data):
+            space = data.index(b" ", at)
+            end = data.index(b"\0", space)
+            name = data[space + 1 : end].decode("utf-8", "surrogateescape")
+            found.append((data[end + 1 : end + 21], int(data[at:space], 8), name))
+            at = end + 21
+        return found
 
     def entry(self, tree: str, path: str) -> tuple[int, str] | None:
         """Mode and object of a path in a tree; None where it has none."""
@@ -188,6 +196,11 @@ class Repository:
     def rev_list(self, *args: str, feed: bytes | None = None) -> list[str]:
         """`git rev-list`; give revisions on stdin with `--stdin` where there may be many."""
         return self.run("rev-list", *args, feed=feed).lines
+
+    @cached_property
+    def signs(self) -> bool:
+        """Whether commits are to be signed; asked once."""
+        return self.run("config", "--type=bool", "commit.gpgSign", ok=None).text == "true"
 
     def committer(self) -> bytes:
         """Who commits now, as git writes it into a commit."""

@@ -54,13 +54,14 @@ def enter(
 ) -> list[int]:  # fmt: skip
     """Queue all of it in one transaction; gives the id of each, in the same order, which may be one they share."""
     found: dict[int, int] = {}
+    by_name: dict[str, int] = {}
     with store.transaction() as db:
-        names = [(name, needs) for _, _, needs, name in wanted]
-        for place in _order(db, names):
-            action, source, needs, _ = wanted[place]
-            by_name = {name: found[n] for n, (name, _) in enumerate(names) if name and n in found}
+        for place in _order(db, [(name, needs) for _, _, needs, name in wanted]):
+            action, source, needs, name = wanted[place]
             ids = tuple(dict.fromkeys(by_name[need] if isinstance(need, str) else need for need in needs))
             found[place] = add(db, action._replace(dependencies=ids), source, (), now).action
+            if name:
+                by_name[name] = found[place]
         if origin is not None:
             db.execute("INSERT INTO imported (origin, original, action_id) VALUES (?, ?, ?)", (*origin, found[0]))
     return [found[place] for place in range(len(wanted))]

@@ -29,15 +29,16 @@ class NewLanding(NamedTuple):
 
 
 def due(
-    store: Store, now: float | None, most: int = 1000, *, by_hand: bool = False, without: frozenset[int] = frozenset()
-) -> Batch | None:
+    store: Store, now: float | None, most: int = 1000, *, by_hand: bool = False,
+    without: frozenset[int] = frozenset(), upto: int | None = None,
+) -> Batch | None:  # fmt: skip
     """Claim pending actions for one batch: what is due at `now`, or everything when it is None.
 
     `most` is about how many actions a batch has, `by_hand` one that its maker will execute, `without` names actions
-    to leave alone. One transaction, so an action is claimed once whatever runs beside.
+    to leave alone, as those after `upto` are. One transaction, so an action is claimed once whatever runs beside.
     """
     with store.transaction() as db:
-        choices = _choices(db, now, most, without)
+        choices = _choices(db, now, most, without, upto)
         if not choices:
             return None
         return _new_batch(db, choices, by_hand)
@@ -50,11 +51,14 @@ def would_be_due(store: Store, now: float | None, most: int) -> list[Action]:
     return [action._replace(carried_by=choice.carried_by) for choice, action in chosen]
 
 
-def _choices(db: sqlite3.Connection, now: float | None, most: int, without: frozenset[int]) -> list[Choice]:
+def _choices(
+    db: sqlite3.Connection, now: float | None, most: int, without: frozenset[int], upto: int | None = None
+) -> list[Choice]:
     found = db.execute(
         "SELECT * FROM deploy_queue WHERE status = 'pending' AND (action_type <> 'commit' OR asked = 1) ORDER BY id"
     ).fetchall()
-    pending = [_waiting(db, rows.action(row)) for row in found if row["id"] not in without]
+    meant = [row for row in found if row["id"] not in without and (upto is None or row["id"] <= upto)]
+    pending = [_waiting(db, rows.action(row)) for row in meant]
     deps = {dep for one in pending for dep in one.action.dependencies}
     ended = {}
     for dep in deps:

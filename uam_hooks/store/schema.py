@@ -111,6 +111,9 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         ALTER TABLE sources ADD COLUMN base TEXT NOT NULL DEFAULT '';
         ALTER TABLE sources ADD COLUMN message TEXT NOT NULL DEFAULT '';
         CREATE INDEX sources_by_tip ON sources (tip) WHERE base <> '';
+        CREATE INDEX batches_by_status ON deploy_batches (status);
+        CREATE INDEX landings_by_action ON landings (action_id, status);
+        CREATE INDEX sources_failed ON sources (id) WHERE status = 'failed';
         CREATE INDEX sources_by_time ON sources (queued_at);
         CREATE INDEX sources_by_place ON sources (worktree, branch, id) WHERE base <> '';
         CREATE TABLE source_files (

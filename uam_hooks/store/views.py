@@ -48,6 +48,12 @@ def landed_as(store: Store, oid: str) -> tuple[int, list[str]] | None:
     return row["number"], list(dict.fromkeys(agents))
 
 
+def newest_action(store: Store) -> int:
+    """The highest id of an action; 0 where there is none."""
+    with store.reading() as db:
+        return int(db.execute("SELECT coalesce(max(id), 0) FROM deploy_queue").fetchone()[0])
+
+
 def action(store: Store, action_id: int) -> Action | None:
     """The action with this id."""
     with store.reading() as db:
