@@ -285,7 +285,11 @@ def settle_unattended(flush: Flush, action: Action) -> None:
     if flush.settings["uam.settle"] == "off":
         return
     seen: set[tuple[str, str]] = set()
-    for source in claim.with_carried(flush.store, action.id):
+    sources = claim.with_carried(flush.store, action.id)
+    # a push that waits brings its branch over itself, with the commits that it took along: two would be in each
+    # other's way
+    attended = {source.branch for source in sources if source.waiter and process_alive(source.waiter)}
+    for source in sources:
         # of many commits by name from one place, the branch follows once
         by_name = bool(source.base or source.follow)
         if by_name and source.key in seen:
@@ -295,7 +299,7 @@ def settle_unattended(flush: Flush, action: Action) -> None:
         if source.status != SourceStatus.LANDED or as_it_was or not source.branch:
             seen.discard(source.key)
             continue
-        if source.waiter and process_alive(source.waiter):
+        if source.branch in attended:
             continue
         paths = flush.repo.paths.seen_from(source.worktree)
         settle(flush.repo, paths, _landed(flush, action, source), files=False)
