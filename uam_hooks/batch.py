@@ -12,8 +12,6 @@ from typing import NamedTuple
 
 from .model import Action, ActionType, Status, short_target
 
-ENDED_BADLY = (Status.FAILED, Status.CANCELLED)
-
 
 class Waiting(NamedTuple):
     """A pending action as choosing sees it.
@@ -165,10 +163,9 @@ def choose(
     """What the next batch takes: what is due at `now` (an ISO moment), or all of it, at most about `most` actions.
 
     `ended` has the status of every dependency, `busy` the (remote, target) that another batch is changing, and the
-    same with an empty remote. Of each ref of a
-    remote only the oldest push is taken, so what a ref goes through happens in queue order. An action whose
-    dependency has not ended is left unless that dependency is taken, too; a push takes the commits of its branch
-    along whatever their own window says.
+    same with an empty remote. Of each ref of a remote only the oldest push is taken, so what a ref goes through happens
+    in queue order. An action whose dependency has not ended is left unless that dependency is taken, too; a push takes
+    the commits of its branch along whatever their own window says.
     """
     free = [w for w in pending if _free(w.action, ended, busy, now)]
     while True:
@@ -213,9 +210,7 @@ def _free(action: Action, ended: Mapping[int, Status], busy: frozenset[tuple[str
     remote = action.remote if action.action_type == ActionType.PUSH else ""
     if action.not_before > now or (remote, changes(action)) in busy or ("", reads(action)) in busy:
         return False
-    return all(
-        ended[dep] in (Status.PENDING, Status.COMPLETED, *ENDED_BADLY) for dep in action.dependencies if dep in ended
-    )
+    return not any(ended.get(dep) in (Status.BATCHED, Status.EXECUTING) for dep in action.dependencies)
 
 
 def _oldest_pushes(free: Sequence[Waiting], now: str, due_only: bool) -> list[Waiting]:

@@ -24,7 +24,7 @@ from .onbranch import land_commits, taken_from
 from .opened import Flush
 from .paths import process_alive
 from .plumbing import ZERO
-from .retries import again, may_pass
+from .retries import again, counted, may_pass, may_try_again
 from .settle import Landed, settle
 from .steps import Step, reached
 from .store import claim, finish, journal, views
@@ -250,12 +250,11 @@ class _Run:
             say(f"#{action.id} is merged, but {error.what}")
 
     def fail(self, action: Action, why: str, *, passing: bool = False, exit_code: int | None = None) -> None:
-        if passing and action.attempts < self.flush.settings["uam.retry.count"]:
+        if may_try_again(self.flush, action, passing):
             again(self.flush, action, why)
         else:
-            counted = f" (tried {action.attempts + 1} times)" if passing and action.attempts else ""
             outcome = {"batch": self.batch.number} | ({} if exit_code is None else {"exit_code": exit_code})
-            finish.plainly(self.flush.store, action, why + counted, outcome)
+            finish.plainly(self.flush.store, action, counted(action, why, passing), outcome)
         self.tell(action, self.status(action).value)
 
 
@@ -290,22 +289,18 @@ def settle_unattended(flush: Flush, action: Action) -> None:
     # other's way
     attended = {source.branch for source in sources if source.waiter and process_alive(source.waiter)}
     for source in sources:
+        as_it_was = source.exact and action.action_type != ActionType.MERGE
+        if source.status != SourceStatus.LANDED or as_it_was or not source.branch or source.branch in attended:
+            continue
         # of many commits by name from one place, the branch follows once
-        by_name = bool(source.base or source.follow)
-        if by_name and source.key in seen:
+        if (source.base or source.follow) and source.key in seen:
             continue
         seen.add(source.key)
-        as_it_was = source.exact and action.action_type != ActionType.MERGE
-        if source.status != SourceStatus.LANDED or as_it_was or not source.branch:
-            seen.discard(source.key)
-            continue
-        if source.branch in attended:
-            continue
         paths = flush.repo.paths.seen_from(source.worktree)
-        settle(flush.repo, paths, _landed(flush, action, source), files=False)
+        settle(flush.repo, paths, _landed(flush, action, source, sources), files=False)
 
 
-def _landed(flush: Flush, action: Action, source: Source) -> Landed:
+def _landed(flush: Flush, action: Action, source: Source, others: Sequence[Source]) -> Landed:
     """What the branch of a source is to follow. A commit by name is on no branch yet: its branch follows from where
     it is, if all of that has landed.
     """
@@ -313,7 +308,6 @@ def _landed(flush: Flush, action: Action, source: Source) -> Landed:
     if source.base or action.action_type == ActionType.MERGE:
         now = flush.repo.refs(source.branch).get(source.branch, ZERO)
         tip = now if now != ZERO and flush.repo.is_ancestor(now, keep) else tip
-    others = claim.with_carried(flush.store, action.id)
     landed = [o for o in others if o.worktree == source.worktree and o.status == SourceStatus.LANDED and o.tip]
     mine = taken_from(flush, landed)
     return Landed(source.branch, tip, source.outcome["new"], keep, mine)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from . import outcomes, squash
 from .attributes import Attributes
 from .errors import GitFailed, UamError
-from .landed import landing_ref
+from .landed import landing_ref, recorded_outcomes
 from .merge import Conflict, merge_trees, shadow_of
 from .model import Action, Batch, Landing, Source, SourceStatus, short_target
 from .objects import Commit
@@ -105,9 +105,9 @@ def end(flush: Flush, action: Action, landing: Landing) -> bool:
     now = flush.repo.refs(landing.ref).get(landing.ref, ZERO)
     if now == ZERO or not flush.repo.is_ancestor(landing.new, now):
         return False
-    recorded = landing.detail["outcomes"].items()
-    results = {int(source): (SourceStatus(status), outcome) for source, (status, outcome) in recorded}
-    finish.on_branch(flush.store, action, results, landing, flush.settings["uam.window.commit"])
+    finish.on_branch(
+        flush.store, action, recorded_outcomes(landing), landing, flush.settings["uam.window.commit"]
+    )
     reached(Step.FINISHED)
     return True
 

@@ -48,13 +48,22 @@ def give_up(flush: Flush, actions: Sequence[Action], why: str, *, passing: bool)
     """End actions that have failed, or give them back to the queue where trying again may help."""
     for action in actions:
         sources = claim.sources(flush.store, action.id)
-        if passing and action.attempts < flush.settings["uam.retry.count"] and not all(map(_waits, sources)):
+        if may_try_again(flush, action, passing) and not all(map(_waits, sources)):
             waiting = [source for source in sources if _waits(source)]
             finish.failed(flush.store, outcomes.failed(waiting, why))
             again(flush, action, why)
         else:
-            counted = f" (tried {action.attempts + 1} times)" if passing and action.attempts else ""
-            finish.action(flush.store, action, outcomes.failed(sources, why + counted), None, ())
+            finish.action(flush.store, action, outcomes.failed(sources, counted(action, why, passing)), None, ())
+
+
+def may_try_again(flush: Flush, action: Action, passing: bool) -> bool:
+    """Whether an action that failed for such a reason has a try left."""
+    return passing and action.attempts < int(flush.settings["uam.retry.count"])
+
+
+def counted(action: Action, why: str, passing: bool) -> str:
+    """Why an action failed for good, with how often it was tried."""
+    return why + (f" (tried {action.attempts + 1} times)" if passing and action.attempts else "")
 
 
 def again(flush: Flush, action: Action, why: str) -> None:

@@ -61,16 +61,19 @@ def settle(git: Git, paths: RepoPaths, what: Landed, files: bool) -> Settled:
     checked out elsewhere move only when their index and files need nothing.
     """
     home = _checked_out_at(paths, what.branch)
-    if not what.branch and head_of(paths.git_dir)[0]:
+    on_branch, detached = head_of(paths.git_dir)
+    if not what.branch and on_branch:
         return Settled(what.tip, why="HEAD is on a branch by now")
     ref = what.branch or "HEAD"
-    answer = git.run("rev-parse", ref, f"{ref}^{{tree}}", f"{what.landing}^{{tree}}", ok=None, at=_cwd(home, paths))
-    if answer.code:
-        return Settled(what.tip, why="it is gone")
-    now, tree, landed_tree = answer.lines
-    if now == what.landing:
-        return Settled(now)
-    with settling(paths, what.branch, now) as busy:
+    with settling(paths, what.branch, detached) as busy:
+        # read only now: another settle may have moved it while this one waited
+        wanted = (ref, f"{ref}^{{tree}}", f"{what.landing}^{{tree}}")
+        answer = git.run("rev-parse", *wanted, ok=None, at=_cwd(home, paths))
+        if answer.code:
+            return Settled(what.tip, why="it is gone")
+        now, tree, landed_tree = answer.lines
+        if now == what.landing:
+            return Settled(now)
         if busy:
             return Settled(now, why=busy)
         mine = home is not None and home == paths.git_dir

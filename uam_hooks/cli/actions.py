@@ -37,10 +37,9 @@ def retry(ids: tuple[int, ...], as_json: bool) -> int:
     """Queue what failed, or was cancelled, once more."""
     with Repository.at(Path.cwd()) as repo, opened(repo) as now:
         found = again(now.store, ids)
+        keep_going(now)
     for number in ids if not as_json else ():
         click.echo(f"#{number} is queued again as #{found[number]}")
-    with Repository.at(Path.cwd()) as repo, opened(repo) as now:
-        keep_going(now)
     if as_json:
         click.echo(json.dumps({"retried": found}))
     return ExitCode.OK
