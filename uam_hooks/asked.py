@@ -203,7 +203,7 @@ class Intake:
         # what git would refuse, without a process for the names that everybody uses
         if re.fullmatch(r"[A-Za-z0-9_]+(?:[/-][A-Za-z0-9_]+)*", name):
             return False
-        return bool(self.flush.repo.run("check-ref-format", "--allow-onelevel", name, ok=None).code)
+        return bool(self.flush.repo.run("check-ref-format", "--allow-onelevel", name, ok=(0, 1)).code)
 
     def remote(self, payload: Mapping[str, Any], *, needed: bool = True) -> str:
         """The remote that is named, else origin, else the only one; UsageError for one that is not configured."""
@@ -227,7 +227,7 @@ class Intake:
                 raise UsageError(f"'{text}' is no name of a branch.", "See git check-ref-format.")
             return short_target(text)
         head = f"refs/remotes/{remote}/HEAD"
-        followed = self.flush.repo.run("symbolic-ref", "--quiet", head, ok=None).text if remote else ""
+        followed = self.flush.repo.run("symbolic-ref", "--quiet", head, ok=(0, 1)).text if remote else ""
         return followed.removeprefix(f"refs/remotes/{remote}/") or "main"
 
 

@@ -107,7 +107,7 @@ def source_tip(flush: Flush, name: str, remote: str) -> str:
     for ref in (branch, flush.settings.tracking_ref(remote, branch) if remote else None):
         if ref and (found := flush.repo.name_of(ref))[1] == "commit":
             return found[0]
-    answer = flush.repo.run("rev-parse", "--quiet", "--verify", "--end-of-options", f"{name}^{{commit}}", ok=None)
+    answer = flush.repo.run("rev-parse", "--quiet", "--verify", "--end-of-options", f"{name}^{{commit}}", ok=(0, 1))
     if answer.code:
         raise UamError(f"There is no branch or commit '{name}' here to merge.", "See `git branch -a`.")
     return answer.text

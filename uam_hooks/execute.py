@@ -14,12 +14,12 @@ from graphlib import TopologicalSorter
 from . import deploy, gh
 from .batch import Edge, edges
 from .branchmerge import merge_here, merge_to_push
-from .errors import UamError, say
+from .errors import GitFailed, UamError, last_line, say
 from .external import Command, Ended, Running
-from .intake import pin_ref
+from .intake import pin_ref, shadow_ref
 from .keep import drop_pins, unpin
 from .land import in_words, land_pushes
-from .model import Action, ActionType, Batch, BatchResult, Source, SourceStatus, Status, is_external
+from .model import Action, ActionType, Batch, BatchResult, Source, SourceStatus, Status, is_external, short_target
 from .onbranch import land_commits, taken_from
 from .opened import Flush
 from .paths import process_alive
@@ -297,7 +297,10 @@ def settle_unattended(flush: Flush, action: Action) -> None:
             continue
         seen.add(source.key)
         paths = flush.repo.paths.seen_from(source.worktree)
-        settle(flush.repo, paths, _landed(flush, action, source, sources), files=False)
+        try:
+            settle(flush.repo, paths, _landed(flush, action, source, sources), files=False)
+        except (GitFailed, OSError) as error:  # it has landed all the same, and `git uam sync` brings the branch over
+            say(f"{short_target(source.branch)} stays where it is: {last_line(str(error))}")
 
 
 def _landed(flush: Flush, action: Action, source: Source, others: Sequence[Source]) -> Landed:
@@ -310,5 +313,5 @@ def _landed(flush: Flush, action: Action, source: Source, others: Sequence[Sourc
         tip = now if now != ZERO and flush.repo.is_ancestor(now, keep) else tip
     landed = [o for o in others if o.worktree == source.worktree and o.status == SourceStatus.LANDED and o.tip]
     mine = taken_from(flush, landed)
-    return Landed(source.branch, tip, source.outcome["new"], keep, mine)
+    return Landed(source.branch, tip, source.outcome["new"], keep, mine, shadow_ref(action.remote, action.ref))
 

@@ -36,7 +36,7 @@ def repository(flush: Flush, remote: str) -> str:
         return named
     for url in flush.settings.push_urls(remote)[:1]:
         # as git would rewrite it (url.<base>.insteadOf)
-        there = flush.repo.run("ls-remote", "--get-url", "--", url, ok=None).text or url
+        there = flush.repo.run("ls-remote", "--get-url", "--", url).text or url
         if found := _URL.fullmatch(there):
             host = found["host"] or found["scp"]
             return f"{'github.com' if host == 'ssh.github.com' else host}/{found['path']}"

@@ -140,7 +140,7 @@ def _worktrees(repo: Repository) -> list[Path]:
     listed = repo.run("worktree", "list", "--porcelain", "-z").out.split(b"\0")
     tops = [os.fsdecode(line.removeprefix(b"worktree ")) for line in listed if line.startswith(b"worktree ")]
     # git takes the main worktree of a submodule, and of --separate-git-dir, for the git directory
-    here = repo.run("rev-parse", "--show-toplevel", at=repo.paths.worktree, ok=None)
+    here = repo.run("rev-parse", "--show-toplevel", at=repo.paths.worktree, ok=(0, 128))
     if here.code == 0:
         tops.append(os.fsdecode(here.out.removesuffix(b"\n")))
     return [Path(top).resolve() for top in tops]

@@ -13,7 +13,7 @@ from .errors import UsageError
 from .model import FAST_FORWARD, HEADS, ActionType, NewSource, short_target
 from .objects import object_name
 from .paths import RepoPaths, head_of
-from .plumbing import Git
+from .plumbing import Git, is_ancestor, look_up
 from .settings import Settings
 from .store import enqueue
 from .store.connection import Store
@@ -77,17 +77,18 @@ def look_at(
     `there` is what the remote had in its refs when it was last seen.
     """
     names = [spec.src for spec in request.specs if spec.src]
-    feed = "".join(f"{name}\n" for name in names).encode("utf-8", "surrogateescape")
-    answers = git.run("cat-file", "--batch-check=%(objectname) %(objecttype)", feed=feed).lines if names else []
-    objects = dict(zip(names, answers, strict=True))
+    for spec in request.specs:
+        shadow = shadow_ref(request.remote, spec.dst)
+        names += [name for name in (there.get(spec.dst, ""), shadow, f"{shadow}^1") if name]
+    objects = dict(zip(names, look_up(git, names), strict=True))
     agent = settings.agent(os.environ.get("UAM_AGENT_ID", ""), paths.worktree.name)
     group = f"{os.getpid()}.{time.time_ns()}"
     found = []
     for spec in request.specs:
-        tip, _, kind = objects.get(spec.src, " ").partition(" ")
+        tip, kind = objects.get(spec.src, ("", ""))
         error = ""
-        if spec.src and kind not in ("commit", "tag", "tree", "blob"):
-            tip, error = "", f"{spec.src} is no object that this repository has"
+        if spec.src and not tip:
+            error = f"{spec.src} is no object that this repository has"
         elif spec.dst.startswith(HEADS) and spec.src and kind != "commit":
             error = f"{spec.src} is a {kind}, and a branch can only be a commit"
         exact = not spec.dst.startswith(HEADS) or spec.force or spec.lease is not None or not spec.src
@@ -97,7 +98,9 @@ def look_at(
             request.push_options,
         )  # fmt: skip
         known = there.get(spec.dst, "")
-        new = bool(error) or exact or _brings_something(git, source, known)
+        shadow = shadow_ref(request.remote, spec.dst)
+        seen = _Seen(objects.get(known, ("", ""))[0], objects[shadow][0], objects[f"{shadow}^1"][0])
+        new = bool(error) or exact or _brings_something(git, tip, seen)
         found.append(Asked(spec, source, known, new, error))
     return found
 
@@ -115,22 +118,28 @@ def _branch_of(src: str, paths: RepoPaths) -> str:
     return src if src.startswith(HEADS) else ""
 
 
-def _brings_something(git: Git, source: NewSource, known: str) -> bool:
+class _Seen(NamedTuple):
+    """What a ref was last seen to have, of what is here: its commit, the shadow of it, and that shadow's landing."""
+
+    known: str
+    shadow: str
+    landing: str
+
+
+def _brings_something(git: Git, tip: str, seen: _Seen) -> bool:
     """Whether the tip has commits that are not on the remote, landed ones counted as there.
 
-    What the shadow holds has landed, unless its landing (its first parent) is no longer on the remote.
+    What the shadow holds has landed, unless its landing (its first parent) is no longer on the remote. "Nothing" lets
+    the branch be set to what the remote has, so it is only said where git has said it: GitFailed otherwise.
     """
-    if not known:
+    if not seen.known:
         return True
-    shadow = shadow_ref(source.remote, source.ref)
-    fresh = ("rev-list", "--max-count=1", source.tip, f"^{known}")
-    left = git.run(*fresh, "--ignore-missing", f"^{shadow}", ok=None)
-    if left.code == 0 and left.lines:
+    fresh = ("rev-list", "--max-count=1", tip, f"^{seen.known}")
+    if git.run(*fresh, *([f"^{seen.shadow}"] if seen.shadow else [])).lines:
         return True
-    if git.run("merge-base", "--is-ancestor", f"{shadow}^1", known, ok=None).code == 0:
+    if not seen.shadow or is_ancestor(git, seen.landing, seen.known):
         return False
-    plain = git.run(*fresh, ok=None)
-    return plain.code != 0 or bool(plain.lines)
+    return bool(git.run(*fresh).lines)
 
 
 def check_remote(remote: str, settings: Settings) -> None:
@@ -163,8 +172,11 @@ def _held(source: NewSource, git: Git, store: Store) -> list[int]:
 
     Anything else that was pushed from the same place is work of its own and lands for itself.
     """
+    older = enqueue.older(store, source)
+    names = [tip for _, tips in older for tip in tips]
+    here = {oid for oid, _ in look_up(git, names)}  # what an amend made of a commit may be gone by now
     return [
         old
-        for old, tips in enqueue.older(store, source)
-        if any(git.run("merge-base", "--is-ancestor", tip, source.tip, ok=None).code == 0 for tip in reversed(tips))
+        for old, tips in older
+        if any(tip in here and is_ancestor(git, tip, source.tip) for tip in reversed(tips))
     ]

@@ -20,7 +20,7 @@ from .intake import OURS, Asked, Request, Spec, enter, look_at, shadow_ref
 from .leader import ensure_flusher
 from .model import HEADS, Source, SourceStatus, seconds_of, short_target
 from .paths import RepoPaths
-from .plumbing import ZERO, HotGit, listed_refs
+from .plumbing import ZERO, HotGit, is_ancestor, listed_refs
 from .settings import Settings
 from .settle import Landed, settle
 from .store import enqueue
@@ -123,8 +123,8 @@ class RemoteHelper:
                 tickets = enter(fresh, self.git, self.store, self.settings, self.paths,
                                 urgent=request.urgent, waits=mode == "wait")  # fmt: skip
                 states = self.wait(tickets, timeout) if mode == "wait" else []
-        except (GitFailed, StoreError) as error:
-            say(f"{error.what} This push goes straight to the remote.")
+        except (GitFailed, StoreError, OSError) as error:
+            say(f"{error.what if isinstance(error, UamError) else error} This push goes straight to the remote.")
             return self.straight(lines)
         except UamError as error:
             why = " ".join(part for part in (error.what, error.do) if part)
@@ -237,15 +237,17 @@ class RemoteHelper:
         """What makes git print `+ old...new (forced update)` where the push was one."""
         if not (one.spec.force and old and new):
             return []
-        kept = self.git.run("merge-base", "--is-ancestor", old, new, ok=None).code == 0
-        return [] if kept else ["option forced-update"]
+        try:
+            return [] if is_ancestor(self.git, old, new) else ["option forced-update"]
+        except GitFailed:  # it has landed; what is missing is a word in git's own line
+            return []
 
     def up_to_date(self, one: Asked) -> str:
         """The remote has it; if it has it in a landing, the branch is brought over now."""
         if not one.source.exact:
             known = Landed(one.source.branch, one.source.tip, one.known, one.known)
-            if self.git.run("merge-base", "--is-ancestor", one.source.tip, one.known, ok=None).code:
-                self.settle(one, known._replace(keep=shadow_ref(self.remote, one.spec.dst)))
+            if not is_ancestor(self.git, one.source.tip, one.known):
+                self.settle(one, known)
         return there_already(one.spec.dst, one.source.tip, one.known)
 
     def settle(self, one: Asked, landed: Landed) -> None:
@@ -254,6 +256,7 @@ class RemoteHelper:
         if mode == "off" or (not landed.branch and one.spec.src != "HEAD") or landed.branch in self.settled:
             return
         self.settled.add(landed.branch)
+        landed = landed._replace(shadow=shadow_ref(self.remote, one.spec.dst))
         try:
             result = settle(self.git, self.paths, landed, files=mode == "keep")
         except (GitFailed, OSError) as error:

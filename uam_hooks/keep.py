@@ -27,7 +27,7 @@ def find_batch(flush: Flush, name: str) -> Batch:
     """The batch with this number or id, or the one that landed the commit of this name."""
     found = views.batch(flush.store, name) if name else None
     if found is None and name and not name.isdigit():
-        answer = flush.repo.run("rev-parse", "--quiet", "--verify", "--end-of-options", f"{name}^{{commit}}", ok=None)
+        answer = flush.repo.run("rev-parse", "--quiet", "--verify", "--end-of-options", f"{name}^{{commit}}", ok=(0, 1))
         number = views.batch_of_commit(flush.store, answer.text) if answer.code == 0 else None
         found = views.batch(flush.store, str(number)) if number is not None else None
     if found is None:
@@ -119,7 +119,7 @@ def restore(flush: Flush, name: str, branch: str | None) -> list[Restored]:
     base = branch or f"restored-{name}"
     names = [base] if len(tips) == 1 else [f"{base}-{n}" for n in range(1, len(tips) + 1)]
     for one in names:
-        if flush.repo.run("check-ref-format", "--branch", one, ok=None).code or one.startswith("-"):
+        if flush.repo.run("check-ref-format", "--branch", one, ok=(0, 128)).code or one.startswith("-"):
             raise UsageError(f"'{one}' is no name for a branch.", "Give another one with --branch.")
     taken = flush.repo.refs(*(HEADS + one for one in names))
     for one in names:
@@ -137,7 +137,7 @@ def _original(flush: Flush, name: str) -> list[tuple[str, str]] | None:
     """`name` as an original commit that is no landing of ours itself."""
     if name.isdigit() and views.batch(flush.store, name) is not None:
         return None
-    answer = flush.repo.run("rev-parse", "--quiet", "--verify", "--end-of-options", f"{name}^{{commit}}", ok=None)
+    answer = flush.repo.run("rev-parse", "--quiet", "--verify", "--end-of-options", f"{name}^{{commit}}", ok=(0, 1))
     if answer.code or views.batch_of_commit(flush.store, answer.text) is not None:
         return None
     return [(answer.text, flush.repo.commit(answer.text).author_name)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 
 from . import squash
+from .errors import GitFailed, last_line, say
 from .landed import landing_ref
 from .merge import shadow_of
 from .model import Action, Batch, BatchResult, Landing
@@ -91,7 +92,11 @@ def _squash(flush: Flush, batch: Batch, action: Action, member: QueuedCommit, ru
     )  # fmt: skip
     landing = claim.write_plan(flush.store, batch, [entry])[0]
     repo.move_refs([(landing_ref(landing), landing.keep, ZERO)], "uam: pin")
-    settle(repo, repo.paths.seen_from(member.worktree), Landed(member.branch, top.oid, new, landing.keep), files=False)
+    paths = repo.paths.seen_from(member.worktree)
+    try:
+        settle(repo, paths, Landed(member.branch, top.oid, new, landing.keep), files=False)
+    except (GitFailed, OSError) as error:
+        say(f"{member.branch} stays where it is: {last_line(str(error))}")
     return finish_local(flush, action, landing)
 
 

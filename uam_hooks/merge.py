@@ -123,7 +123,7 @@ def _date(commit: Commit) -> bytes:
 
 def conflicts(repo: Repository, one: str, other: str) -> bool:
     """Whether two lines of work are in each other's way."""
-    return repo.run("merge-tree", "--write-tree", "--allow-unrelated-histories", one, other, ok=None).code == 1
+    return repo.run("merge-tree", "--write-tree", "--allow-unrelated-histories", one, other, ok=(0, 1)).code == 1
 
 
 def merge_tree(attributes: Attributes, ours: str, theirs: str) -> str | Conflict:

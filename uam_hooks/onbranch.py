@@ -170,6 +170,6 @@ def start_of(flush: Flush, ref: str, remote: str) -> str:
     for name in (ref, flush.settings.tracking_ref(remote, ref) if remote else None):
         if name and (oid := flush.repo.name_of(name)[0]):
             return oid
-    if flush.repo.run("symbolic-ref", "--quiet", "HEAD", ok=None).text == ref:
+    if flush.repo.run("symbolic-ref", "--quiet", "HEAD", ok=(0, 1)).text == ref:
         return ZERO
     raise UamError(f"There is no branch {short_target(ref)} here.", f"Make it with `git branch {short_target(ref)}`.")

@@ -94,16 +94,19 @@ class RepoPaths(NamedTuple):
         """The git directories of all worktrees, the main one first."""
         try:
             linked = sorted((self.common_dir / "worktrees").iterdir())
-        except OSError:
+        except FileNotFoundError:  # anything else is not known, and not "none"
             linked = []
         return [self.common_dir, *(d for d in linked if (d / "HEAD").is_file())]
 
 
 def head_of(git_dir: Path) -> tuple[str, str]:
-    """What HEAD is in `git_dir`: (full branch name, "") or ("", commit) when it is detached."""
+    """What HEAD is in `git_dir`: (full branch name, "") or ("", commit) when it is detached; empty where there is none.
+
+    OSError where it cannot be read: a branch that may be checked out is not one that nobody has.
+    """
     try:
         text = (git_dir / "HEAD").read_text().strip()
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return "", ""
     return (text[5:].strip(), "") if text.startswith("ref: ") else ("", text)
 

@@ -60,7 +60,11 @@ def listed_refs(answer: Answer) -> dict[str, str]:
 
 
 class Git(Protocol):
-    """A way to run git in one repository."""
+    """A way to run git in one repository.
+
+    A question that failed has no answer: `ok` names the exit codes that are one, and any other raises GitFailed. So
+    a git that was killed, or that met a damaged object, is never read as "none".
+    """
 
     def run(
         self,
@@ -75,6 +79,37 @@ class Git(Protocol):
         Raises GitFailed when the exit code is not in `ok` (None accepts all).
         """
         ...
+
+
+def is_ancestor(git: Git, old: str, new: str, at: Path | None = None) -> bool:
+    """Whether `new` contains `old`; GitFailed where git cannot tell, as with an object that is not here."""
+    return old == new or git.run("merge-base", "--is-ancestor", old, new, ok=(0, 1), at=at).code == 0
+
+
+def look_up(git: Git, names: Sequence[str], at: Path | None = None) -> list[tuple[str, str]]:
+    """Object and type of each name, with empty strings for one that does not exist.
+
+    GitFailed where an object is there and cannot be read: `cat-file --batch-check` calls it missing, too (git 2.39 and
+    2.55), and says the difference on stderr only, which is why that is looked at.
+    """
+    if not names:
+        return []
+    feed = "".join(f"{name}\n" for name in names).encode("utf-8", "surrogateescape")
+    answer = git.run("cat-file", "--batch-check=%(objectname) %(objecttype)", feed=feed, at=at)
+    found = []
+    for name, line in zip(names, answer.lines, strict=True):
+        oid, _, kind = line.rpartition(" ")
+        known = kind in ("commit", "tag", "tree", "blob")
+        if not known and answer.err:
+            refuse_damaged(git, name, answer.err, at)
+        found.append((oid, kind) if known else ("", ""))
+    return found
+
+
+def refuse_damaged(git: Git, name: str, err: str, at: Path | None = None) -> None:
+    """GitFailed when the object `name`, which git could not read, is there all the same; `err` is what git said."""
+    if git.run("cat-file", "-e", name, ok=(0, 1, 128), at=at).code == 0:
+        raise GitFailed(["cat-file", name], 128, "", err)
 
 
 def scrubbed(environ: Mapping[str, str]) -> dict[str, str]:

@@ -15,7 +15,7 @@ from .intake import OURS, Request, Spec, enter, look_at
 from .leader import ensure_flusher
 from .model import HEADS, seconds_of, short_target
 from .paths import RepoPaths
-from .plumbing import Git
+from .plumbing import Git, is_ancestor, look_up
 from .settings import Settings
 from .store.connection import Store
 from .windows import URGENT_OPTION
@@ -45,10 +45,11 @@ def hook_door(
     if remote not in settings.remotes() and has_secret(url):
         say(f"{redact(url)} holds a password, which the queue would have to store; this push goes straight.")
         return False
-    specs = tuple(_spec(line, git) for line in lines)
+    there = {line[2]: line[3] for line in lines if line[3].strip("0")}
+    here = {oid for oid, _ in look_up(git, list(there.values()))}
+    specs = tuple(_spec(line, git, here) for line in lines)
     if not specs:
         return False
-    there = {line[2]: line[3] for line in lines if line[3].strip("0")}
     asked = look_at(Request(remote, specs), there, git, paths, settings)
     if any(one.error for one in asked):
         return False
@@ -71,15 +72,16 @@ def _absolute(url: str) -> str:
     return str(Path(url).absolute())
 
 
-def _spec(line: list[str], git: Git) -> Spec:
-    """A line of pre-push's stdin; a push that is no fast-forward can only have been forced."""
+def _spec(line: list[str], git: Git, here: set[str]) -> Spec:
+    """A line of pre-push's stdin; a push that is no fast-forward can only have been forced. `here` are the objects of
+    the remote's refs that this repository has.
+    """
     local_ref, local, remote_ref, remote = line
     there = remote.strip("0") and remote
     if not local.strip("0"):
         return Spec("", remote_ref, lease=there)
     forced = bool(there) and (
-        not remote_ref.startswith(HEADS)
-        or git.run("merge-base", "--is-ancestor", remote, local, ok=None).code != 0
+        not remote_ref.startswith(HEADS) or remote not in here or not is_ancestor(git, remote, local)
     )
     src = local_ref if local_ref.startswith(HEADS) or local_ref == "HEAD" else local
     return Spec(src, remote_ref, forced, there if forced else None)

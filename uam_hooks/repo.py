@@ -14,9 +14,10 @@ from gitdb.base import IStream
 from gitdb.db import LooseObjectDB
 
 from .errors import GitFailed, Refused, UsageError
+from .object_reader import ObjectReader
 from .objects import Commit, object_name
 from .paths import RepoPaths
-from .plumbing import EMPTY_TREE, LOCAL_ENV, ZERO, Answer
+from .plumbing import EMPTY_TREE, LOCAL_ENV, ZERO, Answer, is_ancestor
 
 MINIMUM_GIT = (2, 38)
 TREE = 0o040000
@@ -34,6 +35,9 @@ class Repository:
         self._git = git.Git(str(self.paths.common_dir))
         self._git.update_environment(GIT_DIR=str(self.paths.common_dir))
         self._loose = LooseObjectDB(str(self.paths.common_dir / "objects"))
+        self._objects = ObjectReader(
+            self, lambda: self._git.cat_file(batch_command=True, as_process=True, istream=subprocess.PIPE)
+        )
         self._commits: dict[str, Commit] = {}
 
     @classmethod
@@ -49,8 +53,8 @@ class Repository:
         return cls(Path(str(found[1])))
 
     def close(self) -> None:
-        """End the `git cat-file` processes that reading objects keeps open."""
-        self._git.clear_cache()
+        """End the `git cat-file` process that reading objects keeps open."""
+        self._objects.close()
 
     def __enter__(self) -> Repository:
         return self
@@ -85,18 +89,15 @@ class Repository:
     def commit(self, oid: str) -> Commit:
         """The commit `oid`, read through one long-lived `git cat-file --batch`."""
         if oid not in self._commits:
-            _, kind, _, data = self._git.get_object_data(oid)
-            if _text(kind) != "commit":
+            kind, data = self._objects.read(oid)
+            if kind != "commit":
                 raise UsageError(f"{oid} is a {kind}, not a commit.")
             self._commits[oid] = Commit.parse(oid, data)
         return self._commits[oid]
 
     def kind(self, oid: str) -> str:
-        """The type of object `oid`, or "" when the repository does not have it."""
-        try:
-            return _text(self._git.get_object_header(oid)[1])
-        except ValueError:
-            return ""
+        """The type of object `oid`, or "" when the repository does not have it; GitFailed where that is not known."""
+        return self._objects.look_up(oid)[1]
 
     def write(self, kind: str, data: bytes) -> str:
         """Store an object without starting a process; gives its name."""
@@ -106,12 +107,11 @@ class Repository:
         return oid
 
     def name_of(self, revision: str) -> tuple[str, str]:
-        """Object and type that a full ref name or an object name is now; empty where there is none."""
-        try:
-            oid, kind = self._git.get_object_header(revision)[:2]
-        except ValueError:
-            return "", ""
-        return _text(oid), _text(kind)
+        """Object and type that a full ref name or an object name is now; empty where there is none.
+
+        GitFailed where that is not known.
+        """
+        return self._objects.look_up(revision)
 
     def edit_tree(self, tree: str, changes: Mapping[str, tuple[int, str] | None]) -> str:
         """The tree `tree` with these paths set to (mode, object) or taken out; stores what is new, gives its name."""
@@ -140,7 +140,7 @@ class Repository:
     def _entries(self, tree: str) -> list[tuple[bytes, int, str]]:
         if tree == EMPTY_TREE:
             return []
-        data = self._git.get_object_data(tree)[3]
+        data = self._objects.read(tree)[1]
         found, at = [], 0
         # not GitPython's own reader: what that checks of each name costs more than all else that is done with a tree
         while at < len(data):
@@ -190,8 +190,8 @@ class Repository:
             self.run("update-ref", "--stdin", feed=feed.encode())
 
     def is_ancestor(self, old: str, new: str) -> bool:
-        """Whether `new` contains `old`. An object we do not have contains nothing."""
-        return old == new or self.run("merge-base", "--is-ancestor", old, new, ok=None).code == 0
+        """Whether `new` contains `old`; GitFailed where git cannot tell. What is not here contains nothing."""
+        return old == new or (bool(self.kind(old) and self.kind(new)) and is_ancestor(self, old, new))
 
     def rev_list(self, *args: str, feed: bytes | None = None) -> list[str]:
         """`git rev-list`; give revisions on stdin with `--stdin` where there may be many."""
@@ -200,7 +200,7 @@ class Repository:
     @cached_property
     def signs(self) -> bool:
         """Whether commits are to be signed; asked once."""
-        return self.run("config", "--type=bool", "commit.gpgSign", ok=None).text == "true"
+        return self.run("config", "--type=bool", "commit.gpgSign", ok=(0, 1)).text == "true"
 
     def committer(self) -> bytes:
         """Who commits now, as git writes it into a commit."""
@@ -214,11 +214,6 @@ class Repository:
 
 def _bytes(name: str) -> bytes:
     return name.encode("utf-8", "surrogateescape")
-
-
-def _text(kind: str | bytes) -> str:
-    """GitPython declares object types as str and hands out bytes."""
-    return kind.decode() if isinstance(kind, bytes) else kind
 
 
 def leave_the_callers_repository() -> None:

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from . import adopt
+from .errors import GitFailed
 from .objects import Commit
 from .paths import RepoPaths, head_of, process_alive
-from .plumbing import EMPTY_TREE, ZERO, Git
+from .plumbing import EMPTY_TREE, ZERO, Git, is_ancestor, look_up
 
 # What git leaves in a worktree's git directory while it is in the middle of something.
 _UNFINISHED = {
@@ -43,8 +44,8 @@ class Settled(NamedTuple):
 class Landed(NamedTuple):
     """What to settle: the pushed `tip` of `branch` ("" for a detached HEAD) landed as `landing`.
 
-    `keep` holds all that has landed with it (the shadow, or the landing itself), `mine` what was taken from files of
-    this very worktree: each path with mode and object.
+    `keep` holds all that has landed with it (the shadow, or the landing itself), `shadow` names the ref that holds
+    what landed before, `mine` what was taken from files of this very worktree: each path with mode and object.
     """
 
     branch: str
@@ -52,6 +53,7 @@ class Landed(NamedTuple):
     landing: str
     keep: str
     mine: Mapping[str, tuple[str, str]] = {}
+    shadow: str = ""
 
 
 def settle(git: Git, paths: RepoPaths, what: Landed, files: bool) -> Settled:
@@ -67,19 +69,21 @@ def settle(git: Git, paths: RepoPaths, what: Landed, files: bool) -> Settled:
     ref = what.branch or "HEAD"
     with settling(paths, what.branch, detached) as busy:
         # read only now: another settle may have moved it while this one waited
+        at = _cwd(home, paths)
         wanted = (ref, f"{ref}^{{tree}}", f"{what.landing}^{{tree}}")
-        answer = git.run("rev-parse", *wanted, ok=None, at=_cwd(home, paths))
-        if answer.code:
+        (now, _), (tree, _), (landed_tree, _) = look_up(git, wanted, at)
+        if not now:
             return Settled(what.tip, why="it is gone")
-        now, tree, landed_tree = answer.lines
         if now == what.landing:
             return Settled(now)
         if busy:
             return Settled(now, why=busy)
         mine = home is not None and home == paths.git_dir
-        if now != what.tip and not _descends(git, what.tip, now, home, paths):
+        if not is_ancestor(git, what.tip, now, at):
             return Settled(now, why="it has been moved elsewhere")
-        if now != what.tip and not _descends(git, now, what.keep, home, paths):
+        if not _is_kept(git, now, what, at):
+            if now == what.tip:
+                return Settled(now, why="it has commits that have not landed")
             return _carry_newer(git, paths, what, now, landed_tree, home)
         if home is None or tree == landed_tree:
             return _move_ref(git, paths, what, now, what.landing, home)
@@ -155,8 +159,13 @@ def _cwd(home: Path | None, paths: RepoPaths) -> Path:
     return worktree if worktree.is_dir() else home
 
 
-def _descends(git: Git, old: str, new: str, home: Path | None, paths: RepoPaths) -> bool:
-    return git.run("merge-base", "--is-ancestor", old, new, ok=None, at=_cwd(home, paths)).code == 0
+def _is_kept(git: Git, now: str, what: Landed, at: Path) -> bool:
+    """Whether every commit of a branch at `now` is in the landing, or among the originals that are kept with it.
+
+    Asked before every move, whatever led to it: a branch is never set to where its own work would be dropped.
+    """
+    kept = [f"^{oid}" for oid in (what.landing, what.keep, what.shadow) if oid]
+    return not git.run("rev-list", "--max-count=1", "--ignore-missing", now, *kept, at=at).lines
 
 
 @contextmanager
@@ -216,7 +225,7 @@ def _move_ref(
     if home is not None and (busy := _unfinished(home)):
         return Settled(now, why=busy)
     where = ("--no-deref", "HEAD") if not what.branch else (what.branch,)
-    done = git.run("update-ref", "-m", f"uam: landed as {what.landing[:7]}", *where, new, now, ok=None,
+    done = git.run("update-ref", "-m", f"uam: landed as {what.landing[:7]}", *where, new, now, ok=(0, 128),
                    at=_cwd(home, paths))  # fmt: skip
     if done.code:
         locked = ".lock': File exists" in done.err
@@ -233,22 +242,31 @@ def _move_files(git: Git, paths: RepoPaths, what: Landed, now: str) -> Settled:
     at = paths.worktree
     if busy := _unfinished(paths.git_dir):
         return Settled(now, why=busy)
-    git.run("update-index", "-q", "--refresh", ok=None, at=at)
-    moved = git.run("read-tree", "-m", "-u", now, what.landing, ok=None, at=at)
+    git.run("update-index", "-q", "--refresh", ok=(0, 1), at=at)
+    moved = git.run("read-tree", "-m", "-u", now, what.landing, ok=(0, 128), at=at)
     staged: list[adopt.Entry] = []
     if moved.code:
         # files that have what the landing brings are in nobody's way
         staged = adopt.there_already(git, at, adopt.changed(git, at, now, what.landing), what.mine)
         adopt.stage(git, at, staged)
-        again = git.run("read-tree", "-m", "-u", now, what.landing, ok=None, at=at)
+        again = git.run("read-tree", "-m", "-u", now, what.landing, ok=(0, 128), at=at)
         if again.code:
             adopt.unstage(git, at, staged)
             return Settled(now, why=_in_the_way(again.err))
-    settled = _move_ref(git, paths, what, now, what.landing, paths.git_dir)
+    try:
+        settled = _move_ref(git, paths, what, now, what.landing, paths.git_dir)
+    except GitFailed:  # it may have moved the branch before it ended: then this goes back to where we are
+        _put_back(git, at, staged, what.landing)
+        raise
     if settled.why:
-        adopt.unstage(git, at, staged)  # first: they are somebody's files again, and not to be overwritten
-        git.run("read-tree", "-m", "-u", what.landing, "HEAD", ok=None, at=at)
+        _put_back(git, at, staged, what.landing)
     return settled
+
+
+def _put_back(git: Git, at: Path, staged: list[adopt.Entry], landing: str) -> None:
+    """Let index and files be what HEAD is: the branch did not move with them."""
+    adopt.unstage(git, at, staged)  # first: they are somebody's files again, and not to be overwritten
+    git.run("read-tree", "-m", "-u", landing, "HEAD", ok=(0, 128), at=at)
 
 
 def _in_the_way(err: str) -> str:

@@ -176,7 +176,7 @@ def wired(repo: Repository, text: bytes, *, hooks_only: bool) -> Wired:
 
 def _unfit(repo: Repository, draft: _Draft, name: str) -> str:
     """Why pushes to the remote `name` cannot go through us; "" when they can."""
-    if name.startswith("-") or repo.run("check-ref-format", f"refs/remotes/{name}/x", ok=None).code != 0:
+    if name.startswith("-") or repo.run("check-ref-format", f"refs/remotes/{name}/x", ok=(0, 1)).code != 0:
         return "its name is not one that git accepts for a remote"
     urls = repo.config(f"remote.{name}.url")
     if not urls:

@@ -163,12 +163,12 @@ def describe(store: Store, facts: dict[str, tuple[str, str, str, int]], ended: d
 
 
 def batch(store: Store, name: str) -> Batch | None:
-    """The batch with this number, id, or unambiguous beginning of an id."""
+    """The batch with this number, id, or unambiguous beginning of an id: four characters at least, as in git."""
     with store.reading() as db:
         found = []
         if name.isascii() and name.isdecimal() and len(name) < 10:
             found = db.execute("SELECT * FROM deploy_batches WHERE number = ?", (int(name),)).fetchall()
-        if not found:  # an id may well begin with digits alone
+        if not found and len(name) >= 4:  # an id may well begin with digits alone
             found = db.execute(
                 "SELECT * FROM deploy_batches WHERE substr(id, 1, ?) = ?", (len(name), name)
             ).fetchall()
