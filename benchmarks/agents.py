@@ -12,7 +12,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from uam_hooks.demo import Agent, Commit, Scenario, play
+from uam_hooks.demo.demo import Agent, Commit, Scenario, play
 
 
 def scenario(agents: int, rounds: int, window: str) -> Scenario:

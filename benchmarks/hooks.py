@@ -14,9 +14,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from uam_hooks.demo import private_environment
-from uam_hooks.install import install
-from uam_hooks.repo import Repository
+from uam_hooks.demo.demo import private_environment
+from uam_hooks.git.repo import Repository
+from uam_hooks.install.install import install
 
 
 def commit_ms(repo: Path, *settings: str) -> float:

@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from uam_hooks import DeployBatcher
-from uam_hooks.demo import private_environment
-from uam_hooks.install import install
-from uam_hooks.repo import Repository
+from uam_hooks.demo.demo import private_environment
+from uam_hooks.git.repo import Repository
+from uam_hooks.install.install import install
 
 READY = 1000
 _PER_DIRECTORY = 100

@@ -17,17 +17,17 @@ from typing import Any
 
 from scenes import Done, Scene, Worktree
 
-from uam_hooks.flush import flush, opened
-from uam_hooks.intake import Request, Spec, enter, look_at
-from uam_hooks.land import Flush
-from uam_hooks.model import BatchResult
-from uam_hooks.paths import RepoPaths
-from uam_hooks.plumbing import HotGit
-from uam_hooks.repo import Repository
-from uam_hooks.settings import Settings
-from uam_hooks.settle import Landed, Settled, settle
-from uam_hooks.spool import take_in
-from uam_hooks.store.connection import Store
+from uam_hooks.flush.flush import flush, opened
+from uam_hooks.git.repo import Repository
+from uam_hooks.hot.core.paths import RepoPaths
+from uam_hooks.hot.core.plumbing import HotGit
+from uam_hooks.hot.core.settings import Settings
+from uam_hooks.hot.push.intake import Request, Spec, enter, look_at
+from uam_hooks.hot.queue.connection import Store
+from uam_hooks.hot.queue.model import BatchResult
+from uam_hooks.hot.queue.spool import take_in
+from uam_hooks.hot.worktree.settle import Landed, Settled, settle
+from uam_hooks.land.pushes import Flush
 
 _PUSHED = re.compile(r" (?P<old>[0-9a-f]{40}):(?P<new>[0-9a-f]{40}):(?P<ref>\S+)")
 

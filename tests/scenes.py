@@ -21,10 +21,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from uam_hooks.install import install
-from uam_hooks.paths import RepoPaths
-from uam_hooks.repo import Repository
-from uam_hooks.store.connection import Store
+from uam_hooks.git.repo import Repository
+from uam_hooks.hot.core.paths import RepoPaths
+from uam_hooks.hot.queue.connection import Store
+from uam_hooks.install.install import install
 
 DATE = "2024-05-06T07:08:09+00:00"
 AUTHOR = "Ada <ada@example.invalid>"
@@ -303,7 +303,7 @@ class Scene(Worktree):
                     line = (entry / "cmdline").read_bytes()
                 except OSError:
                     continue
-                if b"uam_hooks.flusher" in line and mark in line.split(b"\0"):
+                if b"uam_hooks.flush.flusher" in line and mark in line.split(b"\0"):
                     found.append(int(entry.name))
         return found
 

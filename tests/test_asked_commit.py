@@ -12,9 +12,9 @@ from landscape import by_hand, environment, flushed, kept, queue, sound, states,
 from scenes import Scene, Worktree, finished, script
 
 from uam_hooks import BatchResult, DeployBatcher, UamError
-from uam_hooks.errors import UsageError
-from uam_hooks.install import install
-from uam_hooks.repo import Repository
+from uam_hooks.git.repo import Repository
+from uam_hooks.hot.core.errors import UsageError
+from uam_hooks.install.install import install
 
 AT_ONCE = {"commit": 0, "push": 0, "merge": 0, "workflow": 0, "deploy": 0}
 TEN = "".join(f"{n}\n" for n in range(10))

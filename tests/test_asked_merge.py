@@ -12,8 +12,8 @@ from landscape import by_hand, environment, flushed, kept, queue, record, sound,
 from scenes import TRACKING, Scene, Worktree, script
 
 from uam_hooks import BatchResult, DeployBatcher
-from uam_hooks.errors import UsageError
-from uam_hooks.steps import Step
+from uam_hooks.hot.core.errors import UsageError
+from uam_hooks.land.steps import Step
 
 STRATEGIES = ("no-ff", "squash", "ff-only")
 MERGED = "Merge branch 'topic' into main"

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
-from uam_hooks.batch import Choice, Edge, Waiting, changes, choose, edges, reads
-from uam_hooks.model import Action, ActionType, Status
+from uam_hooks.hot.queue.model import Action, ActionType, Status
+from uam_hooks.store.schedule import Choice, Edge, Waiting, changes, choose, edges, reads
 
 NOW = "2024-05-06T07:08:09.000Z"
 EARLIER, LATER = "2024-05-06T07:08:08.000Z", "2024-05-06T07:08:10.000Z"

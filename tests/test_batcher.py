@@ -23,9 +23,9 @@ from scenes import Done, Scene, Worktree, finished, locked, script, together, un
 
 import uam_hooks
 from uam_hooks import ActionType, Batch, DeployBatcher, Status, UamError
-from uam_hooks.errors import Locked, NotInstalled, Refused, UsageError
-from uam_hooks.model import URGENT_WINDOWS, WINDOWS, seconds_of
-from uam_hooks.store.connection import Store
+from uam_hooks.hot.core.errors import Locked, NotInstalled, Refused, UsageError
+from uam_hooks.hot.queue.connection import Store
+from uam_hooks.hot.queue.model import URGENT_WINDOWS, WINDOWS, seconds_of
 
 AT_ONCE = {"commit": 0, "push": 0, "merge": 0, "workflow": 0, "deploy": 0}
 NAN, INFINITY = float("nan"), float("inf")
@@ -101,7 +101,7 @@ def test_importing_the_package_loads_nothing_else() -> None:
     """Every push imports it."""
     code = (
         "import sys, json; before = set(sys.modules); import uam_hooks; print(json.dumps(sorted(set(sys.modules) -"
-        " before))); uam_hooks.DeployBatcher; print('uam_hooks.batcher' in sys.modules)"
+        " before))); uam_hooks.DeployBatcher; print('uam_hooks.api.batcher' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
     loaded, later = done.stdout.splitlines()

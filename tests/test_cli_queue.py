@@ -20,7 +20,7 @@ from landscape import by_hand, environment, write
 from scenes import Done, Scene, Worktree, finished, locked, script, until
 
 from uam_hooks.cli import main
-from uam_hooks.model import iso, seconds_of
+from uam_hooks.hot.queue.model import iso, seconds_of
 
 ME = "ada@example.invalid@work"
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 import uam_hooks.cli.demo as command
-from uam_hooks import demo
-from uam_hooks.demo import Outcome, Scenario, play
-from uam_hooks.errors import UsageError
-from uam_hooks.install import InstallReport, install
-from uam_hooks.repo import Repository
+import uam_hooks.demo.demo as demo
+from uam_hooks.demo.demo import Outcome, Scenario, play
+from uam_hooks.git.repo import Repository
+from uam_hooks.hot.core.errors import UsageError
+from uam_hooks.install.install import InstallReport, install
 
 SHIPPED = demo.shipped("demo.json")
 

@@ -10,10 +10,10 @@ import pytest
 
 import uam_hooks.cli.demo as demo_command
 from uam_hooks.cli import COMMANDS, uam
-from uam_hooks.demo import Outcome, Scenario, Side, shipped
-from uam_hooks.errors import ExitCode
-from uam_hooks.settings import KEYS, Key
-from uam_hooks.steps import Step
+from uam_hooks.demo.demo import Outcome, Scenario, Side, shipped
+from uam_hooks.hot.core.errors import ExitCode
+from uam_hooks.hot.core.settings import KEYS, Key
+from uam_hooks.land.steps import Step
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 README = (CHECKOUT / "README.md").read_text()

@@ -18,8 +18,8 @@ from scenes import Scene, Worktree, alive, finished, free, script, until
 
 import uam_hooks
 from uam_hooks import BatchResult, DeployBatcher
-from uam_hooks.errors import Refused, UsageError
-from uam_hooks.steps import Step
+from uam_hooks.hot.core.errors import Refused, UsageError
+from uam_hooks.land.steps import Step
 
 FAR = "2999-01-01T00:00:00Z"
 

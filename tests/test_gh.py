@@ -14,10 +14,11 @@ from forge import REPO, Dispatch, Forge, Merge, needs_gh
 from landscape import environment, inside
 from scenes import Scene, Worktree, finished, gate, script, until
 
-from uam_hooks import DeployBatcher, gh
-from uam_hooks.errors import UsageError
-from uam_hooks.model import BatchResult
-from uam_hooks.settings import Settings
+from uam_hooks import DeployBatcher
+from uam_hooks.flush import gh
+from uam_hooks.hot.core.errors import UsageError
+from uam_hooks.hot.core.settings import Settings
+from uam_hooks.hot.queue.model import BatchResult
 
 DECLINE = 'echo "not today" >&2; exit 1\n'
 

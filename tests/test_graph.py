@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from uam_hooks.graph import heads, in_order, parse, reachable, stands_on
+from uam_hooks.integrate.graph import heads, in_order, parse, reachable, stands_on
 
 # old <- a <- b <- merge, old <- side <- merge, and a commit that is on neither
 FORK = parse(["a old", "b a", "side old", "merge b side", "alone"])

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from uam_hooks import wiring
-from uam_hooks.errors import Refused, StoreError, UamError
-from uam_hooks.hookdir import HOOKS
-from uam_hooks.install import InstallReport, UninstallReport, install, uninstall
-from uam_hooks.plumbing import LOCAL_ENV
-from uam_hooks.repo import Repository
+from uam_hooks.git.repo import Repository
+from uam_hooks.hot.core.errors import Refused, StoreError, UamError
+from uam_hooks.hot.core.plumbing import LOCAL_ENV
+from uam_hooks.install import wiring
+from uam_hooks.install.hookdir import HOOKS
+from uam_hooks.install.install import InstallReport, UninstallReport, install, uninstall
 
 DATE = "2024-05-06T07:08:09+00:00"
 ODD_CONFIG = """\
@@ -114,7 +114,7 @@ def test_what_an_install_leaves(top: Path) -> None:
     report = put_in(top)
     assert (report.hooks, report.wired, report.kept, report.skipped) == (HOOKS, ("origin",), (), ())
     uam = top / ".git" / "uam"
-    assert (uam / "env").read_text() == f"{sys.executable}\n{Path(wiring.__file__).parent.parent}\n"
+    assert (uam / "env").read_text() == f"{sys.executable}\n{Path(wiring.__file__).parents[2]}\n"
     assert all((uam / name).is_dir() for name in ("spool", "inflight", "settling"))
     assert values(top, "remote.origin.pushurl") == ["uam::origin"]
     assert values(top, "remote.origin.uam-pushurl") == []
@@ -422,8 +422,8 @@ def test_installs_at_the_same_time_keep_the_hook_that_was_there(top: Path) -> No
     script(top / ".git" / "hooks" / "pre-commit", "true\n")
     before = snapshot(top / ".git")
     code = (
-        "from pathlib import Path; from uam_hooks.repo import Repository; "
-        "from uam_hooks.install import install; install(Repository.at(Path()))"
+        "from pathlib import Path; from uam_hooks.git.repo import Repository; "
+        "from uam_hooks.install.install import install; install(Repository.at(Path()))"
     )
     started = [subprocess.Popen([sys.executable, "-c", code], cwd=top) for _ in range(4)]
     assert [process.wait() for process in started] == [0] * 4

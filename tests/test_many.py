@@ -64,7 +64,7 @@ import json, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv.pop(1))
 from uam_hooks import DeployBatcher
-from uam_hooks.errors import Locked
+from uam_hooks.hot.core.errors import Locked
 
 stop, report = map(Path, sys.argv[1:])
 batcher = DeployBatcher()

@@ -26,7 +26,7 @@ from scenes import Done, Scene, Worktree, alive, finished, locked, script, until
 from test_examples import Clock, Witness, batcher
 
 from uam_hooks import DeployBatcher, Status
-from uam_hooks.errors import UsageError
+from uam_hooks.hot.core.errors import UsageError
 
 AT_ONCE = dict.fromkeys(("commit", "push", "merge", "workflow", "deploy"), 0)
 LONG = dict.fromkeys(AT_ONCE, 3_600_000)

@@ -6,9 +6,9 @@ import pytest
 from landscape import by_hand, environment, flushed, queue, record, states, write
 from scenes import Scene, Worktree
 
-from uam_hooks.plumbing import ZERO
-from uam_hooks.proof import Claim, ProofFailed, prove
-from uam_hooks.repo import Repository
+from uam_hooks.git.repo import Repository
+from uam_hooks.hot.core.plumbing import ZERO
+from uam_hooks.integrate.proof import Claim, ProofFailed, prove
 
 TABLE = "".join(f"line {n}\n" for n in range(12))
 

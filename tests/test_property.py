@@ -34,12 +34,12 @@ from landscape import (
 )
 from scenes import SHADOW, Scene, Worktree
 
-from uam_hooks.errors import Refused
-from uam_hooks.flush import flush
-from uam_hooks.plumbing import ZERO
-from uam_hooks.proof import Claim, prove
-from uam_hooks.repo import Repository
-from uam_hooks.sync import sync
+from uam_hooks.flush.flush import flush
+from uam_hooks.git.repo import Repository
+from uam_hooks.hot.core.errors import Refused
+from uam_hooks.hot.core.plumbing import ZERO
+from uam_hooks.integrate.proof import Claim, prove
+from uam_hooks.report.sync import sync
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

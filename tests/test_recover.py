@@ -8,7 +8,7 @@ import signal
 import pytest
 from scenes import SHADOW, TRACKING, Scene, finished, free, gate, until
 
-from uam_hooks.steps import Step
+from uam_hooks.land.steps import Step
 
 
 def crash_at(scene: Scene, step: str) -> list[str]:

@@ -18,8 +18,8 @@ from landscape import by_hand, enqueue, environment, flushed, record, write
 from scenes import TRACKING, Scene, Worktree, finished, gate, script, until
 
 from uam_hooks import DeployBatcher
-from uam_hooks.errors import Refused, UsageError
-from uam_hooks.retries import may_pass
+from uam_hooks.hot.core.errors import Refused, UsageError
+from uam_hooks.land.retry import may_pass
 
 # How many pauses the tests allow before a failure is final.
 COUNT = 2

@@ -8,7 +8,7 @@ import pytest
 from landscape import by_hand, flushed, kept, queue, record, sound, states, truthful, write
 from scenes import AUTHOR, DATE, Scene, Worktree, finished, until
 
-from uam_hooks.squash import silences_ci
+from uam_hooks.integrate.squash import silences_ci
 
 BOB = ("--author=Bob <bob@example.invalid>", "--date=2020-01-02T03:04:05+0000")
 FACTS = "--format=%an %ae %aI %s"

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from uam_hooks.errors import StoreError
-from uam_hooks.paths import RepoPaths
-from uam_hooks.spool import ABANDONED_AFTER, take_in
+from uam_hooks.hot.core.errors import StoreError
+from uam_hooks.hot.core.paths import RepoPaths
+from uam_hooks.hot.queue.connection import Store
+from uam_hooks.hot.queue.spool import ABANDONED_AFTER, take_in
 from uam_hooks.store import views
-from uam_hooks.store.connection import Store
 
 A, B, C = ("a" * 40, "b" * 40, "c" * 40)
 

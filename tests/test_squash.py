@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from uam_hooks import squash
-from uam_hooks.objects import Commit
+from uam_hooks.hot.core.objects import Commit
+from uam_hooks.integrate import squash
 
 ADA = b"Ada <ada@example.invalid>"
 BOB = b"Bob <bob@example.invalid>"

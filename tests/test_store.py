@@ -15,12 +15,13 @@ from typing import Any
 import pytest
 
 import uam_hooks
-from uam_hooks.errors import StoreError
-from uam_hooks.model import Action, Batch, NewSource, SourceStatus, Status, iso, seconds_of
-from uam_hooks.store import claim, connection, enqueue, finish, journal, schema, views
+from uam_hooks.hot.core.errors import StoreError
+from uam_hooks.hot.queue import connection, enqueue, schema
+from uam_hooks.hot.queue.connection import Store
+from uam_hooks.hot.queue.enqueue import CommitNote, Ticket
+from uam_hooks.hot.queue.model import Action, Batch, NewSource, SourceStatus, Status, iso, seconds_of
+from uam_hooks.store import claim, finish, journal, views
 from uam_hooks.store.claim import NewLanding
-from uam_hooks.store.connection import Store
-from uam_hooks.store.enqueue import CommitNote, Ticket
 
 NOW = 1_700_000_000.0
 MAIN = "refs/heads/main"
@@ -131,9 +132,9 @@ def test_eight_processes_at_once_keep_everything(tmp_path: Path) -> None:
         import sys
         sys.path.insert(0, sys.argv[1])
         from pathlib import Path
-        from uam_hooks.model import NewSource
-        from uam_hooks.store.connection import Store
-        from uam_hooks.store import enqueue
+        from uam_hooks.hot.queue.model import NewSource
+        from uam_hooks.hot.queue.connection import Store
+        from uam_hooks.hot.queue import enqueue
         me = int(sys.argv[3])
         print("ready", flush=True)
         sys.stdin.readline()

@@ -14,14 +14,14 @@ from landscape import environment, write
 from scenes import Scene, Worktree, finished, script, until
 
 from uam_hooks import DeployBatcher
-from uam_hooks.errors import UsageError
-from uam_hooks.intake import Request, Spec, enter, look_at
-from uam_hooks.model import URGENT_WINDOWS, iso, seconds_of
-from uam_hooks.paths import RepoPaths
-from uam_hooks.plumbing import HotGit
-from uam_hooks.settings import Settings
-from uam_hooks.spool import take_in
-from uam_hooks.store.connection import Store
+from uam_hooks.hot.core.errors import UsageError
+from uam_hooks.hot.core.paths import RepoPaths
+from uam_hooks.hot.core.plumbing import HotGit
+from uam_hooks.hot.core.settings import Settings
+from uam_hooks.hot.push.intake import Request, Spec, enter, look_at
+from uam_hooks.hot.queue.connection import Store
+from uam_hooks.hot.queue.model import URGENT_WINDOWS, iso, seconds_of
+from uam_hooks.hot.queue.spool import take_in
 
 # A push that lands at all, with a window that no test lives to see the end of, did not wait for it.
 LONG = 600.0

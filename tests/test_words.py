@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from uam_hooks import words
-from uam_hooks.model import Source, SourceStatus
-from uam_hooks.settle import Settled
+from uam_hooks.hot.push import messages
+from uam_hooks.hot.queue.model import Source, SourceStatus
+from uam_hooks.hot.worktree.settle import Settled
 
 NEW, TIP = "740b1cf" + "0" * 33, "b92ab88" + "0" * 33
 
@@ -23,7 +23,7 @@ def source(how: str | None = "squashed", **more: Any) -> Source:
 
 @pytest.mark.parametrize("how", ["as-is", "exact", None])
 def test_what_changed_nothing_is_not_mentioned(how: str | None) -> None:
-    assert words.landed(source(how), "origin") is None
+    assert messages.landed(source(how), "origin") is None
 
 
 @pytest.mark.parametrize(
@@ -57,20 +57,20 @@ def test_what_changed_nothing_is_not_mentioned(how: str | None) -> None:
     ],
 )
 def test_a_squash_says_what_landed_as_what_and_with_whom(facts: dict[str, Any], said: str) -> None:
-    assert words.landed(source(**facts), "origin") == said
+    assert messages.landed(source(**facts), "origin") == said
 
 
 def test_a_single_commit_that_had_to_move_is_called_moved() -> None:
-    assert words.landed(source("moved", commits=1), "origin") == (
+    assert messages.landed(source("moved", commits=1), "origin") == (
         "landed on origin/main as 740b1cf: your commit b92ab88 moved on top of others' work, message and date kept"
     )
 
 
 def test_kept_commits_and_nothing_new() -> None:
-    assert words.landed(source("kept"), "origin") == (
+    assert messages.landed(source("kept"), "origin") == (
         "landed on origin/main, now at 740b1cf: your 2 commits (b92ab88) one by one (originals: git uam show 12)"
     )
-    assert words.landed(source("nothing-new"), "origin") == (
+    assert messages.landed(source("nothing-new"), "origin") == (
         "nothing to land: what your commits change (b92ab88) is on origin/main already, at 740b1cf"
     )
 
@@ -94,7 +94,7 @@ def test_kept_commits_and_nothing_new() -> None:
     ],
 )
 def test_where_the_branch_is_now(result: Settled, branch: str, said: str | None) -> None:
-    assert words.settled(result, branch, "origin/main") == said
+    assert messages.settled(result, branch, "origin/main") == said
 
 
 @pytest.mark.parametrize(
@@ -106,4 +106,4 @@ def test_where_the_branch_is_now(result: Settled, branch: str, said: str | None)
     ],
 )
 def test_a_push_that_nobody_waits_for(mode: str, due: float, said: str) -> None:
-    assert words.queued(7, "origin/main", due, mode) == said
+    assert messages.queued(7, "origin/main", due, mode) == said

@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .batcher import DeployBatcher as DeployBatcher
-    from .errors import UamError as UamError
-    from .model import Action as Action
-    from .model import ActionType as ActionType
-    from .model import Batch as Batch
-    from .model import BatchResult as BatchResult
-    from .model import Status as Status
+    from uam_hooks.api.batcher import DeployBatcher as DeployBatcher
+    from uam_hooks.hot.core.errors import UamError as UamError
+    from uam_hooks.hot.queue.model import Action as Action
+    from uam_hooks.hot.queue.model import ActionType as ActionType
+    from uam_hooks.hot.queue.model import Batch as Batch
+    from uam_hooks.hot.queue.model import BatchResult as BatchResult
+    from uam_hooks.hot.queue.model import Status as Status
 
 __version__ = "0.1.0"
 __all__ = ["Action", "ActionType", "Batch", "BatchResult", "DeployBatcher", "Status", "UamError", "__version__"]
 
-_HOME = {"DeployBatcher": "batcher", "UamError": "errors"}
+_HOME = {"DeployBatcher": "uam_hooks.api.batcher", "UamError": "uam_hooks.hot.core.errors"}
 
 
 def __getattr__(name: str) -> Any:
@@ -25,4 +25,4 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
 
-    return getattr(importlib.import_module(f".{_HOME.get(name, 'model')}", __name__), name)
+    return getattr(importlib.import_module(_HOME.get(name, "uam_hooks.hot.queue.model")), name)

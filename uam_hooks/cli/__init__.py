@@ -8,8 +8,8 @@ from typing import NoReturn
 
 import click
 
-from .. import __version__
-from ..errors import ExitCode, UamError, report, say
+from uam_hooks import __version__
+from uam_hooks.hot.core.errors import ExitCode, UamError, report, say
 
 COMMANDS = {
     "batch": "Make a batch of what is due, and show it.",
@@ -68,7 +68,7 @@ def uam() -> None:
 
 def main() -> NoReturn:
     """Entry of `git uam` and `uam`: the one place where errors become words."""
-    from ..repo import leave_the_callers_repository
+    from uam_hooks.git.repo import leave_the_callers_repository
 
     leave_the_callers_repository()
     try:

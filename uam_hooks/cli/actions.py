@@ -7,14 +7,14 @@ from pathlib import Path
 
 import click
 
-from ..batcher import DeployBatcher
-from ..errors import ExitCode, UsageError
-from ..opened import opened
-from ..repo import Repository
-from ..status import keep_going
-from ..store import views
-from ..store.asked import retry as again
-from .parameters import Id
+from uam_hooks.api.batcher import DeployBatcher
+from uam_hooks.cli.parameters import Id
+from uam_hooks.git.repo import Repository
+from uam_hooks.hot.core.errors import ExitCode, UsageError
+from uam_hooks.report.status import keep_going
+from uam_hooks.session import opened
+from uam_hooks.store import views
+from uam_hooks.store.requests import retry as again
 
 
 @click.command()

@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
-from ..batcher import DeployBatcher
-from ..errors import ExitCode
-from ..model import Action, Batch, where
-from ..opened import opened
-from ..repo import Repository
-from .results import as_dict, progress, report
+from uam_hooks.api.batcher import DeployBatcher
+from uam_hooks.cli.results import as_dict, progress, report
+from uam_hooks.git.repo import Repository
+from uam_hooks.hot.core.errors import ExitCode
+from uam_hooks.hot.queue.model import Action, Batch, where
+from uam_hooks.session import opened
 
 
 @click.command()

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from ..errors import ExitCode, UsageError
-from ..repo import Repository
-from ..settings import KEYS, Settings
+from uam_hooks.git.repo import Repository
+from uam_hooks.hot.core.errors import ExitCode, UsageError
+from uam_hooks.hot.core.settings import KEYS, Settings
 
 
 @click.command(context_settings={"ignore_unknown_options": True})  # -5 is a value, and refused as one

@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from ..demo import Outcome, Scenario, play, shipped
-from ..errors import ExitCode, say
+from uam_hooks.demo.demo import Outcome, Scenario, play, shipped
+from uam_hooks.hot.core.errors import ExitCode, say
 
 _PREFIX = "uam-demo-"
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from .batch import batch, execute
-from .flush import flush
-from .queue import queue
-from .status import status
+from uam_hooks.cli.batch import batch, execute
+from uam_hooks.cli.flush import flush
+from uam_hooks.cli.queue import queue
+from uam_hooks.cli.status import status
 
 
 @click.group()

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import click
 
-from ..errors import ExitCode
-from ..flush import flush as run_flush
-from ..opened import opened
-from ..preview import preview
-from ..repo import Repository
-from ..status import keep_going
-from .parameters import Duration, under_deploy
-from .results import progress, report
+from uam_hooks.cli.parameters import Duration, under_deploy
+from uam_hooks.cli.results import progress, report
+from uam_hooks.flush.flush import flush as run_flush
+from uam_hooks.git.repo import Repository
+from uam_hooks.hot.core.errors import ExitCode
+from uam_hooks.report.preview import preview
+from uam_hooks.report.status import keep_going
+from uam_hooks.session import opened
 
 
 @click.command()

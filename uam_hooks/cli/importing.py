@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-from ..errors import ExitCode
-from ..importing import take_over
-from ..opened import opened
-from ..repo import Repository
+from uam_hooks.api.legacy_import import take_over
+from uam_hooks.git.repo import Repository
+from uam_hooks.hot.core.errors import ExitCode
+from uam_hooks.session import opened
 
 
 def printable(text: str) -> str:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from uam_hooks import install as stage
-from uam_hooks.errors import redact
-from uam_hooks.repo import Repository
+import uam_hooks.install.install as stage
+from uam_hooks.git.repo import Repository
+from uam_hooks.hot.core.errors import redact
 
 _WHERE = click.Path(exists=True, file_okay=False, path_type=Path)
 
@@ -65,7 +65,7 @@ def uninstall(path: Path, force: bool) -> None:
 
 
 def _queued(repo: Repository) -> list[str]:
-    from uam_hooks.flush import queued_lines  # the flush is not needed where nothing is installed
+    from uam_hooks.flush.flush import queued_lines  # the flush is not needed where nothing is installed
 
     return queued_lines(repo)
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import click
 
-from ..errors import ExitCode
-from ..flush import locked
-from ..keep import describe, find_batch
-from ..keep import prune as let_go
-from ..keep import restore as bring_back
-from ..opened import opened
-from ..repo import Repository
+from uam_hooks.flush.flush import locked
+from uam_hooks.git.repo import Repository
+from uam_hooks.hot.core.errors import ExitCode
+from uam_hooks.report.history import describe, find_batch
+from uam_hooks.report.history import prune as let_go
+from uam_hooks.report.history import restore as bring_back
+from uam_hooks.session import opened
 
 
 @click.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ..settings import duration
+from uam_hooks.hot.core.settings import duration
 
 
 class Duration(click.ParamType[float]):

@@ -8,11 +8,20 @@ from contextlib import contextmanager
 
 import click
 
-from ..errors import ExitCode
-from ..execute import Tell
-from ..model import Action, ActionType, BatchResult, SourceStatus, Status, is_external, short_target, where
-from ..store import views
-from ..store.connection import Store
+from uam_hooks.flush.execute import Tell
+from uam_hooks.hot.core.errors import ExitCode
+from uam_hooks.hot.queue.connection import Store
+from uam_hooks.hot.queue.model import (
+    Action,
+    ActionType,
+    BatchResult,
+    SourceStatus,
+    Status,
+    is_external,
+    short_target,
+    where,
+)
+from uam_hooks.store import views
 
 
 @contextmanager

@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 
-from ..errors import ExitCode
-from ..opened import opened
-from ..repo import Repository
-from ..status import state
-from .parameters import under_deploy
+from uam_hooks.cli.parameters import under_deploy
+from uam_hooks.git.repo import Repository
+from uam_hooks.hot.core.errors import ExitCode
+from uam_hooks.report.status import state
+from uam_hooks.session import opened
 
 
 @click.command()

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from ..errors import ExitCode
-from ..opened import opened
-from ..repo import Repository
-from ..sync import sync as bring_over
+from uam_hooks.git.repo import Repository
+from uam_hooks.hot.core.errors import ExitCode
+from uam_hooks.report.sync import sync as bring_over
+from uam_hooks.session import opened
 
 
 @click.command()

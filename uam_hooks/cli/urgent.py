@@ -8,12 +8,12 @@ from pathlib import Path
 
 import click
 
-from ..batcher import DeployBatcher
-from ..errors import ExitCode, UsageError
-from ..opened import opened
-from ..repo import Repository
-from ..store import enqueue
-from .parameters import Duration
+from uam_hooks.api.batcher import DeployBatcher
+from uam_hooks.cli.parameters import Duration
+from uam_hooks.git.repo import Repository
+from uam_hooks.hot.core.errors import ExitCode, UsageError
+from uam_hooks.hot.queue import enqueue
+from uam_hooks.session import opened
 
 
 @click.command()

@@ -1,5 +1,5 @@
-"""The queue's database. All SQL of the project is in this package.
+"""The flush's and the commands' side of the queue: claims, ends, journal, and what people ask. All SQL is here
+and in hot.queue, which opens the database and fills it.
 
-`connection` opens it and runs transactions, `schema` holds the numbered migrations, `enqueue` is what the doors
-use (HOT), `claim` and `finish` what a flush does, `journal` what recovery reads, `views` what people look at.
+No git, and no decision that is not about rows.
 """

@@ -9,10 +9,10 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..batch import Choice, Waiting, choose
-from ..model import Action, ActionType, Batch, Landing, NewSource, Source, Status, iso
-from . import rows
-from .connection import Store
+from uam_hooks.hot.queue import rows
+from uam_hooks.hot.queue.connection import Store
+from uam_hooks.hot.queue.model import Action, ActionType, Batch, Landing, NewSource, Source, Status, iso
+from uam_hooks.store.schedule import Choice, Waiting, choose
 
 
 class NewLanding(NamedTuple):

@@ -8,10 +8,10 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..model import Action, Batch, Landing, SourceStatus, Status, iso
-from . import enqueue, rows
-from .connection import Store
-from .enqueue import CommitNote
+from uam_hooks.hot.queue import enqueue, rows
+from uam_hooks.hot.queue.connection import Store
+from uam_hooks.hot.queue.enqueue import CommitNote
+from uam_hooks.hot.queue.model import Action, Batch, Landing, SourceStatus, Status, iso
 
 
 def sources(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..model import Action, Batch, Landing, Source, Status
-from . import rows
-from .connection import Store
+from uam_hooks.hot.queue import rows
+from uam_hooks.hot.queue.connection import Store
+from uam_hooks.hot.queue.model import Action, Batch, Landing, Source, Status
 
 
 def open_batches(store: Store) -> list[Batch]:

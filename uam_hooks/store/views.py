@@ -7,9 +7,9 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from ..model import Action, Batch, Landing, Source, iso
-from . import rows
-from .connection import Store
+from uam_hooks.hot.queue import rows
+from uam_hooks.hot.queue.connection import Store
+from uam_hooks.hot.queue.model import Action, Batch, Landing, Source, iso
 
 
 class QueuedCommit(NamedTuple):

@@ -1,0 +1,100 @@
+"""`git uam import`: the queue of the tool that this one replaces, action by action, each checked as if it were new."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from uam_hooks.api import submit
+from uam_hooks.api.request import wish
+from uam_hooks.hot.core.errors import UamError, UsageError
+from uam_hooks.hot.queue.model import iso
+from uam_hooks.session import Flush
+from uam_hooks.store import legacy
+
+_WAITING = ("pending", "batched")
+_LONGEST_WINDOW = 300.0
+_FIELDS = {
+    "commit": ("message", "files"),
+    "push": ("remote", "force"),
+    "merge": ("source", "strategy", "message", "remote"),
+    "workflow": ("ref", "inputs"),
+}
+
+
+class Imported(NamedTuple):
+    """What became of one action: its id there, its id here (None when it was skipped), and why it was skipped, or
+    what of it was left behind.
+    """
+
+    there: int
+    here: int | None
+    words: str
+
+
+def take_over(flush: Flush, path: Path, at: Path) -> list[Imported]:
+    """Queue what waits in the original's database `path`. What was taken over before is not taken again.
+
+    Files of a commit are taken as they are now: the original kept their names only.
+    """
+    if path.resolve() == flush.repo.paths.database.resolve():
+        raise UsageError(f"{path} is the queue of this repository itself.", "Name the one to take over.")
+    origin = str(path.resolve())
+    known = legacy.taken(flush.store, origin)
+    found = legacy.rows(path)
+    states = {row.id: str(row.status) for row in found}
+    report = []
+    for row in found:
+        try:
+            report.append(_one(flush, row, states, known, origin, at))
+        except UamError as error:
+            report.append(Imported(row.id, None, " ".join(part for part in (error.what, error.do) if part)))
+    return report
+
+
+def _one(
+    flush: Flush, row: legacy.Row, states: Mapping[int, str], known: dict[int, int], origin: str, at: Path
+) -> Imported:
+    if row.id in known:
+        return Imported(row.id, None, f"taken over before, as #{known[row.id]}")
+    if row.status == "executing":
+        return Imported(row.id, None, "it was being executed: nobody knows whether it was done")
+    if row.status not in _WAITING:
+        return Imported(row.id, None, f"it is {row.status}")
+    if not isinstance(row.payload, dict) or not isinstance(row.dependencies, list):
+        return Imported(row.id, None, "its payload or its dependencies cannot be read")
+    needs = []
+    for name in row.dependencies:
+        number = int(name) if re.fullmatch(r"[0-9]{1,18}", str(name)) else -1
+        if number in known:
+            needs.append(known[number])
+        elif states.get(number) != "completed":
+            return Imported(row.id, None, f"it depends on {name!r}, which was not taken over")
+    kind = str(row.action_type)
+    payload, left = _payload(kind, row.payload)
+    options: dict[str, Any] = {"dependencies": needs}
+    if isinstance(row.priority, int):
+        options["priority"] = row.priority
+    # one column held the end of the window and a moment that was asked for; nobody waits for hours in a window
+    if isinstance(row.execute_after, str) and row.execute_after > iso(time.time() + _LONGEST_WINDOW):
+        options["execute_after"] = row.execute_after
+    wanted = wish(row.agent_id, kind, row.target, payload, options)
+    known[row.id] = submit.enter(flush, [wanted], at, origin=(origin, row.id))[0]
+    return Imported(row.id, known[row.id], f"without {', '.join(left)}" if left else "")
+
+
+def _payload(kind: str, given: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """What of a payload means something here, and the names of what does not.
+
+    A deploy keeps everything but its command: only git config says what is run.
+    """
+    if kind == "deploy":
+        left = [name for name in ("command",) if name in given]
+        return {name: value for name, value in given.items() if name not in left}, left
+    fields = _FIELDS.get(kind, ())
+    left = sorted(set(given) - {*fields, "squashedFrom"})
+    payload = {name: given[name] for name in fields if given.get(name) is not None}
+    return payload, left

@@ -1,0 +1,107 @@
+"""What somebody asks for by name, from loose words: the same from Python, from a command line, from another queue."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from uam_hooks.hot.core.errors import UsageError
+from uam_hooks.hot.queue.model import PRIORITY, ActionType, iso
+
+_MOST = 999_999_999
+_YEAR_10000 = 253402300800.0
+OPTIONS = ("urgent", "priority", "dependencies", "execute_after", "name")
+
+
+class Wish(NamedTuple):
+    """An action as it is asked for. `execute_after` is in seconds since 1970; `name` is for others of the same bulk,
+    which may depend on it: `dependencies` are ids, or such names.
+    """
+
+    agent: str
+    kind: ActionType
+    target: str
+    payload: Mapping[str, Any]
+    urgent: bool = False
+    priority: int = PRIORITY
+    dependencies: tuple[int | str, ...] = ()
+    execute_after: float | None = None
+    name: str = ""
+
+
+def wish(agent: str, kind: str, target: str, payload: Mapping[str, Any] | None, options: Mapping[str, Any]) -> Wish:
+    """A wish from loose words; UsageError where one of them is not what it should be."""
+    if kind not in list(ActionType):
+        raise UsageError(f"There is no action type '{kind}'.", f"Use one of {', '.join(ActionType)}.")
+    unknown = set(options) - set(OPTIONS)
+    if unknown:
+        raise UsageError(f"There is no option '{sorted(unknown)[0]}' for an action.")
+    if payload is not None and not isinstance(payload, Mapping):
+        raise UsageError("The payload has to name its fields, each with a value.")
+    try:
+        json.dumps(payload or {})
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"The payload cannot be written as JSON: {error}.") from None
+    priority = options.get("priority")
+    if priority is not None and (isinstance(priority, bool) or not isinstance(priority, int) or abs(priority) > _MOST):
+        raise UsageError(f"The priority is {priority!r}, which is no whole number up to {_MOST}.")
+    urgent = options.get("urgent") or False
+    if not isinstance(urgent, bool):
+        raise UsageError(f"urgent is {urgent!r}, which is neither true nor false.")
+    name = options.get("name") or ""
+    if not isinstance(name, str) or re.fullmatch(r"#?[0-9]+", name):
+        raise UsageError(f"{name!r} is no name for an action: it would be taken for an id.")
+    return Wish(
+        _agent(agent), ActionType(kind), text_of(target, "target"), dict(payload or {}), urgent,
+        PRIORITY if priority is None else priority, _dependencies(options.get("dependencies") or ()),
+        _moment(options.get("execute_after")), name,
+    )  # fmt: skip
+
+
+def _agent(agent: str) -> str:
+    if not isinstance(agent, str) or not agent or not agent.isprintable():
+        raise UsageError(f"{agent!r} is no name for an agent.", "Use any text that can be printed.")
+    return agent
+
+
+def text_of(text: Any, what: str) -> str:
+    """A name without control characters; UsageError for anything else."""
+    if not isinstance(text, str) or not text or any(ord(c) < 32 or ord(c) == 127 for c in text):
+        raise UsageError(f"The {what} is {text!r}, which is no name.")
+    return text
+
+
+def _dependencies(given: Sequence[Any]) -> tuple[int | str, ...]:
+    if isinstance(given, str) or not isinstance(given, Sequence):
+        raise UsageError(f"{given!r} is no list of actions to depend on.")
+    for one in given:
+        if isinstance(one, bool) or not isinstance(one, int | str) or one == "" or (
+            isinstance(one, int) and not 0 < one <= _MOST
+        ):
+            raise UsageError(f"{one!r} is no action to depend on.", "Give the id of one that is queued.")
+    return tuple(
+        int(one.removeprefix("#")) if isinstance(one, str) and re.fullmatch(r"#?[0-9]{1,9}", one) else one
+        for one in given
+    )
+
+
+def _moment(given: Any) -> float | None:
+    """Seconds since 1970 from such a number, a datetime, or an ISO 8601 text (UTC unless it says otherwise)."""
+    if given is None or given == "":
+        return None
+    try:
+        if isinstance(given, str):
+            given = datetime.fromisoformat(given)
+        if isinstance(given, datetime):
+            given = (given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp()
+        moment = float(given)
+        iso(moment)
+        # texts of later moments would not sort as the moments do
+        if isinstance(given, bool) or not 0 <= moment < _YEAR_10000:
+            raise ValueError
+    except (TypeError, ValueError, OverflowError, OSError):
+        raise UsageError(f"{given!r} is no moment.", "Write it as 2026-05-06T07:08:09Z.") from None
+    return moment

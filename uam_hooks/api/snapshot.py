@@ -1,0 +1,141 @@
+"""Named files, as they are now, as a commit on a branch: neither index nor worktree nor the branch is touched."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from uam_hooks.git.repo import Repository
+from uam_hooks.hot.core.errors import UsageError
+from uam_hooks.hot.core.objects import Commit
+from uam_hooks.hot.core.plumbing import EMPTY_TREE, ZERO
+from uam_hooks.hot.queue.model import short_target
+from uam_hooks.hot.worktree.index import fed
+from uam_hooks.integrate.plan import store as store_commit
+from uam_hooks.session import Flush
+
+FILE, EXECUTABLE, LINK, SUBMODULE = 0o100644, 0o100755, 0o120000, 0o160000
+
+
+def names(top: Path, at: Path, files: Iterable[str]) -> tuple[str, ...]:
+    """The files by their paths from the top of the worktree; UsageError for one that is not in it.
+
+    Relative names count from `at`. Each file is checked for itself, so one bad name spoils no other's commit.
+    """
+    found = []
+    for name in files:
+        if not name or any(ord(c) < 32 or ord(c) == 127 for c in name) or not _is_path(name):
+            raise UsageError(f"{name!r} is no name of a file that can be committed.")
+        # the last part may be a link, which is committed as one; what leads there may not
+        full = Path(os.path.normpath(at / name))
+        if not full.is_relative_to(top):  # the worktree by another name
+            full = next((top / full.relative_to(up) for up in full.parents if up.resolve() == top), full)
+        try:
+            path = full.relative_to(top)
+        except ValueError:
+            raise UsageError(f"{name} is not in this worktree.", f"Name files below {top}.") from None
+        if not path.parts or ".git" in (part.lower() for part in path.parts):
+            raise UsageError(f"{name} is nothing that can be committed.", "Name the files themselves.")
+        for above in list(path.parents)[:-1]:
+            if (top / above).is_symlink():
+                raise UsageError(f"{name} is beyond the symbolic link {above}.", "Name the file itself.")
+        found.append(str(path))
+    return tuple(dict.fromkeys(found))
+
+
+def _is_path(name: str) -> bool:
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def contents(repo: Repository, top: Path, paths: Sequence[str], file_mode: bool) -> dict[str, tuple[int, str] | None]:
+    """What git would store for these files as they are now: mode and object; None for one that is not there."""
+    found: dict[str, tuple[int, str] | None] = {}
+    plain: list[str] = []
+    for path in paths:
+        try:
+            what = (top / path).lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            found[path] = None
+            continue
+        except OSError as error:
+            raise UsageError(f"{path} cannot be read: {error.strerror}.") from None
+        if stat.S_ISLNK(what.st_mode):
+            found[path] = LINK, repo.write("blob", os.fsencode((top / path).readlink()))
+        elif stat.S_ISREG(what.st_mode):
+            plain.append(path)
+            found[path] = EXECUTABLE if file_mode and what.st_mode & 0o100 else FILE, ""
+        else:
+            raise UsageError(f"{path} is no file.", "Name the files themselves, not a directory.")
+    if plain:
+        # the paths decide about filters and line ends, as `git add` would
+        oids = repo.run("hash-object", "-w", "--stdin-paths", feed=fed(plain), at=top).lines
+        found.update({path: ((found[path] or (FILE, ""))[0], oid) for path, oid in zip(plain, oids, strict=True)})
+    return found
+
+
+def make(
+    flush: Flush, top: Path, target: str, parent: str, changes: dict[str, tuple[int, str] | None], message: str,
+    file_mode: bool,
+) -> str:  # fmt: skip
+    """A commit on `parent` (ZERO: none) with these files and nothing else changed.
+
+    UsageError for a file that is neither in the worktree nor in the branch, and where nothing differs.
+    """
+    repo = flush.repo
+    tree = EMPTY_TREE if parent == ZERO else repo.commit(parent).tree
+    before = {path: repo.entry(tree, path) for path in changes}
+    for path, what in changes.items():
+        old = before[path]
+        if what is None and old is None:
+            raise UsageError(f"There is no file {path}, neither here nor in {short_target(target)}.")
+        if old is not None and old[0] == SUBMODULE:
+            raise UsageError(f"{path} is a submodule.", "Commit it with `git commit`.")
+        for above in list(Path(path).parents)[:-1]:
+            if (entry := repo.entry(tree, str(above))) is not None and entry[0] == SUBMODULE:
+                raise UsageError(f"{path} is in the submodule {above}.", "Commit it there.")
+    _refuse_ignored(repo, top, [p for p, what in changes.items() if what is not None and before[p] is None])
+    if not file_mode:  # the worktree cannot tell, so it stays as it was
+        kept = {path for path, old in before.items() if old is not None and old[0] == EXECUTABLE}
+        changes = {p: (EXECUTABLE, what[1]) if p in kept and what is not None else what for p, what in changes.items()}
+    made = repo.edit_tree(tree, changes)
+    if changes and made == tree:
+        raise UsageError(f"Nothing to commit: {', '.join(changes)} is as {short_target(target)} has it.")
+    author, committer = _idents(repo, top)
+    text = message.strip("\n") + "\n"
+    parents = () if parent == ZERO else (parent,)
+    return store_commit(repo, Commit("", made, parents, author, committer, text.encode("utf-8", "surrogateescape")))
+
+
+def _refuse_ignored(repo: Repository, top: Path, paths: list[str]) -> None:
+    """git ignores these files for a reason: they may hold secrets."""
+    if paths:
+        feed = "".join(f"./{path}\0" for path in paths).encode("utf-8", "surrogateescape")
+        ignored = repo.run("check-ignore", "-z", "--stdin", feed=feed, ok=(0, 1), at=top).out
+        if ignored:
+            name = ignored.split(b"\0")[0].removeprefix(b"./").decode("utf-8", "replace")
+            raise UsageError(f"{name} is ignored by git.", "Add it with `git add --force` and `git commit`.")
+
+
+_known: dict[tuple[str, ...], tuple[bytes, bytes]] = {}
+_NAMED = ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL", "EMAIL")
+
+
+def _idents(repo: Repository, top: Path) -> tuple[bytes, bytes]:
+    """Author and committer. git is asked once for each worktree and name; the time is always now, or what is set."""
+    key = str(top), *(os.environ.get(name, "") for name in _NAMED)
+    dated = "GIT_AUTHOR_DATE" in os.environ or "GIT_COMMITTER_DATE" in os.environ
+    if dated or key not in _known:
+        asked = [repo.run("var", f"GIT_{who}_IDENT", at=top).out.strip() for who in ("AUTHOR", "COMMITTER")]
+        if dated:
+            return asked[0], asked[1]
+        _known[key] = asked[0], asked[1]
+    now = str(int(time.time())).encode()
+    author, committer = (b" ".join((*i.rsplit(b" ", 2)[:1], now, i.rsplit(b" ", 1)[1])) for i in _known[key])
+    return author, committer

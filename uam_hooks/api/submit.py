@@ -1,0 +1,286 @@
+"""What somebody asks for by name, checked: from words to an action of the queue.
+
+Everything that comes from outside is checked here, where it enters. A request that is refused has changed nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from uam_hooks.api import snapshot
+from uam_hooks.api.request import Wish, text_of
+from uam_hooks.flush import deploy, gh
+from uam_hooks.hot.core.errors import UamError, UsageError
+from uam_hooks.hot.core.paths import RepoPaths, head_of
+from uam_hooks.hot.core.plumbing import ZERO
+from uam_hooks.hot.push.intake import check_remote, pin_ref
+from uam_hooks.hot.queue.enqueue import push_action
+from uam_hooks.hot.queue.model import HEADS, ActionType, NewAction, NewSource, iso, short_target
+from uam_hooks.hot.queue.windows import window
+from uam_hooks.land.commits import start_of
+from uam_hooks.land.merges import STRATEGIES, source_tip
+from uam_hooks.session import Flush
+from uam_hooks.store import requests as queue
+
+_INPUT = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+_METHODS = ("merge", "squash", "rebase")
+_DEFAULT_REMOTE = "origin"
+
+
+class Checked(NamedTuple):
+    """A wish that may enter the queue, with what has to be pinned before."""
+
+    action: NewAction
+    source: NewSource
+    needs: tuple[int | str, ...]
+    name: str
+    pin: str = ""
+
+
+class Intake:
+    """Checks wishes against one repository, as seen from the directory `at` in one of its worktrees."""
+
+    def __init__(self, flush: Flush, at: Path) -> None:
+        self.flush, self.at = flush, at
+        self.paths = RepoPaths.of(flush.repo.git_dir)
+        self.fresh: dict[tuple[str, str], queue.LastCommit] = {}
+
+    def check(self, wishes: Sequence[Wish]) -> list[Checked]:
+        """All of them or none: UsageError names what is wrong with the first that is."""
+        promised: set[str] = set()
+        found = []
+        for one in wishes:
+            made = getattr(self, f"_{one.kind.value}")(one, promised)
+            if one.kind == ActionType.COMMIT:
+                promised.add(made.source.branch)
+            found.append(made)
+        return found
+
+    def _action(self, one: Wish, target: str, remote: str, payload: dict[str, Any], key: str | None) -> NewAction:
+        # what waits for something of its own may hold nobody else up
+        alone = bool(one.dependencies) or one.execute_after is not None
+        seconds = window(self.flush.settings, self.flush.store, one.kind, one.urgent)
+        later = "" if one.execute_after is None else iso(one.execute_after)
+        return NewAction(
+            one.agent, one.kind, target, remote, payload, seconds, None if alone else key, one.priority, (), later, True
+        )
+
+    def _done(self, one: Wish, action: NewAction, source: NewSource, pin: str = "") -> Checked:
+        return Checked(action, source, one.dependencies, one.name, pin)
+
+    def _source(self, one: Wish, remote: str, ref: str, branch: str = "", tip: str = "", **more: Any) -> NewSource:
+        return NewSource(remote, ref, one.agent, str(self.paths.git_dir), branch, tip, **more)
+
+    def _commit(self, one: Wish, _promised: set[str]) -> Checked:
+        payload = _known(one, "message", "files", "remote")
+        message = payload.get("message")
+        if not isinstance(message, str) or not message.strip() or "\0" in message or not _encodes(message):
+            raise UsageError("A commit needs a message.", "Say what it does, in UTF-8.")
+        ref = self.branch(one.target)
+        remote = self.remote(payload, needed=False)
+        files = snapshot.names(self.paths.worktree, self.at, _list(payload.get("files", ()), "files"))
+        file_mode = self.flush.settings.all("core.filemode")[-1:] != ["false"]
+        changes = snapshot.contents(self.flush.repo, self.paths.worktree, files, file_mode)
+        base = _said(lambda: start_of(self.flush, ref, remote))
+        parent = self._parent(ref, base)
+        tip = snapshot.make(self.flush, self.paths.worktree, ref, parent, changes, message, file_mode)
+        self.fresh[str(self.paths.git_dir), ref] = queue.LastCommit(tip, base, True)
+        source = self._source(one, "", ref, ref, tip, base=base, message=message, files=files)
+        return self._done(one, self._action(one, short_target(ref), "", {}, f"api-commit\0{ref}"), source, tip)
+
+    def _parent(self, ref: str, base: str) -> str:
+        """What a commit stands on: what its files were made from, so that landing it merges and undoes nobody's work.
+
+        That is the last commit by name from this worktree, while it waits or the branch has not moved since: the files
+        hold what it brought. Otherwise it is where the worktree and the branch were last the same.
+        """
+        place = str(self.paths.git_dir), ref
+        last = self.fresh.get(place) or queue.last_commit(self.flush.store, *place)
+        if last is not None and self.flush.repo.kind(last.tip) and (
+            last.base == base or (last.waits and self.flush.repo.is_ancestor(last.base, base))
+        ):
+            return last.tip
+        branch, head = head_of(self.paths.git_dir)
+        head = head or self.flush.repo.name_of(branch)[0]
+        if ZERO in (base, head or ZERO) or head == base:
+            return base
+        shared = self.flush.repo.run("merge-base", head, base, ok=(0, 1)).lines
+        return shared[0] if shared else base
+
+    def _push(self, one: Wish, promised: set[str]) -> Checked:
+        payload = _known(one, "remote", "force", "push_options")
+        ref, remote = self.branch(one.target), self.remote(payload)
+        tip = self.flush.repo.name_of(ref)[0]
+        waiting = ref in promised or queue.commits_wait(self.flush.store, short_target(ref))
+        if not tip and not waiting:
+            raise UsageError(f"There is no branch {short_target(ref)} here to push.", "See `git branch`.")
+        options = tuple(text_of(o, "push option") for o in _list(payload.get("push_options", ()), "push_options"))
+        more: dict[str, Any] = {"options": options, "follow": True}
+        if _flag(payload, "force"):
+            tracking = self.flush.settings.tracking_ref(remote, ref)
+            # what the remote was last seen to have: nobody's newer work is overwritten
+            more |= {"exact": True, "expect": (self.flush.repo.name_of(tracking)[0] if tracking else "") or ""}
+        tip = tip or _said(lambda: start_of(self.flush, ref, remote))
+        source = self._source(one, remote, ref, ref, "" if tip == ZERO else tip, **more)
+        like = push_action(source, 0.0)
+        return self._done(one, self._action(one, like.target, remote, like.payload, like.merge_key), source, source.tip)
+
+    def _merge(self, one: Wish, _promised: set[str]) -> Checked:
+        given = _known(one, "source", "strategy", "push", "remote", "message", "pr", "method")
+        ref = self.branch(one.target)
+        payload: dict[str, Any] = {}
+        if given.get("message"):
+            payload["message"] = str(given["message"])
+        if given.get("pr") is not None:
+            return self._pull_request(one, given, payload, ref)
+        remote = self.remote(given, needed=_flag(given, "push"))
+        source = text_of(given.get("source"), "merge source")
+        if source.startswith("-") or self._bad_ref(source):
+            raise UsageError(f"'{source}' is nothing that can be merged.", "Name a branch or a commit.")
+        _said(lambda: source_tip(self.flush, source, remote))
+        _said(lambda: start_of(self.flush, ref, remote))
+        strategy = str(given.get("strategy") or "no-ff").removeprefix("--")
+        if strategy not in STRATEGIES:
+            raise UsageError(f"There is no merge strategy '{strategy}'.", f"Use one of {', '.join(STRATEGIES)}.")
+        payload |= {"source": source, "strategy": strategy, "push": _flag(given, "push")}
+        return self._done(one, self._action(one, short_target(ref), remote, payload, None),
+                          self._source(one, remote, ref))  # fmt: skip
+
+    def _pull_request(self, one: Wish, given: Mapping[str, Any], payload: dict[str, Any], ref: str) -> Checked:
+        number = given["pr"]
+        if isinstance(number, bool) or not re.fullmatch(r"[1-9]\d{0,9}", str(number)):
+            raise UsageError(f"{number!r} is no number of a pull request.")
+        method = str(given.get("method") or given.get("strategy") or "merge").removeprefix("no-ff") or "merge"
+        if method not in _METHODS:
+            raise UsageError(f"gh has no merge method '{method}'.", f"Use one of {', '.join(_METHODS)}.")
+        remote = self.remote(given)
+        gh.repository(self.flush, remote)
+        payload |= {"pr": int(number), "method": method}
+        if given.get("source"):
+            payload["source"] = text_of(given["source"], "merge source")
+        return self._done(one, self._action(one, short_target(ref), remote, payload, None),
+                          self._source(one, remote, ref))  # fmt: skip
+
+    def _workflow(self, one: Wish, _promised: set[str]) -> Checked:
+        given = _known(one, "ref", "inputs", "remote")
+        if one.target.startswith("-"):
+            raise UsageError(f"'{one.target}' is no workflow.", "Name its file, its id, or its name.")
+        remote = self.remote(given, needed=False)
+        branch = self.ref_named(given, remote)
+        inputs = given.get("inputs") or {}
+        if not isinstance(inputs, Mapping) or not all(isinstance(k, str) and _INPUT.fullmatch(k) for k in inputs):
+            raise UsageError("The inputs of a workflow have to be names with values.", 'Write {"env": "staging"}.')
+        plain = {name: value if isinstance(value, str) else json.dumps(value) for name, value in inputs.items()}
+        if any("\0" in value for value in plain.values()):
+            raise UsageError("An input of a workflow has a NUL character in it.")
+        gh.repository(self.flush, remote)
+        payload = {"ref": branch, "inputs": plain}
+        key = "\0".join(("workflow", remote, one.target, branch, json.dumps(plain, sort_keys=True)))
+        return self._done(one, self._action(one, one.target, remote, payload, key), self._source(one, remote, ""))
+
+    def _deploy(self, one: Wish, _promised: set[str]) -> Checked:
+        target = deploy.check_target(one.target)
+        deploy.words_of(self.flush, target)
+        remote = self.remote(one.payload, needed=False)
+        payload = {**one.payload, "ref": self.ref_named(one.payload, remote)}
+        return self._done(one, self._action(one, target, remote, payload, None), self._source(one, remote, ""))
+
+    # -- what is named -----------------------------------------------------------------------------------
+
+    def branch(self, name: str) -> str:
+        """The full name of a branch; UsageError for what git would not take as one."""
+        short = name.removeprefix(HEADS)
+        if short.startswith("-") or short == "HEAD" or self._bad_ref(short):
+            raise UsageError(f"'{name}' is no name of a branch.", "See git check-ref-format.")
+        return HEADS + short
+
+    def _bad_ref(self, name: str) -> bool:
+        # what git would refuse, without a process for the names that everybody uses
+        if re.fullmatch(r"[A-Za-z0-9_]+(?:[/-][A-Za-z0-9_]+)*", name):
+            return False
+        return bool(self.flush.repo.run("check-ref-format", "--allow-onelevel", name, ok=(0, 1)).code)
+
+    def remote(self, payload: Mapping[str, Any], *, needed: bool = True) -> str:
+        """The remote that is named, else origin, else the only one; UsageError for one that is not configured."""
+        named = payload.get("remote")
+        remotes = self.flush.settings.remotes()
+        if named is not None:
+            check_remote(text_of(named, "remote"), self.flush.settings)
+            return str(named)
+        if _DEFAULT_REMOTE in remotes or len(remotes) == 1:
+            return _DEFAULT_REMOTE if _DEFAULT_REMOTE in remotes else remotes[0]
+        if needed:
+            raise UsageError("It is not clear which remote is meant.", "Name it; `git remote -v` lists them.")
+        return ""
+
+    def ref_named(self, payload: Mapping[str, Any], remote: str) -> str:
+        """The branch that a workflow or a deploy is about: what is named, else the remote's default branch."""
+        named = payload.get("ref")
+        if named is not None:
+            text = text_of(named, "ref")
+            if text.startswith("-") or self._bad_ref(text):
+                raise UsageError(f"'{text}' is no name of a branch.", "See git check-ref-format.")
+            return short_target(text)
+        head = f"refs/remotes/{remote}/HEAD"
+        followed = self.flush.repo.run("symbolic-ref", "--quiet", head, ok=(0, 1)).text if remote else ""
+        return followed.removeprefix(f"refs/remotes/{remote}/") or "main"
+
+
+def _known(one: Wish, *names: str) -> Mapping[str, Any]:
+    """The payload, when it has nothing but these fields: what is not known would be silently left undone."""
+    unknown = sorted(set(one.payload) - set(names))
+    if unknown:
+        raise UsageError(f"A {one.kind.value} has no '{unknown[0]}'.", f"It knows {', '.join(names)}.")
+    return one.payload
+
+
+def _list(given: Any, what: str) -> list[str]:
+    if isinstance(given, str) or not isinstance(given, Sequence) or not all(isinstance(one, str) for one in given):
+        raise UsageError(f"{what} has to be a list of names.")
+    return list(given)
+
+
+def _encodes(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _flag(payload: Mapping[str, Any], name: str) -> bool:
+    given = payload.get(name, False)
+    if not isinstance(given, bool):
+        raise UsageError(f"{name} is {given!r}, which is neither true nor false.")
+    return given
+
+
+def _said(ask: Any) -> Any:
+    """What is asked for, with a refusal as what it is here: a wrong request."""
+    try:
+        return ask()
+    except UamError as error:
+        raise UsageError(error.what, error.do) from None
+
+
+def agent_here(flush: Flush) -> str:
+    """Who acts, where nobody said."""
+    paths = RepoPaths.of(flush.repo.git_dir)
+    return flush.settings.agent(os.environ.get("UAM_AGENT_ID", ""), paths.worktree.name)
+
+
+def enter(flush: Flush, wishes: Sequence[Wish], at: Path, origin: tuple[str, int] | None = None) -> list[int]:
+    """Check all of `wishes`, pin what they bring, and queue them in one transaction; gives an id for each.
+
+    `origin` is remembered with the first: another database, and the action's id there.
+    """
+    checked = Intake(flush, at).check(wishes)
+    queue.check(flush.store, [(c.name, c.needs) for c in checked])
+    flush.repo.pin({pin_ref(c.pin): c.pin for c in checked if c.pin})
+    return queue.enter(flush.store, [(c.action, c.source, c.needs, c.name) for c in checked], time.time(), origin)

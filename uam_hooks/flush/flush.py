@@ -1,0 +1,80 @@
+"""The flush: lock -> recover -> claim what is due -> execute each batch (see execute) -> squash ready commits."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from filelock import FileLock, Timeout
+
+from uam_hooks.flush.execute import Tell, execute
+from uam_hooks.flush.noted_commits import look_up
+from uam_hooks.flush.recover import recover
+from uam_hooks.git.repo import Repository
+from uam_hooks.hot.core.errors import Locked
+from uam_hooks.hot.queue.model import ActionType, Batch, BatchResult, where
+from uam_hooks.land.local_squash import squash_ready
+from uam_hooks.land.steps import Step, reached
+from uam_hooks.session import Flush as Flush
+from uam_hooks.session import opened as opened
+from uam_hooks.store import claim, journal, views
+
+
+@contextmanager
+def locked(repo: Repository, timeout: float) -> Iterator[None]:
+    """Be the one flush of this repository; Locked after `timeout` seconds."""
+    try:
+        with FileLock(repo.paths.flush_lock, timeout=timeout, poll_interval=0.02):
+            yield
+    except Timeout:
+        raise Locked(
+            f"Another flush has held the queue for {timeout:g} s.", "Wait for it, or give a longer --timeout."
+        ) from None
+
+
+def flush(flush: Flush, due_only: bool, timeout: float, tell: Tell | None = None) -> list[BatchResult]:
+    """Execute everything that is queued, or what is due; gives a result for each batch.
+
+    What a flush that died left behind comes first, and then batches that were made and never executed. Raises Locked
+    when another flush runs for longer than `timeout` seconds.
+    """
+    results: list[BatchResult] = []
+    tried: set[int] = set()
+    with locked(flush.repo, timeout):
+        # what others queue meanwhile is theirs to wait for: otherwise a flush by hand would never end
+        newest = None if due_only else views.newest_action(flush.store)
+        recover(flush)
+        for left in journal.made_by_hand(flush.store):
+            results.append(execute(flush, left, tell))
+        while True:
+            batch = next_batch(flush, due_only, frozenset(tried), upto=newest)
+            if batch is None:
+                break
+            reached(Step.CLAIMED)
+            results.append(execute(flush, batch, tell))
+            # what was given back waits for its time, however much of a hurry the others are in
+            tried.update(action.id for action in batch.actions)
+        if not due_only or flush.settings["uam.commit.onWindow"] == "squash":
+            look_up(flush.repo, flush.store)
+            results += squash_ready(flush, time.time() if due_only else None)
+    return results
+
+
+def next_batch(
+    flush: Flush, due_only: bool, tried: frozenset[int], *, by_hand: bool = False, upto: int | None = None
+) -> Batch | None:
+    """Claim the next batch, of the actions up to the id `upto`; None when there is nothing to claim."""
+    now = time.time() if due_only else None
+    return claim.due(flush.store, now, flush.settings["uam.batch.size"], by_hand=by_hand, without=tried, upto=upto)
+
+
+def queued_lines(repo: Repository) -> list[str]:
+    """One line for each thing that waits to land, for people who are about to take the queue away."""
+    with opened(repo) as flush:
+        waiting = views.actions(flush.store, "pending", "batched", "executing")
+        return [
+            f"#{a.id} {a.action_type} to {where(a)} by {a.agent_id}"
+            for a in waiting
+            if a.asked or a.action_type != ActionType.COMMIT
+        ]

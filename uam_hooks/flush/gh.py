@@ -1,0 +1,93 @@
+"""GitHub's own command: which `gh` to run for an action, and what its failure means."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+from uam_hooks.flush.process import Command, Ended
+from uam_hooks.hot.core.errors import UsageError
+from uam_hooks.hot.core.plumbing import scrubbed
+from uam_hooks.hot.queue.model import Action
+from uam_hooks.session import Flush
+
+# gh waits for a server without end.
+TIMEOUT_SECONDS = 120.0
+NOT_LOGGED_IN = 4
+
+_REPO = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9.:-]*/)?[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")
+_URL = re.compile(
+    r"(?:(?:https?|ssh|git)://(?:[^@/]*@)?(?P<host>[A-Za-z0-9.-]+)(?::\d+)?/|(?:[^@/:]+@)?(?P<scp>[A-Za-z0-9.-]+):)"
+    r"(?P<path>[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+?)(?:\.git)?/?"
+)
+
+
+def repository(flush: Flush, remote: str) -> str:
+    """HOST/OWNER/REPO for gh: what uam.gh.repo says, else what the URL of the remote says.
+
+    UsageError when neither does: left to itself gh would take another remote's.
+    """
+    named: str = flush.settings["uam.gh.repo"]
+    if named:
+        if not _REPO.fullmatch(named):
+            raise UsageError(f"The setting uam.gh.repo is '{named}'.", "It has to be OWNER/REPO or HOST/OWNER/REPO.")
+        return named
+    for url in flush.settings.push_urls(remote)[:1]:
+        # as git would rewrite it (url.<base>.insteadOf)
+        there = flush.repo.run("ls-remote", "--get-url", "--", url).text or url
+        if found := _URL.fullmatch(there):
+            host = found["host"] or found["scp"]
+            return f"{'github.com' if host == 'ssh.github.com' else host}/{found['path']}"
+    raise UsageError(
+        f"The URL of {remote or 'the remote'} names no repository of GitHub.", "Set uam.gh.repo to OWNER/REPO."
+    )
+
+
+def workflow(flush: Flush, action: Action, log: Path) -> Command:
+    """Dispatch a workflow: `gh workflow run`."""
+    words = ["gh", "workflow", "run", "--ref", str(action.payload["ref"])]
+    for name, value in action.payload.get("inputs", {}).items():
+        words += ["--raw-field", f"{name}={value}"]
+    return _command(flush, [*words, *_at(flush, action), "--", action.target], log)
+
+
+def merge(flush: Flush, action: Action, log: Path) -> Command:
+    """Merge a pull request: `gh pr merge`."""
+    words = ["gh", "pr", "merge", f"--{action.payload['method']}"]
+    if action.payload.get("message"):
+        subject, _, body = str(action.payload["message"]).partition("\n")
+        words += ["--subject", subject, "--body", body.strip()]
+    return _command(flush, [*words, *_at(flush, action), "--", str(action.payload["pr"])], log)
+
+
+def _at(flush: Flush, action: Action) -> list[str]:
+    return ["--repo", repository(flush, action.remote)]
+
+
+def _command(flush: Flush, words: list[str], log: Path) -> Command:
+    env = scrubbed(os.environ)
+    # gh 2.23 keeps an answer like "401" in $TMPDIR/gh-cli-cache for a day and gives it to every later call
+    cache = log.with_suffix(".gh")
+    forget(log)
+    cache.mkdir(parents=True)
+    env |= {"GH_PROMPT_DISABLED": "1", "NO_COLOR": "1", "GH_NO_UPDATE_NOTIFIER": "1", "TMPDIR": str(cache)}
+    return Command(words, env, b"", flush.repo.paths.worktree, TIMEOUT_SECONDS, log)
+
+
+def forget(log: Path) -> None:
+    """Throw away what gh has kept while it ran for the action with this log."""
+    shutil.rmtree(log.with_suffix(".gh"), ignore_errors=True)
+
+
+def why(ended: Ended) -> str:
+    """Why gh failed, in one sentence; empty when it did not."""
+    if ended.code == 0 or not ended.error:
+        return ended.error
+    if ended.code == 127:
+        return "gh is not installed: install it, or take the action out of the queue"
+    if ended.code == NOT_LOGGED_IN:
+        return "gh is not logged in: run `gh auth login`, or set GH_TOKEN"
+    lines = [line.strip() for line in ended.tail.splitlines() if line.strip()]
+    return f"gh: {lines[0]}" if lines and not ended.by_us else ended.error

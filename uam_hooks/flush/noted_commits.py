@@ -1,0 +1,57 @@
+"""What git knows of the commits that the hooks noted: subject, parents, files, and whether a remote has them."""
+
+from __future__ import annotations
+
+from uam_hooks.git.repo import Repository
+from uam_hooks.hot.core.paths import worktree_name
+from uam_hooks.hot.queue.connection import Store
+from uam_hooks.store import views
+
+
+def look_up(repo: Repository, store: Store) -> None:
+    """Complete the noted commits, and end those that need no push any more."""
+    waiting = views.commits(store)
+    if not waiting:
+        return
+    facts: dict[str, tuple[str, str, str, int]] = {}
+    ended: dict[str, str] = {}
+    for commit in waiting:
+        if not repo.kind(commit.oid):
+            ended[commit.oid] = "gone"
+        elif commit.subject is None:
+            known = repo.commit(commit.oid)
+            mail = known.committer.partition(b"<")[2].partition(b">")[0].decode("utf-8", "replace")
+            agent = f"{mail}@{worktree_name(commit.worktree)}"
+            facts[commit.oid] = agent, known.subject, " ".join(known.parents), 0
+    for oid, files in _count_files(repo, list(facts)).items():
+        facts[oid] = (*facts[oid][:3], files)
+    alive = [commit.oid for commit in waiting if commit.oid not in ended]
+    unpushed = _unpushed(repo, alive)
+    ended.update({oid: "landed" for oid in alive if oid not in unpushed})
+    if facts or ended:
+        views.describe(store, facts, ended)
+
+
+def _unpushed(repo: Repository, oids: list[str]) -> set[str]:
+    """Those that no remote-tracking ref and no shadow contains: commits that were pushed past us are done."""
+    if not oids:
+        return set()
+    known = repo.refs("refs/remotes/", "refs/uam/shadow/").values()
+    feed = "".join(f"{line}\n" for line in [*oids, *(f"^{oid}" for oid in known)])
+    return set(repo.rev_list("--stdin", feed=feed.encode()))
+
+
+def _count_files(repo: Repository, oids: list[str]) -> dict[str, int]:
+    """How many files each commit changed, for all of them in one process."""
+    if not oids:
+        return {}
+    feed = "".join(f"{oid}\n" for oid in oids).encode()
+    out = repo.run("diff-tree", "--stdin", "-r", "-c", "-z", "--root", "--name-only", "--no-renames", feed=feed).out
+    counted = dict.fromkeys(oids, 0)
+    now = ""
+    for field in out.decode("utf-8", "surrogateescape").split("\0")[:-1]:
+        if field in counted:
+            now = field
+        elif now:
+            counted[now] += 1
+    return counted

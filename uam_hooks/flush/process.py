@@ -1,0 +1,121 @@
+"""Commands of others, run for an action: argument lists, an end to their time, and their output kept.
+
+Each runs as the leader of a session of its own, so that ending it ends all that it has started.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from threading import Lock
+from typing import NamedTuple
+
+from uam_hooks.hot.core.errors import last_line, redact
+
+# How long a command that was told to end has for it.
+GRACE_SECONDS = 3.0
+TAIL_BYTES = 4000
+
+
+class Command(NamedTuple):
+    """What to run: `timeout` is in seconds, `log` gets everything that it prints."""
+
+    words: Sequence[str]
+    env: Mapping[str, str]
+    stdin: bytes
+    at: Path
+    timeout: float
+    log: Path
+
+
+class Ended(NamedTuple):
+    """How a command ended: `error` is empty where it went well, `tail` the end of what it printed; `by_us` when its
+    time was over.
+    """
+
+    code: int
+    error: str
+    tail: str
+    by_us: bool = False
+
+
+class Running:
+    """The commands that are running now, so that they can be ended with us."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._processes: set[subprocess.Popen[bytes]] = set()
+        self._ending = False
+
+    def run(self, command: Command) -> Ended:
+        """Run a command to its end, or to the end of its time. Safe to call from several threads."""
+        try:
+            command.log.parent.mkdir(parents=True, exist_ok=True)
+            kept = command.log.open("wb")
+        except OSError as fault:
+            return Ended(127, f"{command.log} cannot be written: {fault.strerror}", "")
+        by_us = False
+        with kept as log:
+            try:
+                process = self._start(command, log.fileno())
+            except OSError as fault:
+                return Ended(127, f"{command.words[0]} cannot be started: {fault.strerror}", "")
+            try:
+                process.communicate(command.stdin, command.timeout)
+                error = "" if process.returncode == 0 else f"{Path(command.words[0]).name} {_how(process.returncode)}"
+            except subprocess.TimeoutExpired:
+                end_group(process)
+                by_us = True
+                error = f"{Path(command.words[0]).name} was ended after {command.timeout:g} s, with all that it started"
+            finally:
+                with self._lock:
+                    self._processes.discard(process)
+        tail = _tail(command.log)
+        said = last_line(tail)
+        words = redact(f"{error}: {said}" if error and said else error)
+        return Ended(process.returncode, words, redact(tail), by_us)
+
+    def _start(self, command: Command, out: int) -> subprocess.Popen[bytes]:
+        with self._lock:
+            if self._ending:
+                raise OSError(0, "interrupted")
+            process = subprocess.Popen(
+                list(command.words), stdin=subprocess.PIPE, stdout=out, stderr=subprocess.STDOUT,
+                cwd=command.at, env=dict(command.env), start_new_session=True,
+            )  # fmt: skip
+            self._processes.add(process)
+            return process
+
+    def end_all(self) -> None:
+        """End whatever runs, and start nothing more."""
+        with self._lock:
+            self._ending = True
+            running = list(self._processes)
+        for process in running:
+            end_group(process)
+
+
+def end_group(process: subprocess.Popen[bytes]) -> None:
+    """End a command and all that it has started: asked first, then killed."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, number)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(GRACE_SECONDS)
+    # who ignores the first signal and outlives its parent is still in the group
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _how(code: int) -> str:
+    return f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
+
+
+def _tail(log: Path) -> str:
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - TAIL_BYTES))
+        return file.read().decode("utf-8", "replace")

@@ -1,0 +1,93 @@
+"""One long-lived `git cat-file` that answers for objects, one question at a time.
+
+Not GitPython's own: to that a process that ended is "no such object", and a short read is the whole object.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import IO, NoReturn, Protocol
+
+from uam_hooks.hot.core.errors import GitFailed
+from uam_hooks.hot.core.plumbing import Git, refuse_damaged
+
+
+class Process(Protocol):
+    """A child with three pipes, as `subprocess.Popen` is one."""
+
+    @property
+    def stdin(self) -> IO[bytes] | None: ...
+
+    @property
+    def stdout(self) -> IO[bytes] | None: ...
+
+    @property
+    def stderr(self) -> IO[bytes] | None: ...
+
+    @property
+    def returncode(self) -> int | None: ...
+
+    def communicate(self) -> object: ...
+
+
+class ObjectReader:
+    """Answers from `git cat-file --batch-command` (git 2.36), which `start` starts. Not for several threads."""
+
+    def __init__(self, git: Git, start: Callable[[], Process]) -> None:
+        self._git, self._start = git, start
+        self._process: Process | None = None
+
+    def look_up(self, name: str) -> tuple[str, str]:
+        """Object and type that `name` is, empty strings where there is none; GitFailed where git cannot tell."""
+        if not name or "\n" in name:  # no object is called that, and git would end
+            return "", ""
+        oid, kind, _ = self._ask("info", name)
+        return oid, kind
+
+    def read(self, name: str) -> tuple[str, bytes]:
+        """Type and contents of an object; GitFailed where there is none that can be read."""
+        oid, kind, size = self._ask("contents", name)
+        if not oid:
+            raise GitFailed(["cat-file", "-p", name], 128, "", f"fatal: there is no object {name}")
+        assert self._process is not None and self._process.stdout is not None
+        data = self._process.stdout.read(size + 1)
+        if len(data) != size + 1:
+            self._ended(name)
+        return kind, data[:-1]
+
+    def close(self) -> None:
+        """End the process, if one was needed."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.communicate()
+
+    def _ask(self, what: str, name: str) -> tuple[str, str, int]:
+        if self._process is None:
+            self._process = self._start()
+            assert self._process.stderr is not None
+            os.set_blocking(self._process.stderr.fileno(), False)
+        process = self._process
+        assert process.stdin is not None and process.stdout is not None and process.stderr is not None
+        try:
+            process.stdin.write(f"{what} {name}\n".encode("utf-8", "surrogateescape"))
+            process.stdin.flush()
+            line = process.stdout.readline()
+        except BrokenPipeError:
+            line = b""
+        if not line.endswith(b"\n"):
+            self._ended(name)
+        words = line.decode("utf-8", "surrogateescape").rstrip("\n").rsplit(" ", 2)
+        if len(words) == 3 and words[2].isdigit():
+            return words[0], words[1], int(words[2])
+        # of a damaged object git says so on stderr, and then answers "missing" like of any other (2.39, 2.55)
+        if err := process.stderr.read():
+            refuse_damaged(self._git, name, err.decode("utf-8", "replace"))
+        return "", "", 0
+
+    def _ended(self, name: str) -> NoReturn:
+        """The process is gone before it has answered; the next question starts another one."""
+        process, self._process = self._process, None
+        assert process is not None
+        process.communicate()
+        raise GitFailed(["cat-file", "--batch-command", name], process.returncode or 0, "", "")

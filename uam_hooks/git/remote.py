@@ -1,0 +1,185 @@
+"""Talking to the remote: what it has, and the one push of a batch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import NamedTuple
+
+from uam_hooks.git.repo import Repository
+from uam_hooks.hot.core.errors import GitFailed, UamError, reason, redact
+from uam_hooks.hot.core.plumbing import ZERO, Answer, listed_refs
+from uam_hooks.hot.core.settings import Settings
+
+# <helper>::<address> starts a program of that name; an option-like URL would be one to git
+_NOT_A_URL = re.compile(r"-|[A-Za-z0-9+.-]*::|$")
+
+
+class Pushed(StrEnum):
+    """What became of one ref of a push."""
+
+    LANDED = "landed"
+    CONTENDED = "contended"
+    REJECTED = "rejected"
+    UNKNOWN = "unknown"
+
+
+class RefUpdate(NamedTuple):
+    """One ref of a push: `new` over `old`, which is the lease; ZERO for absent."""
+
+    ref: str
+    old: str
+    new: str
+
+
+class RefOutcome(NamedTuple):
+    """What the remote said about one ref; `broke` when the connection ended before it could."""
+
+    pushed: Pushed
+    words: str
+    broke: bool = False
+
+
+class Unreachable(UamError):
+    """The remote could not be asked."""
+
+
+class Remote:
+    """One remote of a repository, by its real URLs."""
+
+    def __init__(self, repo: Repository, settings: Settings, name: str) -> None:
+        self.repo, self.settings, self.name = repo, settings, name
+        self.urls = settings.push_urls(name) if name in settings.remotes() else [name]
+        for url in self.urls:
+            if _NOT_A_URL.match(url):
+                raise Unreachable(f"{redact(url)} is no URL that uam pushes to.", "See `git remote -v`.")
+
+    def _run(self, *args: str) -> Answer:
+        """Run git where it would run for a person: a relative URL is relative to the top of the main worktree."""
+        return self.repo.run(*args, ok=None, at=self.repo.paths.worktree)
+
+    def refs(self, *patterns: str) -> dict[str, str]:
+        """The refs that the remote has now; Unreachable when it does not answer."""
+        answer = self._run("ls-remote", "--", self.urls[0], *patterns)
+        if answer.code:
+            raise Unreachable(f"{self.name} did not answer: {reason(answer.err)}.", "The push stays as it was.")
+        return listed_refs(answer)
+
+    def observe(self, refs: Sequence[str]) -> dict[str, str]:
+        """What the remote has in `refs` now, with the objects brought here; ZERO for a ref that it has not.
+
+        Patterns of ls-remote match at the end of names, so what was not asked for is dropped.
+        """
+        there = self.refs(*refs)
+        found = {ref: there.get(ref, ZERO) for ref in refs}
+        missing = [ref for ref, oid in found.items() if oid != ZERO and not self.repo.kind(oid)]
+        if missing:
+            found.update(self._fetch(missing))
+        for ref, oid in found.items():
+            self.track(ref, oid)
+        return found
+
+    def _fetch(self, refs: list[str]) -> dict[str, str]:
+        """Bring refs here under refs/uam/tip/; a ref may have moved since it was listed, so they are read anew."""
+        specs = [f"+{ref}:{_tip_ref(n)}" for n, ref in enumerate(refs)]
+        answer = self._run(
+            "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-gc", "--no-recurse-submodules",
+            "--", self.urls[0], *specs,
+        )  # fmt: skip
+        if answer.code:
+            raise Unreachable(f"{self.name} could not be fetched: {reason(answer.err)}.", "The push stays.")
+        names = self.repo.refs("refs/uam/tip/")
+        return {ref: names[_tip_ref(n)] for n, ref in enumerate(refs)}
+
+    def track(self, ref: str, oid: str) -> None:
+        """Let the remote-tracking ref say what the remote has; somebody who moves it meanwhile knows better.
+
+        Where pushes go elsewhere than fetches come from, it follows the fetches and is none of our business.
+        """
+        tracking = self.settings.tracking_ref(self.name, ref)
+        if tracking is None or self.urls[0] not in self.settings.all(f"remote.{self.name}.url"):
+            return
+        now = self.repo.refs(tracking).get(tracking, ZERO)
+        if now != oid:
+            try:
+                self.repo.move_refs([(tracking, oid, now)], "uam: what the remote has")
+            except GitFailed:
+                return
+
+    def push(self, updates: Sequence[RefUpdate], options: Sequence[str], atomic: bool) -> dict[str, RefOutcome]:
+        """One `git push` of all updates, each with its lease, to the first URL; then the same to the others.
+
+        The hooks have seen these pushes when the agents made them, so they do not run again.
+        """
+        outcomes = self._push_to(self.urls[0], updates, options, atomic, lease=True)
+        landed = [u for u in updates if outcomes[u.ref].pushed == Pushed.LANDED]
+        for url in self.urls[1:]:
+            more = self._push_to(url, landed, options, atomic, lease=False) if landed else {}
+            for ref, outcome in more.items():
+                if outcome.pushed != Pushed.LANDED:
+                    words = f"landed on {redact(self.urls[0])}, but {redact(url)} said: {outcome.words}"
+                    outcomes[ref] = RefOutcome(Pushed.LANDED, words)
+        return outcomes
+
+    def _push_to(
+        self, url: str, updates: Sequence[RefUpdate], options: Sequence[str], atomic: bool, lease: bool
+    ) -> dict[str, RefOutcome]:
+        # git has told us what push.pushOption says, and would add it once more
+        args = ["-c", "push.pushOption=", "push", "--porcelain", "--no-verify", "--no-follow-tags"]
+        args += ["--recurse-submodules=no"]
+        args += ["--atomic"] * atomic + [f"--push-option={option}" for option in options]
+        if lease:
+            args += [f"--force-with-lease={u.ref}:{'' if u.old == ZERO else u.old}" for u in updates]
+        specs = [f"{'' if u.new == ZERO else u.new}:{u.ref}" for u in updates]
+        answer = self._run(*args, "--", url, *specs)
+        said = _porcelain(answer.out.decode("utf-8", "replace"))
+        remote_words = _words_of(answer.err)
+        found = {}
+        for update in updates:
+            flag, why = said.get(update.ref, ("", reason(answer.err)))
+            found[update.ref] = _outcome(flag, why, remote_words)
+        return found
+
+
+def _words_of(err: str) -> list[str]:
+    """What the remote's hooks said, without git's own line about their exit status."""
+    told = [line.removeprefix("remote:").strip() for line in err.splitlines() if line.startswith("remote:")]
+    return [line for line in told if line and not line.startswith("error: hook declined")]
+
+
+def _tip_ref(number: int) -> str:
+    return f"refs/uam/tip/{number}"
+
+
+def _porcelain(out: str) -> dict[str, tuple[str, str]]:
+    """The lines of `git push --porcelain`: ref to its flag and reason."""
+    found = {}
+    for line in out.splitlines():
+        fields = line.split("\t")
+        if len(fields) >= 3 and ":" in fields[1]:
+            found[fields[1].partition(":")[2]] = (fields[0], fields[2])
+    return found
+
+
+# What git says when another push came first: our side of it by the lease, the other side by the ref's lock.
+_OUR_SIDE = ("stale info", "fetch first", "non-fast-forward", "atomic push failed")
+_THEIR_SIDE = (
+    "cannot lock ref", "failed to update ref", "incorrect old value", "failed to lock", "reference already exists",
+    "atomic transaction failed", "transaction failed",
+)  # fmt: skip
+
+
+def _outcome(flag: str, why: str, remote_words: list[str]) -> RefOutcome:
+    if flag in (" ", "+", "-", "*", "="):
+        return RefOutcome(Pushed.LANDED, "")
+    if flag != "!":
+        return RefOutcome(Pushed.UNKNOWN, redact(why))
+    theirs = why.startswith("[remote ")
+    if any(word in why for word in (_THEIR_SIDE if theirs else _OUR_SIDE)):
+        return RefOutcome(Pushed.CONTENDED, why)
+    if "remote failed to report status" in why or "remote end hung up" in why:
+        return RefOutcome(Pushed.UNKNOWN, why)
+    reason = re.search(r"\((.*)\)$", why)
+    said = f": {' '.join(remote_words[:3])}" if remote_words else ""
+    return RefOutcome(Pushed.REJECTED, redact((reason[1] if reason else why) + said))

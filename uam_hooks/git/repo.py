@@ -1,0 +1,234 @@
+"""The one door to git off the hot path, and the only importer of GitPython."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from io import BytesIO
+from pathlib import Path
+
+import git
+from gitdb.base import IStream
+from gitdb.db import LooseObjectDB
+
+from uam_hooks.git.object_reader import ObjectReader
+from uam_hooks.hot.core.errors import GitFailed, Refused, UsageError
+from uam_hooks.hot.core.objects import Commit, object_name
+from uam_hooks.hot.core.paths import RepoPaths
+from uam_hooks.hot.core.plumbing import EMPTY_TREE, LOCAL_ENV, ZERO, Answer, is_ancestor
+
+MINIMUM_GIT = (2, 38)
+TREE = 0o040000
+
+
+class Repository:
+    """One repository. Implements `plumbing.Git`.
+
+    `git_dir` is that of the worktree one stands in, `paths` are the repository's own: the main worktree's.
+    """
+
+    def __init__(self, git_dir: Path) -> None:
+        self.git_dir = git_dir
+        self.paths = RepoPaths.of(RepoPaths.of(git_dir).common_dir)
+        self._git = git.Git(str(self.paths.common_dir))
+        self._git.update_environment(GIT_DIR=str(self.paths.common_dir))
+        self._loose = LooseObjectDB(str(self.paths.common_dir / "objects"))
+        self._objects = ObjectReader(
+            self, lambda: self._git.cat_file(batch_command=True, as_process=True, istream=subprocess.PIPE)
+        )
+        self._commits: dict[str, Commit] = {}
+
+    @classmethod
+    def at(cls, where: Path) -> Repository:
+        """The repository around the directory `where`; UsageError when there is none."""
+        if not where.is_dir():
+            raise UsageError(f"{where} is no directory.", "Name one in a git repository.")
+        found = git.Git(str(where)).execute(
+            ["git", "rev-parse", "--absolute-git-dir"], with_extended_output=True, with_exceptions=False
+        )
+        if found[0] != 0:
+            raise UsageError(f"{where} is not in a git repository.", "Run this inside one.")
+        return cls(Path(str(found[1])))
+
+    def close(self) -> None:
+        """End the `git cat-file` process that reading objects keeps open."""
+        self._objects.close()
+
+    def __enter__(self) -> Repository:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def run(
+        self,
+        *args: str,
+        feed: bytes | None = None,
+        ok: Sequence[int] | None = (0,),
+        env: Mapping[str, str] | None = None,
+        at: Path | None = None,
+    ) -> Answer:
+        """See `plumbing.Git.run`. Without `at` the command sees the common git directory and no worktree."""
+        runner = self._git if at is None else git.Git(str(at))
+        process = runner.execute(
+            ["git", *args],
+            istream=subprocess.DEVNULL if feed is None else subprocess.PIPE,
+            env=dict(env or {}),
+            as_process=True,
+        )
+        out, err = process.communicate(feed)
+        answer = Answer(process.returncode, out, err.decode("utf-8", "replace"))
+        if ok is not None and answer.code not in ok:
+            raise GitFailed(args, answer.code, answer.text, answer.err)
+        return answer
+
+    # -- objects ---------------------------------------------------------------------------------------
+
+    def commit(self, oid: str) -> Commit:
+        """The commit `oid`, read through one long-lived `git cat-file --batch`."""
+        if oid not in self._commits:
+            kind, data = self._objects.read(oid)
+            if kind != "commit":
+                raise UsageError(f"{oid} is a {kind}, not a commit.")
+            self._commits[oid] = Commit.parse(oid, data)
+        return self._commits[oid]
+
+    def kind(self, oid: str) -> str:
+        """The type of object `oid`, or "" when the repository does not have it; GitFailed where that is not known."""
+        return self._objects.look_up(oid)[1]
+
+    def write(self, kind: str, data: bytes) -> str:
+        """Store an object without starting a process; gives its name."""
+        oid = object_name(kind, data)
+        if not self.kind(oid):
+            self._loose.store(IStream(kind.encode(), len(data), BytesIO(data)))
+        return oid
+
+    def name_of(self, revision: str) -> tuple[str, str]:
+        """Object and type that a full ref name or an object name is now; empty where there is none.
+
+        GitFailed where that is not known.
+        """
+        return self._objects.look_up(revision)
+
+    def edit_tree(self, tree: str, changes: Mapping[str, tuple[int, str] | None]) -> str:
+        """The tree `tree` with these paths set to (mode, object) or taken out; stores what is new, gives its name."""
+        entries = {name: (oid, mode) for oid, mode, name in self._entries(tree)}
+        below: dict[str, dict[str, tuple[int, str] | None]] = {}
+        for path, what in changes.items():
+            name, slash, rest = path.partition("/")
+            if slash:
+                below.setdefault(name, {})[rest] = what
+            elif what is None:
+                entries.pop(name, None)
+            else:
+                entries[name] = (bytes.fromhex(what[1]), what[0])
+        for name, inner in below.items():
+            oid, mode = entries.get(name, (b"", 0))
+            edited = self.edit_tree(oid.hex() if mode == TREE else EMPTY_TREE, inner)
+            if edited != EMPTY_TREE:
+                entries[name] = (bytes.fromhex(edited), TREE)
+            elif mode == TREE:
+                del entries[name]
+        # git sorts a directory as if its name ended in a slash
+        in_order = sorted(entries.items(), key=lambda e: _bytes(e[0]) + b"/" * (e[1][1] == TREE))
+        data = b"".join(b"%o %s\0%s" % (mode, _bytes(name), oid) for name, (oid, mode) in in_order)
+        return self.write("tree", data)
+
+    def _entries(self, tree: str) -> list[tuple[bytes, int, str]]:
+        if tree == EMPTY_TREE:
+            return []
+        data = self._objects.read(tree)[1]
+        found, at = [], 0
+        # not GitPython's own reader: what that checks of each name costs more than all else that is done with a tree
+        while at < len(data):
+            space = data.index(b" ", at)
+            end = data.index(b"\0", space)
+            name = data[space + 1 : end].decode("utf-8", "surrogateescape")
+            found.append((data[end + 1 : end + 21], int(data[at:space], 8), name))
+            at = end + 21
+        return found
+
+    def entry(self, tree: str, path: str) -> tuple[int, str] | None:
+        """Mode and object of a path in a tree; None where it has none."""
+        name, slash, rest = path.partition("/")
+        for oid, mode, found in self._entries(tree):
+            if found == name:
+                if not slash:
+                    return mode, oid.hex()
+                return self.entry(oid.hex(), rest) if mode == TREE else None
+        return None
+
+    def write_commit(self, commit: Commit) -> str:
+        """Store `commit` (its `oid` is ignored) and give its name."""
+        return self.write("commit", commit.raw())
+
+    # -- refs ------------------------------------------------------------------------------------------
+
+    def refs(self, *prefixes: str) -> dict[str, str]:
+        """All refs below the prefixes, peeled neither nor resolved."""
+        lines = self.run("for-each-ref", "--format=%(objectname) %(refname)", *prefixes).lines
+        return {name: oid for oid, _, name in (line.partition(" ") for line in lines)}
+
+    def move_refs(self, moves: Iterable[tuple[str, str, str]], reason: str) -> None:
+        """Move refs, each (name, new, old) with its old value checked, all or none. ZERO stands for "absent"."""
+        lines = []
+        for name, new, old in moves:
+            if new == ZERO:
+                lines.append(f"delete {name}\0{old}\0")
+            elif new != old:
+                lines.append(f"update {name}\0{new}\0{old}\0")
+        if lines:
+            self.run("update-ref", "-m", reason, "--stdin", "-z", feed="".join(lines).encode())
+
+    def pin(self, names: Mapping[str, str]) -> None:
+        """Let each of these refs of ours be at its object; pinning twice is pinning once."""
+        feed = "".join(f"update {name} {oid}\n" for name, oid in sorted(names.items()))
+        if feed:
+            self.run("update-ref", "--stdin", feed=feed.encode())
+
+    def is_ancestor(self, old: str, new: str) -> bool:
+        """Whether `new` contains `old`; GitFailed where git cannot tell. What is not here contains nothing."""
+        return old == new or (bool(self.kind(old) and self.kind(new)) and is_ancestor(self, old, new))
+
+    def rev_list(self, *args: str, feed: bytes | None = None) -> list[str]:
+        """`git rev-list`; give revisions on stdin with `--stdin` where there may be many."""
+        return self.run("rev-list", *args, feed=feed).lines
+
+    @cached_property
+    def signs(self) -> bool:
+        """Whether commits are to be signed; asked once."""
+        return self.run("config", "--type=bool", "commit.gpgSign", ok=(0, 1)).text == "true"
+
+    def committer(self) -> bytes:
+        """Who commits now, as git writes it into a commit."""
+        return self.run("var", "GIT_COMMITTER_IDENT").out.strip()
+
+    def config(self, key: str) -> list[str]:
+        """All values of a git config key."""
+        out = self.run("config", "-z", "--get-all", key, ok=(0, 1)).out
+        return [value.decode("utf-8", "surrogateescape") for value in out.split(b"\0")[:-1]]
+
+
+def _bytes(name: str) -> bytes:
+    return name.encode("utf-8", "surrogateescape")
+
+
+def leave_the_callers_repository() -> None:
+    """Drop what git exports into hooks and aliases, so that every command here means what it names.
+
+    git sets GIT_DIR and GIT_INDEX_FILE in hooks, absolute ones in linked worktrees.
+    """
+    for name in (*LOCAL_ENV, *[n for n in os.environ if n.startswith(("GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_"))]):
+        os.environ.pop(name, None)
+
+
+def require_git() -> None:
+    """Refuse a git without `merge-tree --write-tree`, which came with 2.38."""
+    version = git.Git().version_info[:2]
+    if version < MINIMUM_GIT:
+        raise Refused(
+            f"git {'.'.join(map(str, version))} is too old: merges in memory came with 2.38.", "Install a newer git."
+        )

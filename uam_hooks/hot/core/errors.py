@@ -1,0 +1,119 @@
+"""One family of errors, turned into words in one place (`report`).
+
+Every error says in one sentence what happened and in one what to do about it.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What a uam command's exit status means. Documented in README."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    LOCKED = 3
+    REFUSED = 4
+    BROKEN = 5
+
+
+class UamError(Exception):
+    """Something that a person should read: `what` happened, and what to `do`."""
+
+    code = ExitCode.FAILED
+
+    def __init__(self, what: str, do: str = "") -> None:
+        super().__init__(what)
+        self.what = redact(what)
+        self.do = redact(do)
+
+
+class UsageError(UamError):
+    """The request itself is wrong; nothing was changed."""
+
+    code = ExitCode.USAGE
+
+
+class Locked(UamError):
+    """Another flush holds the lock for longer than we may wait."""
+
+    code = ExitCode.LOCKED
+
+
+class Refused(UamError):
+    """The state of the repository forbids it; nothing was changed."""
+
+    code = ExitCode.REFUSED
+
+
+class NotInstalled(Refused):
+    """git uam is not enabled in this repository."""
+
+
+class StoreError(UamError):
+    """The queue's database cannot be read or written."""
+
+    code = ExitCode.BROKEN
+
+
+class GitFailed(UamError):
+    """A git command ended in a way its caller did not expect."""
+
+    def __init__(self, command: Sequence[str], code: int, stdout: str, stderr: str) -> None:
+        words = reason(stderr) or last_line(stdout) or "no output"
+        shown = " ".join(["git", *command][:4])
+        super().__init__(f"`{shown}` failed with exit code {code}: {words}.")
+        self.command = [redact(part) for part in command]
+        self.returncode = code
+        self.stdout = redact(stdout)
+        self.stderr = redact(stderr)
+
+
+_USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
+
+
+def redact(text: str) -> str:
+    """`text` without the user names and passwords of URLs, so that it may be stored and printed."""
+    return _USERINFO.sub("***@", text)
+
+
+def has_secret(url: str) -> bool:
+    """Whether `url` carries a password or a token (`ssh://git@host` carries neither)."""
+    found = _USERINFO.search(url)
+    if found is None:
+        return False
+    return ":" in found.group() or not url.startswith(("ssh://", "git+ssh://", "ssh+git://"))
+
+
+def last_line(text: str) -> str:
+    """The last line of `text` that says something, without git's prefix."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return re.sub(r"^(fatal|error): ", "", lines[-1]).rstrip(".") if lines else ""
+
+
+def reason(err: str) -> str:
+    """Why git could not talk to a remote: its first line that is not merely passed on or a warning."""
+    lines = [line.strip() for line in err.splitlines() if line.strip()]
+    told = [line for line in lines if not line.startswith(("remote:", "warning:", "hint:"))]
+    return re.sub(r"^(fatal|error): ", "", told[0]).rstrip(".") if told else last_line(err)
+
+
+def say(text: str) -> None:
+    """One line of ours on stderr; a closed stderr is nobody's fault."""
+    try:
+        sys.stderr.write(f"uam: {text}\n")
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        pass
+
+
+def report(error: UamError) -> ExitCode:
+    """Print `error` the one way errors are printed, and give the exit status that goes with it."""
+    text = " ".join(part for part in (error.what, error.do) if part)
+    say("".join(" " if c in "\r\n\t" else c if c.isprintable() else "?" for c in text))
+    return error.code

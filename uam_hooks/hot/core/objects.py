@@ -1,0 +1,73 @@
+"""Commits as git stores them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Commit(NamedTuple):
+    """A commit. Author and committer are git's raw lines, with date; the message is bytes in `encoding`."""
+
+    oid: str
+    tree: str
+    parents: tuple[str, ...]
+    author: bytes
+    committer: bytes
+    message: bytes
+    encoding: bytes = b""
+
+    @classmethod
+    def parse(cls, oid: str, raw: bytes) -> Commit:
+        """Read git's commit format; unknown headers (signatures, mergetags) are passed over."""
+        head, _, message = raw.partition(b"\n\n")
+        fields: dict[bytes, list[bytes]] = {}
+        for line in head.split(b"\n"):
+            if not line.startswith(b" "):
+                name, _, value = line.partition(b" ")
+                fields.setdefault(name, []).append(value)
+        return cls(
+            oid,
+            fields[b"tree"][0].decode(),
+            tuple(p.decode() for p in fields.get(b"parent", [])),
+            fields[b"author"][0],
+            fields[b"committer"][0],
+            message,
+            fields.get(b"encoding", [b""])[0],
+        )
+
+    def raw(self) -> bytes:
+        """The bytes that git would store for this commit, unsigned."""
+        lines = [b"tree " + self.tree.encode(), *(b"parent " + p.encode() for p in self.parents)]
+        lines += [b"author " + self.author, b"committer " + self.committer]
+        if self.encoding:
+            lines.append(b"encoding " + self.encoding)
+        return b"\n".join(lines) + b"\n\n" + self.message
+
+    def named(self) -> Commit:
+        """The same commit with the name that its contents give it."""
+        return self._replace(oid=object_name("commit", self.raw()))
+
+    @property
+    def text(self) -> str:
+        """The message as text."""
+        try:
+            return self.message.decode(self.encoding.decode("ascii") or "utf-8", "replace")
+        except (LookupError, UnicodeDecodeError):
+            return self.message.decode("utf-8", "replace")
+
+    @property
+    def subject(self) -> str:
+        """The first paragraph on one line, as `git log --format=%s` prints it."""
+        return " ".join(line.strip() for line in self.text.strip().split("\n\n", 1)[0].splitlines())
+
+    @property
+    def author_name(self) -> str:
+        """`Name <mail>` of the author, without the date."""
+        return self.author.rsplit(b">", 1)[0].decode("utf-8", "replace") + ">"
+
+
+def object_name(kind: str, data: bytes) -> str:
+    """The name git gives an object of this type and content."""
+    import hashlib  # loads OpenSSL, 5 ms that a waiting push does not need
+
+    return hashlib.sha1(b"%s %d\0" % (kind.encode(), len(data)) + data, usedforsecurity=False).hexdigest()

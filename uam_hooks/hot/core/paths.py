@@ -1,0 +1,128 @@
+"""Where things lie: git directory, common directory, and .git/uam within it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+
+class RepoPaths(NamedTuple):
+    """The directories of one repository as seen from one worktree.
+
+    `git_dir` is the worktree's own (`.git`, or `.git/worktrees/<name>`), `common_dir` the one that all
+    worktrees share. The queue lives in the common directory, so there is one per repository.
+    """
+
+    git_dir: Path
+    common_dir: Path
+
+    @classmethod
+    def of(cls, git_dir: Path) -> RepoPaths:
+        """The paths that belong to `git_dir`; follows `commondir` as gitrepository-layout(5) says."""
+        git_dir = git_dir.absolute()
+        try:
+            common = (git_dir / "commondir").read_text().strip()
+        except FileNotFoundError:
+            return cls(git_dir, git_dir)
+        return cls(git_dir, Path(os.path.normpath(git_dir / common)))
+
+    def seen_from(self, git_dir: str) -> RepoPaths:
+        """The same repository seen from the worktree of `git_dir`; from the main one where that is gone."""
+        home = Path(git_dir)
+        return RepoPaths.of(home if (home / "HEAD").is_file() else self.common_dir)
+
+    @property
+    def uam(self) -> Path:
+        return self.common_dir / "uam"
+
+    @property
+    def database(self) -> Path:
+        return self.uam / "queue.db"
+
+    @property
+    def spool(self) -> Path:
+        return self.uam / "spool"
+
+    @property
+    def inflight(self) -> Path:
+        return self.uam / "inflight"
+
+    @property
+    def settling(self) -> Path:
+        return self.uam / "settling"
+
+    @property
+    def env_file(self) -> Path:
+        """Two lines: the interpreter, and the directory that holds the package. Its presence means "installed"."""
+        return self.uam / "env"
+
+    @property
+    def flush_lock(self) -> Path:
+        """Held while a flush runs; whoever holds it may touch batches."""
+        return self.uam / "flush.lock"
+
+    @property
+    def flusher_lock(self) -> Path:
+        """Held by the one background process that sleeps until windows end and then flushes."""
+        return self.uam / "flusher.lock"
+
+    @property
+    def settle_lock(self) -> Path:
+        """Held while one process moves local branches."""
+        return self.uam / "settle.lock"
+
+    @property
+    def log(self) -> Path:
+        return self.uam / "flush.log"
+
+    def log_of(self, action: int) -> Path:
+        """What the command of an action printed."""
+        return self.uam / "log" / f"{action}.log"
+
+    @property
+    def worktree(self) -> Path:
+        """The top of this worktree, or the git directory itself where there is none."""
+        if self.git_dir != self.common_dir:
+            try:
+                return Path((self.git_dir / "gitdir").read_text().strip()).parent
+            except OSError:
+                return self.git_dir
+        return self.git_dir.parent if self.git_dir.name == ".git" else self.git_dir
+
+    def git_dirs(self) -> list[Path]:
+        """The git directories of all worktrees, the main one first."""
+        try:
+            linked = sorted((self.common_dir / "worktrees").iterdir())
+        except FileNotFoundError:  # anything else is not known, and not "none"
+            linked = []
+        return [self.common_dir, *(d for d in linked if (d / "HEAD").is_file())]
+
+
+def head_of(git_dir: Path) -> tuple[str, str]:
+    """What HEAD is in `git_dir`: (full branch name, "") or ("", commit) when it is detached; empty where there is none.
+
+    OSError where it cannot be read: a branch that may be checked out is not one that nobody has.
+    """
+    try:
+        text = (git_dir / "HEAD").read_text().strip()
+    except (FileNotFoundError, NotADirectoryError):
+        return "", ""
+    return (text[5:].strip(), "") if text.startswith("ref: ") else ("", text)
+
+
+def worktree_name(git_dir: str) -> str:
+    """What people call the worktree of a git directory: its own name, or that of the directory around `.git`."""
+    parts = git_dir.rstrip("/").split("/")
+    return parts[-2] if parts[-1] == ".git" and len(parts) > 1 else parts[-1]
+
+
+def process_alive(pid: int) -> bool:
+    """Whether a process with this id exists, be it ours or another user's."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True

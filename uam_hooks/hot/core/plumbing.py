@@ -1,0 +1,156 @@
+"""git for the hot path: one child process per call, argument lists only.
+
+Everything off the hot path goes through `repo.Repository`, which offers the same call on top of GitPython;
+code that is used on both sides (settle) takes either as a `Git`.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from uam_hooks.hot.core.errors import GitFailed
+
+# git rev-parse --local-env-vars, git 2.39 and 2.55: what ties a process to one repository and one worktree.
+LOCAL_ENV = (
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_CONFIG",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_CONFIG_COUNT",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_GRAFT_FILE",
+    "GIT_INDEX_FILE",
+    "GIT_NO_REPLACE_OBJECTS",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_PREFIX",
+    "GIT_INTERNAL_SUPER_PREFIX",
+    "GIT_SHALLOW_FILE",
+    "GIT_COMMON_DIR",
+)
+ZERO = "0" * 40
+EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+
+
+class Answer(NamedTuple):
+    """What a git command answered. `out` is bytes: paths and messages need not be UTF-8."""
+
+    code: int
+    out: bytes
+    err: str
+
+    @property
+    def text(self) -> str:
+        return self.out.decode("utf-8", "surrogateescape").strip()
+
+    @property
+    def lines(self) -> list[str]:
+        return [line for line in self.out.decode("utf-8", "surrogateescape").split("\n") if line]
+
+
+def listed_refs(answer: Answer) -> dict[str, str]:
+    """What `git ls-remote` printed: ref to object, without HEAD and without peeled tags."""
+    pairs = [line.split("\t", 1) for line in answer.lines if "\t" in line]
+    return {ref: oid for oid, ref in pairs if ref.startswith("refs/") and not ref.endswith("^{}")}
+
+
+class Git(Protocol):
+    """A way to run git in one repository.
+
+    A question that failed has no answer: `ok` names the exit codes that are one, and any other raises GitFailed. So
+    a git that was killed, or that met a damaged object, is never read as "none".
+    """
+
+    def run(
+        self,
+        *args: str,
+        feed: bytes | None = None,
+        ok: Sequence[int] | None = (0,),
+        env: Mapping[str, str] | None = None,
+        at: Path | None = None,
+    ) -> Answer:
+        """Run `git args`, with `feed` on its stdin, in worktree or git directory `at`.
+
+        Raises GitFailed when the exit code is not in `ok` (None accepts all).
+        """
+        ...
+
+
+def is_ancestor(git: Git, old: str, new: str, at: Path | None = None) -> bool:
+    """Whether `new` contains `old`; GitFailed where git cannot tell, as with an object that is not here."""
+    return old == new or git.run("merge-base", "--is-ancestor", old, new, ok=(0, 1), at=at).code == 0
+
+
+def look_up(git: Git, names: Sequence[str], at: Path | None = None) -> list[tuple[str, str]]:
+    """Object and type of each name, with empty strings for one that does not exist.
+
+    GitFailed where an object is there and cannot be read: `cat-file --batch-check` calls it missing, too (git 2.39 and
+    2.55), and says the difference on stderr only, which is why that is looked at.
+    """
+    if not names:
+        return []
+    feed = "".join(f"{name}\n" for name in names).encode("utf-8", "surrogateescape")
+    answer = git.run("cat-file", "--batch-check=%(objectname) %(objecttype)", feed=feed, at=at)
+    found = []
+    for name, line in zip(names, answer.lines, strict=True):
+        oid, _, kind = line.rpartition(" ")
+        known = kind in ("commit", "tag", "tree", "blob")
+        if not known and answer.err:
+            refuse_damaged(git, name, answer.err, at)
+        found.append((oid, kind) if known else ("", ""))
+    return found
+
+
+def refuse_damaged(git: Git, name: str, err: str, at: Path | None = None) -> None:
+    """GitFailed when the object `name`, which git could not read, is there all the same; `err` is what git said."""
+    if git.run("cat-file", "-e", name, ok=(0, 1, 128), at=at).code == 0:
+        raise GitFailed(["cat-file", name], 128, "", err)
+
+
+def scrubbed(environ: Mapping[str, str]) -> dict[str, str]:
+    """`environ` without what would tie a git command to the caller's worktree, index or `-c` settings."""
+    local = {name for name in environ if name.startswith(("GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_"))}
+    return {k: v for k, v in environ.items() if k not in LOCAL_ENV and k not in local}
+
+
+class HotGit:
+    """`Git` on subprocess alone, in the git directory `git_dir`, with the caller's `-c` settings."""
+
+    def __init__(self, git_dir: Path, worktree: Path) -> None:
+        self._at = git_dir
+        self._env = {**os.environ, "LC_ALL": "C", "LANGUAGE": "C"}
+        for name in ("GIT_INDEX_FILE", "GIT_WORK_TREE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY"):
+            self._env.pop(name, None)
+        self._env["GIT_DIR"] = str(git_dir)
+        if worktree != git_dir:
+            self._env["GIT_WORK_TREE"] = str(worktree)
+        self._cwd = worktree if worktree.is_dir() else git_dir
+
+    def run(
+        self,
+        *args: str,
+        feed: bytes | None = None,
+        ok: Sequence[int] | None = (0,),
+        env: Mapping[str, str] | None = None,
+        at: Path | None = None,
+    ) -> Answer:
+        """See `Git.run`."""
+        settings = self._env if at is None else scrubbed(self._env)
+        done = subprocess.run(
+            ["git", *args],
+            input=feed,
+            stdin=subprocess.DEVNULL if feed is None else None,
+            capture_output=True,
+            env={**settings, **(env or {})},
+            cwd=at or self._cwd,
+            check=False,
+        )
+        answer = Answer(done.returncode, done.stdout, done.stderr.decode("utf-8", "replace"))
+        if ok is not None and answer.code not in ok:
+            raise GitFailed(args, answer.code, answer.text, answer.err)
+        return answer

@@ -1,0 +1,234 @@
+"""Every `uam.*` key of git config, its default and its check."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from uam_hooks.hot.core.errors import UsageError
+from uam_hooks.hot.core.plumbing import Git
+
+_UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|)")
+
+
+def duration(text: str) -> float:
+    """`500ms`, `5s`, `10m`, `2h`, `30d` or a bare number of seconds, in seconds. ValueError for anything else."""
+    found = _DURATION.fullmatch(text.strip())
+    if found is None:
+        raise ValueError("is no duration such as 500ms, 5s, 10m, 2h or 30d")
+    seconds = float(found[1]) * _UNITS[found[2]]
+    if seconds > 100 * 366 * 86400:
+        raise ValueError("is longer than a hundred years")
+    return seconds
+
+
+def boolean(text: str) -> bool:
+    """git's own idea of a boolean."""
+    lowered = text.strip().lower()
+    if lowered in ("true", "yes", "on", "1"):
+        return True
+    if lowered in ("false", "no", "off", "0", ""):
+        return False
+    raise ValueError("is neither true nor false")
+
+
+def count(text: str) -> int:
+    """A whole number from 0 up."""
+    if not re.fullmatch(r"\d{1,9}", text.strip()):
+        raise ValueError("is no whole number from 0 up")
+    return int(text)
+
+
+def positive(text: str) -> int:
+    """A whole number from 1 up."""
+    if not re.fullmatch(r"\d{1,9}", text.strip()) or int(text) == 0:
+        raise ValueError("is no whole number from 1 up")
+    return int(text)
+
+
+def company(text: str) -> float | None:
+    """A duration, or None for `off`."""
+    return None if text.strip().lower() == "off" else duration(text)
+
+
+def one_of(*words: str) -> Callable[[str], str]:
+    """One of these words."""
+
+    def check(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"is none of {', '.join(words)}")
+        return text
+
+    return check
+
+
+def anything(text: str) -> str:
+    """Any text without control characters."""
+    if re.search(r"[\x00-\x1f\x7f]", text):
+        raise ValueError("has control characters")
+    return text
+
+
+class Key(NamedTuple):
+    """One setting: its name as git writes it, its default, its check, and a line for people."""
+
+    name: str
+    default: str
+    check: Callable[[str], Any]
+    help: str
+
+
+KEYS = (
+    Key("uam.enabled", "true", boolean, "false: every push goes straight to the remote"),
+    Key("uam.agent", "", anything, "who acts here; `UAM_AGENT_ID` goes before it"),
+    Key("uam.push.mode", "wait", one_of("wait", "queue", "manual"), "when `git push` answers"),
+    Key("uam.push.waitTimeout", "10m", duration, "how long a waiting push waits before it answers as in `queue`"),
+    Key("uam.window.push", "5s", duration, "how long a push waits for company"),
+    Key("uam.window.commit", "30s", duration, "after how long a queued commit is ready"),
+    Key("uam.window.merge", "10s", duration, "how long a merge waits for what it names"),
+    Key("uam.window.workflow", "5s", duration, "how long a workflow dispatch waits for the same one"),
+    Key("uam.window.deploy", "60s", duration, "how long a deploy can still be cancelled"),
+    Key("uam.window.company", "10m", company,
+        "a waiting push lands at once when nobody else was at work for that long; `off`: every push waits its window"),
+    Key("uam.batch.size", "20", positive, "about how many actions are executed together"),
+    Key("uam.batch.parallel", "5", positive, "how many workflows and deploys run at the same time"),
+    Key("uam.commit.onWindow", "keep", one_of("keep", "squash"), "what happens to ready commits that nobody pushes"),
+    Key("uam.squash", "true", boolean, "false: keep every commit, still one push"),
+    Key("uam.squash.subject", "count", one_of("count", "list"), "first line of a squash: a count, or the subjects"),
+    Key("uam.settle", "keep", one_of("keep", "ref", "off"),
+        "what a landing moves here: branch and files, branches only, nothing"),
+    Key("uam.flush.retries", "5", count, "how often a landing is integrated anew when somebody else pushed in between"),
+    Key("uam.retry.count", "4", count, "how often what failed for a passing reason is tried again"),
+    Key("uam.retry.delay", "2s", duration, "how long the first pause before that is; each next one is twice as long"),
+    Key("uam.deploy.timeout", "10m", duration, "after how long a deploy command is ended, with all that it started"),
+    Key("uam.gh.repo", "", anything, "OWNER/REPO or HOST/OWNER/REPO for gh; without it the remote's URL tells"),
+    Key("uam.flush.lockTimeout", "30s", duration, "how long `git uam flush` waits for another flush"),
+    Key("uam.retention", "30d", duration, "how long originals of what landed are kept"),
+)  # fmt: skip
+_BY_NAME = {key.name.lower(): key for key in KEYS}
+
+
+# What a deploy target has: git leaves the case of the middle part as it is.
+_TARGET = re.compile(r"uam\.deploy\.([A-Za-z0-9_][A-Za-z0-9_.-]*)\.(command|timeout)", re.IGNORECASE)
+
+
+def arguments(text: str) -> list[str]:
+    """An argument list, quoted as for a shell that is never started."""
+    import shlex  # only deploys need it
+
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise ValueError(f"has {str(error)[0].lower()}{str(error)[1:]}") from None
+    if not words:
+        raise ValueError("names nothing to run")
+    return words
+
+
+def _of_target(name: str) -> Key | None:
+    found = _TARGET.fullmatch(name)
+    if found is None:
+        return None
+    if found[2].lower() == "timeout":
+        return Key(name, "", duration, f"after how long the deploy {found[1]} is ended; without it uam.deploy.timeout")
+    return Key(name, "", arguments, f"what is run for the deploy {found[1]}: an argument list, no shell")
+
+
+def _spelled(name: str) -> str:
+    """A key as git prints it: section and last part in small letters."""
+    found = _TARGET.fullmatch(name)
+    return f"uam.deploy.{found[1]}.{found[2].lower()}" if found else name.lower()
+
+
+class Settings:
+    """What git config says, checked when it is asked for."""
+
+    def __init__(self, values: dict[str, list[str]]) -> None:
+        self._values = values
+
+    @classmethod
+    def read(cls, git: Git) -> Settings:
+        """One `git config` call for everything that the tool wants to know, remotes included."""
+        wanted = r"^(uam\..*|remote\..*|user\.email|push\.followtags|core\.filemode)$"
+        answer = git.run("config", "-z", "--get-regexp", wanted, ok=(0, 1))
+        values: dict[str, list[str]] = {}
+        for entry in answer.out.decode("utf-8", "surrogateescape").split("\0"):
+            name, newline, value = entry.partition("\n")
+            if name:
+                values.setdefault(name, []).append(value if newline else "true")
+        return cls(values)
+
+    def with_own(self, own: Mapping[str, str]) -> Settings:
+        """These settings with some of the caller's own before them."""
+        return Settings({**self._values, **{name.lower(): [value] for name, value in own.items()}})
+
+    def __getitem__(self, name: str) -> Any:
+        """The value of the uam key `name`; UsageError when it is not what it should be."""
+        key = self.key(name)
+        text = self.text(name)
+        try:
+            return key.check(text)
+        except ValueError as error:
+            raise UsageError(
+                f"The setting {key.name} is '{text}', which {error}.", f"Set it with `git config {key.name} ...`."
+            ) from None
+
+    def text(self, name: str) -> str:
+        """The value of the uam key `name` as it is written, or its default."""
+        return self._values.get(_spelled(name), [self.key(name).default])[-1]
+
+    @staticmethod
+    def key(name: str) -> Key:
+        """The key of that name, however its case is; UsageError for one that does not exist."""
+        found = _BY_NAME.get(name.lower()) or _of_target(name)
+        if found is None:
+            raise UsageError(f"There is no setting '{name}'.", "`git uam config` lists them.")
+        return found
+
+    def all(self, name: str) -> list[str]:
+        """All values of any key that was read, spelled as git prints it."""
+        return self._values.get(name, [])
+
+    def push_urls(self, remote: str) -> list[str]:
+        """Where a push to `remote` really goes, the first being the one that decides; empty when unknown."""
+        found = self.all(f"remote.{remote}.uam-pushurl")
+        if not found:
+            found = [url for url in self.all(f"remote.{remote}.pushurl") if not url.startswith("uam::")]
+        return found or self.all(f"remote.{remote}.url")
+
+    def remotes(self) -> list[str]:
+        """The configured remotes that have a URL."""
+        return sorted({k[len("remote.") : -len(".url")] for k in self._values if re.fullmatch(r"remote\..+\.url", k)})
+
+    def tracking_ref(self, remote: str, ref: str) -> str | None:
+        """The remote-tracking ref that `remote`'s fetch refspecs give `ref`, as `git fetch` would write it."""
+        return _mapped(ref, self._fetched(remote))
+
+    def remote_ref(self, remote: str, tracking: str) -> str | None:
+        """The ref of the remote that `tracking` follows: the inverse of `tracking_ref`."""
+        return _mapped(tracking, [(dst, src) for src, dst in self._fetched(remote)])
+
+    def _fetched(self, remote: str) -> list[tuple[str, str]]:
+        """The refspecs by which `remote` is fetched into refs: source and destination."""
+        specs = [spec for spec in self.all(f"remote.{remote}.fetch") if not spec.startswith("^")]
+        pairs = [spec.lstrip("+").partition(":")[::2] for spec in specs]
+        return [(src, dst) for src, dst in pairs if dst]
+
+    def agent(self, environment_id: str, worktree_name: str) -> str:
+        """Who acts: `UAM_AGENT_ID`, else uam.agent, else `<user.email>@<worktree name>`."""
+        named = "".join(c for c in environment_id if c.isprintable()) or self["uam.agent"]
+        email = (self.all("user.email") or ["somebody"])[-1]
+        return str(named or f"{email}@{worktree_name}")
+
+
+def _mapped(name: str, pairs: list[tuple[str, str]]) -> str | None:
+    """`name` through the first pair of patterns whose left side it matches, as git matches refspecs."""
+    for left, right in pairs:
+        if left == name:
+            return right
+        before, star, after = left.partition("*")
+        if star and len(name) >= len(before) + len(after) and name.startswith(before) and name.endswith(after):
+            return right.replace("*", name[len(before) : len(name) - len(after)], 1)
+    return None

@@ -1,0 +1,88 @@
+"""What the `git push` that started us was asked for, where the protocol does not say.
+
+git tells a remote helper about a lease only after the helper has listed the remote's refs, and tells a pre-push
+hook nothing of a dry run. The command line of our ancestors does. Where it cannot be read (an alias, a system
+without /proc and ps) the answer is an empty list, and the push is treated as a plain one.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from itertools import pairwise
+from pathlib import Path
+
+MAX_LEVELS = 6
+
+
+def push_arguments() -> list[str]:
+    """The arguments after `push` of the nearest ancestor that is a `git push`; empty when there is none."""
+    pid = os.getppid()
+    for _ in range(MAX_LEVELS):
+        parent, argv = _process(pid)
+        if argv and Path(argv[0]).name.startswith("git") and "push" in argv[1:]:
+            return argv[argv.index("push", 1) + 1 :]
+        if parent <= 1:
+            break
+        pid = parent
+    return []
+
+
+def _process(pid: int) -> tuple[int, list[str]]:
+    """Parent and command line of a process; (0, []) when it cannot be looked at."""
+    try:
+        raw = Path(f"/proc/{pid}/cmdline").read_bytes()
+        stat = Path(f"/proc/{pid}/stat").read_text()
+        return int(stat.rpartition(")")[2].split()[1]), [os.fsdecode(a) for a in raw.split(b"\0")[:-1]]
+    except (OSError, ValueError, IndexError):
+        pass
+    try:
+        shown = subprocess.run(
+            ["ps", "-o", "ppid=,args=", "-p", str(pid)], capture_output=True, text=True, check=False
+        ).stdout.split()
+        return int(shown[0]), shown[1:]
+    except (OSError, ValueError, IndexError):
+        return 0, []
+
+
+def _is_option(argument: str, option: str, shortest: int) -> bool:
+    """Whether `argument` is `option` or an abbreviation that git accepts for it."""
+    name = argument.partition("=")[0]
+    return len(name) >= shortest and option.startswith(name)
+
+
+def wants_lease(arguments: list[str]) -> bool:
+    """Whether a lease was asked for: git checks it against the listed value, which then has to be real."""
+    return any(_is_option(a, "--force-with-lease", 9) for a in arguments)
+
+
+def wants_everything(arguments: list[str]) -> bool:
+    """Whether the push is about what the remote has (tags, deletions, a mirror), so that only it can tell."""
+    options = (("--tags", 4), ("--follow-tags", 5), ("--delete", 4), ("--mirror", 3), ("--prune", 5))
+    return any(
+        any(_is_option(a, option, shortest) for option, shortest in options)
+        or a.startswith((":", "+:"))
+        or (a.startswith("-") and not a.startswith(("--", "-o")) and "d" in a)
+        for a in arguments
+    )
+
+
+def is_dry_run(arguments: list[str]) -> bool:
+    """Whether `--dry-run` or `-n` was given."""
+    return any(
+        _is_option(a, "--dry-run", 4) or (a.startswith("-") and not a.startswith(("--", "-o")) and "n" in a[1:])
+        for a in arguments
+    )
+
+
+def is_mirror(arguments: list[str]) -> bool:
+    """Whether `--mirror` was given."""
+    return any(_is_option(a, "--mirror", 3) for a in arguments)
+
+
+def has_push_option(arguments: list[str], option: str) -> bool:
+    """Whether `-o option` was given, in any of its spellings."""
+    return any(
+        a in (f"-o{option}", f"--push-option={option}") or (a in ("-o", "--push-option") and following == option)
+        for a, following in pairwise([*arguments, ""])
+    )

@@ -1,0 +1,282 @@
+"""Into the queue, and what a waiting push asks of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from uam_hooks.hot.queue import rows
+from uam_hooks.hot.queue.connection import Store
+from uam_hooks.hot.queue.model import ActionType, NewAction, NewSource, Source, SourceStatus, iso, short_target
+
+
+class CommitNote(NamedTuple):
+    """What post-commit left in the spool. `agent` is empty where the environment named none."""
+
+    oid: str
+    branch: str
+    agent: str
+    worktree: str
+
+
+class Ticket(NamedTuple):
+    """A place in the queue: the source, the action that it joined, and when that action's window ends."""
+
+    source: int
+    action: int
+    due: str
+
+
+def older(store: Store, new: NewSource) -> list[tuple[int, list[str]]]:
+    """Pending sources of the same worktree, branch and target: each with its tip and what rewriting made of that."""
+    with store.reading() as db:
+        found = db.execute(
+            "SELECT s.id, s.tip FROM sources s JOIN deploy_queue q ON q.id = s.action_id WHERE s.status = 'pending'"
+            " AND q.status = 'pending' AND s.exact = 0 AND s.worktree = ? AND s.branch = ? AND q.remote = ?"
+            " AND q.target = ?",
+            (new.worktree, new.branch, new.remote, short_target(new.ref)),
+        ).fetchall()
+        return [(row["id"], _became(db, row["tip"])) for row in found]
+
+
+def _became(db: sqlite3.Connection, tip: str) -> list[str]:
+    """A commit and everything that amends and rebases made of it, one after the other."""
+    found = db.execute(
+        "WITH RECURSIVE line (oid) AS (SELECT ? UNION SELECT c.became FROM queued_commits c"
+        " JOIN line ON c.oid = line.oid WHERE c.became IS NOT NULL) SELECT oid FROM line",
+        (tip,),
+    ).fetchall()
+    return [row["oid"] for row in found]
+
+
+def push(
+    store: Store, sources: Sequence[NewSource], window: float, now: float, replaces: Sequence[Sequence[int]]
+) -> list[Ticket]:
+    """Queue the sources of one `git push` in one transaction; gives a ticket for each, in the same order.
+
+    A source joins the pending action of its remote and ref, if there is one, and does not extend its window
+    (`window` is in seconds). `replaces` names for each source the pending ones whose work it holds: it takes
+    their place.
+    """
+    with store.transaction() as db:
+        return [
+            add(db, push_action(source, window), source, held, now)
+            for source, held in zip(sources, replaces, strict=True)
+        ]
+
+
+def push_action(source: NewSource, window: float) -> NewAction:
+    """The action that a push of `source` is, or joins: exact and atomic ones never merge."""
+    key = None if source.exact or source.atomic else "\0".join(("push", source.remote, source.ref, *source.options))
+    payload = {"push_options": list(source.options)} if source.options else {}
+    return NewAction(source.agent, ActionType.PUSH, short_target(source.ref), source.remote, payload, window, key)
+
+
+def add(db: sqlite3.Connection, new: NewAction, source: NewSource, replaces: Sequence[int], now: float) -> Ticket:
+    """Queue an action with its source, inside a transaction, or let the source join the pending action it merges with.
+
+    The group keeps its earlier end of the window and takes the higher priority.
+    """
+    due = iso(now + new.window)
+    found = None
+    if new.merge_key is not None:
+        found = db.execute(
+            "SELECT id, execute_after FROM deploy_queue WHERE merge_key = ? AND status = 'pending'", (new.merge_key,)
+        ).fetchone()
+    if found is None:
+        action_id = db.execute(
+            "INSERT INTO deploy_queue (agent_id, action_type, target, payload, queued_at, execute_after, remote,"
+            " merge_key, priority, dependencies, not_before, asked) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (new.agent, new.action_type.value, new.target, json.dumps(new.payload), iso(now), due, new.remote,
+             new.merge_key, new.priority, json.dumps(new.dependencies), new.not_before, new.asked),
+        ).lastrowid  # fmt: skip
+    else:
+        action_id = found["id"]
+        due = min(due, found["execute_after"])
+        db.execute(
+            "UPDATE deploy_queue SET execute_after = ?, priority = max(priority, ?) WHERE id = ?",
+            (due, new.priority, action_id),
+        )
+    assert action_id is not None
+    source_id = _add_source(db, source, action_id, iso(now))
+    for old in replaces:
+        db.execute(
+            "UPDATE sources SET status = 'replaced', replaced_by = ? WHERE id = ? AND action_id = ?"
+            " AND status = 'pending'",
+            (source_id, old, action_id),
+        )
+    return Ticket(source_id, action_id, due)
+
+
+def _add_source(db: sqlite3.Connection, new: NewSource, action_id: int, now: str) -> int:
+    source_id = db.execute(
+        "INSERT INTO sources (action_id, agent_id, worktree, branch, tip, exact, expect, push_group, atomic,"
+        " waiter, queued_at, follow, base, message) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (action_id, new.agent, new.worktree, new.branch, new.tip, new.exact, new.expect, new.group,
+         new.atomic, new.waiter, now, new.follow, new.base, new.message),
+    ).lastrowid  # fmt: skip
+    assert source_id is not None
+    for path in new.files:
+        db.execute("INSERT OR IGNORE INTO source_files (source_id, path) VALUES (?, ?)", (source_id, _stored(path)))
+    return source_id
+
+
+def _stored(path: str) -> str | bytes:
+    """A path as the database takes it: text, or bytes where it is no UTF-8."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(path)
+    return path
+
+
+def state(store: Store, source_ids: Iterable[int]) -> list[Source]:
+    """The sources with these ids, each followed to the newer push that replaced it."""
+    found = []
+    with store.reading() as db:
+        for source_id in source_ids:
+            row = db.execute("SELECT * FROM sources WHERE id = ?", (source_id,)).fetchone()
+            while row["replaced_by"] is not None:
+                row = db.execute("SELECT * FROM sources WHERE id = ?", (row["replaced_by"],)).fetchone()
+            found.append(rows.source(row))
+    return found
+
+
+def withdraw(store: Store, source_ids: Sequence[int], why: str) -> list[int]:
+    """Take sources back that no batch has claimed; gives the ids that were.
+
+    The older tips that one of them had replaced are wanted again: their own pushes were answered already.
+    """
+    taken = []
+    with store.transaction() as db:
+        for source_id in source_ids:
+            changed = db.execute(
+                "UPDATE sources SET status = 'withdrawn', outcome = json_object('error', ?) WHERE id = ?"
+                " AND status = 'pending'"
+                " AND (SELECT status FROM deploy_queue WHERE id = action_id) = 'pending'",
+                (why, source_id),
+            ).rowcount
+            if not changed:
+                continue
+            taken.append(source_id)
+            db.execute(
+                "UPDATE sources SET status = 'pending', replaced_by = NULL WHERE replaced_by = ?",
+                (source_id,),
+            )
+            db.execute(
+                "UPDATE deploy_queue SET status = 'cancelled', finished_at = ?, error = ? WHERE id ="
+                " (SELECT action_id FROM sources WHERE id = ?) AND NOT EXISTS"
+                " (SELECT 1 FROM sources s WHERE s.action_id = deploy_queue.id AND s.status = 'pending')",
+                (iso(time.time()), why, source_id),
+            )
+    return taken
+
+
+def due_at(store: Store) -> str | None:
+    """When the next action is due, or None when nothing is pending that could be claimed.
+
+    What waits for another action, or for a branch that another batch is changing, is not counted.
+    """
+    with store.reading() as db:
+        row = db.execute(
+            "SELECT min(max(execute_after, not_before)) AS due FROM deploy_queue q WHERE status = 'pending'"
+            " AND (action_type <> 'commit' OR asked = 1)"
+            " AND NOT EXISTS (SELECT 1 FROM deploy_queue b WHERE b.target = q.target"
+            "  AND b.status IN ('batched', 'executing') AND (b.remote = q.remote OR q.action_type <> 'push'))"
+            " AND (dependencies = '[]' OR NOT EXISTS (SELECT 1 FROM json_each(q.dependencies) d"
+            "  JOIN deploy_queue p ON p.id = d.value WHERE p.status IN ('pending', 'batched', 'executing')))"
+        ).fetchone()
+    due: str | None = row["due"]
+    return due
+
+
+def at_work(store: Store, since: float) -> list[tuple[str, str]]:
+    """Who has committed or queued something since `since`, or waits in the queue: agent and worktree, each once.
+
+    The agent is empty for a commit that was made without a name.
+    """
+    with store.reading() as db:
+        found = db.execute(
+            "SELECT agent_id, worktree FROM sources WHERE queued_at >= :since"
+            " UNION SELECT agent_id, worktree FROM sources WHERE status = 'pending'"
+            " UNION SELECT agent_id, worktree FROM queued_commits WHERE queued_at >= :since",
+            {"since": iso(since)},
+        ).fetchall()
+    return [(row["agent_id"], row["worktree"]) for row in found]
+
+
+def urgent_mode(store: Store, now: float) -> str | None:
+    """Until when everything is urgent: a moment, "" for no end, None when it is not."""
+    with store.reading() as db:
+        row = db.execute("SELECT until FROM urgent").fetchone()
+    if row is None or (row["until"] and row["until"] <= iso(now)):
+        return None
+    return str(row["until"])
+
+
+def newest(store: Store) -> int:
+    """The number of the newest source: it grows with everything that is queued."""
+    with store.reading() as db:
+        return int(db.execute("SELECT coalesce(max(id), 0) FROM sources").fetchone()[0])
+
+
+def unsettled(store: Store) -> bool:
+    """Whether a batch was begun and not finished: after a crash, somebody has to ask the remote."""
+    with store.reading() as db:
+        row = db.execute(
+            "SELECT 1 FROM deploy_queue WHERE status IN ('batched', 'executing')"
+            " UNION ALL SELECT 1 FROM deploy_batches WHERE status IN ('pending', 'executing') LIMIT 1"
+        ).fetchone()
+    return row is not None
+
+
+def commits(
+    store: Store,
+    notes: Sequence[CommitNote],
+    rewritten: Sequence[tuple[str, str]],
+    window: float,
+    now: float,
+) -> None:
+    """Take in what the commit hooks left, in one transaction. Doing it twice changes nothing.
+
+    Commits of one branch gather in one action. A commit that an amend or a rebase replaced hands its place
+    to what it became.
+    """
+    if not notes and not rewritten:
+        return
+    with store.transaction() as db:
+        for note in notes:
+            note_commit(db, note, iso(now), iso(now + window))
+        for old, new in rewritten:
+            row = db.execute("SELECT * FROM queued_commits WHERE oid = ?", (old,)).fetchone()
+            if row is None or row["status"] != SourceStatus.PENDING:
+                continue
+            note = CommitNote(new, row["branch"], row["agent_id"], row["worktree"])
+            note_commit(db, note, iso(now), iso(now + window))
+            # a rebase runs post-commit itself, and may do so without the agent's name
+            db.execute("UPDATE queued_commits SET agent_id = ? WHERE oid = ? AND agent_id = ''", (note.agent, new))
+            db.execute("UPDATE queued_commits SET status = 'replaced', became = ? WHERE oid = ?", (new, old))
+
+
+def note_commit(db: sqlite3.Connection, note: CommitNote, now: str, due: str) -> None:
+    """Add a commit to the open action of its branch, inside a transaction; one that is known stays as it is."""
+    if db.execute("SELECT 1 FROM queued_commits WHERE oid = ?", (note.oid,)).fetchone():
+        return
+    target = short_target(note.branch) or "HEAD"
+    key = f"commit\0{note.branch or note.worktree}"
+    found = db.execute(
+        "SELECT id FROM deploy_queue WHERE merge_key = ? AND status = 'pending'", (key,)
+    ).fetchone()
+    action_id = found["id"] if found else db.execute(
+        "INSERT INTO deploy_queue (agent_id, action_type, target, queued_at, execute_after, merge_key)"
+        " VALUES (?, 'commit', ?, ?, ?, ?)",
+        (note.agent, target, now, due, key),
+    ).lastrowid  # fmt: skip
+    db.execute(
+        "INSERT INTO queued_commits (action_id, agent_id, worktree, branch, oid, queued_at) VALUES (?, ?, ?, ?, ?, ?)",
+        (action_id, note.agent, note.worktree, note.branch, note.oid, now),
+    )

@@ -1,0 +1,79 @@
+"""Electing the process that flushes for everybody.
+
+Whoever gets the flusher lock is the leader: it starts the flusher and hands it the locked descriptor, so the lock
+lives exactly as long as the flusher does, however either of them ends. The flusher runs in a session of its own
+and holds no pipe of its starter: a child that inherits stderr keeps the caller's pipe open.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from fcntl import LOCK_EX, LOCK_NB, flock
+from pathlib import Path
+
+from uam_hooks.hot.core.paths import RepoPaths
+from uam_hooks.hot.core.plumbing import scrubbed
+
+_START = (
+    "import sys; sys.path.append(sys.argv.pop(1));"
+    " from uam_hooks.flush.flusher import main; main(sys.argv[1], int(sys.argv[2]))"
+)
+LOG_BYTES = 1_000_000
+
+
+def try_lock(path: Path) -> int | None:
+    """A descriptor that holds the lock on `path`, or None while another process holds it."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        flock(fd, LOCK_EX | LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        return None
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
+
+
+def ensure_flusher(paths: RepoPaths, start: bool = True) -> bool:
+    """Start a flusher unless one is alive (or only look, without `start`); gives whether none was alive."""
+    fd = try_lock(paths.flusher_lock)
+    if fd is None:
+        return False
+    if not start:
+        os.close(fd)
+        return True
+    if paths.log.exists() and paths.log.stat().st_size > LOG_BYTES:
+        paths.log.replace(paths.log.with_suffix(".log.1"))
+    log = os.open(paths.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        _start(fd, log, paths)
+    except OSError as error:
+        os.write(log, f"no flusher could be started: {error}\n".encode())
+    finally:
+        os.close(log)
+        os.close(fd)
+    return True
+
+
+def _start(fd: int, log: int, paths: RepoPaths) -> None:
+    subprocess.Popen(
+        [
+            sys.executable,
+            "-I",
+            "-c",
+            _START,
+            str(Path(__file__).resolve().parents[3]),
+            str(paths.common_dir),
+            str(fd),
+        ],
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        pass_fds=(fd,),
+        start_new_session=True,
+        cwd=paths.common_dir,
+        env=scrubbed(os.environ),
+    )

@@ -1,0 +1,234 @@
+"""What the queue holds, as immutable values."""
+
+from __future__ import annotations
+
+import time
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+HEADS = "refs/heads/"
+FAST_FORWARD = "ff"
+
+
+class ActionType(StrEnum):
+    """What an action does. The names are the original's schema."""
+
+    COMMIT = "commit"
+    PUSH = "push"
+    MERGE = "merge"
+    WORKFLOW = "workflow"
+    DEPLOY = "deploy"
+
+
+# How long each type waits for company, and how long when it is urgent, in seconds.
+WINDOWS = {"commit": 30.0, "push": 5.0, "merge": 10.0, "workflow": 5.0, "deploy": 60.0}
+URGENT_WINDOWS = {"commit": 2.0, "push": 1.0, "merge": 2.0, "workflow": 1.0, "deploy": 5.0}
+PRIORITY = 5
+
+
+class Status(StrEnum):
+    """The life of an action and of a batch: pending -> batched -> executing -> completed | failed, or cancelled."""
+
+    PENDING = "pending"
+    BATCHED = "batched"
+    EXECUTING = "executing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class SourceStatus(StrEnum):
+    """What became of one source of a push."""
+
+    PENDING = "pending"
+    LANDED = "landed"
+    FAILED = "failed"
+    REPLACED = "replaced"
+    WITHDRAWN = "withdrawn"
+
+
+class NewSource(NamedTuple):
+    """A source as a door hands it over. `ref` is the full name of the ref on the remote.
+
+    `exact` sources (tags, deletions, forced updates) go to the remote as they are and never merge.
+    `expect` is what the ref must be there: an object name, "" for absent, FAST_FORWARD for an ancestor of the tip,
+    None for whatever it is. `options` are what `git push -o` gave; pushes with different ones do not merge.
+    A source that follows has the tip that its branch has when the batch is executed. `base` is the tip of the branch
+    that a commit by name was made for, `message` and `files` are what it was asked to hold.
+    """
+
+    remote: str
+    ref: str
+    agent: str
+    worktree: str
+    branch: str
+    tip: str
+    exact: bool = False
+    expect: str | None = None
+    group: str = ""
+    atomic: bool = False
+    waiter: int = 0
+    options: tuple[str, ...] = ()
+    follow: bool = False
+    base: str = ""
+    message: str = ""
+    files: tuple[str, ...] = ()
+
+
+class NewAction(NamedTuple):
+    """An action as a door or the API hands it over. `window` is in seconds, `not_before` a moment or empty.
+
+    Actions with the same `merge_key` become one while the first of them is pending.
+    """
+
+    agent: str
+    action_type: ActionType
+    target: str
+    remote: str
+    payload: dict[str, Any]
+    window: float
+    merge_key: str | None = None
+    priority: int = PRIORITY
+    dependencies: tuple[int, ...] = ()
+    not_before: str = ""
+    asked: bool = False
+
+
+class Source(NamedTuple):
+    """One line of work that a push brings; `tip` is empty for a deletion."""
+
+    id: int
+    action_id: int
+    agent: str
+    worktree: str
+    branch: str
+    tip: str
+    exact: bool
+    expect: str | None
+    group: str
+    atomic: bool
+    waiter: int
+    queued_at: str
+    status: SourceStatus
+    replaced_by: int | None
+    outcome: dict[str, Any]
+    follow: bool = False
+    base: str = ""
+    message: str = ""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What makes a newer push "the same source" as an older one."""
+        return self.worktree, self.branch
+
+
+class Action(NamedTuple):
+    """One row of `deploy_queue`. Times are ISO 8601 in UTC with milliseconds."""
+
+    id: int
+    agent_id: str
+    action_type: ActionType
+    target: str
+    payload: dict[str, Any]
+    status: Status
+    batch_id: str | None
+    queued_at: str
+    execute_after: str
+    priority: int
+    dependencies: tuple[int, ...]
+    remote: str
+    finished_at: str | None
+    error: str
+    asked: bool = False
+    carried_by: int | None = None
+    not_before: str = ""
+    attempts: int = 0
+
+    @property
+    def ref(self) -> str:
+        """The full name of the ref that the action is for."""
+        return self.target if self.target.startswith("refs/") else HEADS + self.target
+
+
+class Batch(NamedTuple):
+    """One row of `deploy_batches`. `number` is its short name for people, unique in this repository."""
+
+    id: str
+    number: int
+    created_at: str
+    executed_at: str | None
+    status: Status
+    result: dict[str, Any]
+    actions: tuple[Action, ...] = ()
+    by_hand: bool = False
+
+
+class Landing(NamedTuple):
+    """The journal's word on one ref of a batch: what was to be pushed where, over which old value.
+
+    `keep` is the commit that holds everything on to the landing's originals: the shadow, or the landing itself.
+    """
+
+    id: int
+    batch_id: str
+    action_id: int
+    remote: str
+    ref: str
+    old: str
+    new: str
+    keep: str
+    sources: tuple[int, ...]
+    status: str
+    detail: dict[str, Any]
+
+
+class BatchResult(NamedTuple):
+    """What executing a batch came to. `duration` is in milliseconds.
+
+    `deferred_actions` failed for a reason that may pass, and are in the queue again.
+    """
+
+    batch_id: str
+    success: bool
+    executed_actions: int
+    failed_actions: int
+    errors: tuple[str, ...]
+    duration: float
+    deferred_actions: int = 0
+
+
+def is_external(action: Action) -> bool:
+    """Whether a command of others does the action's work: gh, or what is configured for a deploy."""
+    return action.action_type in (ActionType.WORKFLOW, ActionType.DEPLOY) or (
+        action.action_type == ActionType.MERGE and bool(action.payload.get("pr"))
+    )
+
+
+def short_target(ref: str) -> str:
+    """A ref as the queue names targets: branches by their short name, anything else in full.
+
+    A branch whose short name looks like a ref (refs/heads/refs/heads/main) keeps its full name.
+    """
+    short = ref.removeprefix(HEADS)
+    return ref if short.startswith("refs/") else short
+
+
+def where(action: Action) -> str:
+    """What an action is for, for people: `origin/main` for what goes to a remote, else the target."""
+    goes_out = action.action_type == ActionType.PUSH or (
+        action.action_type == ActionType.MERGE and bool(action.payload.get("push") or action.payload.get("pr"))
+    )
+    return f"{action.remote}/{short_target(action.ref)}" if goes_out else action.target
+
+
+def iso(seconds: float) -> str:
+    """A moment as the queue stores it; the text sorts as the time does."""
+    whole = int(seconds // 1)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole)) + f".{int((seconds - whole) * 1000):03d}Z"
+
+
+def seconds_of(text: str) -> float:
+    """The moment that `iso` wrote, in seconds since 1970."""
+    from datetime import datetime
+
+    return datetime.fromisoformat(text).timestamp()

@@ -1,0 +1,136 @@
+"""Numbered migrations. A migration is never edited once released; a change is a new one.
+
+`deploy_queue` and `deploy_batches` have the names and columns of the tool this one replaces, and more.
+"""
+
+MIGRATIONS: tuple[tuple[str, str], ...] = (
+    (
+        "queue, batches, sources, commits and landings",
+        """
+        CREATE TABLE deploy_batches (
+            id TEXT PRIMARY KEY,
+            number INTEGER NOT NULL UNIQUE,
+            created_at TEXT NOT NULL,
+            executed_at TEXT,
+            status TEXT NOT NULL CHECK (status IN
+                ('pending', 'batched', 'executing', 'completed', 'failed', 'cancelled')),
+            result TEXT NOT NULL DEFAULT '{}'
+        );
+        CREATE TABLE deploy_queue (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            agent_id TEXT NOT NULL,
+            action_type TEXT NOT NULL CHECK (action_type IN ('commit', 'push', 'merge', 'workflow', 'deploy')),
+            target TEXT NOT NULL,
+            payload TEXT NOT NULL DEFAULT '{}',
+            status TEXT NOT NULL DEFAULT 'pending' CHECK (status IN
+                ('pending', 'batched', 'executing', 'completed', 'failed', 'cancelled')),
+            batch_id TEXT REFERENCES deploy_batches (id),
+            queued_at TEXT NOT NULL,
+            execute_after TEXT NOT NULL,
+            priority INTEGER NOT NULL DEFAULT 5,
+            dependencies TEXT NOT NULL DEFAULT '[]',
+            remote TEXT NOT NULL DEFAULT '',
+            merge_key TEXT,
+            finished_at TEXT,
+            error TEXT NOT NULL DEFAULT ''
+        );
+        CREATE INDEX queue_by_status ON deploy_queue (status, execute_after);
+        CREATE INDEX queue_by_batch ON deploy_queue (batch_id);
+        -- at most one pending action takes what merges into it: the lookup is O(1) however long the queue is
+        CREATE UNIQUE INDEX open_group ON deploy_queue (merge_key)
+            WHERE status = 'pending' AND merge_key IS NOT NULL;
+        CREATE TABLE sources (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            action_id INTEGER NOT NULL REFERENCES deploy_queue (id),
+            agent_id TEXT NOT NULL,
+            worktree TEXT NOT NULL,
+            branch TEXT NOT NULL,
+            tip TEXT NOT NULL,
+            exact INTEGER NOT NULL,
+            expect TEXT,
+            push_group TEXT NOT NULL,
+            atomic INTEGER NOT NULL,
+            waiter INTEGER NOT NULL,
+            queued_at TEXT NOT NULL,
+            status TEXT NOT NULL DEFAULT 'pending' CHECK (status IN
+                ('pending', 'landed', 'failed', 'replaced', 'withdrawn')),
+            replaced_by INTEGER REFERENCES sources (id),
+            outcome TEXT NOT NULL DEFAULT '{}'
+        );
+        CREATE INDEX sources_by_action ON sources (action_id, status);
+        CREATE INDEX sources_by_key ON sources (action_id, worktree, branch) WHERE status = 'pending';
+        CREATE INDEX sources_replaced ON sources (replaced_by) WHERE replaced_by IS NOT NULL;
+        CREATE TABLE queued_commits (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            action_id INTEGER NOT NULL REFERENCES deploy_queue (id),
+            agent_id TEXT NOT NULL,
+            worktree TEXT NOT NULL,
+            branch TEXT NOT NULL,
+            oid TEXT NOT NULL UNIQUE,
+            subject TEXT,
+            parents TEXT NOT NULL DEFAULT '',
+            files INTEGER NOT NULL DEFAULT 0,
+            became TEXT,
+            status TEXT NOT NULL DEFAULT 'pending' CHECK (status IN
+                ('pending', 'landed', 'squashed', 'replaced', 'gone'))
+        );
+        CREATE INDEX commits_by_action ON queued_commits (action_id, status);
+        CREATE TABLE landings (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            batch_id TEXT NOT NULL REFERENCES deploy_batches (id),
+            action_id INTEGER NOT NULL REFERENCES deploy_queue (id),
+            remote TEXT NOT NULL,
+            ref TEXT NOT NULL,
+            old TEXT NOT NULL,
+            new TEXT NOT NULL,
+            keep TEXT NOT NULL,
+            sources TEXT NOT NULL,
+            status TEXT NOT NULL DEFAULT 'planned' CHECK (status IN ('planned', 'landed', 'abandoned')),
+            detail TEXT NOT NULL DEFAULT '{}'
+        );
+        CREATE INDEX landings_by_ref ON landings (remote, ref, status);
+        CREATE INDEX landings_by_batch ON landings (batch_id);
+        """,
+    ),
+    (
+        "actions that were asked for by name: commits, merges, workflows and deploys",
+        """
+        -- 1: by the API or a command. A commit with 0 is one that the hooks saw
+        ALTER TABLE deploy_queue ADD COLUMN asked INTEGER NOT NULL DEFAULT 0;
+        -- the push that takes a commit along: they end together
+        ALTER TABLE deploy_queue ADD COLUMN carried_by INTEGER REFERENCES deploy_queue (id);
+        -- unlike the end of a window, this moment is respected by a flush by hand
+        ALTER TABLE deploy_queue ADD COLUMN not_before TEXT NOT NULL DEFAULT '';
+        ALTER TABLE deploy_queue ADD COLUMN attempts INTEGER NOT NULL DEFAULT 0;
+        CREATE INDEX queue_carried ON deploy_queue (carried_by) WHERE carried_by IS NOT NULL;
+        CREATE INDEX queue_by_target ON deploy_queue (target, status);
+        -- made by create_batch: nobody has begun it, and it is executed as it was shown
+        ALTER TABLE deploy_batches ADD COLUMN by_hand INTEGER NOT NULL DEFAULT 0;
+        -- follow: the tip is what the branch is when the batch is executed
+        ALTER TABLE sources ADD COLUMN follow INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE sources ADD COLUMN base TEXT NOT NULL DEFAULT '';
+        ALTER TABLE sources ADD COLUMN message TEXT NOT NULL DEFAULT '';
+        CREATE INDEX sources_by_tip ON sources (tip) WHERE base <> '';
+        CREATE INDEX batches_by_status ON deploy_batches (status);
+        CREATE INDEX landings_by_action ON landings (action_id, status);
+        CREATE INDEX sources_failed ON sources (id) WHERE status = 'failed';
+        CREATE INDEX sources_by_time ON sources (queued_at);
+        CREATE INDEX sources_by_place ON sources (worktree, branch, id) WHERE base <> '';
+        CREATE TABLE source_files (
+            source_id INTEGER NOT NULL REFERENCES sources (id),
+            path TEXT NOT NULL,
+            PRIMARY KEY (source_id, path)
+        ) WITHOUT ROWID;
+        ALTER TABLE queued_commits ADD COLUMN queued_at TEXT NOT NULL DEFAULT '';
+        CREATE INDEX commits_by_time ON queued_commits (queued_at);
+        CREATE TABLE imported (
+            origin TEXT NOT NULL,
+            original INTEGER NOT NULL,
+            action_id INTEGER NOT NULL REFERENCES deploy_queue (id),
+            PRIMARY KEY (origin, original)
+        ) WITHOUT ROWID;
+        -- urgent mode: at most one row, with an empty end where it has none
+        CREATE TABLE urgent (id INTEGER PRIMARY KEY CHECK (id = 1), until TEXT NOT NULL);
+        """,
+    ),
+)

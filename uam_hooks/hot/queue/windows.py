@@ -1,0 +1,66 @@
+"""How long an action waits for company."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import NamedTuple
+
+from uam_hooks.hot.core.errors import UsageError
+from uam_hooks.hot.core.paths import RepoPaths, worktree_name
+from uam_hooks.hot.core.settings import Settings, boolean
+from uam_hooks.hot.queue import enqueue
+from uam_hooks.hot.queue.connection import Store
+from uam_hooks.hot.queue.model import URGENT_WINDOWS, ActionType
+
+URGENT_OPTION = "urgent"
+
+
+class Company(NamedTuple):
+    """Whether somebody else is at work. `seconds` is how far back was looked, None where the rule is off."""
+
+    others: list[str]
+    seconds: float | None
+
+    @property
+    def alone(self) -> bool:
+        """A push that is waited for gains nothing from its window."""
+        return self.seconds is not None and not self.others
+
+
+def window(settings: Settings, store: Store, kind: ActionType, urgent: bool) -> float:
+    """How long an action of this type waits from now, in seconds."""
+    usual: float = settings[f"uam.window.{kind.value}"]
+    if urgent or enqueue.urgent_mode(store, time.time()) is not None:
+        return min(usual, URGENT_WINDOWS[kind.value])
+    return usual
+
+
+def urgent_here() -> bool:
+    """Whether the environment asks for urgency: UAM_URGENT."""
+    text = os.environ.get("UAM_URGENT", "")
+    try:
+        return boolean(text)
+    except ValueError:
+        raise UsageError(f"UAM_URGENT is '{text}', which is neither true nor false.", "Set it to 1 or 0.") from None
+
+
+def who_else(settings: Settings, store: Store, paths: RepoPaths, agent: str) -> Company:
+    """Who else has been at work within uam.window.company, seen from the worktree of `paths`: another worktree, or
+    another agent in this one.
+    """
+    seconds: float | None = settings["uam.window.company"]
+    if seconds is None:
+        return Company([], None)
+    email = (settings.all("user.email") or ["somebody"])[-1]
+    here = os.path.realpath(paths.git_dir)
+    found = []
+    for name, git_dir in enqueue.at_work(store, time.time() - seconds):
+        place = worktree_name(git_dir)
+        if os.path.realpath(git_dir) == here:
+            # who commits here without a name goes by the worktree's, with whatever address the commit has
+            unnamed = name.endswith((f"@{place}", f"@{worktree_name(here)}", f"@{paths.worktree.name}"))
+            if name in ("", agent) or unnamed:
+                continue
+        found.append(name or f"{email}@{place}")
+    return Company(list(dict.fromkeys(found)), seconds)

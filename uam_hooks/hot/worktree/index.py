@@ -1,0 +1,122 @@
+"""A branch whose landing holds what its worktree has already: the index catches up, no file is touched.
+
+That is how a commit by name ends, whose files lie in the worktree that they were taken from: the landing brings them
+back, and git would call them changes in the way.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from uam_hooks.hot.core.plumbing import ZERO, Git
+
+LINK, SUBMODULE, ABSENT = "120000", "160000", "000000"
+
+
+class Entry(NamedTuple):
+    """A path that differs between two trees, with its mode and object on either side."""
+
+    path: str
+    old_mode: str
+    old: str
+    new_mode: str
+    new: str
+
+
+def changed(git: Git, at: Path, old: str, new: str) -> list[Entry]:
+    """The paths in which two trees differ."""
+    out = git.run("diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", old, new, at=at).out
+    fields = out.decode("utf-8", "surrogateescape").split("\0")
+    found = []
+    for what, path in zip(fields[::2], fields[1::2], strict=False):
+        old_mode, new_mode, old_oid, new_oid, _ = what.lstrip(":").split(" ")
+        found.append(Entry(path, old_mode, old_oid, new_mode, new_oid))
+    return found
+
+
+def there_already(git: Git, at: Path, entries: list[Entry], mine: Mapping[str, tuple[str, str]]) -> list[Entry]:
+    """Those of `entries` that the worktree `at` has already, or that were taken from it: `mine` has mode and object
+    of what was. A later edit of such a file is an edit of what lands; of a file in which others' work landed as well it
+    would undo that.
+
+    What is staged there besides is somebody's work, and in the way.
+    """
+    staged = _staged(git, at)
+    found = []
+    alike = _objects(git, at, [entry for entry in entries if mine.get(entry.path) != _side(entry)])
+    for entry in entries:
+        before = (entry.old_mode, entry.old) if entry.old != ZERO else None
+        if SUBMODULE in (entry.old_mode, entry.new_mode) or staged.get(entry.path) not in (before, _after(entry)):
+            continue
+        if mine.get(entry.path) == _side(entry) or alike.get(entry.path, ZERO) == entry.new:
+            found.append(entry)
+    return found
+
+
+def _side(entry: Entry) -> tuple[str, str]:
+    return entry.new_mode, entry.new
+
+
+def _after(entry: Entry) -> tuple[str, str] | None:
+    return None if entry.new == ZERO else (entry.new_mode, entry.new)
+
+
+def stage(git: Git, at: Path, entries: list[Entry]) -> None:
+    """Let the index have the new side of `entries`; the files stay as they are."""
+    _write(git, at, [(e.path, e.new_mode, e.new) for e in entries])
+
+
+def unstage(git: Git, at: Path, entries: list[Entry]) -> None:
+    """Let the index have the old side of `entries` again."""
+    _write(git, at, [(e.path, e.old_mode, e.old) for e in entries])
+
+
+def _write(git: Git, at: Path, wanted: list[tuple[str, str, str]]) -> None:
+    lines = [f"{'0' if oid == ZERO else mode} {oid}\t{path}\0" for path, mode, oid in wanted]
+    # a removal comes first: a file may become a directory
+    feed = "".join(sorted(lines, key=lambda line: not line.startswith("0 "))).encode("utf-8", "surrogateescape")
+    git.run("update-index", "-z", "--index-info", feed=feed, at=at)
+
+
+def _staged(git: Git, at: Path) -> dict[str, tuple[str, str]]:
+    found = {}
+    for line in git.run("ls-files", "-s", "-z", at=at).out.decode("utf-8", "surrogateescape").split("\0")[:-1]:
+        what, _, path = line.partition("\t")
+        mode, oid, level = what.split(" ")
+        found[path] = (mode, oid) if level == "0" else ("unmerged", "")
+    return found
+
+
+def _objects(git: Git, at: Path, entries: list[Entry]) -> dict[str, str]:
+    """What git would store for the files at these paths as they are in the worktree; ZERO where there is none."""
+    found, files = {}, []
+    for entry in entries:
+        path = at / entry.path
+        if path.is_symlink():
+            link = os.fsencode(path.readlink())
+            is_link = entry.new_mode == LINK
+            found[entry.path] = git.run("hash-object", "--stdin", feed=link, at=at).text if is_link else "link"
+        elif path.is_file() and "\n" not in entry.path:
+            executable = bool(path.stat().st_mode & 0o100)
+            if entry.new_mode == LINK or executable != (entry.new_mode == "100755"):
+                found[entry.path] = "mode"
+            else:
+                files.append(entry.path)
+        else:
+            found[entry.path] = ZERO if path.is_dir() or not path.exists() else "special"
+    oids = git.run("hash-object", "--stdin-paths", feed=fed(files), at=at).lines if files else []
+    return {**found, **dict(zip(files, oids, strict=True))}
+
+
+def fed(names: Sequence[str]) -> bytes:
+    """Names as `git hash-object --stdin-paths` reads them: it takes a first quote for a quoted name."""
+    lines = [_quoted(name) if name.startswith('"') else name for name in names]
+    return "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
+
+
+def _quoted(name: str) -> str:
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

@@ -1,0 +1,303 @@
+"""Our hooks in the directory where git looks for hooks, next to what was there before.
+
+A hook that is not ours is kept under another name, and ours runs it first. What we wrote is remembered by
+its checksum, so that a hook somebody edited since is neither overwritten nor removed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+
+from uam_hooks.git.repo import Repository
+from uam_hooks.hot.core.errors import Refused
+
+SHIMS = ("git-remote-uam", "git-uam")
+HOOKS = ("pre-commit", "post-commit", "post-rewrite", "pre-push")
+KEPT = ".before-uam"
+RECORD = "install.json"  # in .git/uam
+_MARK = b"# uam_hooks:"
+_USERS = ".uam-repositories"  # in a hooks directory that several repositories share
+
+
+@dataclass(frozen=True)
+class Record:
+    """What an installation put into a hooks directory."""
+
+    hooks_dir: Path
+    made: bool = False
+    sums: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, uam: Path) -> Record | None:
+        """The record in the directory `uam`; None when there is none that can be read."""
+        try:
+            found = json.loads((uam / RECORD).read_text())
+            return cls(uam.parent / found["hooks_dir"], bool(found["made"]), dict(found["sums"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def text(self, uam: Path) -> bytes:
+        """What the record's file in `uam` says; it stays true when the repository is moved."""
+        inside = self.hooks_dir.is_relative_to(uam.parent)
+        directory = self.hooks_dir.relative_to(uam.parent) if inside else self.hooks_dir
+        fields = {"hooks_dir": str(directory), "made": self.made, "sums": dict(self.sums)}
+        return json.dumps(fields, indent=1).encode() + b"\n"
+
+
+@dataclass(frozen=True)
+class Placed:
+    """What `place` did: hooks written, foreign hooks kept, hooks left because somebody edited them."""
+
+    record: Record
+    written: tuple[str, ...]
+    kept: tuple[str, ...]
+    left: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Removed:
+    """What `remove` did: hooks taken out, earlier ones put back, hooks left alone and why."""
+
+    hooks: tuple[str, ...] = ()
+    restored: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+
+
+class _State(Enum):
+    ABSENT = "absent"
+    OURS = "ours"
+    EDITED = "ours, edited by somebody since"
+    FOREIGN = "not ours"
+
+
+def write_file(path: Path, data: bytes, mode: int) -> None:
+    """Give `path` this content and mode in one step, or leave it as it was."""
+    descriptor, name = tempfile.mkstemp(prefix=".uam-", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as out:
+            out.write(data)
+            os.fchmod(out.fileno(), mode)
+            out.flush()
+            os.fsync(out.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def put_file(path: Path, data: bytes, mode: int, undo: ExitStack) -> None:
+    """`write_file`, with what gives back the earlier file, or its absence, put onto `undo`."""
+    earlier = (path.read_bytes(), path.stat().st_mode & 0o7777) if path.is_file() else None
+    write_file(path, data, mode)
+    if earlier:
+        undo.callback(write_file, path, *earlier)
+    else:
+        undo.callback(path.unlink, missing_ok=True)
+
+
+@contextmanager
+def exclusive(directory: Path) -> Iterator[None]:
+    """Alone among those who call this for `directory`, which is the lock itself: no file is left."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # some network file systems lock no directories
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+# -- where hooks go ------------------------------------------------------------------------------------
+
+
+def hooks_directory(repo: Repository) -> Path:
+    """Where git looks for this repository's hooks. Refused when that is among the files it tracks."""
+    paths = repo.paths
+    found = repo.run("rev-parse", "--path-format=absolute", "--git-path", "hooks", at=paths.worktree)
+    directory = Path(os.fsdecode(found.out.removesuffix(b"\n")))
+    real, common = directory.resolve(), paths.common_dir.resolve()
+    for top in _worktrees(repo):
+        ours = real.is_relative_to(common) and common.is_relative_to(top)
+        if real.is_relative_to(top) and not ours:
+            raise Refused(
+                f"git runs this repository's hooks from {directory}, among the files of the worktree {top}.",
+                "Use git's own place with `git config --unset core.hooksPath`, or call our hooks from yours: "
+                f"they are in {shipped_dir()}.",
+            )
+    return directory
+
+
+def _worktrees(repo: Repository) -> list[Path]:
+    listed = repo.run("worktree", "list", "--porcelain", "-z").out.split(b"\0")
+    tops = [os.fsdecode(line.removeprefix(b"worktree ")) for line in listed if line.startswith(b"worktree ")]
+    # git takes the main worktree of a submodule, and of --separate-git-dir, for the git directory
+    here = repo.run("rev-parse", "--show-toplevel", at=repo.paths.worktree, ok=(0, 128))
+    if here.code == 0:
+        tops.append(os.fsdecode(here.out.removesuffix(b"\n")))
+    return [Path(top).resolve() for top in tops]
+
+
+def shipped_dir() -> Path:
+    """The directory that holds our shell hooks: inside the package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parent.parent
+    inside = package / "hooks"
+    return inside if inside.is_dir() else package.parent / "hooks"
+
+
+def shared(repo: Repository, directory: Path) -> bool:
+    """Whether other repositories may use this hooks directory, too (a global core.hooksPath)."""
+    return not directory.resolve().is_relative_to(repo.paths.common_dir.resolve())
+
+
+# -- putting hooks in ----------------------------------------------------------------------------------
+
+
+def _state(path: Path, shipped: bytes, known: str | None) -> _State:
+    if not os.path.lexists(path):
+        return _State.ABSENT
+    if path.is_symlink() or not path.is_file():
+        return _State.FOREIGN
+    data = path.read_bytes()
+    if not any(line.startswith(_MARK) for line in data.splitlines()):
+        return _State.FOREIGN
+    if data == shipped or known is None or known == _checksum(data):
+        return _State.OURS
+    return _State.EDITED
+
+
+def _checksum(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _states(directory: Path, record: Record | None) -> dict[str, _State]:
+    sums = record.sums if record else {}
+    return {
+        name: _state(directory / name, (shipped_dir() / name).read_bytes(), sums.get(name)) for name in HOOKS
+    }
+
+
+def refuse_two_foreign(directory: Path, record: Record | None) -> None:
+    """Refused when a hook is not ours and an earlier one is kept already: there is room for one."""
+    for name, state in _states(directory, record).items():
+        if state is _State.FOREIGN and os.path.lexists(directory / (name + KEPT)):
+            raise Refused(
+                f"The hook {directory / name} is not ours, and {name}{KEPT} beside it is kept from before.",
+                f"Make one {name} of the two, remove {name}{KEPT}, and install again.",
+            )
+
+
+def place(repo: Repository, directory: Path, record: Record | None, undo: ExitStack) -> Placed:
+    """Put our hooks into `directory`, keeping what is there; how to take each step back goes onto `undo`."""
+    made = record.made if record else False
+    if not directory.is_dir():
+        directory.mkdir(parents=True)
+        undo.callback(directory.rmdir)
+        made = True
+    if shared(repo, directory):
+        with exclusive(directory):
+            _set_users(directory, {*_users(directory), str(repo.paths.common_dir)}, undo)
+    sums = dict(record.sums) if record else {}
+    written, kept, left = [], [], []
+    for name, state in _states(directory, record).items():
+        hook, data = directory / name, (shipped_dir() / name).read_bytes()
+        if state is _State.EDITED:
+            left.append(name)
+            continue
+        sums[name] = _checksum(data)
+        if state is _State.OURS and hook.read_bytes() == data and os.access(hook, os.X_OK):
+            continue
+        if state is _State.FOREIGN:
+            _rename(hook, directory / (name + KEPT), undo)
+            kept.append(name)
+        put_file(hook, data, 0o755, undo)
+        written.append(name)
+    return Placed(Record(directory, made, sums), tuple(written), tuple(kept), tuple(left))
+
+
+def _rename(old: Path, new: Path, undo: ExitStack) -> None:
+    old.rename(new)  # a symlink moves as such
+    undo.callback(new.rename, old)
+
+
+def place_shims(directory: Path, undo: ExitStack) -> None:
+    """Copy the two shims that the aliases run into `directory`, unless they are there already."""
+    for name in SHIMS:
+        data = (shipped_dir() / name).read_bytes()
+        shim = directory / name
+        if not (shim.is_file() and shim.read_bytes() == data and os.access(shim, os.X_OK)):
+            put_file(shim, data, 0o755, undo)
+
+
+# -- taking hooks out ----------------------------------------------------------------------------------
+
+
+def remove(repo: Repository, record: Record) -> Removed:
+    """Take our hooks out and put back what they had replaced; those that somebody edited stay.
+
+    In a hooks directory that several repositories share, all stay until the last of them is taken out.
+    """
+    directory = record.hooks_dir
+    if not directory.is_dir():
+        return Removed()
+    if shared(repo, directory):
+        with exclusive(directory):
+            others = {user for user in _users(directory) if (Path(user) / "uam" / "env").is_file()}
+            others.discard(str(repo.paths.common_dir))
+            _set_users(directory, others)
+        if others:
+            return Removed(left=(f"the hooks in {directory}: other repositories use them, too",))
+    hooks, restored, left = [], [], []
+    for name, state in _states(directory, record).items():
+        hook, kept = directory / name, directory / (name + KEPT)
+        if state in (_State.OURS, _State.ABSENT) and os.path.lexists(kept):
+            kept.replace(hook)
+            restored.append(name)
+        elif state is _State.OURS:
+            hook.unlink()
+            hooks.append(name)
+        elif state is _State.EDITED:
+            left.append(f"{hook}: it was edited since we wrote it")
+        elif os.path.lexists(kept):
+            left.append(f"{kept}: {name} beside it is not ours")
+    if record.made:
+        with suppress(OSError):  # not empty: somebody put something of theirs there
+            directory.rmdir()
+    return Removed(tuple(hooks), tuple(restored), tuple(left))
+
+
+# -- a hooks directory that several repositories share -----------------------------------------------------
+
+
+def _users(directory: Path) -> set[str]:
+    """The common directories of the repositories that are installed with this hooks directory."""
+    try:
+        return set(os.fsdecode((directory / _USERS).read_bytes()).splitlines())
+    except FileNotFoundError:
+        return set()
+
+
+def _set_users(directory: Path, users: set[str], undo: ExitStack | None = None) -> None:
+    path = directory / _USERS
+    earlier = path.read_bytes() if path.exists() else b""
+    text = b"".join(os.fsencode(user) + b"\n" for user in sorted(users))
+    if text == earlier:
+        return
+    _write_or_unlink(path, text)
+    if undo:
+        undo.callback(_write_or_unlink, path, earlier)
+
+
+def _write_or_unlink(path: Path, text: bytes) -> None:
+    if text:
+        write_file(path, text, 0o644)
+    else:
+        path.unlink(missing_ok=True)

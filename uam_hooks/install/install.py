@@ -1,0 +1,233 @@
+"""Enabling git uam in a repository, and taking it out again without a trace.
+
+Everything is refused before anything is changed, and an install that fails midway undoes what it did. The
+file `.git/uam/env` is written last and removed first: while it is not there, the hooks and the remote helper
+do nothing of their own.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from uam_hooks.git.repo import Repository, require_git
+from uam_hooks.hot.core.errors import Refused, UamError
+from uam_hooks.install.hookdir import (
+    RECORD,
+    Record,
+    Removed,
+    exclusive,
+    hooks_directory,
+    place,
+    place_shims,
+    put_file,
+    refuse_two_foreign,
+    remove,
+)
+from uam_hooks.install.wiring import ConfigFile, Skipped, config_file, refuse_foreign_aliases, unwired, wired
+
+DROP_REFS = "git for-each-ref --format='delete %(refname)' refs/uam | git update-ref --stdin"
+_BEFORE, _AFTER = "config.before", "config.after"
+_SITE = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class InstallReport:
+    """What an install did; `hooks`, `kept` and `wired` are empty when everything was in place."""
+
+    hooks_dir: Path
+    hooks: tuple[str, ...]
+    """Hooks that were written or brought up to date."""
+    kept: tuple[str, ...]
+    """Hooks that were there before; ours run them first."""
+    left: tuple[str, ...]
+    """Hooks of ours that somebody edited since; they were left as they are."""
+    wired: tuple[str, ...]
+    """Remotes whose pushes go through us from now on."""
+    skipped: tuple[Skipped, ...]
+    """Remotes whose pushes do not, and why."""
+
+
+@dataclass(frozen=True)
+class UninstallReport:
+    """What an uninstall did. `installed` is False when there was nothing to take out."""
+
+    installed: bool = True
+    hooks: tuple[str, ...] = ()
+    """Hooks that were removed."""
+    restored: tuple[str, ...] = ()
+    """Hooks from before the install that are back in place."""
+    left: tuple[str, ...] = ()
+    """What was not touched, and why."""
+    dropped: tuple[str, ...] = ()
+    """What was queued and is no longer."""
+    refs: int = 0
+    """How many refs below refs/uam keep original commits; `DROP_REFS` drops them."""
+
+
+def install(
+    repo: Repository, *, hooks_only: bool = False, python: str = sys.executable, site: Path = _SITE
+) -> InstallReport:
+    """Enable git uam in `repo` for all its worktrees. A second call changes nothing that is in place.
+
+    `python` is the interpreter that hooks and commands start, `site` the directory that holds this package.
+    `hooks_only` wires no remote: pushes are then taken by the pre-push hook. Raises Refused, with nothing
+    changed, when the repository cannot be enabled, and UamError when a file could not be written.
+    """
+    _refuse_unfit(repo)
+    uam = repo.paths.uam
+    with exclusive(repo.paths.common_dir), _in_words():
+        record, directory = Record.read(uam), hooks_directory(repo)
+        moved = record if record and record.hooks_dir.resolve() != directory.resolve() else None
+        known = None if moved else record
+        refuse_two_foreign(directory, known)
+        with config_file(repo) as config, ExitStack() as undo:
+            refuse_foreign_aliases(repo, config.text)
+            result = wired(repo, config.text, hooks_only=hooks_only)
+            _make_directories(uam, undo)
+            place_shims(uam / "bin", undo)
+            placed = place(repo, directory, known, undo)
+            _put_if_new(uam / RECORD, placed.record.text(uam), undo)
+            _replace_config(repo, config, result.text, undo)
+            _put_if_new(repo.paths.env_file, os.fsencode(f"{python}\n{site}\n"), undo)
+            undo.pop_all()
+        if moved:  # core.hooksPath names another directory than it did
+            remove(repo, moved)
+    return InstallReport(directory, placed.written, placed.kept, placed.left, result.remotes, result.skipped)
+
+
+def uninstall(repo: Repository, *, pending: Callable[[], list[str]], force: bool = False) -> UninstallReport:
+    """Take git uam out of `repo`: config file and hooks are again as if it had never been there.
+
+    `pending` names what is queued, one line each. Refused when there is something, unless `force` drops it.
+    Commits stay in any case, on their branches and below refs/uam.
+    """
+    uam = repo.paths.uam
+    with exclusive(repo.paths.common_dir), _in_words():
+        queued = _refuse_queued(pending, force) if uam.is_dir() else []
+        record = Record.read(uam) or _guess_record(repo)
+        with config_file(repo) as config:
+            text = unwired(repo, config.text, _content(uam / _BEFORE), _content(uam / _AFTER))
+            installed = uam.is_dir() or text != config.text
+            repo.paths.env_file.unlink(missing_ok=True)
+            if text != config.text:
+                config.replace(text)
+        removed = remove(repo, record) if record else Removed()
+        left = [*removed.left, *_remove_directory(uam)]
+    return UninstallReport(
+        installed or bool(removed.hooks),
+        removed.hooks,
+        removed.restored,
+        tuple(left),
+        tuple(queued),
+        len(repo.refs("refs/uam/")),
+    )
+
+
+# -- refusing --------------------------------------------------------------------------------------------
+
+
+def _refuse_unfit(repo: Repository) -> None:
+    require_git()
+    if repo.run("rev-parse", "--show-object-format").text != "sha1":
+        raise Refused(
+            "This repository names its objects with SHA-256, which git uam does not know yet.",
+            "Nothing was changed; plain git works as before.",
+        )
+    bare = repo.run("rev-parse", "--is-bare-repository").text == "true"
+    if bare and len(repo.paths.git_dirs()) == 1:
+        raise Refused(
+            "This is a bare repository without worktrees: nobody commits here.",
+            "Install in the repositories that push to it.",
+        )
+
+
+def _refuse_queued(pending: Callable[[], list[str]], force: bool) -> list[str]:
+    try:
+        queued = pending()
+    except UamError as error:  # a queue that cannot be read must not keep anybody from leaving it
+        if not force:
+            raise
+        return [f"the whole queue, which cannot be read: {error.what}"]
+    if queued and not force:
+        count = "1 thing is" if len(queued) == 1 else f"{len(queued)} things are"
+        raise Refused(
+            f"{count} queued: {'; '.join(queued)}.", "Run `git uam flush` first, or --force to drop them."
+        )
+    return queued
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    """Turn a failure of the file system into an error of ours."""
+    try:
+        yield
+    except OSError as error:
+        raise UamError(
+            f"Could not write {error.filename or 'a file'}: {error.strerror or error}.",
+            "Mend that and run the same command again.",
+        ) from error
+
+
+# -- .git/uam ----------------------------------------------------------------------------------------------
+
+
+def _make_directories(uam: Path, undo: ExitStack) -> None:
+    if not uam.is_dir():
+        undo.callback(shutil.rmtree, uam, ignore_errors=True)
+    for name in ("bin", "spool", "inflight", "settling"):
+        (uam / name).mkdir(parents=True, exist_ok=True)
+
+
+def _put_if_new(path: Path, data: bytes, undo: ExitStack, mode: int = 0o644) -> None:
+    if _content(path) != data:
+        put_file(path, data, mode, undo)
+
+
+def _replace_config(repo: Repository, config: ConfigFile, text: bytes, undo: ExitStack) -> None:
+    """Write the wired config, and beside it, first, what an uninstall needs to revert exactly that."""
+    before, after = repo.paths.uam / _BEFORE, repo.paths.uam / _AFTER
+    old_before, old_after = _content(before), _content(after)
+    if text == config.text and old_before is not None and old_after is not None:
+        return
+    without_us = unwired(repo, config.text, old_before, old_after)
+    _put_if_new(before, without_us, undo, 0o600)  # push URLs may hold passwords
+    _put_if_new(after, text, undo, 0o600)
+    if text != config.text:
+        config.replace(text)
+        undo.callback(_take_back, repo, text, config.text)
+
+
+def _take_back(repo: Repository, text: bytes, earlier: bytes) -> None:
+    with config_file(repo) as config:
+        if config.text == text:
+            config.replace(earlier)
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _guess_record(repo: Repository) -> Record | None:
+    """Where our hooks must be when the record of them is lost."""
+    with suppress(Refused):
+        return Record(hooks_directory(repo))
+    return None
+
+
+def _remove_directory(uam: Path) -> list[str]:
+    """Remove .git/uam in one step for everybody who looks at it; gives what could not be removed."""
+    if not uam.is_dir():
+        return []
+    away = uam.with_name(f"uam.removed-{os.getpid()}")
+    uam.rename(away)
+    shutil.rmtree(away, ignore_errors=True)
+    return [f"{away}: it could not be removed wholly"] if away.exists() else []

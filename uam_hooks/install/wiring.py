@@ -1,0 +1,286 @@
+"""What install writes into the repository's config file, and the config file as it would be without it.
+
+git edits a private copy; the result replaces the file in one rename, under git's own `config.lock`. Unsetting
+a key with git does not bring the old bytes back, so the text before and after our edit is kept, and taking
+us out reverts that edit in the text, checked against what git reads from it.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from pathlib import Path
+from typing import NamedTuple
+
+from uam_hooks.git.repo import Repository
+from uam_hooks.hot.core.errors import GitFailed, Refused
+
+SCHEME = "uam::"
+_SHIM = '!sh "$(git rev-parse --git-common-dir)"/uam/bin/'
+COMMAND_ALIAS = ("alias.uam", _SHIM + "git-uam")
+HELPER_ALIAS = ("alias.remote-uam", _SHIM + "git-remote-uam")
+_ALIASES = (COMMAND_ALIAS, HELPER_ALIAS)
+_LOCK_PATIENCE = 3.0  # seconds; git gives up at once, but several agents may install at the same time
+
+
+class Skipped(NamedTuple):
+    """A remote that keeps its own push URL, and why."""
+
+    remote: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Wired:
+    """A config file's new text, the remotes that it wires and the old one did not, and those left alone."""
+
+    text: bytes
+    remotes: tuple[str, ...]
+    skipped: tuple[Skipped, ...]
+
+
+class _Draft:
+    """A private copy of a config file, edited by git."""
+
+    def __init__(self, repo: Repository, path: Path) -> None:
+        self._repo = repo
+        self._path = path
+
+    @property
+    def text(self) -> bytes:
+        return self._path.read_bytes()
+
+    def _config(self, *args: str, ok: Sequence[int] = (0,)) -> bytes:
+        return self._repo.run("config", "--file", str(self._path), *args, ok=ok).out
+
+    def get(self, key: str) -> list[str]:
+        return _strings(self._config("-z", "--get-all", key, ok=(0, 1)))
+
+    def unset(self, key: str, *value: str) -> None:
+        exact = ["--fixed-value"] if value else []
+        self._config(*exact, "--unset-all", key, *value, ok=(0, 5))  # 5: there is none
+
+    def put(self, key: str, values: Sequence[str]) -> None:
+        """Make `values` all that `key` has; the first takes the place of the first there was."""
+        if not values:
+            self.unset(key)
+        for position, value in enumerate(values):
+            self._config("--add" if position else "--replace-all", key, value)
+
+    def entries(self) -> list[tuple[str, str]]:
+        """All (key, value) of the file, in order, without what it includes."""
+        pairs = (line.partition("\n") for line in _strings(self._config("--no-includes", "-z", "--list")))
+        return [(key, value) for key, _, value in pairs]
+
+
+def _strings(out: bytes) -> list[str]:
+    return [part.decode("utf-8", "surrogateescape") for part in out.split(b"\0")[:-1]]
+
+
+@contextmanager
+def _draft(repo: Repository, text: bytes) -> Iterator[_Draft]:
+    with tempfile.TemporaryDirectory(prefix="uam-") as directory:
+        path = Path(directory) / "config"
+        path.write_bytes(text)
+        yield _Draft(repo, path)
+
+
+# -- the file ------------------------------------------------------------------------------------------
+
+
+class ConfigFile:
+    """The repository's config file while its lock is ours; `replace` may be called once."""
+
+    def __init__(self, path: Path, lock: Path, descriptor: int) -> None:
+        self.text = path.read_bytes() if path.exists() else b""
+        self._path = path
+        self._lock = lock
+        self._descriptor = descriptor
+
+    def replace(self, text: bytes) -> None:
+        """Give the file this text, all of it or nothing; its mode stays."""
+        if self._path.exists():
+            os.fchmod(self._descriptor, self._path.stat().st_mode & 0o7777)
+        with os.fdopen(os.dup(self._descriptor), "wb") as out:
+            out.write(text)
+            out.flush()
+            os.fsync(out.fileno())
+        self._lock.replace(self._path)
+
+
+@contextmanager
+def config_file(repo: Repository) -> Iterator[ConfigFile]:
+    """The repository's config file, locked as git locks it. Refused when somebody else keeps the lock."""
+    path = Path(os.path.realpath(repo.paths.common_dir / "config"))  # git, too, writes through a symlink
+    lock = path.with_name(path.name + ".lock")
+    deadline = time.monotonic() + _LOCK_PATIENCE
+    while True:
+        try:
+            descriptor = os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+            break
+        except FileExistsError:
+            if time.monotonic() > deadline:
+                raise Refused(
+                    f"{lock} exists, so another git command is editing the config file.",
+                    "Try again; when no git command is running, remove that file.",
+                ) from None
+            time.sleep(0.05)
+    held = os.fstat(descriptor).st_ino
+    try:
+        yield ConfigFile(path, lock, descriptor)
+    finally:
+        os.close(descriptor)
+        with suppress(FileNotFoundError):
+            if lock.stat().st_ino == held:  # else we have renamed ours, and this is the next one's
+                lock.unlink()
+
+
+# -- putting us in -------------------------------------------------------------------------------------
+
+
+def refuse_foreign_aliases(repo: Repository, text: bytes) -> None:
+    """Refused when the config file has an alias of our name that is not ours."""
+    with _draft(repo, text) as draft:
+        for key, value in _ALIASES:
+            if any(found != value for found in draft.get(key)):
+                raise Refused(
+                    f"This repository has a {key} of its own.",
+                    f"Rename it, or remove it with `git config --unset-all {key}`.",
+                )
+
+
+def wired(repo: Repository, text: bytes, *, hooks_only: bool) -> Wired:
+    """The config `text` with our aliases and with every remote's pushes going through us.
+
+    `hooks_only` adds nothing but the alias for `git uam`. A wired text comes back unchanged.
+    """
+    remotes: list[str] = []
+    skipped: list[Skipped] = []
+    with _draft(repo, text) as draft:
+        for name in [] if hooks_only else repo.run("remote").lines:
+            if why := _unfit(repo, draft, name):
+                skipped.append(Skipped(name, why))
+            elif _wire_remote(repo, draft, name):
+                remotes.append(name)
+        for key, value in [COMMAND_ALIAS] if hooks_only else _ALIASES:
+            if draft.get(key) != [value]:
+                draft.put(key, [value])
+        return Wired(draft.text, tuple(remotes), tuple(skipped))
+
+
+def _unfit(repo: Repository, draft: _Draft, name: str) -> str:
+    """Why pushes to the remote `name` cannot go through us; "" when they can."""
+    if name.startswith("-") or repo.run("check-ref-format", f"refs/remotes/{name}/x", ok=(0, 1)).code != 0:
+        return "its name is not one that git accepts for a remote"
+    urls = repo.config(f"remote.{name}.url")
+    if not urls:
+        return "it has no URL"
+    if any(url.startswith(SCHEME) for url in urls) or repo.config(f"remote.{name}.vcs"):
+        return "it has a remote helper of its own"
+    if repo.config(f"remote.{name}.pushurl") != draft.get(f"remote.{name}.pushurl"):
+        return "its pushurl is set outside this repository's config file, where it is not ours to change"
+    return ""
+
+
+def _wire_remote(repo: Repository, draft: _Draft, name: str) -> bool:
+    """Send pushes to `name` through us and remember where they went; False when that is so already."""
+    pushurl, remembered = f"remote.{name}.pushurl", f"remote.{name}.uam-pushurl"
+    found, ours = draft.get(pushurl), SCHEME + name
+    if found == [ours]:
+        return False
+    theirs = [url for url in found if not url.startswith(SCHEME)]
+    if len(theirs) == len(found):
+        real = theirs
+    else:  # wired before, then renamed, or given one more URL: pushes go on to where they go now
+        real = draft.get(remembered)
+        if theirs:
+            real = (real or repo.config(f"remote.{name}.url")) + theirs
+    if draft.get(remembered) != real:
+        draft.put(remembered, real)
+    draft.put(pushurl, [ours])
+    return True
+
+
+# -- taking us out -------------------------------------------------------------------------------------
+
+
+def unwired(repo: Repository, text: bytes, before: bytes | None, after: bytes | None) -> bytes:
+    """The config `text` as it would be without us.
+
+    `before` and `after` are the file around our last edit, None when they are lost. Where the lines that we
+    added stand as we left them, exactly they go; otherwise git edits key by key.
+    """
+    if before is not None and text == after:
+        return before
+    unset = _unset(repo, text)
+    if before is not None and after is not None:
+        reverted = _reverted(before, after, text)
+        if reverted is not None and _same(repo, reverted, unset):
+            return reverted
+    return unset
+
+
+def _reverted(before: bytes, after: bytes, text: bytes) -> bytes | None:
+    """`text` with the edit from `before` to `after` undone, or None when its place cannot be told."""
+    plain, edited = before.splitlines(keepends=True), after.splitlines(keepends=True)
+    lines = text.splitlines(keepends=True)
+    hunks = SequenceMatcher(None, plain, edited, autojunk=False).get_opcodes()
+    for kind, i1, i2, j1, j2 in reversed(hunks):
+        if kind == "equal":
+            continue
+        if j1 == j2 and j1 > 0:  # lines went away: the line before them tells where they were
+            i1, j1 = i1 - 1, j1 - 1
+        ours, theirs = edited[j1:j2], plain[i1:i2]
+        places = [at for at in range(len(lines)) if ours and lines[at : at + len(ours)] == ours]
+        if len(places) != 1:
+            return None
+        behind = lines[places[0] + len(ours) :]
+        added = [line for line in ours if _is_header(line) and line not in theirs]
+        if added and _goes_on(behind):  # somebody has put a setting of theirs into the section that we made
+            theirs = [*theirs, added[-1]]
+        if theirs and behind and not theirs[-1].endswith(b"\n"):
+            theirs[-1] += b"\n"
+        lines[places[0] :] = theirs + behind
+    return b"".join(lines)
+
+
+def _is_header(line: bytes) -> bool:
+    return line.lstrip().startswith(b"[")
+
+
+def _goes_on(lines: list[bytes]) -> bool:
+    """Whether a section that is open before `lines` has a setting in them."""
+    for line in lines:
+        if _is_header(line):
+            return False
+        if line.strip() and not line.lstrip().startswith((b"#", b";")):
+            return True
+    return False
+
+
+def _same(repo: Repository, one: bytes, other: bytes) -> bool:
+    """Whether git reads the same settings from both."""
+    with suppress(GitFailed), _draft(repo, one) as left, _draft(repo, other) as right:
+        return Counter(left.entries()) == Counter(right.entries())
+    return False
+
+
+def _unset(repo: Repository, text: bytes) -> bytes:
+    """The config `text` with our keys unset by git, and the push URLs that they stood for set again."""
+    with _draft(repo, text) as draft:
+        keys = [key.rpartition(".") for key, _ in draft.entries() if key.startswith("remote.")]
+        for section in dict.fromkeys(section for section, _, name in keys if name.endswith("pushurl")):
+            found = draft.get(f"{section}.pushurl")
+            theirs = [url for url in found if not url.startswith(SCHEME)]
+            if theirs != found:  # else somebody has set another URL since, or none
+                draft.put(f"{section}.pushurl", draft.get(f"{section}.uam-pushurl") + theirs)
+            draft.unset(f"{section}.uam-pushurl")
+        for key, value in _ALIASES:
+            draft.unset(key, value)
+        return draft.text

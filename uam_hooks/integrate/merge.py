@@ -1,0 +1,165 @@
+"""Merging sources in memory: no worktree, no index, nothing checked out.
+
+`ours` begins as what the remote has. Where squashed work has landed before, it begins as a synthetic commit that
+also has the shadow as a parent, so that git knows which originals have landed already. Every source that merges
+becomes part of it; one that does not fails alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from uam_hooks.git.attributes import Attributes
+from uam_hooks.git.repo import Repository
+from uam_hooks.hot.core.errors import GitFailed
+from uam_hooks.hot.core.objects import Commit
+from uam_hooks.hot.core.plumbing import EMPTY_TREE, ZERO
+from uam_hooks.hot.queue.model import Source
+from uam_hooks.integrate.graph import Graph, reachable, stands_on
+
+_IDENT = b"uam <uam@localhost>"
+
+
+class Conflict(NamedTuple):
+    """Why a source could not be merged, and the files that are in the way."""
+
+    files: tuple[str, ...]
+    words: str
+
+
+class Merged(NamedTuple):
+    """What merging came to.
+
+    `tree` is the landing's, `ours` the synthetic history that contains every source. `line` is the last tip when
+    all that was merged lies on one line on top of the base, so that nothing had to be merged at all. `inside` are
+    the commits of the graph that have been taken in.
+    """
+
+    tree: str
+    ours: str
+    line: str | None
+    landed: tuple[Source, ...]
+    conflicts: dict[int, Conflict]
+    inside: frozenset[str]
+
+
+def merge_sources(
+    repo: Repository, base: str, shadow: str | None, graph: Graph, new: frozenset[str],
+    sources: Sequence[Source], attributes: Attributes,
+) -> Merged:  # fmt: skip
+    """Merge `sources` one after the other, in their order, into `base` (ZERO: the remote has nothing yet).
+
+    `graph` is everything the sources have that `base` has not, `new` what of it has never landed. Commits by name
+    from one place stand on each other: merging the last of them merges all, as long as nothing conflicts.
+    """
+    last = chains(graph, sources)
+    ends = [source for source in sources if last[source.id] == source.id]
+    if len(ends) < len(sources):
+        merged = _merge_in_turn(repo, base, shadow, graph, new, ends, attributes)
+        if not merged.conflicts:
+            return merged._replace(landed=tuple(sources))
+    return _merge_in_turn(repo, base, shadow, graph, new, sources, attributes)
+
+
+def chains(graph: Graph, sources: Sequence[Source]) -> dict[int, int]:
+    """For each source the later commit by name that contains it, or itself."""
+    found: dict[int, int] = {}
+    held: dict[str, int] = {}
+    for source in reversed(sources):
+        by_name = source.base and source.message
+        found[source.id] = held.get(source.tip, source.id) if by_name else source.id
+        if by_name and found[source.id] == source.id:
+            for oid in reachable(graph, source.tip):
+                held.setdefault(oid, source.id)
+    return found
+
+
+def _merge_in_turn(
+    repo: Repository, base: str, shadow: str | None, graph: Graph, new: frozenset[str],
+    sources: Sequence[Source], attributes: Attributes,
+) -> Merged:  # fmt: skip
+    stamp, tree, ours = b" 0 +0000", EMPTY_TREE, base
+    if base != ZERO:
+        tree, stamp = repo.commit(base).tree, _date(repo.commit(base))
+        if shadow is not None:
+            ours = remembering(repo, base, shadow)
+    line: str | None = base
+    landed: list[Source] = []
+    conflicts: dict[int, Conflict] = {}
+    inside: set[str] = set()
+    for source in sources:
+        brings = reachable(graph, source.tip)
+        if not brings & new or source.tip in inside:
+            landed.append(source)
+            continue
+        if line is not None and (line == ZERO or stands_on(graph, source.tip, line)):
+            tree = repo.commit(source.tip).tree
+            line = source.tip
+        else:
+            result = merge_tree(attributes, ours, source.tip)
+            if isinstance(result, Conflict):
+                conflicts[source.id] = result
+                continue
+            tree, line = result, None
+        inside |= brings
+        landed.append(source)
+        parents = (source.tip,) if ours == ZERO else (ours, source.tip)
+        ours = _synthetic(repo, tree, parents, stamp, f"with {source.tip[:7]} of {source.agent}")
+    return Merged(tree, ours, line, tuple(landed), conflicts, frozenset(inside))
+
+
+def remembering(repo: Repository, base: str, shadow: str) -> str:
+    """`base` as git has to see it to know what has landed in it."""
+    commit = repo.commit(base)
+    what = "what the remote has, and what has landed in it"
+    return _synthetic(repo, commit.tree, (base, shadow), _date(commit), what)
+
+
+def _date(commit: Commit) -> bytes:
+    """The date part of the committer line: synthetic commits take it over, so they come out the same each time."""
+    return b" " + b" ".join(commit.committer.rsplit(b" ", 2)[1:])
+
+
+def conflicts(repo: Repository, one: str, other: str) -> bool:
+    """Whether two lines of work are in each other's way."""
+    return repo.run("merge-tree", "--write-tree", "--allow-unrelated-histories", one, other, ok=(0, 1)).code == 1
+
+
+def merge_tree(attributes: Attributes, ours: str, theirs: str) -> str | Conflict:
+    """The tree of the merge. Unrelated histories merge as `git merge --allow-unrelated-histories` would."""
+    answer = attributes.run(
+        "-c", "merge.directoryRenames=conflict", "merge-tree", "--write-tree", "--allow-unrelated-histories",
+        "--name-only", "-z", ours, theirs,
+    )  # fmt: skip
+    parts = answer.out.decode("utf-8", "surrogateescape").split("\0")
+    if answer.code == 0:
+        return parts[0]
+    if len(parts) < 2:
+        raise GitFailed(["merge-tree", ours, theirs], answer.code, answer.text, answer.err)
+    files = tuple(dict.fromkeys(parts[1 : parts.index("", 1)]))
+    words = [part for part in parts if part.startswith("CONFLICT")]
+    return Conflict(files, " ".join((words or ["it conflicts"])[0].split()))
+
+
+def merge_trees(repo: Repository, onto: str, commit: Commit, attributes: Attributes) -> str | Conflict:
+    """The tree of `commit`'s own change applied to `onto`."""
+    stamp = _date(commit)
+    ours = _synthetic(repo, repo.commit(onto).tree, commit.parents, stamp, f"{onto[:7]} as a base for {commit.oid[:7]}")
+    return merge_tree(attributes, ours, commit.oid)
+
+
+def _synthetic(repo: Repository, tree: str, parents: tuple[str, ...], stamp: bytes, what: str) -> str:
+    message = (
+        f"uam: {what}\n\nMade by git uam to merge pushes and to remember what has landed."
+        "\nIt is on no branch; `git uam prune` lets go of it.\n"
+    )
+    ident = _IDENT + stamp
+    return repo.write_commit(Commit("", tree, parents, ident, ident, message.encode()))
+
+
+def shadow_of(repo: Repository, landing: str, *originals: str) -> str:
+    """The shadow of a landing: its tree, on top of the landing and of all that went into it."""
+    commit = repo.commit(landing)
+    what = f"the originals of {landing[:7]}: {commit.subject}"
+    return _synthetic(repo, commit.tree, (landing, *originals), _date(commit), what)

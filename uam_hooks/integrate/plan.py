@@ -1,0 +1,261 @@
+"""One target's sources into a plan: what commit goes on its ref, over what, and what that is to each source.
+
+The plan is data. Making it writes objects and moves nothing; a dry run stops here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+from uam_hooks.git.attributes import Attributes
+from uam_hooks.git.repo import Repository
+from uam_hooks.hot.core.objects import Commit
+from uam_hooks.hot.core.plumbing import ZERO
+from uam_hooks.hot.core.settings import Settings
+from uam_hooks.hot.queue.model import Action, Source
+from uam_hooks.integrate import squash
+from uam_hooks.integrate.graph import Graph, heads, in_order, parse, reachable
+from uam_hooks.integrate.merge import Conflict, Merged, chains, merge_sources, shadow_of
+from uam_hooks.integrate.proof import Claim, prove
+from uam_hooks.integrate.replay import replay
+
+
+class Context(NamedTuple):
+    """What a plan is made with, the same for all targets of a batch.
+
+    `noted` tells whether our hooks saw all these commits,
+    `memories` gives what has landed on a ref of a remote (see `living_shadow`),
+    `tagged` are commits that pushed tags name: they keep their identity. Without `squash` all do.
+    """
+
+    repo: Repository
+    settings: Settings
+    batch_id: str
+    noted: Callable[[Sequence[str]], bool]
+    memories: Callable[[str, str], Iterable[tuple[str, str]]]
+    tagged: frozenset[str] = frozenset()
+    squash: bool = True
+
+
+class Plan(NamedTuple):
+    """What is to happen to one ref: `new` over `old`, nothing when they are the same.
+
+    `keep` holds the originals, `how` says what the landing is to its sources, `counts` how many new commits each
+    brought, `commits` are all that landed with it.
+    """
+
+    action: Action
+    old: str
+    new: str
+    keep: str
+    how: str
+    landed: tuple[Source, ...]
+    conflicts: dict[int, Conflict]
+    counts: dict[int, int]
+    commits: tuple[str, ...]
+    proof: dict[str, Any]
+
+
+class _News(NamedTuple):
+    """What the sources bring.
+
+    `graph` is all that the base has not, of it `new` what never landed, of that `flat` what may be squashed: the
+    rest is on other branches of the remote, and stays as it is.
+    """
+
+    graph: Graph
+    new: frozenset[str]
+    flat: frozenset[str]
+
+
+def exact_plan(action: Action, source: Source, there: str) -> Plan:
+    """A source that goes to the remote as it is: a tag, a deletion, a forced update."""
+    new = source.tip or ZERO
+    return Plan(action, there, new, new, "exact", (source,), {}, {source.id: 0}, (), {})
+
+
+def make_plan(context: Context, action: Action, sources: Sequence[Source], there: str) -> Plan:
+    """Plan the landing of `sources` on a branch whose tip on the remote is `there` (ZERO: no such branch)."""
+    repo = context.repo
+    others = _other_branches(context, action)
+    shadow = living_shadow(repo, context.memories(action.remote, action.ref), there)
+    base = there if there != ZERO else _where_it_starts(repo, sources, others)
+    news = _look(repo, base, shadow, others, [s.tip for s in sources])
+    with Attributes(repo, base) as attributes:
+        merged = merge_sources(repo, base, shadow, news.graph, news.new, sources, attributes)
+    own = _shares(news, merged)
+    # in queue order: what a source brings that none before it brought
+    flat = [oid for source in merged.landed for oid in own[source.id] if oid in news.flat]
+    landing = _compose(context, news, merged, base, there, flat)
+    counts = {s.id: len([oid for oid in own[s.id] if oid in news.flat]) for s in merged.landed}
+    commits = tuple(oid for oid in news.graph if oid in news.new and oid in merged.inside)
+    proof: dict[str, Any] = {}
+    if landing.commit != there:
+        known = [oid for oid in (base, shadow) if oid not in (None, ZERO)]
+        claims = [_claim(repo, s, oids, known) for s, oids in _together(news, merged, own) if oids]
+        proof = prove(repo, base, landing.commit, claims)
+    return Plan(action, there, landing.commit, landing.keep, landing.how, merged.landed, merged.conflicts,
+                counts, commits, proof)  # fmt: skip
+
+
+def _other_branches(context: Context, action: Action) -> list[str]:
+    """The remote's other branches, as far as we know them."""
+    own = context.settings.tracking_ref(action.remote, action.ref)
+    tracked = context.repo.refs(f"refs/remotes/{action.remote}/")
+    return sorted({oid for name, oid in tracked.items() if name != own})
+
+
+def living_shadow(repo: Repository, memories: Iterable[tuple[str, str]], there: str) -> str | None:
+    """The newest memory whose landing the remote still has: what landed after it counts as not landed.
+
+    `memories` are (landing, what keeps its originals), newest first; a landing that is its own original keeps the
+    memory before it.
+    """
+    if there == ZERO:
+        return None
+    for landing, keep in memories:
+        if keep != landing and repo.kind(keep) and repo.is_ancestor(landing, there):
+            return keep
+    return None
+
+
+def _where_it_starts(repo: Repository, sources: Sequence[Source], others: list[str]) -> str:
+    """A branch that is new on the remote starts where its first source left what the remote has."""
+    if not others:
+        return ZERO
+    lines = repo.run("merge-base", sources[0].tip, *others, ok=(0, 1)).lines
+    return lines[0] if lines else ZERO
+
+
+def _look(repo: Repository, base: str, shadow: str | None, others: list[str], tips: Sequence[str]) -> _News:
+    known = [] if base == ZERO else [base]
+
+    def listed(*without: str) -> dict[str, tuple[str, ...]]:
+        feed = "".join(f"{oid}\n" for oid in [*tips, *(f"^{oid}" for oid in without)]).encode()
+        return parse(repo.run("rev-list", "--parents", "--topo-order", "--reverse", "--stdin", feed=feed).lines)
+
+    graph = listed(*known)
+    landed = [shadow] if shadow else []
+    new = set(listed(*known, *landed)) if landed else set(graph)
+    flat = new & set(listed(*known, *landed, *others)) if others else new
+    return _News(graph, frozenset(new), frozenset(flat))
+
+
+def _shares(news: _News, merged: Merged) -> dict[int, list[str]]:
+    """The new commits of each landed source that no source before it brought."""
+    own: dict[int, list[str]] = {}
+    taken: set[str] = set()
+    for source in merged.landed:
+        mine = (reachable(news.graph, source.tip) & news.new) - taken
+        own[source.id] = in_order(news.graph, mine)
+        taken |= mine
+    return own
+
+
+def _together(news: _News, merged: Merged, own: dict[int, list[str]]) -> list[tuple[Source, list[str]]]:
+    """What each source brings; commits by name that stand on each other bring it as one, with the last of them."""
+    last = chains(news.graph, merged.landed)
+    brought: dict[int, list[str]] = {}
+    for source in merged.landed:
+        brought.setdefault(last[source.id], []).extend(own[source.id])
+    return [(source, brought[source.id]) for source in merged.landed if source.id in brought]
+
+
+class _Landing(NamedTuple):
+    commit: str
+    keep: str
+    how: str
+
+
+def _compose(
+    context: Context, news: _News, merged: Merged, base: str, there: str, flat: list[str]
+) -> _Landing:
+    """Decide what commit the landing is: nothing, the tip itself, a moved commit, kept commits or a squash."""
+    repo = context.repo
+    if not merged.inside:
+        tip = there if there != ZERO or not merged.landed else merged.landed[0].tip
+        return _Landing(tip, tip, "nothing-new" if tip == there else "as-is")
+    kept = heads(news.graph, [o for o in news.graph if o in merged.inside and o in news.new and o not in news.flat])
+    commits = [repo.commit(oid) for oid in flat]
+    members = [c for c in commits if len(c.parents) < 2] or commits
+    straight = merged.line is not None
+    if base != ZERO and not kept and merged.tree == repo.commit(base).tree and there != ZERO:
+        # an empty commit, or a change and its revert, was pushed on purpose; a merge of what is there was not
+        merges_only = all(len(c.parents) > 1 for c in commits)
+        on_purpose = any(len(c.parents) == 1 and c.tree == repo.commit(c.parents[0]).tree for c in commits)
+        if merges_only or not (straight or on_purpose):
+            return _Landing(there, shadow_of(repo, there, merged.ours), "nothing-new")
+    squashing = context.squash and not context.tagged & set(flat)
+    # a merge of originals that have landed squashed would bring them to the remote a second time
+    again = any(oid not in news.new for oid in merged.inside)
+    if straight and not (again and squashing) and (
+        len(flat) <= 1 or not squashing or _predates_us(context, base, flat)
+    ):
+        assert merged.line is not None
+        return _Landing(merged.line, merged.line, "as-is")
+    parents = tuple([base] * (base != ZERO) + kept)
+    how, landing = _joined(context, merged, base, parents, commits, members)
+    return _Landing(landing, shadow_of(repo, landing, merged.ours), how)
+
+
+def _joined(
+    context: Context, merged: Merged, base: str, parents: tuple[str, ...], commits: list[Commit],
+    members: list[Commit],
+) -> tuple[str, str]:  # fmt: skip
+    """The one commit that stands for several, or for one that had to move."""
+    if not commits:  # all that is new here is on other branches of the remote: it stays what it is
+        return "kept", store(context.repo, _merge_commit(context, merged, base)._replace(parents=parents))
+    tagged = bool(context.tagged & {commit.oid for commit in commits})
+    if tagged or not context.squash:
+        tip = None
+        if len(parents) == 1 and not tagged:
+            with Attributes(context.repo, base) as attributes:
+                tip = replay(context.repo, base, commits, attributes, lambda commit: store(context.repo, commit))
+        if tip is not None and context.repo.commit(tip).tree == merged.tree:
+            return "kept", tip
+        return "kept", store(context.repo, _merge_commit(context, merged, base))
+    if len(members) == 1:
+        how = "moved" if merged.line is None else "squashed"
+        return how, store(context.repo, members[0]._replace(tree=merged.tree, parents=parents))
+    text = squash.message(members, context.batch_id, context.settings["uam.squash.subject"])
+    squashed = Commit("", merged.tree, parents, squash.author(members), context.repo.committer(), text)
+    return "squashed", store(context.repo, squashed)
+
+
+def _merge_commit(context: Context, merged: Merged, base: str) -> Commit:
+    """Where commits are to be kept and cannot be replayed, a merge keeps them all as they are."""
+    tips = tuple(dict.fromkeys(s.tip for s in merged.landed if s.tip in merged.inside))
+    text = f"Merge {len(tips)} pushed lines of work\n\nUam-Batch: {context.batch_id}\n".encode()
+    committer = context.repo.committer()
+    return Commit("", merged.tree, (base, *tips) if base != ZERO else tips, committer, committer, text)
+
+
+def _predates_us(context: Context, base: str, flat: Sequence[str]) -> bool:
+    """Whether a first push brings history that no hook of ours has seen: nobody wants that flattened."""
+    return base == ZERO and not context.noted(flat)
+
+
+def store(repo: Repository, commit: Commit) -> str:
+    """Write the commit, signed where commit.gpgSign asks for it."""
+    if not repo.signs:
+        return repo.write_commit(commit)
+    author, _, date = commit.author.partition(b"> ")
+    name, _, mail = author.partition(b" <")
+    env = {
+        "GIT_AUTHOR_NAME": name.decode("utf-8", "replace"),
+        "GIT_AUTHOR_EMAIL": mail.decode("utf-8", "replace"),
+        "GIT_AUTHOR_DATE": "@" + date.decode(),
+    }
+    parents = [arg for parent in commit.parents for arg in ("-p", parent)]
+    encoding = ("-c", f"i18n.commitEncoding={commit.encoding.decode('ascii', 'replace')}") if commit.encoding else ()
+    args = (*encoding, "commit-tree", "-S", *parents, commit.tree)
+    return repo.run(*args, feed=commit.message, env=env).text
+
+
+def _claim(repo: Repository, source: Source, own: list[str], known: list[Any]) -> Claim:
+    """The source's word for the proof: what it brings, and what that was built on."""
+    if not known:
+        return Claim(source.id, source.tip, (), tuple(own))
+    bases = repo.run("merge-base", "--all", source.tip, *known, ok=(0, 1)).lines
+    return Claim(source.id, source.tip, tuple(bases), tuple(own))

@@ -1,0 +1,78 @@
+"""Facts about commits in, the landing's message and author out. Pure: no git, no clock, no files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from uam_hooks.hot.core.objects import Commit
+
+# What makes GitHub, GitLab, Bitbucket, Azure, CircleCI, Travis and others run nothing for a push.
+_SKIP = re.compile(
+    r"\[(?:skip[ -](?:ci|actions|checks)|(?:ci|actions)[ -]skip|no[ -]ci|skip-ci|skip (?:travis|azp|azurepipelines|"
+    r"appveyor|cd|netlify|vercel|render|circleci)|(?:travis|azp|azurepipelines|appveyor|netlify|vercel|render) skip|"
+    r"ci:skip|skip:ci)\]",
+    re.IGNORECASE,
+)
+_SKIP_WORDS = re.compile(r"\*\*\*NO_CI\*\*\*", re.IGNORECASE)
+_SKIP_TRAILER = re.compile(r"^(?:skip-checks|ci-skip):[ \t]*true[ \t]*$", re.IGNORECASE | re.MULTILINE)
+_CO_AUTHOR = re.compile(r"^Co-authored-by:[ \t]*(.+>)[ \t]*$", re.IGNORECASE | re.MULTILINE)
+_BATCH = re.compile(r"^Uam-Batch: \S+\s*\Z", re.MULTILINE)
+_MEMBER = re.compile(r"^\d+\. (.+)$", re.MULTILINE)
+
+
+def silences_ci(text: str) -> bool:
+    """Whether a forge would run nothing for a commit with this message."""
+    return bool(_SKIP.search(text) or _SKIP_WORDS.search(text) or _SKIP_TRAILER.search(text))
+
+
+def neutralised(text: str) -> str:
+    """`text` with the same words, but such that no forge takes them for an order."""
+    text = _SKIP.sub(lambda found: f"({found.group()[1:-1]})", text)
+    return _SKIP_WORDS.sub("NO_CI", text)
+
+
+def message(commits: Sequence[Commit], batch_id: str, style: str) -> bytes:
+    """The message of a landing that squashes `commits`, oldest first.
+
+    The form is the original's: `Squashed 3 commits:`, a blank line, a numbered list of subjects. With `style`
+    "list" the first line names the subjects instead. A wish to skip CI counts only when every member has it.
+    """
+    silent = bool(commits) and all(silences_ci(commit.text) for commit in commits)
+    subjects = [subject for commit in commits for subject in members_of(commit)]
+    if not silent:
+        subjects = [neutralised(subject) for subject in subjects]
+    first = f"Squashed {len(subjects)} commits:"
+    if style == "list":
+        first = _shortened("; ".join(subjects))
+    lines = [first, "", *(f"{n}. {subject}" for n, subject in enumerate(subjects, 1)), ""]
+    if silent and not any(silences_ci(line) for line in lines):
+        lines += ["[skip ci]", ""]
+    lines += [f"Co-authored-by: {name if silent else neutralised(name)}" for name in co_authors(commits)]
+    lines.append(f"Uam-Batch: {batch_id}")
+    return ("\n".join(lines) + "\n").encode("utf-8", "replace")
+
+
+def members_of(commit: Commit) -> list[str]:
+    """The subject of a commit; of a squash of ours, the subjects that it stands for."""
+    if not _BATCH.search(commit.text):
+        return [commit.subject]
+    return _MEMBER.findall(commit.text) or [commit.subject]
+
+
+def _shortened(text: str, most: int = 72) -> str:
+    return text if len(text) <= most else text[: most - 1].rstrip() + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def co_authors(commits: Sequence[Commit]) -> list[str]:
+    """Everybody who wrote one of `commits` besides the squash's own author, each once, in order."""
+    names = [commit.author_name for commit in commits]
+    for commit in commits:
+        names += [name.strip() for name in _CO_AUTHOR.findall(commit.text)]
+    own = names[0] if names else ""
+    return [name for name in dict.fromkeys(names) if name != own]
+
+
+def author(commits: Sequence[Commit]) -> bytes:
+    """The author line of a squash: the only author, else the first one."""
+    return commits[0].author

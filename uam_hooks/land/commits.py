@@ -1,0 +1,176 @@
+"""Commits and merges onto a branch of this repository: made in memory, written down, and then the branch moves.
+
+Both go through the same journal as a landing, with an empty remote; recovery looks at the branch instead of a remote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from uam_hooks.git.attributes import Attributes
+from uam_hooks.git.repo import Repository
+from uam_hooks.hot.core.errors import GitFailed, UamError
+from uam_hooks.hot.core.objects import Commit
+from uam_hooks.hot.core.plumbing import EMPTY_TREE, ZERO
+from uam_hooks.hot.queue.model import Action, Batch, Landing, Source, SourceStatus, short_target
+from uam_hooks.hot.worktree.settle import Settled, advance
+from uam_hooks.integrate import squash
+from uam_hooks.integrate.merge import Conflict, merge_trees, shadow_of
+from uam_hooks.integrate.plan import store
+from uam_hooks.integrate.proof import Claim, prove
+from uam_hooks.land import outcomes
+from uam_hooks.land.finish import landing_ref, recorded_outcomes
+from uam_hooks.land.retry import give_up, may_pass
+from uam_hooks.land.steps import Step, reached
+from uam_hooks.session import Flush
+from uam_hooks.store import claim, finish, views
+from uam_hooks.store.claim import NewLanding
+
+
+class Made(NamedTuple):
+    """A commit for a branch that was at `old`, with what of it each source has brought."""
+
+    old: str
+    new: str
+    landed: tuple[Source, ...]
+    how: str
+    refused: dict[int, str]
+
+
+def land_commits(flush: Flush, batch: Batch, action: Action) -> None:
+    """Put the commits that were asked for by name onto their branch, several as one."""
+    sources = claim.sources(flush.store, action.id)
+    made = _compose(flush, batch, action, sources)
+    refused = [source for source in sources if source.id in made.refused]
+    failed = {key: value for s in refused for key, value in outcomes.failed([s], made.refused[s.id]).items()}
+    if not made.landed:
+        finish.action(flush.store, action, failed, None, ())
+        return
+    here = made.landed[0].worktree
+    mine = taken_from(flush, [s for s in made.landed if s.worktree == here])
+    move(flush, batch, action, made, failed, mine)
+
+
+def taken_from(flush: Flush, sources: Iterable[Source]) -> dict[str, tuple[str, str]]:
+    """What these commits by name took from their worktree: each path with its mode and object, newest last."""
+    found = {}
+    for source in sources:
+        for path in views.files(flush.store, source.id):
+            entry = flush.repo.entry(flush.repo.commit(source.tip).tree, path)
+            found[path] = ("000000", ZERO) if entry is None else (f"{entry[0]:06o}", entry[1])
+    return found
+
+
+def move(
+    flush: Flush, batch: Batch, action: Action, made: Made, failed: outcomes.Outcomes,
+    mine: Mapping[str, tuple[str, str]],
+) -> None:  # fmt: skip
+    """Write down what is to happen to the branch, pin it, move the branch, and end the action."""
+    repo, first = flush.repo, made.landed[0]
+    tips = [s.tip for s in made.landed]
+    before = [made.old] if made.old != ZERO else []
+    keep = made.new if made.new in tips else shadow_of(repo, made.new, *tips, *before)
+    done: outcomes.Outcomes = {
+        s.id: (SourceStatus.LANDED, {
+            "batch": batch.number, "ref": action.ref, "old": "" if made.old == ZERO else made.old, "new": made.new,
+            "keep": keep, "how": made.how, "commits": 1,
+            "with": sorted({o.agent for o in made.landed} - {s.agent}),
+        })
+        for s in made.landed
+    }  # fmt: skip
+    detail = {"how": made.how, "commits": tips, "outcomes": {**done, **failed}, "worktree": first.worktree}
+    entry = NewLanding(action.id, "", action.ref, made.old, made.new, keep, tuple(s.id for s in made.landed), detail)
+    landing = claim.write_plan(flush.store, batch, [entry])[0]
+    reached(Step.PLANNED)
+    repo.move_refs([(landing_ref(landing), keep, ZERO)], "uam: pin")
+    reached(Step.PINNED)
+    paths = repo.paths.seen_from(first.worktree)
+    try:
+        settled = advance(repo, paths, action.ref, made.old, made.new, mine)
+    except GitFailed as error:
+        settled = Settled(made.old, why=error.what)
+    reached(Step.PUSHED)
+    if not end(flush, action, landing):
+        finish.failed(flush.store, failed)
+        why = f"{short_target(action.ref)} stays where it is: {settled.why or _moved(settled)}"
+        give_up(flush, [action], why, passing=may_pass(why))
+
+
+def _moved(settled: Settled) -> str:
+    return f"it was moved to {settled.at[:7]} at the same moment"
+
+
+def end(flush: Flush, action: Action, landing: Landing) -> bool:
+    """End an action by what its branch is now; gives whether the branch has the landing."""
+    now = flush.repo.refs(landing.ref).get(landing.ref, ZERO)
+    if now == ZERO or not flush.repo.is_ancestor(landing.new, now):
+        return False
+    finish.on_branch(
+        flush.store, action, recorded_outcomes(landing), landing, flush.settings["uam.window.commit"]
+    )
+    reached(Step.FINISHED)
+    return True
+
+
+def _compose(flush: Flush, batch: Batch, action: Action, sources: list[Source]) -> Made:
+    """The commit that stands for all of `sources` that apply to their branch as it is now."""
+    repo = flush.repo
+    old = repo.refs(action.ref).get(action.ref, ZERO)
+    base = old if old != ZERO else next((s.base for s in sources if s.base != ZERO), ZERO)
+    landed: list[Source] = []
+    refused: dict[int, str] = {}
+    tip, tree = base, EMPTY_TREE if base == ZERO else repo.commit(base).tree
+    with Attributes(repo, base) as attributes:
+        for source in sources:
+            commit = repo.commit(source.tip)
+            tree_now = _applied(repo, tip, tree, commit, attributes)
+            if isinstance(tree_now, Conflict):
+                files = ", ".join(tree_now.files[:5])
+                refused[source.id] = f"conflict in {files} with what {short_target(action.ref)} has by now"
+                continue
+            tree = tree_now
+            tip = _step(repo, commit, tree, tip)
+            landed.append(source)
+    if not landed:
+        return Made(old, old, (), "", refused)
+    commits = [repo.commit(source.tip) for source in landed]
+    parents = (base,) if base != ZERO else ()
+    if len(landed) == 1 or not flush.settings["uam.squash"]:
+        new, how = tip, "as-is" if tip == landed[-1].tip else "moved"
+    else:
+        text = squash.message(commits, batch.id, flush.settings["uam.squash.subject"])
+        whole = Commit("", tree, parents, squash.author(commits), repo.committer(), text)
+        new, how = store(repo, whole), "squashed"
+    claims = [Claim(s.id, s.tip, repo.commit(s.tip).parents, (s.tip,)) for s in landed]
+    prove(repo, base, new, claims)
+    return Made(old, new, tuple(landed), how, refused)
+
+
+def _applied(repo: Repository, tip: str, tree: str, commit: Commit, attributes: Attributes) -> str | Conflict:
+    """The tree with the commit's own change on top."""
+    if not commit.parents:
+        fits = tip == ZERO or tree == EMPTY_TREE
+        return commit.tree if fits else Conflict(("everything",), "the branch has begun meanwhile")
+    if commit.parents[0] == tip or repo.commit(commit.parents[0]).tree == tree:
+        return commit.tree
+    return merge_trees(repo, tip, commit, attributes)
+
+
+def _step(repo: Repository, commit: Commit, tree: str, tip: str) -> str:
+    """The commit itself where it stands on `tip`, else one with its message, author and date that does."""
+    parents = () if tip == ZERO else (tip,)
+    return commit.oid if commit.parents == parents else store(repo, commit._replace(tree=tree, parents=parents))
+
+
+def start_of(flush: Flush, ref: str, remote: str) -> str:
+    """Where a branch is, or would begin: at its remote-tracking ref; ZERO where it can only begin anew.
+
+    Raises UamError when there is no such branch and HEAD does not name it.
+    """
+    for name in (ref, flush.settings.tracking_ref(remote, ref) if remote else None):
+        if name and (oid := flush.repo.name_of(name)[0]):
+            return oid
+    if flush.repo.run("symbolic-ref", "--quiet", "HEAD", ok=(0, 1)).text == ref:
+        return ZERO
+    raise UamError(f"There is no branch {short_target(ref)} here.", f"Make it with `git branch {short_target(ref)}`.")

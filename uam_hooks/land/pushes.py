@@ -1,0 +1,265 @@
+"""The pushes of a batch: plan, write down, pin, push. Contention is "again", never "failed"."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator, Sequence
+
+from uam_hooks.git.remote import Pushed, RefOutcome, RefUpdate, Remote, Unreachable
+from uam_hooks.git.repo import Repository
+from uam_hooks.hot.core.errors import UamError, say
+from uam_hooks.hot.core.plumbing import ZERO
+from uam_hooks.hot.push.intake import shadow_ref
+from uam_hooks.hot.queue.connection import Store
+from uam_hooks.hot.queue.model import FAST_FORWARD, Action, ActionType, Batch, Landing, Source
+from uam_hooks.integrate.merge import shadow_of
+from uam_hooks.integrate.plan import Context, Plan, exact_plan, living_shadow, make_plan
+from uam_hooks.land import outcomes
+from uam_hooks.land.finish import contains, finish_landed, landing_ref, move_shadow, recorded_outcomes, remember
+from uam_hooks.land.retry import give_up, may_pass
+from uam_hooks.land.steps import Step, reached
+from uam_hooks.session import Flush as Flush
+from uam_hooks.store import claim, finish, journal, views
+from uam_hooks.store.claim import NewLanding
+
+
+def land_pushes(flush: Flush, batch: Batch, pushes: Sequence[Action]) -> None:
+    """Land pushes of `batch`, one `git push` for each remote (and for each atomic push)."""
+    for (remote, options, atomic), actions in _groups(flush.store, pushes).items():
+        try:
+            _land_group(flush, batch, remote, list(options), bool(atomic), actions)
+        except Exception as error:
+            why = in_words(error)
+            say(f"batch {batch.number}: {why}")
+            # what was planned may have been pushed: recovery asks the remote; the rest has not begun
+            _fail(flush, [a for a in actions if not _planned_here(flush, batch, a)], why)
+
+
+def _planned_here(flush: Flush, batch: Batch, action: Action) -> bool:
+    landing = journal.planned(flush.store, action)
+    return landing is not None and landing.batch_id == batch.id
+
+
+def _groups(store: Store, pushes: Sequence[Action]) -> dict[tuple[str, tuple[str, ...], str], list[Action]]:
+    groups: dict[tuple[str, tuple[str, ...], str], list[Action]] = {}
+    for action in pushes:
+        waiting = claim.sources(store, action.id)
+        atomic = next((s.group for s in waiting if s.atomic), "")
+        key = action.remote, tuple(action.payload.get("push_options", ())), atomic
+        groups.setdefault(key, []).append(action)
+    return groups
+
+
+def _land_group(
+    flush: Flush, batch: Batch, name: str, options: list[str], atomic: bool, actions: list[Action]
+) -> None:
+    """Land actions that share one `git push`; those whose ref moved meanwhile are integrated anew, bounded."""
+    retries = flush.settings["uam.flush.retries"]
+    for _ in range(retries + 1):
+        try:
+            remote = Remote(flush.repo, flush.settings, name)
+            there = remote.observe([action.ref for action in actions])
+        except Unreachable as error:
+            give_up(flush, actions, error.what, passing=may_pass(error.what))
+            return
+        plans = _plans(flush, batch, actions, there, atomic)
+        if not plans:
+            return
+        results = _push(flush, batch, remote, plans, options, atomic)
+        actions = [plan.action for plan in plans if results[plan.action.ref].pushed == Pushed.CONTENDED]
+        if not actions:
+            return
+    why = f"others pushed in between {retries + 1} times in a row; your commits are safe, push again"
+    give_up(flush, actions, why, passing=True)
+
+
+def _plans(
+    flush: Flush, batch: Batch, actions: Sequence[Action], there: dict[str, str], atomic: bool
+) -> list[Plan]:
+    """The plans that need a push; everything else is finished here."""
+    found: list[Plan] = []
+    broken = False
+    for action in actions:
+        _finish_late(flush, action, there[action.ref])
+        sources = claim.sources(flush.store, action.id)
+        if not sources:
+            finish.action(flush.store, action, {}, None, ())
+            continue
+        plan = _plan_or_fail(flush, batch, action, sources, there[action.ref])
+        if plan is None:
+            broken = True
+            continue
+        broken = broken or bool(plan.conflicts)
+        if plan.new == plan.old:
+            _finish_unchanged(flush, batch, plan, sources)
+        else:
+            found.append(plan)
+    if atomic and broken:
+        _fail(flush, [plan.action for plan in found], "another ref of this atomic push failed")
+        return []
+    return found
+
+
+def _plan_or_fail(flush: Flush, batch: Batch, action: Action, sources: list[Source], there: str) -> Plan | None:
+    """The plan; where a source alone cannot be planned, it fails and the others go on without it."""
+    try:
+        return plan_action(flush, batch, action, sources, there)
+    except Exception as error:
+        bad = {} if len(sources) == 1 else {s.id: e for s in sources if (e := _why_not(flush, batch, action, s, there))}
+        if not bad or len(bad) == len(sources):
+            _fail(flush, [action], in_words(error))
+            return None
+    for source in sources:
+        if source.id in bad:
+            finish.failed(flush.store, outcomes.failed([source], bad[source.id]))
+    rest = [source for source in sources if source.id not in bad]
+    return _plan_or_fail(flush, batch, action, rest, there)
+
+
+def _why_not(flush: Flush, batch: Batch, action: Action, source: Source, there: str) -> str:
+    """Why this source could not even land alone; empty when it could."""
+    try:
+        plan_action(flush, batch, action, [source], there)
+    except Exception as error:
+        return in_words(error)
+    return ""
+
+
+def in_words(error: Exception) -> str:
+    """Why a landing failed. A fault of ours fails it, too, instead of blocking its ref for everybody."""
+    if isinstance(error, UamError):
+        return error.what
+    traceback.print_exception(error)
+    return f"uam failed inside ({type(error).__name__}: {error}), see flush.log; UAM=off git push goes without it"
+
+
+def plan_action(flush: Flush, batch: Batch, action: Action, sources: list[Source], there: str) -> Plan:
+    """What landing this action now would do; moves nothing. Raises UamError where it cannot land."""
+    if sources[0].exact:
+        _check_expectation(flush.repo, sources[0], there)
+        return exact_plan(action, sources[0], there)
+    context = Context(
+        flush.repo, flush.settings, batch.id,
+        lambda oids: views.noted(flush.store, oids), lambda *ref: memories(flush, *ref),
+        _tagged(flush, action.remote), flush.settings["uam.squash"] and action.action_type == ActionType.PUSH,
+    )  # fmt: skip
+    plan = make_plan(context, action, sources, there)
+    if action.action_type == ActionType.MERGE and action.payload.get("strategy") == "squash" and plan.new != plan.old:
+        # what was squashed here has landed, as far as later pushes of it are concerned
+        shadow = living_shadow(flush.repo, context.memories(action.remote, action.ref), there)
+        held = [oid for oid in (plan.keep, shadow, sources[0].base) if oid and oid != plan.new]
+        plan = plan._replace(keep=shadow_of(flush.repo, plan.new, *dict.fromkeys(held)))
+    return plan
+
+
+def memories(flush: Flush, remote: str, ref: str) -> Iterator[tuple[str, str]]:
+    """What has landed on a ref, newest first, as `plan.living_shadow` wants it: the shadow, then the journal's."""
+    name = shadow_ref(remote, ref)
+    shadow = flush.repo.refs(name).get(name)
+    if shadow is not None:
+        yield flush.repo.commit(shadow).parents[0], shadow
+    yield from views.memories(flush.store, remote, ref)
+
+
+def _tagged(flush: Flush, remote: str) -> frozenset[str]:
+    """The commits that pushed tags of this remote name, and those that are about to be pushed."""
+    tips = [tip for tip in views.tag_tips(flush.store, remote) if flush.repo.kind(tip)]
+    if not tips:
+        return frozenset()
+    return frozenset(flush.repo.run("rev-parse", *(f"{tip}^{{}}" for tip in tips)).lines)
+
+
+def _check_expectation(repo: Repository, source: Source, there: str) -> None:
+    """What git itself would have checked before a push that is not integrated."""
+    if not source.tip and there == ZERO:
+        raise UamError("remote ref does not exist")
+    if source.expect is None or there == (source.tip or ZERO):
+        return
+    if source.expect == FAST_FORWARD:
+        if there != ZERO and not repo.is_ancestor(there, source.tip):
+            raise UamError("non-fast-forward")
+    elif source.expect == "" and there != ZERO:
+        raise UamError("already exists")
+    elif source.expect not in ("", there):
+        raise UamError("stale info")
+
+
+def _push(
+    flush: Flush, batch: Batch, remote: Remote, plans: list[Plan], options: list[str], atomic: bool
+) -> dict[str, RefOutcome]:
+    """Write the plan, pin what it made, push, and finish what landed."""
+    landings = claim.write_plan(flush.store, batch, [_journal_entry(flush, batch, plan) for plan in plans])
+    reached(Step.PLANNED)
+    pins = [(landing_ref(entry), entry.keep, ZERO) for entry in landings if entry.keep != ZERO]
+    flush.repo.move_refs(pins, "uam: pin")
+    reached(Step.PINNED)
+    results = remote.push([RefUpdate(plan.action.ref, plan.old, plan.new) for plan in plans], options, atomic)
+    reached(Step.PUSHED)
+    if atomic:
+        results = _together(results)
+    for plan, landing in zip(plans, landings, strict=True):
+        result = results[plan.action.ref]
+        if result.pushed == Pushed.UNKNOWN:
+            result = results[plan.action.ref] = _ask(flush, remote, landing, result)
+        if result.pushed == Pushed.LANDED:
+            finish_landed(flush, remote, plan.action, landing, landing.new, result.words)
+        elif result.pushed == Pushed.REJECTED:
+            give_up(flush, [plan.action], result.words, passing=result.broke or may_pass(result.words))
+    return results
+
+
+def _together(results: dict[str, RefOutcome]) -> dict[str, RefOutcome]:
+    """An atomic push has one outcome: refs that the remote would have taken share the fate of the one it refused."""
+    refused = [r for r in results.values() if r.pushed == Pushed.REJECTED]
+    if not refused:
+        return results
+    mates = RefOutcome(Pushed.REJECTED, f"another ref of this atomic push was refused ({refused[0].words})")
+    return {ref: result if result.pushed == Pushed.REJECTED else mates for ref, result in results.items()}
+
+
+def _journal_entry(flush: Flush, batch: Batch, plan: Plan) -> NewLanding:
+    sources = claim.sources(flush.store, plan.action.id)
+    detail = {
+        "how": plan.how,
+        "outcomes": outcomes.of_plan(flush.repo, flush.store, batch, plan, sources),
+        "commits": plan.commits,
+        "proof": plan.proof,
+    }
+    return NewLanding(
+        plan.action.id, plan.action.remote, plan.action.ref, plan.old, plan.new, plan.keep,
+        tuple(source.id for source in plan.landed), detail,
+    )  # fmt: skip
+
+
+def _ask(flush: Flush, remote: Remote, landing: Landing, result: RefOutcome) -> RefOutcome:
+    """The connection broke: only the remote knows. Without an answer the outcome stays open for recovery."""
+    try:
+        there = remote.observe([landing.ref])[landing.ref]
+    except Unreachable:
+        return result
+    if contains(flush.repo, there, landing):
+        return RefOutcome(Pushed.LANDED, "")
+    return RefOutcome(Pushed.REJECTED, result.words, broke=True)
+
+
+def _finish_late(flush: Flush, action: Action, there: str) -> None:
+    """A push that outlived the process which started it: what it landed must not land again."""
+    for landing in journal.landings(flush.store, action.remote, action.ref):
+        if there != ZERO and landing.action_id == action.id and contains(flush.repo, there, landing):
+            remember(flush.repo, landing)
+            finish.sources(flush.store, recorded_outcomes(landing), landing.id)
+
+
+def _finish_unchanged(flush: Flush, batch: Batch, plan: Plan, sources: list[Source]) -> None:
+    """Nothing to push: all of it is on the remote already, or nothing of it merged."""
+    results = outcomes.of_plan(flush.repo, flush.store, batch, plan, sources)
+    if plan.landed and plan.keep != plan.old:
+        move_shadow(flush.repo, plan.action.remote, plan.action.ref, plan.keep, "uam: nothing to land")
+    finish.action(flush.store, plan.action, results, None, plan.commits)
+
+
+def _fail(flush: Flush, actions: Sequence[Action], why: str) -> None:
+    for action in actions:
+        finish.action(flush.store, action, outcomes.failed(claim.sources(flush.store, action.id), why), None, ())
+
+

@@ -1,0 +1,162 @@
+"""The state of the queue as data: what waits, what runs, what failed, and what to do next."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from uam_hooks.api.submit import agent_here
+from uam_hooks.flush.flush import locked
+from uam_hooks.flush.noted_commits import look_up
+from uam_hooks.flush.recover import recover
+from uam_hooks.hot.core.errors import Locked
+from uam_hooks.hot.core.paths import RepoPaths, worktree_name
+from uam_hooks.hot.queue import enqueue
+from uam_hooks.hot.queue.leader import ensure_flusher
+from uam_hooks.hot.queue.model import Action, ActionType, Source, SourceStatus, Status, seconds_of, short_target, where
+from uam_hooks.hot.queue.windows import who_else, window
+from uam_hooks.session import Flush
+from uam_hooks.store import journal, views
+from uam_hooks.store.views import QueuedCommit
+
+# Failures older than this are history, not news.
+FAILED_FOR_SECONDS = 24 * 3600.0
+
+
+def recover_if_idle(flush: Flush) -> None:
+    """After a crash any command finds out what happened, unless a flush is at work."""
+    if enqueue.unsettled(flush.store):
+        try:
+            with locked(flush.repo, 0):
+                recover(flush)
+        except Locked:
+            return
+
+
+def keep_going(flush: Flush) -> None:
+    """See to it that what waits is executed when it is due, unless that is left to people."""
+    if flush.settings["uam.push.mode"] != "manual" and enqueue.due_at(flush.store) is not None:
+        ensure_flusher(flush.repo.paths)
+
+
+def state(flush: Flush, *, start: bool) -> dict[str, Any]:
+    """The queue as `git uam status --json` prints it. With `start`, what waits is executed when it is due."""
+    recover_if_idle(flush)
+    if start:
+        keep_going(flush)
+    look_up(flush.repo, flush.store)
+    now = time.time()
+    commits = views.commits(flush.store)
+    waiting = [_row(flush, a, commits, now) for a in views.actions(flush.store, Status.PENDING)]
+    running = [_row(flush, a, commits, now) for a in views.actions(flush.store, Status.BATCHED, Status.EXECUTING)]
+    failed = [
+        {"action": a.id, "type": a.action_type.value, "batch": _number(flush, a), "agent": s.agent,
+         "where": where(a), "tip": s.tip, "error": s.outcome.get("error", ""),
+         "conflict_with": s.outcome.get("conflict_with")}
+        for a, s in views.failed_sources(flush.store, now - FAILED_FOR_SECONDS)
+    ]  # fmt: skip
+    return {
+        "repository": str(flush.repo.paths.common_dir),
+        "mode": flush.settings["uam.push.mode"],
+        "enabled": flush.settings["uam.enabled"],
+        "waiting": waiting,
+        "running": running,
+        "failed": failed,
+        "window": _window(flush, now),
+        "next": _next(flush, waiting, running, failed),
+    }
+
+
+def _number(flush: Flush, action: Action) -> int | None:
+    found = views.batch(flush.store, action.batch_id) if action.batch_id else None
+    return found.number if found else None
+
+
+def _window(flush: Flush, now: float) -> dict[str, Any]:
+    """What a push that is waited for would meet now: its window, or none because nobody else is at work."""
+    paths = RepoPaths.of(flush.repo.git_dir)
+    company = who_else(flush.settings, flush.store, paths, agent_here(flush))
+    until = enqueue.urgent_mode(flush.store, now)
+    return {
+        "alone": company.alone and flush.settings["uam.push.mode"] == "wait",
+        "others": company.others[:5],
+        "company_seconds": company.seconds,
+        "seconds": window(flush.settings, flush.store, ActionType.PUSH, False),
+        "urgent": until is not None,
+        "urgent_until": until or None,
+    }
+
+
+def _row(flush: Flush, action: Action, commits: list[QueuedCommit], now: float) -> dict[str, Any]:
+    left = seconds_of(max(action.execute_after, action.not_before)) - now
+    if action.action_type == ActionType.COMMIT and not action.asked:
+        members = [c for c in commits if c.action_id == action.id]
+        what = [{"agent": c.agent, "commit": c.oid, "subject": c.subject, "files": c.files} for c in members]
+        agents = [c.agent for c in members]
+    else:
+        sources = [s for s in views.sources(flush.store, action.id) if s.status == SourceStatus.PENDING]
+        what = [_member(flush, action, s) for s in sources]
+        agents = [s.agent for s in sources]
+    return {
+        "action": action.id,
+        "type": action.action_type.value,
+        "asked": action.asked,
+        "where": where(action),
+        "status": action.status.value,
+        "agents": list(dict.fromkeys(agents)),
+        "members": what,
+        "depends_on": list(action.dependencies),
+        "attempts": action.attempts,
+        "error": action.error,
+        "seconds_left": round(max(left, 0.0), 1),
+        "state": "ready" if left <= 0 else "waiting",
+    }
+
+
+def _member(flush: Flush, action: Action, source: Source) -> dict[str, Any]:
+    """One of those who asked for an action, with what they brought."""
+    if action.action_type == ActionType.PUSH:
+        return _source(source)
+    if action.action_type == ActionType.COMMIT:
+        files = views.files(flush.store, source.id)
+        subject = source.message.strip().partition("\n")[0]
+        return {"agent": source.agent, "commit": source.tip, "subject": subject, "files": len(files)}
+    return {"agent": source.agent, "what": _words(action)}
+
+
+def _words(action: Action) -> str:
+    payload = action.payload
+    if action.action_type == ActionType.MERGE:
+        return f"pull request {payload['pr']}" if payload.get("pr") else f"{payload['source']} ({payload['strategy']})"
+    inputs = " ".join(f"{name}={value}" for name, value in payload.get("inputs", {}).items())
+    return f"on {payload.get('ref')} {inputs}".rstrip()
+
+
+def _source(source: Source) -> dict[str, Any]:
+    return {
+        "agent": source.agent,
+        "branch": short_target(source.branch) or "(detached)",
+        "worktree": worktree_name(source.worktree),
+        "tip": source.tip,
+    }
+
+
+def _next(flush: Flush, waiting: list[Any], running: list[Any], failed: list[Any]) -> str:
+    """The one thing to do, for a person or a program that reads nothing else."""
+    if not flush.settings["uam.enabled"]:
+        return "pushes go straight to the remote (uam.enabled is false); `git config uam.enabled true` queues them"
+    going = [row for row in waiting if row["asked"] or row["type"] != "commit"]
+    if any(row["status"] == Status.BATCHED for row in running) and journal.made_by_hand(flush.store):
+        return "`git uam execute --batch-id` executes the batch that was made, and so does any flush"
+    if running:
+        return "nothing: a batch is being executed"
+    if going and flush.settings["uam.push.mode"] == "manual":
+        return "`git uam flush` executes what waits"
+    if going:
+        left = max(row["seconds_left"] for row in going)
+        return f"nothing: it is executed within {left:.0f} s, or now with `git uam flush`"
+    if failed:
+        return "see what failed: resolve and push again, or `git uam retry ID`"
+    if waiting:
+        return "`git push` the waiting commits when they are done"
+    return "nothing"

@@ -1,0 +1,111 @@
+"""`git uam sync`: bring the branch that is checked out over to what the remote has, with its unlanded commits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from uam_hooks.git.attributes import Attributes
+from uam_hooks.git.remote import Remote
+from uam_hooks.git.repo import Repository
+from uam_hooks.hot.core.errors import Refused, UsageError
+from uam_hooks.hot.core.paths import RepoPaths, head_of
+from uam_hooks.hot.core.plumbing import ZERO
+from uam_hooks.hot.push.intake import check_remote
+from uam_hooks.hot.queue.model import HEADS, short_target
+from uam_hooks.hot.worktree.settle import bring_over
+from uam_hooks.integrate.graph import parse
+from uam_hooks.integrate.plan import living_shadow, store
+from uam_hooks.integrate.replay import replay
+from uam_hooks.land.pushes import memories
+from uam_hooks.session import Flush
+from uam_hooks.store import views
+
+
+class Synced(NamedTuple):
+    """Where the branch was and is, what it follows, and how many commits of its own it still has to push."""
+
+    branch: str
+    where: str
+    old: str
+    new: str
+    unlanded: int
+
+
+def sync(flush: Flush, git_dir: Path, target: str | None) -> Synced:
+    """Bring the worktree of `git_dir` over; `target` is `<remote>/<branch>`, else where it last pushed or follows.
+
+    Local modifications stay, commits that have not landed are put on top. Raises Refused, with nothing touched,
+    where that cannot be.
+    """
+    paths = RepoPaths.of(git_dir)
+    branch, detached = head_of(git_dir)
+    remote, ref = _split(flush, target) if target else _follows(flush, paths, branch)
+    now = detached or flush.repo.refs(branch).get(branch, "")
+    if not now:
+        raise Refused("There is no commit here yet.", "Commit first.")
+    there = Remote(flush.repo, flush.settings, remote).observe([ref])[ref]
+    where = f"{remote}/{short_target(ref)}"
+    if there == ZERO:
+        raise Refused(f"{where} does not exist on the remote.", "Push to it, or name another one.")
+    new, unlanded = _on_top(flush.repo, memories(flush, remote, ref), there, now)
+    if new != now:
+        settled = bring_over(flush.repo, paths, branch, now, new)
+        if settled.why:
+            name = short_target(branch) or "HEAD"
+            raise Refused(f"{name} stays at {now[:7]}: {settled.why}.", "Nothing was touched.")
+    return Synced(short_target(branch), where, now, new, unlanded)
+
+
+def _split(flush: Flush, target: str) -> tuple[str, str]:
+    for remote in flush.settings.remotes():
+        if target.startswith(f"{remote}/"):
+            return remote, HEADS + target[len(remote) + 1 :]
+    raise UsageError(f"'{target}' names no branch of a remote.", "Say it as origin/main.")
+
+
+def _follows(flush: Flush, paths: RepoPaths, branch: str) -> tuple[str, str]:
+    """Where this worktree's branch last landed, else what it tracks."""
+    landed = views.last_landed(flush.store, str(paths.git_dir), branch)
+    if landed is not None:
+        return landed
+    name = short_target(branch)
+    remote = flush.repo.config(f"branch.{name}.remote")[-1:]
+    merge = flush.repo.config(f"branch.{name}.merge")[-1:]
+    if not (branch and remote and merge):
+        raise UsageError("Nothing of this branch has landed, and it tracks nothing.", "Say `git uam sync origin/main`.")
+    check_remote(remote[0], flush.settings)
+    return remote[0], merge[0]
+
+
+def _on_top(
+    repo: Repository, landed: Iterable[tuple[str, str]], there: str, now: str
+) -> tuple[str, int]:
+    """What `now` becomes on top of `there`: the commits that never landed, put there one by one."""
+    memory = living_shadow(repo, landed, there)
+    without = [f"^{oid}" for oid in (there, memory) if oid]
+    graph = parse(repo.rev_list("--parents", "--topo-order", "--reverse", now, *without))
+    if repo.is_ancestor(there, now) and len(graph) > 0:
+        return now, len(graph)
+    commits = [repo.commit(oid) for oid in graph]
+    merges = [c for c in commits if len(c.parents) > 1]
+    if merges:
+        raise Refused(
+            f"{now[:7]} has an unlanded merge ({merges[0].oid[:7]}), which cannot be put on top of {there[:7]}.",
+            "Run `git rebase` onto it yourself, or push: pushing integrates merges.",
+        )
+    roots = [c for c in commits if not c.parents]
+    if roots:
+        raise Refused(
+            f"{now[:7]} has a beginning of its own ({roots[0].oid[:7]}), which cannot be put on top of {there[:7]}.",
+            "Nothing was touched; pushing it merges unrelated histories.",
+        )
+    with Attributes(repo, there) as attributes:
+        new = replay(repo, there, commits, attributes, lambda commit: store(repo, commit))
+    if new is None:
+        raise Refused(
+            f"Your unlanded commits conflict with {there[:7]}; nothing was touched.",
+            f"`git rebase --onto {there[:7]} {graph[commits[0].oid][0][:7]}` lets you resolve it.",
+        )
+    return new, len(commits)

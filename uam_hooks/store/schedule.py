@@ -1,0 +1,276 @@
+"""Which actions go together, and in which order. Pure: no database, no git, no clock.
+
+Two actions have to do with each other when one names a branch that the other one changes. Commits to a branch come
+first, then pushes and merges in the order they were queued, then what only names the branch: workflows and deploys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from heapq import heapify, heappop, heappush
+from typing import NamedTuple
+
+from uam_hooks.hot.queue.model import Action, ActionType, Status, short_target
+
+
+class Waiting(NamedTuple):
+    """A pending action as choosing sees it.
+
+    `group` is one `git push` (its actions count once against the size of a batch), `mates` are the actions of the
+    same atomic push, `lines` the local branches that a push brings. A `whole` push goes out exactly as it is.
+    """
+
+    action: Action
+    group: str = ""
+    mates: frozenset[int] = frozenset()
+    lines: frozenset[str] = frozenset()
+    whole: bool = False
+
+
+class Edge(NamedTuple):
+    """`after` waits for `before`; when it is `gating`, a failure of `before` fails `after` as well."""
+
+    before: int
+    after: int
+    gating: bool
+
+
+def changes(action: Action) -> str:
+    """The branch that an action changes, "" for none; other refs by their full name."""
+    return "" if action.action_type in (ActionType.WORKFLOW, ActionType.DEPLOY) else short_target(action.ref)
+
+
+def reads(action: Action) -> str:
+    """The branch that an action names without changing it, "" for none."""
+    if action.action_type == ActionType.MERGE:
+        return short_target(str(action.payload.get("source", "")))
+    if action.action_type in (ActionType.WORKFLOW, ActionType.DEPLOY):
+        return short_target(str(action.payload.get("ref", "")))
+    return ""
+
+
+def edges(actions: Sequence[Action]) -> list[Edge]:
+    """The order of a batch. What was asked for explicitly goes before what follows from the branches.
+
+    A commit that a push carries is done with that push, and has no place of its own.
+    """
+    done_with = {a.id: a.id if a.carried_by is None else a.carried_by for a in actions}
+    alone = sorted((a for a in actions if a.carried_by is None), key=lambda a: a.id)
+    asked = {(done_with[dep], a.id) for a in alone for dep in a.dependencies if dep in done_with}
+    found = [Edge(before, after, True) for before, after in sorted(asked) if before != after]
+    risky = bool(found) or any(a.action_type == ActionType.MERGE for a in alone)
+    after: dict[int, set[int]] = {}
+    for edge in found:
+        after.setdefault(edge.before, set()).add(edge.after)
+    for edge in _implied(alone):
+        # an order that was asked for may contradict the usual one, and then it wins
+        if edge.after in after.get(edge.before, ()) or (risky and _leads(after, edge.after, edge.before)):
+            continue
+        after.setdefault(edge.before, set()).add(edge.after)
+        found.append(edge)
+    return found + _apart(alone, found)
+
+
+def _leads(after: Mapping[int, set[int]], start: int, end: int) -> bool:
+    seen, todo = {start}, [start]
+    while todo:
+        for following in after.get(todo.pop(), ()):
+            if following == end:
+                return True
+            if following not in seen:
+                seen.add(following)
+                todo.append(following)
+    return False
+
+
+def _implied(actions: Sequence[Action]) -> Iterable[Edge]:
+    """Commits before pushes and merges of their branch, and all of them before what names it."""
+    changing: dict[str, list[Action]] = {}
+    for action in actions:
+        if branch := changes(action):
+            changing.setdefault(branch, []).append(action)
+    for same in changing.values():
+        first = [a for a in same if a.action_type == ActionType.COMMIT]
+        then = [a for a in same if a.action_type != ActionType.COMMIT]
+        # what an agent has pushed is its own work; a push by name is one of the branch with that commit
+        yield from (Edge(a.id, b.id, b.asked) for a in first for b in then)
+    for action in actions:
+        for other in changing.get(reads(action), ()):
+            # two merges that name each other's branches: as they were queued
+            merges = action.action_type == other.action_type == ActionType.MERGE
+            if other.id != action.id and not (merges and other.id > action.id):
+                yield Edge(other.id, action.id, True)
+
+
+def _apart(actions: Sequence[Action], found: Sequence[Edge]) -> list[Edge]:
+    """What must not happen at the same time, in the order that the other edges leave, else as it was queued.
+
+    That is commits of one branch, its merges among its pushes, and deploys of one target. Pushes of one branch are for
+    different remotes and go together.
+    """
+    more: list[Edge] = []
+    groups: dict[tuple[str, str], list[Action]] = {}
+    for action in _in_order(actions, found):
+        kind = "deploy" if action.action_type == ActionType.DEPLOY else "commit"
+        if action.action_type in (ActionType.PUSH, ActionType.MERGE):
+            kind = "push"
+        if action.action_type != ActionType.WORKFLOW:
+            groups.setdefault((kind, action.target if kind == "deploy" else changes(action)), []).append(action)
+    for (kind, _), same in groups.items():
+        since: list[int] = []
+        last: int | None = None
+        for action in same:
+            alone = kind != "push" or action.action_type == ActionType.MERGE
+            earlier = since if alone and since else [] if last is None else [last]
+            more += [Edge(before, action.id, False) for before in earlier]
+            since, last = ([], action.id) if alone else ([*since, action.id], last)
+    known = {(edge.before, edge.after) for edge in found}
+    return [edge for edge in more if (edge.before, edge.after) not in known]
+
+
+def _in_order(actions: Sequence[Action], found: Sequence[Edge]) -> list[Action]:
+    """The actions, each after what has to come before it, and as they were queued where that is open."""
+    by_id = {action.id: action for action in actions}
+    left = dict.fromkeys(by_id, 0)
+    after: dict[int, list[int]] = {}
+    for edge in found:
+        left[edge.after] += 1
+        after.setdefault(edge.before, []).append(edge.after)
+    ready = [number for number, many in left.items() if not many]
+    heapify(ready)
+    order = []
+    while ready:
+        number = heappop(ready)
+        order.append(by_id[number])
+        for following in after.get(number, ()):
+            left[following] -= 1
+            if not left[following]:
+                heappush(ready, following)
+    return order
+
+
+class Choice(NamedTuple):
+    """An action for the next batch; `carried_by` is the push that takes a commit along."""
+
+    id: int
+    carried_by: int | None = None
+
+
+def choose(
+    pending: Sequence[Waiting], ended: Mapping[int, Status], busy: frozenset[tuple[str, str]], now: str,
+    due_only: bool, most: int,
+) -> list[Choice]:  # fmt: skip
+    """What the next batch takes: what is due at `now` (an ISO moment), or all of it, at most about `most` actions.
+
+    `ended` has the status of every dependency, `busy` the (remote, target) that another batch is changing, and the
+    same with an empty remote. Of each ref of a remote only the oldest push is taken, so what a ref goes through happens
+    in queue order. An action whose dependency has not ended is left unless that dependency is taken, too; a push takes
+    the commits of its branch along whatever their own window says.
+    """
+    free = [w for w in pending if _free(w.action, ended, busy, now)]
+    while True:
+        wanted, carrier = _wanted(free, pending, now, due_only)
+        there = {w.action.id for w in wanted}
+        blocked: set[int] = set()
+        for w in wanted:  # in queue order, so a whole line of actions that wait for each other is seen at once
+            open_ones = [dep for dep in w.action.dependencies if ended.get(dep) == Status.PENDING]
+            if any(dep not in there or dep in blocked for dep in open_ones):
+                blocked.add(w.action.id)
+        if not blocked:
+            return _taken(wanted, carrier, most)
+        # what waits for something that is not taken holds up nobody else
+        free = [w for w in free if w.action.id not in blocked]
+
+
+def _wanted(
+    free: Sequence[Waiting], pending: Sequence[Waiting], now: str, due_only: bool
+) -> tuple[list[Waiting], dict[int, int]]:
+    """What is due, or wanted by what is due; and the push that carries a commit, for those that one carries."""
+    pushes = _whole(_oldest_pushes(free, now, due_only), pending)
+    needs = {w.action.id: set(w.action.dependencies) for w in pending}
+    bringing = _bringing(pushes)
+    merges = [w.action for w in pushes if w.action.action_type == ActionType.MERGE and w.action.execute_after <= now]
+    merged = frozenset(branch for action in merges for branch in (changes(action), reads(action)))
+    carrier: dict[int, int] = {}
+    found = []
+    for one in pushes:
+        takers: list[int] = []
+        if one.action.action_type == ActionType.COMMIT and not any(dep in needs for dep in one.action.dependencies):
+            takers = bringing.get(one.action.ref, [])
+        # one that several pushes bring, or that has to be done before its push, lands on its branch first
+        if len(takers) == 1 and not _leads(needs, takers[0], one.action.id):
+            carrier[one.action.id] = takers[0]
+        if takers or not due_only or _due(one.action, merged, now):
+            found.append(one)
+    return found, carrier
+
+
+def _free(action: Action, ended: Mapping[int, Status], busy: frozenset[tuple[str, str]], now: str) -> bool:
+    # a push is in the way of its own remote's ref alone; anything else of the branch, wherever that is
+    remote = action.remote if action.action_type == ActionType.PUSH else ""
+    if action.not_before > now or (remote, changes(action)) in busy or ("", reads(action)) in busy:
+        return False
+    return not any(ended.get(dep) in (Status.BATCHED, Status.EXECUTING) for dep in action.dependencies)
+
+
+def _oldest_pushes(free: Sequence[Waiting], now: str, due_only: bool) -> list[Waiting]:
+    oldest: dict[tuple[str, str], int] = {}
+    due: set[tuple[str, str]] = set()
+    for one in free:
+        if one.action.action_type == ActionType.PUSH:
+            place = one.action.remote, one.action.target
+            oldest[place] = min(one.action.id, oldest.get(place, one.action.id))
+            if not due_only or one.action.execute_after <= now:
+                due.add(place)
+    return [
+        one for one in free
+        if one.action.action_type != ActionType.PUSH
+        or ((place := (one.action.remote, one.action.target)) in due and oldest[place] == one.action.id)
+    ]  # fmt: skip
+
+
+def _whole(free: list[Waiting], pending: Sequence[Waiting]) -> list[Waiting]:
+    """Without actions of an atomic push whose other refs cannot be taken yet: they go together or not at all."""
+    left = {w.action.id for w in pending} - {w.action.id for w in free}
+    return [w for w in free if not w.mates & left]
+
+
+def _bringing(pushes: Iterable[Waiting]) -> dict[str, list[int]]:
+    """The pushes that take commits along, by the branch of these: each from a branch to one of the same name."""
+    found: dict[str, list[int]] = {}
+    for one in pushes:
+        if one.action.action_type == ActionType.PUSH and not one.whole and one.action.ref in one.lines:
+            found.setdefault(one.action.ref, []).append(one.action.id)
+    return found
+
+
+def _due(one: Action, merged: frozenset[str], now: str) -> bool:
+    # a merge that is due wants the commits of the branches it names
+    return (
+        one.action_type == ActionType.PUSH or one.execute_after <= now
+        or (one.action_type == ActionType.COMMIT and short_target(one.ref) in merged)
+    )  # fmt: skip
+
+
+def _taken(wanted: Sequence[Waiting], carrier: Mapping[int, int], most: int) -> list[Choice]:
+    """The most important of `wanted` with all that has to come before them, until the batch is big enough."""
+    by_id = {w.action.id: w for w in wanted}
+    with_it: dict[int, set[int]] = {n: {mate for mate in w.mates if mate in by_id} for n, w in by_id.items()}
+    for commit, push in carrier.items():
+        with_it[push].add(commit)
+        with_it[commit].add(push)
+    for edge in edges([w.action._replace(carried_by=carrier.get(w.action.id)) for w in wanted]):
+        with_it[edge.after].add(edge.before)
+    taken: dict[int, None] = {}
+    units: set[str] = set()
+    for one in sorted(wanted, key=lambda w: (-w.action.priority, w.action.id)):
+        if len(units) >= most:
+            break
+        todo = [one.action.id]
+        while todo:
+            number = todo.pop()
+            if number not in taken:
+                taken[number] = None
+                todo += with_it[number]
+                units.update([by_id[number].group or str(number)] if number not in carrier else [])
+    return [Choice(number, carrier.get(number)) for number in taken]
