@@ -17,7 +17,7 @@ from typing import Any
 
 from scenes import Done, Scene, Worktree
 
-from uam_hooks.flush.flush import flush, opened
+from uam_hooks.flush.flush import flush
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.plumbing import HotGit
@@ -27,7 +27,7 @@ from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.model import BatchResult
 from uam_hooks.hot.queue.spool import take_in
 from uam_hooks.hot.worktree.settle import Landed, Settled, settle
-from uam_hooks.land.pushes import Flush
+from uam_hooks.session import Flush, opened
 
 _PUSHED = re.compile(r" (?P<old>[0-9a-f]{40}):(?P<new>[0-9a-f]{40}):(?P<ref>\S+)")
 

@@ -9,7 +9,7 @@ import time
 from landscape import by_hand, flushed, inside, kept, queue, record, sound, states, truthful, write
 from scenes import SHADOW, Scene, Worktree, finished, script, until
 
-from uam_hooks.report.history import prune
+from uam_hooks.land.retention import prune
 
 
 def collect(scene: Scene) -> None:

@@ -392,9 +392,9 @@ def test_a_rewritten_commit_hands_its_place_on(store: Store) -> None:
 def test_commits_pushed_or_gone_need_no_push_any_more(store: Store) -> None:
     notes = [CommitNote(digit * 40, MAIN, "", "/w") for digit in "123"]
     enqueue.commits(store, notes, [], 30, NOW)
-    views.describe(store, {"1" * 40: ("ada", "Add a", "", 2)}, {"2" * 40: "landed", "3" * 40: "gone"})
+    finish.describe(store, {"1" * 40: ("ada", "Add a", "", 2)}, {"2" * 40: "landed", "3" * 40: "gone"})
     assert [(c.oid[0], c.agent, c.subject, c.files) for c in views.commits(store)] == [("1", "ada", "Add a", 2)]
-    views.describe(store, {}, {"1" * 40: "landed"})
+    finish.describe(store, {}, {"1" * 40: "landed"})
     assert [a.status for a in views.actions(store, "completed")] == [Status.COMPLETED]
 
 

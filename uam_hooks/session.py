@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import NamedTuple
 
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import NotInstalled
+from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.settings import Settings
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.spool import take_in
@@ -38,3 +40,9 @@ def opened(
         if database is None:
             take_in(store, repo.paths, settings["uam.window.commit"])
         yield Flush(repo, store, settings)
+
+
+def agent_here(flush: Flush) -> str:
+    """Who acts, where nobody said."""
+    paths = RepoPaths.of(flush.repo.git_dir)
+    return flush.settings.agent(os.environ.get("UAM_AGENT_ID", ""), paths.worktree.name)

@@ -11,7 +11,7 @@ from typing import Any
 from uam_hooks.api import submit
 from uam_hooks.api.request import OPTIONS, Wish, wish
 from uam_hooks.flush.execute import Tell, execute
-from uam_hooks.flush.flush import flush, locked, next_batch
+from uam_hooks.flush.flush import flush, locked, next_batch, recover_if_idle
 from uam_hooks.flush.recover import recover
 from uam_hooks.git.repo import Repository, leave_the_callers_repository
 from uam_hooks.hot.core.errors import NotInstalled, Refused, UsageError
@@ -19,7 +19,7 @@ from uam_hooks.hot.queue import enqueue
 from uam_hooks.hot.queue.model import URGENT_WINDOWS, ActionType, Batch, BatchResult, Status
 from uam_hooks.report import batch_view
 from uam_hooks.report.preview import plans, preview
-from uam_hooks.report.status import recover_if_idle, state
+from uam_hooks.report.status import state
 from uam_hooks.session import Flush, opened
 from uam_hooks.store import claim, journal, views
 from uam_hooks.store import requests as queue_of

@@ -11,10 +11,8 @@ from pathlib import Path
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import UsageError
 from uam_hooks.hot.core.objects import Commit
-from uam_hooks.hot.core.plumbing import EMPTY_TREE, ZERO
-from uam_hooks.hot.queue.model import short_target
-from uam_hooks.hot.worktree.index import fed
-from uam_hooks.integrate.plan import store as store_commit
+from uam_hooks.hot.core.plumbing import EMPTY_TREE, ZERO, fed
+from uam_hooks.hot.core.refs import short_target
 from uam_hooks.session import Flush
 
 FILE, EXECUTABLE, LINK, SUBMODULE = 0o100644, 0o100755, 0o120000, 0o160000
@@ -110,7 +108,7 @@ def make(
     author, committer = _idents(repo, top)
     text = message.strip("\n") + "\n"
     parents = () if parent == ZERO else (parent,)
-    return store_commit(repo, Commit("", made, parents, author, committer, text.encode("utf-8", "surrogateescape")))
+    return repo.store_commit(Commit("", made, parents, author, committer, text.encode("utf-8", "surrogateescape")))
 
 
 def _refuse_ignored(repo: Repository, top: Path, paths: list[str]) -> None:

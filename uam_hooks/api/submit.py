@@ -6,7 +6,6 @@ Everything that comes from outside is checked here, where it enters. A request t
 from __future__ import annotations
 
 import json
-import os
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -19,9 +18,9 @@ from uam_hooks.flush import deploy, gh
 from uam_hooks.hot.core.errors import UamError, UsageError
 from uam_hooks.hot.core.paths import RepoPaths, head_of
 from uam_hooks.hot.core.plumbing import ZERO
-from uam_hooks.hot.push.intake import check_remote, pin_ref
+from uam_hooks.hot.core.refs import HEADS, pin_ref, short_target
 from uam_hooks.hot.queue.enqueue import push_action
-from uam_hooks.hot.queue.model import HEADS, ActionType, NewAction, NewSource, iso, short_target
+from uam_hooks.hot.queue.model import ActionType, NewAction, NewSource, iso
 from uam_hooks.hot.queue.windows import window
 from uam_hooks.land.commits import start_of
 from uam_hooks.land.merges import STRATEGIES, source_tip
@@ -211,7 +210,7 @@ class Intake:
         named = payload.get("remote")
         remotes = self.flush.settings.remotes()
         if named is not None:
-            check_remote(text_of(named, "remote"), self.flush.settings)
+            self.flush.settings.check_remote(text_of(named, "remote"))
             return str(named)
         if _DEFAULT_REMOTE in remotes or len(remotes) == 1:
             return _DEFAULT_REMOTE if _DEFAULT_REMOTE in remotes else remotes[0]
@@ -267,12 +266,6 @@ def _said(ask: Any) -> Any:
         return ask()
     except UamError as error:
         raise UsageError(error.what, error.do) from None
-
-
-def agent_here(flush: Flush) -> str:
-    """Who acts, where nobody said."""
-    paths = RepoPaths.of(flush.repo.git_dir)
-    return flush.settings.agent(os.environ.get("UAM_AGENT_ID", ""), paths.worktree.name)
 
 
 def enter(flush: Flush, wishes: Sequence[Wish], at: Path, origin: tuple[str, int] | None = None) -> list[int]:

@@ -9,9 +9,9 @@ import click
 
 from uam_hooks.api.batcher import DeployBatcher
 from uam_hooks.cli.parameters import Id
+from uam_hooks.flush.flush import keep_going
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import ExitCode, UsageError
-from uam_hooks.report.status import keep_going
 from uam_hooks.session import opened
 from uam_hooks.store import views
 from uam_hooks.store.requests import retry as again

@@ -10,10 +10,10 @@ import click
 from uam_hooks.cli.parameters import Duration, under_deploy
 from uam_hooks.cli.results import progress, report
 from uam_hooks.flush.flush import flush as run_flush
+from uam_hooks.flush.flush import keep_going
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import ExitCode
 from uam_hooks.report.preview import preview
-from uam_hooks.report.status import keep_going
 from uam_hooks.session import opened
 
 

@@ -65,7 +65,7 @@ def uninstall(path: Path, force: bool) -> None:
 
 
 def _queued(repo: Repository) -> list[str]:
-    from uam_hooks.flush.flush import queued_lines  # the flush is not needed where nothing is installed
+    from uam_hooks.report.status import queued_lines  # the flush is not needed where nothing is installed
 
     return queued_lines(repo)
 

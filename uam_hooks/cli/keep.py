@@ -11,8 +11,8 @@ import click
 from uam_hooks.flush.flush import locked
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import ExitCode
+from uam_hooks.land.retention import prune as let_go
 from uam_hooks.report.history import describe, find_batch
-from uam_hooks.report.history import prune as let_go
 from uam_hooks.report.history import restore as bring_back
 from uam_hooks.session import opened
 

@@ -10,13 +10,12 @@ from typing import Any
 import click
 
 from uam_hooks.api.batcher import DeployBatcher
-from uam_hooks.api.submit import agent_here
 from uam_hooks.cli.parameters import under_deploy
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import ExitCode, UsageError
 from uam_hooks.hot.queue.leader import ensure_flusher
 from uam_hooks.hot.queue.model import ActionType, seconds_of, where
-from uam_hooks.session import opened
+from uam_hooks.session import agent_here, opened
 from uam_hooks.store import views
 
 _TEXTS = ("message", "ref", "source", "strategy", "method", "remote")

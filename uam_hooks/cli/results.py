@@ -10,17 +10,9 @@ import click
 
 from uam_hooks.flush.execute import Tell
 from uam_hooks.hot.core.errors import ExitCode
+from uam_hooks.hot.core.refs import short_target
 from uam_hooks.hot.queue.connection import Store
-from uam_hooks.hot.queue.model import (
-    Action,
-    ActionType,
-    BatchResult,
-    SourceStatus,
-    Status,
-    is_external,
-    short_target,
-    where,
-)
+from uam_hooks.hot.queue.model import Action, ActionType, BatchResult, SourceStatus, Status, is_external, where
 from uam_hooks.store import views
 
 

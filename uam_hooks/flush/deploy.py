@@ -10,7 +10,8 @@ from pathlib import Path
 from uam_hooks.flush.process import Command
 from uam_hooks.hot.core.errors import UsageError
 from uam_hooks.hot.core.plumbing import scrubbed
-from uam_hooks.hot.queue.model import HEADS, Action, Batch
+from uam_hooks.hot.core.refs import HEADS
+from uam_hooks.hot.queue.model import Action, Batch
 from uam_hooks.session import Flush
 from uam_hooks.store import views
 

@@ -14,18 +14,15 @@ from graphlib import TopologicalSorter
 from uam_hooks.flush import deploy, gh
 from uam_hooks.flush.process import Command, Ended, Running
 from uam_hooks.git.remote import Remote, Unreachable
-from uam_hooks.hot.core.errors import GitFailed, UamError, last_line, say
-from uam_hooks.hot.core.paths import process_alive
-from uam_hooks.hot.core.plumbing import ZERO
-from uam_hooks.hot.push.intake import pin_ref, shadow_ref
-from uam_hooks.hot.queue.model import Action, ActionType, Batch, BatchResult, Source, SourceStatus, Status, is_external, short_target
-from uam_hooks.hot.worktree.settle import Landed, settle
-from uam_hooks.land.commits import land_commits, taken_from
+from uam_hooks.hot.core.errors import UamError, say
+from uam_hooks.hot.queue.model import Action, ActionType, Batch, BatchResult, SourceStatus, Status, is_external
+from uam_hooks.land.commits import land_commits
+from uam_hooks.land.follow import follow, settle_unattended
 from uam_hooks.land.merges import merge_here, merge_to_push
 from uam_hooks.land.pushes import in_words, land_pushes
+from uam_hooks.land.retention import unpin
 from uam_hooks.land.retry import again, counted, may_pass, may_try_again
 from uam_hooks.land.steps import Step, reached
-from uam_hooks.report.history import drop_pins, unpin
 from uam_hooks.session import Flush
 from uam_hooks.store import claim, finish, journal, views
 from uam_hooks.store.schedule import Edge, edges
@@ -256,62 +253,3 @@ class _Run:
             outcome = {"batch": self.batch.number} | ({} if exit_code is None else {"exit_code": exit_code})
             finish.plainly(self.flush.store, action, counted(action, why, passing), outcome)
         self.tell(action, self.status(action).value)
-
-
-def follow(flush: Flush, pushes: Sequence[Action]) -> None:
-    """Let pushes that were asked for by name bring their branch as it is now."""
-    tips: dict[int, str] = {}
-    before: set[str] = set()
-    for action in pushes:
-        sources = claim.sources(flush.store, action.id)
-        for source in sources:
-            if not source.follow:
-                continue
-            now = flush.repo.refs(source.branch).get(source.branch, "")
-            if not now and not source.tip:  # a branch that is yet to begin: with the commits that are taken along
-                now = next((other.tip for other in sources if other.tip), "")
-            if now and now != source.tip:
-                tips[source.id] = now
-                before.add(source.tip)
-    if tips:
-        flush.repo.pin({pin_ref(tip): tip for tip in tips.values()})
-        claim.follow(flush.store, tips)
-        drop_pins(flush, before)
-
-
-def settle_unattended(flush: Flush, action: Action) -> None:
-    """Branches whose push nobody waits for: they follow where neither index nor files need anything."""
-    if flush.settings["uam.settle"] == "off":
-        return
-    seen: set[tuple[str, str]] = set()
-    sources = claim.with_carried(flush.store, action.id)
-    # a push that waits brings its branch over itself, with the commits that it took along: two would be in each
-    # other's way
-    attended = {source.branch for source in sources if source.waiter and process_alive(source.waiter)}
-    for source in sources:
-        as_it_was = source.exact and action.action_type != ActionType.MERGE
-        if source.status != SourceStatus.LANDED or as_it_was or not source.branch or source.branch in attended:
-            continue
-        # of many commits by name from one place, the branch follows once
-        if (source.base or source.follow) and source.key in seen:
-            continue
-        seen.add(source.key)
-        paths = flush.repo.paths.seen_from(source.worktree)
-        try:
-            settle(flush.repo, paths, _landed(flush, action, source, sources), files=False)
-        except (GitFailed, OSError) as error:  # it has landed all the same, and `git uam sync` brings the branch over
-            say(f"{short_target(source.branch)} stays where it is: {last_line(str(error))}")
-
-
-def _landed(flush: Flush, action: Action, source: Source, others: Sequence[Source]) -> Landed:
-    """What the branch of a source is to follow. A commit by name is on no branch yet: its branch follows from where
-    it is, if all of that has landed.
-    """
-    tip, keep = source.tip, source.outcome["keep"]
-    if source.base or action.action_type == ActionType.MERGE:
-        now = flush.repo.refs(source.branch).get(source.branch, ZERO)
-        tip = now if now != ZERO and flush.repo.is_ancestor(now, keep) else tip
-    landed = [o for o in others if o.worktree == source.worktree and o.status == SourceStatus.LANDED and o.tip]
-    mine = taken_from(flush, landed)
-    return Landed(source.branch, tip, source.outcome["new"], keep, mine, shadow_ref(action.remote, action.ref))
-

@@ -13,11 +13,12 @@ from uam_hooks.flush.noted_commits import look_up
 from uam_hooks.flush.recover import recover
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import Locked
-from uam_hooks.hot.queue.model import ActionType, Batch, BatchResult, where
+from uam_hooks.hot.queue import enqueue
+from uam_hooks.hot.queue.leader import ensure_flusher
+from uam_hooks.hot.queue.model import Batch, BatchResult
 from uam_hooks.land.local_squash import squash_ready
 from uam_hooks.land.steps import Step, reached
-from uam_hooks.session import Flush as Flush
-from uam_hooks.session import opened as opened
+from uam_hooks.session import Flush
 from uam_hooks.store import claim, journal, views
 
 
@@ -69,12 +70,17 @@ def next_batch(
     return claim.due(flush.store, now, flush.settings["uam.batch.size"], by_hand=by_hand, without=tried, upto=upto)
 
 
-def queued_lines(repo: Repository) -> list[str]:
-    """One line for each thing that waits to land, for people who are about to take the queue away."""
-    with opened(repo) as flush:
-        waiting = views.actions(flush.store, "pending", "batched", "executing")
-        return [
-            f"#{a.id} {a.action_type} to {where(a)} by {a.agent_id}"
-            for a in waiting
-            if a.asked or a.action_type != ActionType.COMMIT
-        ]
+def recover_if_idle(flush: Flush) -> None:
+    """After a crash any command finds out what happened, unless a flush is at work."""
+    if enqueue.unsettled(flush.store):
+        try:
+            with locked(flush.repo, 0):
+                recover(flush)
+        except Locked:
+            return
+
+
+def keep_going(flush: Flush) -> None:
+    """See to it that what waits is executed when it is due, unless that is left to people."""
+    if flush.settings["uam.push.mode"] != "manual" and enqueue.due_at(flush.store) is not None:
+        ensure_flusher(flush.repo.paths)

@@ -20,7 +20,7 @@ from uam_hooks.hot.core.errors import NotInstalled, UamError, say
 from uam_hooks.hot.queue import enqueue
 from uam_hooks.hot.queue.leader import try_lock
 from uam_hooks.hot.queue.model import iso, seconds_of
-from uam_hooks.report.history import prune
+from uam_hooks.land.retention import prune
 from uam_hooks.session import Flush, opened
 
 # A flush by hand may empty the queue, and an urgent push may shorten a window, while we sleep.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.paths import worktree_name
 from uam_hooks.hot.queue.connection import Store
-from uam_hooks.store import views
+from uam_hooks.store import finish, views
 
 
 def look_up(repo: Repository, store: Store) -> None:
@@ -29,7 +29,7 @@ def look_up(repo: Repository, store: Store) -> None:
     unpushed = _unpushed(repo, alive)
     ended.update({oid: "landed" for oid in alive if oid not in unpushed})
     if facts or ended:
-        views.describe(store, facts, ended)
+        finish.describe(store, facts, ended)
 
 
 def _unpushed(repo: Repository, oids: list[str]) -> set[str]:

@@ -165,6 +165,23 @@ class Repository:
         """Store `commit` (its `oid` is ignored) and give its name."""
         return self.write("commit", commit.raw())
 
+    def store_commit(self, commit: Commit) -> str:
+        """Write the commit, signed where commit.gpgSign asks for it."""
+        if not self.signs:
+            return self.write_commit(commit)
+        author, _, date = commit.author.partition(b"> ")
+        name, _, mail = author.partition(b" <")
+        env = {
+            "GIT_AUTHOR_NAME": name.decode("utf-8", "replace"),
+            "GIT_AUTHOR_EMAIL": mail.decode("utf-8", "replace"),
+            "GIT_AUTHOR_DATE": "@" + date.decode(),
+        }
+        parents = [arg for parent in commit.parents for arg in ("-p", parent)]
+        encoding = commit.encoding.decode("ascii", "replace")
+        settings = ("-c", f"i18n.commitEncoding={encoding}") if encoding else ()
+        args = (*settings, "commit-tree", "-S", *parents, commit.tree)
+        return self.run(*args, feed=commit.message, env=env).text
+
     # -- refs ------------------------------------------------------------------------------------------
 
     def refs(self, *prefixes: str) -> dict[str, str]:

@@ -205,22 +205,22 @@ def _joined(
 ) -> tuple[str, str]:  # fmt: skip
     """The one commit that stands for several, or for one that had to move."""
     if not commits:  # all that is new here is on other branches of the remote: it stays what it is
-        return "kept", store(context.repo, _merge_commit(context, merged, base)._replace(parents=parents))
+        return "kept", context.repo.store_commit(_merge_commit(context, merged, base)._replace(parents=parents))
     tagged = bool(context.tagged & {commit.oid for commit in commits})
     if tagged or not context.squash:
         tip = None
         if len(parents) == 1 and not tagged:
             with Attributes(context.repo, base) as attributes:
-                tip = replay(context.repo, base, commits, attributes, lambda commit: store(context.repo, commit))
+                tip = replay(context.repo, base, commits, attributes, context.repo.store_commit)
         if tip is not None and context.repo.commit(tip).tree == merged.tree:
             return "kept", tip
-        return "kept", store(context.repo, _merge_commit(context, merged, base))
+        return "kept", context.repo.store_commit(_merge_commit(context, merged, base))
     if len(members) == 1:
         how = "moved" if merged.line is None else "squashed"
-        return how, store(context.repo, members[0]._replace(tree=merged.tree, parents=parents))
+        return how, context.repo.store_commit(members[0]._replace(tree=merged.tree, parents=parents))
     text = squash.message(members, context.batch_id, context.settings["uam.squash.subject"])
     squashed = Commit("", merged.tree, parents, squash.author(members), context.repo.committer(), text)
-    return "squashed", store(context.repo, squashed)
+    return "squashed", context.repo.store_commit(squashed)
 
 
 def _merge_commit(context: Context, merged: Merged, base: str) -> Commit:
@@ -234,23 +234,6 @@ def _merge_commit(context: Context, merged: Merged, base: str) -> Commit:
 def _predates_us(context: Context, base: str, flat: Sequence[str]) -> bool:
     """Whether a first push brings history that no hook of ours has seen: nobody wants that flattened."""
     return base == ZERO and not context.noted(flat)
-
-
-def store(repo: Repository, commit: Commit) -> str:
-    """Write the commit, signed where commit.gpgSign asks for it."""
-    if not repo.signs:
-        return repo.write_commit(commit)
-    author, _, date = commit.author.partition(b"> ")
-    name, _, mail = author.partition(b" <")
-    env = {
-        "GIT_AUTHOR_NAME": name.decode("utf-8", "replace"),
-        "GIT_AUTHOR_EMAIL": mail.decode("utf-8", "replace"),
-        "GIT_AUTHOR_DATE": "@" + date.decode(),
-    }
-    parents = [arg for parent in commit.parents for arg in ("-p", parent)]
-    encoding = ("-c", f"i18n.commitEncoding={commit.encoding.decode('ascii', 'replace')}") if commit.encoding else ()
-    args = (*encoding, "commit-tree", "-S", *parents, commit.tree)
-    return repo.run(*args, feed=commit.message, env=env).text
 
 
 def _claim(repo: Repository, source: Source, own: list[str], known: list[Any]) -> Claim:

@@ -13,14 +13,14 @@ from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import GitFailed, UamError
 from uam_hooks.hot.core.objects import Commit
 from uam_hooks.hot.core.plumbing import EMPTY_TREE, ZERO
-from uam_hooks.hot.queue.model import Action, Batch, Landing, Source, SourceStatus, short_target
+from uam_hooks.hot.core.refs import landing_ref, short_target
+from uam_hooks.hot.queue.model import Action, Batch, Landing, Source, SourceStatus
 from uam_hooks.hot.worktree.settle import Settled, advance
 from uam_hooks.integrate import squash
 from uam_hooks.integrate.merge import Conflict, merge_trees, shadow_of
-from uam_hooks.integrate.plan import store
 from uam_hooks.integrate.proof import Claim, prove
 from uam_hooks.land import outcomes
-from uam_hooks.land.finish import landing_ref, recorded_outcomes
+from uam_hooks.land.finish import recorded_outcomes
 from uam_hooks.land.retry import give_up, may_pass
 from uam_hooks.land.steps import Step, reached
 from uam_hooks.session import Flush
@@ -83,7 +83,7 @@ def move(
     entry = NewLanding(action.id, "", action.ref, made.old, made.new, keep, tuple(s.id for s in made.landed), detail)
     landing = claim.write_plan(flush.store, batch, [entry])[0]
     reached(Step.PLANNED)
-    repo.move_refs([(landing_ref(landing), keep, ZERO)], "uam: pin")
+    repo.move_refs([(landing_ref(landing.batch_id, landing.id), keep, ZERO)], "uam: pin")
     reached(Step.PINNED)
     paths = repo.paths.seen_from(first.worktree)
     try:
@@ -141,7 +141,7 @@ def _compose(flush: Flush, batch: Batch, action: Action, sources: list[Source]) 
     else:
         text = squash.message(commits, batch.id, flush.settings["uam.squash.subject"])
         whole = Commit("", tree, parents, squash.author(commits), repo.committer(), text)
-        new, how = store(repo, whole), "squashed"
+        new, how = repo.store_commit(whole), "squashed"
     claims = [Claim(s.id, s.tip, repo.commit(s.tip).parents, (s.tip,)) for s in landed]
     prove(repo, base, new, claims)
     return Made(old, new, tuple(landed), how, refused)
@@ -160,7 +160,7 @@ def _applied(repo: Repository, tip: str, tree: str, commit: Commit, attributes: 
 def _step(repo: Repository, commit: Commit, tree: str, tip: str) -> str:
     """The commit itself where it stands on `tip`, else one with its message, author and date that does."""
     parents = () if tip == ZERO else (tip,)
-    return commit.oid if commit.parents == parents else store(repo, commit._replace(tree=tree, parents=parents))
+    return commit.oid if commit.parents == parents else repo.store_commit(commit._replace(tree=tree, parents=parents))
 
 
 def start_of(flush: Flush, ref: str, remote: str) -> str:

@@ -13,12 +13,11 @@ from uam_hooks.hot.core.errors import GitFailed, last_line, say
 from uam_hooks.hot.core.objects import Commit
 from uam_hooks.hot.core.paths import head_of
 from uam_hooks.hot.core.plumbing import ZERO
+from uam_hooks.hot.core.refs import landing_ref
 from uam_hooks.hot.queue.model import Action, Batch, BatchResult, Landing
 from uam_hooks.hot.worktree.settle import Landed, settle
 from uam_hooks.integrate import squash
 from uam_hooks.integrate.merge import shadow_of
-from uam_hooks.integrate.plan import store
-from uam_hooks.land.finish import landing_ref
 from uam_hooks.session import Flush
 from uam_hooks.store import claim, finish, views
 from uam_hooks.store.claim import NewLanding
@@ -84,14 +83,14 @@ def _squash(flush: Flush, batch: Batch, action: Action, member: QueuedCommit, ru
     """Write the plan, pin, move the branch, finish; gives whether the branch moved."""
     repo, top = flush.repo, run[-1]
     text = squash.message(run, batch.id, flush.settings["uam.squash.subject"])
-    new = store(repo, Commit("", top.tree, run[0].parents, squash.author(run), repo.committer(), text))
+    new = repo.store_commit(Commit("", top.tree, run[0].parents, squash.author(run), repo.committer(), text))
     oids = [commit.oid for commit in run]
     entry = NewLanding(
         action.id, "", member.branch, top.oid, new, shadow_of(repo, new, top.oid), (),
         {"how": "squashed", "commits": oids, "outcomes": {}, "worktree": member.worktree},
     )  # fmt: skip
     landing = claim.write_plan(flush.store, batch, [entry])[0]
-    repo.move_refs([(landing_ref(landing), landing.keep, ZERO)], "uam: pin")
+    repo.move_refs([(landing_ref(landing.batch_id, landing.id), landing.keep, ZERO)], "uam: pin")
     paths = repo.paths.seen_from(member.worktree)
     try:
         settle(repo, paths, Landed(member.branch, top.oid, new, landing.keep), files=False)

@@ -7,13 +7,13 @@ from uam_hooks.git.remote import Remote
 from uam_hooks.hot.core.errors import UamError
 from uam_hooks.hot.core.objects import Commit
 from uam_hooks.hot.core.plumbing import EMPTY_TREE, ZERO
-from uam_hooks.hot.push.intake import pin_ref
-from uam_hooks.hot.queue.model import FAST_FORWARD, Action, Batch, NewSource, short_target
+from uam_hooks.hot.core.refs import pin_ref, short_target
+from uam_hooks.hot.queue.model import FAST_FORWARD, Action, Batch, NewSource
 from uam_hooks.integrate import squash
 from uam_hooks.integrate.merge import Conflict, merge_tree, remembering
-from uam_hooks.integrate.plan import living_shadow, store
+from uam_hooks.integrate.plan import living_shadow
 from uam_hooks.land.commits import Made, move, start_of
-from uam_hooks.land.pushes import memories
+from uam_hooks.land.shadow import memories
 from uam_hooks.session import Flush
 from uam_hooks.store import claim, finish
 
@@ -77,7 +77,7 @@ def _merged(flush: Flush, batch: Batch, action: Action, base: str) -> str:
         return _squashed(flush, batch, action, base, tip, tree)
     ident = repo.committer()
     text = f"{action.payload.get('message') or _default(action)}\n"
-    return store(repo, Commit("", tree, (base, tip), ident, ident, text.encode("utf-8", "replace")))
+    return repo.store_commit(Commit("", tree, (base, tip), ident, ident, text.encode("utf-8", "replace")))
 
 
 def _with_memory(flush: Flush, action: Action, base: str) -> str:
@@ -98,7 +98,7 @@ def _squashed(flush: Flush, batch: Batch, action: Action, base: str, tip: str, t
         commits, batch.id, flush.settings["uam.squash.subject"]
     )  # fmt: skip
     author = squash.author(commits) if commits else repo.committer()
-    return store(repo, Commit("", tree or EMPTY_TREE, (base,), author, repo.committer(), text))
+    return repo.store_commit(Commit("", tree or EMPTY_TREE, (base,), author, repo.committer(), text))
 
 
 def source_tip(flush: Flush, name: str, remote: str) -> str:

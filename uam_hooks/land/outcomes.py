@@ -6,9 +6,9 @@ from typing import Any
 
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.plumbing import ZERO
-from uam_hooks.hot.push.intake import shadow_ref
+from uam_hooks.hot.core.refs import shadow_ref, short_target
 from uam_hooks.hot.queue.connection import Store
-from uam_hooks.hot.queue.model import Batch, Source, SourceStatus, short_target
+from uam_hooks.hot.queue.model import Batch, Source, SourceStatus
 from uam_hooks.integrate.merge import Conflict, conflicts
 from uam_hooks.integrate.plan import Plan
 from uam_hooks.store import views

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from uam_hooks.git.remote import Pushed, RefOutcome, RefUpdate, Remote, Unreachable
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import UamError, say
 from uam_hooks.hot.core.plumbing import ZERO
-from uam_hooks.hot.push.intake import shadow_ref
+from uam_hooks.hot.core.refs import landing_ref
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.model import FAST_FORWARD, Action, ActionType, Batch, Landing, Source
 from uam_hooks.integrate.merge import shadow_of
 from uam_hooks.integrate.plan import Context, Plan, exact_plan, living_shadow, make_plan
 from uam_hooks.land import outcomes
-from uam_hooks.land.finish import contains, finish_landed, landing_ref, move_shadow, recorded_outcomes, remember
+from uam_hooks.land.finish import contains, finish_landed, recorded_outcomes
 from uam_hooks.land.retry import give_up, may_pass
+from uam_hooks.land.shadow import memories, move_shadow, remember
 from uam_hooks.land.steps import Step, reached
-from uam_hooks.session import Flush as Flush
+from uam_hooks.session import Flush
 from uam_hooks.store import claim, finish, journal, views
 from uam_hooks.store.claim import NewLanding
 
@@ -152,15 +153,6 @@ def plan_action(flush: Flush, batch: Batch, action: Action, sources: list[Source
     return plan
 
 
-def memories(flush: Flush, remote: str, ref: str) -> Iterator[tuple[str, str]]:
-    """What has landed on a ref, newest first, as `plan.living_shadow` wants it: the shadow, then the journal's."""
-    name = shadow_ref(remote, ref)
-    shadow = flush.repo.refs(name).get(name)
-    if shadow is not None:
-        yield flush.repo.commit(shadow).parents[0], shadow
-    yield from views.memories(flush.store, remote, ref)
-
-
 def _tagged(flush: Flush, remote: str) -> frozenset[str]:
     """The commits that pushed tags of this remote name, and those that are about to be pushed."""
     tips = [tip for tip in views.tag_tips(flush.store, remote) if flush.repo.kind(tip)]
@@ -190,7 +182,7 @@ def _push(
     """Write the plan, pin what it made, push, and finish what landed."""
     landings = claim.write_plan(flush.store, batch, [_journal_entry(flush, batch, plan) for plan in plans])
     reached(Step.PLANNED)
-    pins = [(landing_ref(entry), entry.keep, ZERO) for entry in landings if entry.keep != ZERO]
+    pins = [(landing_ref(entry.batch_id, entry.id), entry.keep, ZERO) for entry in landings if entry.keep != ZERO]
     flush.repo.move_refs(pins, "uam: pin")
     reached(Step.PINNED)
     results = remote.push([RefUpdate(plan.action.ref, plan.old, plan.new) for plan in plans], options, atomic)

@@ -8,7 +8,8 @@ from typing import Any
 from uam_hooks.git.remote import Remote
 from uam_hooks.hot.core.errors import UamError
 from uam_hooks.hot.core.plumbing import ZERO
-from uam_hooks.hot.queue.model import Action, ActionType, Batch, is_external, short_target, where
+from uam_hooks.hot.core.refs import short_target
+from uam_hooks.hot.queue.model import Action, ActionType, Batch, is_external, where
 from uam_hooks.land.pushes import plan_action
 from uam_hooks.report.batch_view import as_shown, not_claimed
 from uam_hooks.session import Flush

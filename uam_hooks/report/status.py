@@ -5,38 +5,20 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from uam_hooks.api.submit import agent_here
-from uam_hooks.flush.flush import locked
+from uam_hooks.flush.flush import keep_going, recover_if_idle
 from uam_hooks.flush.noted_commits import look_up
-from uam_hooks.flush.recover import recover
-from uam_hooks.hot.core.errors import Locked
+from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.paths import RepoPaths, worktree_name
+from uam_hooks.hot.core.refs import short_target
 from uam_hooks.hot.queue import enqueue
-from uam_hooks.hot.queue.leader import ensure_flusher
-from uam_hooks.hot.queue.model import Action, ActionType, Source, SourceStatus, Status, seconds_of, short_target, where
+from uam_hooks.hot.queue.model import Action, ActionType, Source, SourceStatus, Status, seconds_of, where
 from uam_hooks.hot.queue.windows import who_else, window
-from uam_hooks.session import Flush
+from uam_hooks.session import Flush, agent_here, opened
 from uam_hooks.store import journal, views
 from uam_hooks.store.views import QueuedCommit
 
 # Failures older than this are history, not news.
 FAILED_FOR_SECONDS = 24 * 3600.0
-
-
-def recover_if_idle(flush: Flush) -> None:
-    """After a crash any command finds out what happened, unless a flush is at work."""
-    if enqueue.unsettled(flush.store):
-        try:
-            with locked(flush.repo, 0):
-                recover(flush)
-        except Locked:
-            return
-
-
-def keep_going(flush: Flush) -> None:
-    """See to it that what waits is executed when it is due, unless that is left to people."""
-    if flush.settings["uam.push.mode"] != "manual" and enqueue.due_at(flush.store) is not None:
-        ensure_flusher(flush.repo.paths)
 
 
 def state(flush: Flush, *, start: bool) -> dict[str, Any]:
@@ -160,3 +142,14 @@ def _next(flush: Flush, waiting: list[Any], running: list[Any], failed: list[Any
     if waiting:
         return "`git push` the waiting commits when they are done"
     return "nothing"
+
+
+def queued_lines(repo: Repository) -> list[str]:
+    """One line for each thing that waits to land, for people who are about to take the queue away."""
+    with opened(repo) as flush:
+        waiting = views.actions(flush.store, "pending", "batched", "executing")
+        return [
+            f"#{a.id} {a.action_type} to {where(a)} by {a.agent_id}"
+            for a in waiting
+            if a.asked or a.action_type != ActionType.COMMIT
+        ]

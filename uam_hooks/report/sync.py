@@ -12,13 +12,12 @@ from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import Refused, UsageError
 from uam_hooks.hot.core.paths import RepoPaths, head_of
 from uam_hooks.hot.core.plumbing import ZERO
-from uam_hooks.hot.push.intake import check_remote
-from uam_hooks.hot.queue.model import HEADS, short_target
+from uam_hooks.hot.core.refs import HEADS, short_target
 from uam_hooks.hot.worktree.settle import bring_over
 from uam_hooks.integrate.graph import parse
-from uam_hooks.integrate.plan import living_shadow, store
+from uam_hooks.integrate.plan import living_shadow
 from uam_hooks.integrate.replay import replay
-from uam_hooks.land.pushes import memories
+from uam_hooks.land.shadow import memories
 from uam_hooks.session import Flush
 from uam_hooks.store import views
 
@@ -75,7 +74,7 @@ def _follows(flush: Flush, paths: RepoPaths, branch: str) -> tuple[str, str]:
     merge = flush.repo.config(f"branch.{name}.merge")[-1:]
     if not (branch and remote and merge):
         raise UsageError("Nothing of this branch has landed, and it tracks nothing.", "Say `git uam sync origin/main`.")
-    check_remote(remote[0], flush.settings)
+    flush.settings.check_remote(remote[0])
     return remote[0], merge[0]
 
 
@@ -102,7 +101,7 @@ def _on_top(
             "Nothing was touched; pushing it merges unrelated histories.",
         )
     with Attributes(repo, there) as attributes:
-        new = replay(repo, there, commits, attributes, lambda commit: store(repo, commit))
+        new = replay(repo, there, commits, attributes, repo.store_commit)
     if new is None:
         raise Refused(
             f"Your unlanded commits conflict with {there[:7]}; nothing was touched.",

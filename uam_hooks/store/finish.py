@@ -272,3 +272,29 @@ def close(
             (status.value, json.dumps(result), iso(time.time()), batch.id),
         )
     return status
+
+
+def describe(store: Store, facts: dict[str, tuple[str, str, str, int]], ended: dict[str, str]) -> None:
+    """Write down what git knows of noted commits: oid to (agent, subject, parents, number of files).
+
+    `ended` are commits that need no push any more: oid to `landed` (a remote has it) or `gone`.
+    """
+    with store.transaction() as db:
+        for oid, (agent, subject, parents, files) in facts.items():
+            db.execute(
+                "UPDATE queued_commits SET subject = ?, parents = ?, files = ?,"
+                " agent_id = CASE agent_id WHEN '' THEN ? ELSE agent_id END WHERE oid = ?",
+                (subject, parents, files, agent, oid),
+            )
+        for oid, status in ended.items():
+            db.execute("UPDATE queued_commits SET status = ? WHERE oid = ? AND status = 'pending'", (status, oid))
+        db.execute(
+            "UPDATE deploy_queue SET status = 'completed', finished_at = strftime('%Y-%m-%dT%H:%M:%fZ')"
+            " WHERE action_type = 'commit' AND asked = 0 AND status = 'pending' AND NOT EXISTS"
+            " (SELECT 1 FROM queued_commits c WHERE c.action_id = deploy_queue.id AND c.status = 'pending')"
+        )
+        db.execute(
+            "UPDATE deploy_queue SET agent_id = (SELECT agent_id FROM queued_commits c"
+            " WHERE c.action_id = deploy_queue.id ORDER BY c.id LIMIT 1)"
+            " WHERE action_type = 'commit' AND agent_id = ''"
+        )

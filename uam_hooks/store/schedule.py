@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
-from uam_hooks.hot.queue.model import Action, ActionType, Status, short_target
+from uam_hooks.hot.core.refs import short_target
+from uam_hooks.hot.queue.model import Action, ActionType, Status
 
 
 class Waiting(NamedTuple):

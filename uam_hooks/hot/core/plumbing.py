@@ -59,6 +59,17 @@ def listed_refs(answer: Answer) -> dict[str, str]:
     return {ref: oid for oid, ref in pairs if ref.startswith("refs/") and not ref.endswith("^{}")}
 
 
+def fed(names: Sequence[str]) -> bytes:
+    """Names as `git hash-object --stdin-paths` reads them: it takes a first quote for a quoted name."""
+    lines = [_quoted(name) if name.startswith('"') else name for name in names]
+    return "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
+
+
+def _quoted(name: str) -> str:
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
 class Git(Protocol):
     """A way to run git in one repository.
 

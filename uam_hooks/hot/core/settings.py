@@ -202,6 +202,11 @@ class Settings:
         """The configured remotes that have a URL."""
         return sorted({k[len("remote.") : -len(".url")] for k in self._values if re.fullmatch(r"remote\..+\.url", k)})
 
+    def check_remote(self, remote: str) -> None:
+        """UsageError unless `remote` is configured here with a URL that may be used."""
+        if remote not in self.remotes():
+            raise UsageError(f"There is no remote '{remote}' here.", "See `git remote -v`.")
+
     def tracking_ref(self, remote: str, ref: str) -> str | None:
         """The remote-tracking ref that `remote`'s fetch refspecs give `ref`, as `git fetch` would write it."""
         return _mapped(ref, self._fetched(remote))

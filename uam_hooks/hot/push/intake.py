@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from uam_hooks.hot.core.errors import UsageError
-from uam_hooks.hot.core.objects import object_name
 from uam_hooks.hot.core.paths import RepoPaths, head_of
 from uam_hooks.hot.core.plumbing import Git, is_ancestor, look_up
+from uam_hooks.hot.core.refs import HEADS, pin_ref, shadow_ref
 from uam_hooks.hot.core.settings import Settings
 from uam_hooks.hot.queue import enqueue, windows
 from uam_hooks.hot.queue.connection import Store
-from uam_hooks.hot.queue.model import FAST_FORWARD, HEADS, ActionType, NewSource, short_target
-
-OURS = "refs/uam/"
-# What can be a part of a ref's name as it is; a remote that is a URL goes by a hash of it.
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]*[A-Za-z0-9_-]|[A-Za-z0-9_]")
+from uam_hooks.hot.queue.model import FAST_FORWARD, ActionType, NewSource
 
 
 class Spec(NamedTuple):
@@ -54,18 +48,6 @@ class Asked(NamedTuple):
     known: str
     new: bool
     error: str = ""
-
-
-def shadow_ref(remote: str, ref: str) -> str:
-    """Where the memory of what has landed on a branch of a remote is kept."""
-    if not _NAME.fullmatch(remote) or ".." in remote or "//" in remote:
-        remote = f"url-{object_name('url', remote.encode('utf-8', 'surrogateescape'))[:16]}"
-    return f"refs/uam/shadow/{remote}/{short_target(ref)}"
-
-
-def pin_ref(tip: str) -> str:
-    """The ref that keeps a queued tip; named by its object, so that pinning twice is pinning once."""
-    return f"refs/uam/pin/{tip}"
 
 
 def look_at(
@@ -139,12 +121,6 @@ def _brings_something(git: Git, tip: str, seen: _Seen) -> bool:
     if not seen.shadow or is_ancestor(git, seen.landing, seen.known):
         return False
     return bool(git.run(*fresh).lines)
-
-
-def check_remote(remote: str, settings: Settings) -> None:
-    """UsageError unless `remote` is configured here with a URL that may be used."""
-    if remote not in settings.remotes():
-        raise UsageError(f"There is no remote '{remote}' here.", "See `git remote -v`.")
 
 
 def enter(

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from uam_hooks.hot.queue.model import Source, short_target
+from uam_hooks.hot.core.refs import short_target
+from uam_hooks.hot.queue.model import Source
 from uam_hooks.hot.worktree.settle import Settled
 
 

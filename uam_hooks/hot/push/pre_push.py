@@ -12,12 +12,13 @@ from pathlib import Path
 from uam_hooks.hot.core.errors import has_secret, redact, say
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.plumbing import Git, is_ancestor, look_up
+from uam_hooks.hot.core.refs import HEADS, OURS, short_target
 from uam_hooks.hot.core.settings import Settings
 from uam_hooks.hot.push import arguments, messages
-from uam_hooks.hot.push.intake import OURS, Request, Spec, enter, look_at
+from uam_hooks.hot.push.intake import Request, Spec, enter, look_at
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.leader import ensure_flusher
-from uam_hooks.hot.queue.model import HEADS, seconds_of, short_target
+from uam_hooks.hot.queue.model import seconds_of
 from uam_hooks.hot.queue.windows import URGENT_OPTION
 
 

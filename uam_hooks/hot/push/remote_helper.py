@@ -16,15 +16,16 @@ from typing import BinaryIO
 from uam_hooks.hot.core.errors import GitFailed, StoreError, UamError, last_line, redact, say
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.plumbing import ZERO, HotGit, is_ancestor, listed_refs
+from uam_hooks.hot.core.refs import HEADS, OURS, shadow_ref, short_target
 from uam_hooks.hot.core.settings import Settings
 from uam_hooks.hot.push import arguments, messages, waiting
-from uam_hooks.hot.push.intake import OURS, Asked, Request, Spec, enter, look_at, shadow_ref
+from uam_hooks.hot.push.intake import Asked, Request, Spec, enter, look_at
 from uam_hooks.hot.push.protocol import ok, there_already, unquoted
 from uam_hooks.hot.queue import enqueue
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.enqueue import Ticket
 from uam_hooks.hot.queue.leader import ensure_flusher
-from uam_hooks.hot.queue.model import HEADS, Source, SourceStatus, seconds_of, short_target
+from uam_hooks.hot.queue.model import Source, SourceStatus, seconds_of
 from uam_hooks.hot.queue.windows import URGENT_OPTION
 from uam_hooks.hot.worktree.settle import Landed, settle
 

@@ -9,9 +9,10 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from uam_hooks.hot.core.refs import short_target
 from uam_hooks.hot.queue import rows
 from uam_hooks.hot.queue.connection import Store
-from uam_hooks.hot.queue.model import ActionType, NewAction, NewSource, Source, SourceStatus, iso, short_target
+from uam_hooks.hot.queue.model import ActionType, NewAction, NewSource, Source, SourceStatus, iso
 
 
 class CommitNote(NamedTuple):

@@ -6,7 +6,8 @@ import time
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-HEADS = "refs/heads/"
+from uam_hooks.hot.core.refs import HEADS, short_target
+
 FAST_FORWARD = "ff"
 
 
@@ -202,15 +203,6 @@ def is_external(action: Action) -> bool:
     return action.action_type in (ActionType.WORKFLOW, ActionType.DEPLOY) or (
         action.action_type == ActionType.MERGE and bool(action.payload.get("pr"))
     )
-
-
-def short_target(ref: str) -> str:
-    """A ref as the queue names targets: branches by their short name, anything else in full.
-
-    A branch whose short name looks like a ref (refs/heads/refs/heads/main) keeps its full name.
-    """
-    short = ref.removeprefix(HEADS)
-    return ref if short.startswith("refs/") else short
 
 
 def where(action: Action) -> str:

@@ -7,11 +7,11 @@ back, and git would call them changes in the way.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from uam_hooks.hot.core.plumbing import ZERO, Git
+from uam_hooks.hot.core.plumbing import ZERO, Git, fed
 
 LINK, SUBMODULE, ABSENT = "120000", "160000", "000000"
 
@@ -109,14 +109,3 @@ def _objects(git: Git, at: Path, entries: list[Entry]) -> dict[str, str]:
             found[entry.path] = ZERO if path.is_dir() or not path.exists() else "special"
     oids = git.run("hash-object", "--stdin-paths", feed=fed(files), at=at).lines if files else []
     return {**found, **dict(zip(files, oids, strict=True))}
-
-
-def fed(names: Sequence[str]) -> bytes:
-    """Names as `git hash-object --stdin-paths` reads them: it takes a first quote for a quoted name."""
-    lines = [_quoted(name) if name.startswith('"') else name for name in names]
-    return "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
-
-
-def _quoted(name: str) -> str:
-    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'

@@ -1,0 +1,38 @@
+"""The names of refs: those that the tool keeps for itself, and how people call branches."""
+
+from __future__ import annotations
+
+import re
+
+from uam_hooks.hot.core.objects import object_name
+
+HEADS = "refs/heads/"
+OURS = "refs/uam/"
+# What can be a part of a ref's name as it is; a remote that is a URL goes by a hash of it.
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]*[A-Za-z0-9_-]|[A-Za-z0-9_]")
+
+
+def short_target(ref: str) -> str:
+    """A ref as the queue names targets: branches by their short name, anything else in full.
+
+    A branch whose short name looks like a ref (refs/heads/refs/heads/main) keeps its full name.
+    """
+    short = ref.removeprefix(HEADS)
+    return ref if short.startswith("refs/") else short
+
+
+def shadow_ref(remote: str, ref: str) -> str:
+    """Where the memory of what has landed on a branch of a remote is kept."""
+    if not _NAME.fullmatch(remote) or ".." in remote or "//" in remote:
+        remote = f"url-{object_name('url', remote.encode('utf-8', 'surrogateescape'))[:16]}"
+    return f"refs/uam/shadow/{remote}/{short_target(ref)}"
+
+
+def pin_ref(tip: str) -> str:
+    """The ref that keeps a queued tip; named by its object, so that pinning twice is pinning once."""
+    return f"refs/uam/pin/{tip}"
+
+
+def landing_ref(batch_id: str, landing_id: int) -> str:
+    """The ref that pins a landing and all that went into it."""
+    return f"refs/uam/landing/{batch_id}/{landing_id}"

@@ -1,0 +1,90 @@
+"""How long originals of what landed are kept: their pins, and letting go of them after their retention."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from uam_hooks.git.repo import Repository
+from uam_hooks.hot.core.plumbing import ZERO
+from uam_hooks.hot.core.refs import HEADS, landing_ref, pin_ref, shadow_ref
+from uam_hooks.hot.queue.model import Source, SourceStatus, iso
+from uam_hooks.integrate.graph import heads, parse
+from uam_hooks.integrate.merge import shadow_of
+from uam_hooks.session import Flush
+from uam_hooks.store import views
+
+PINS = "refs/uam/pin/"
+SCRATCH = "refs/uam/tip/"
+# more names than this are not asked for one by one: an argument list has an end
+MANY = 500
+
+
+class Pruned(NamedTuple):
+    """How much was let go of."""
+
+    pins: int
+    landings: int
+    shadows: int
+
+
+def prune(flush: Flush, retention: float) -> Pruned:
+    """Let go of what landed more than `retention` seconds ago; call it under the flush lock.
+
+    Nothing that has not landed is let go of, and a shadow keeps every original that a living branch or worktree
+    still builds on: without it, the same edits would conflict with their own squash.
+    """
+    before = iso(time.time() - retention)
+    refs = flush.repo.refs("refs/uam/")
+    pins = [PINS + tip for tip in views.landed_tips(flush.store, before) if PINS + tip in refs]
+    old = [landing_ref(entry.batch_id, entry.id) for entry in views.landings_before(flush.store, before)]
+    landings = [ref for ref in old if ref in refs]
+    scratch = [ref for ref in refs if ref.startswith(SCRATCH)]
+    drop = [(ref, ZERO, refs[ref]) for ref in (*pins, *landings, *scratch)]
+    flush.repo.move_refs(drop, "uam: retention ended")
+    shadows = 0
+    for remote, ref in views.landed_refs(flush.store):
+        name = shadow_ref(remote, ref)
+        aged = any((entry.remote, entry.ref) == (remote, ref) for entry in views.landings_before(flush.store, before))
+        if aged and name in refs:
+            shadows += _cut(flush, name, refs[name], views.young_tips(flush.store, remote, ref, before))
+    return Pruned(len(pins), len(landings), shadows)
+
+
+def _cut(flush: Flush, name: str, shadow: str, young: Iterable[str]) -> bool:
+    """Rebuild a shadow from its landing, the originals within retention, and what is still built on."""
+    repo = flush.repo
+    landing = repo.commit(shadow).parents[0]
+    living = {*repo.refs(HEADS, PINS).values(), *_worktree_heads(repo)}
+    wanted = {tip for tip in young if repo.kind(tip) == "commit"}
+    for head in living:
+        if repo.kind(head) == "commit":
+            wanted.update(repo.run("merge-base", "--all", head, shadow, ok=(0, 1)).lines)
+    feed = "".join(f"{oid}\n" for oid in (*wanted, f"^{landing}")).encode()
+    graph = parse(repo.rev_list("--parents", "--topo-order", "--reverse", "--stdin", feed=feed))
+    parents = heads(graph, [oid for oid in wanted if oid in graph])
+    new = shadow_of(repo, landing, *parents)
+    if new == shadow or set(repo.commit(shadow).parents[1:]) == set(parents):
+        return False
+    repo.move_refs([(name, new, shadow)], "uam: retention ended")
+    return True
+
+
+def _worktree_heads(repo: Repository) -> list[str]:
+    lines = repo.run("worktree", "list", "--porcelain").lines
+    return [line[len("HEAD ") :] for line in lines if line.startswith("HEAD ") and line.strip("HEAD 0")]
+
+
+def unpin(flush: Flush, sources: Iterable[Source]) -> None:
+    """The pins of landed sources are no longer needed: their landing holds on to them."""
+    drop_pins(flush, {s.tip for s in sources if s.status == SourceStatus.LANDED})
+
+
+def drop_pins(flush: Flush, tips: Iterable[str]) -> None:
+    """Let go of the pins of these tips, unless something that waits has the same tip."""
+    wanted = set(tips) - {""} - set(views.pending_tips(flush.store))
+    names = [pin_ref(tip) for tip in wanted] if len(wanted) < MANY else [PINS]
+    refs = flush.repo.refs(*names) if wanted else {}
+    drop = [(pin_ref(tip), ZERO, refs[pin_ref(tip)]) for tip in wanted if pin_ref(tip) in refs]
+    flush.repo.move_refs(drop, "uam: landed")

@@ -1,0 +1,55 @@
+"""The shadow of a ref: the memory of what has landed on it, which tells git that these originals are there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from uam_hooks.git.repo import Repository
+from uam_hooks.hot.core.errors import GitFailed, say
+from uam_hooks.hot.core.plumbing import ZERO
+from uam_hooks.hot.core.refs import shadow_ref, short_target
+from uam_hooks.hot.queue.model import Landing
+from uam_hooks.session import Flush
+from uam_hooks.store import views
+
+
+def memories(flush: Flush, remote: str, ref: str) -> Iterator[tuple[str, str]]:
+    """What has landed on a ref, newest first, as `integrate.plan.living_shadow` wants it: the shadow, then the journal's."""
+    name = shadow_ref(remote, ref)
+    shadow = flush.repo.refs(name).get(name)
+    if shadow is not None:
+        yield flush.repo.commit(shadow).parents[0], shadow
+    yield from views.memories(flush.store, remote, ref)
+
+
+def remember(repo: Repository, landing: Landing) -> None:
+    """Move the shadow to a landing's; landings that are their own originals need none."""
+    if landing.keep not in (landing.new, ZERO):
+        move_shadow(repo, landing.remote, landing.ref, landing.keep, f"uam: landed {landing.new[:7]}")
+
+
+def move_shadow(repo: Repository, remote: str, ref: str, keep: str, why: str) -> None:
+    """Let the shadow of a ref be `keep`, unless it holds that already.
+
+    A memory that cannot be written does not hold up what has landed: the landing's pin keeps the originals.
+    """
+    name = shadow_ref(remote, ref)
+    try:
+        now = repo.refs(name).get(name, ZERO)
+        if now != keep and not (now != ZERO and repo.is_ancestor(keep, now)):
+            _make_room(repo, remote, ref)
+            repo.move_refs([(name, keep, now)], why)
+    except GitFailed as error:
+        say(f"{error.what} What has landed on {short_target(ref)} stays landed; its originals stay in refs/uam/.")
+
+
+def _make_room(repo: Repository, remote: str, ref: str) -> None:
+    """Let go of shadows of branches that cannot be on the remote any more: of topic, now that it has topic/more.
+
+    What they hold is pinned by its landings until its retention ends.
+    """
+    own, first = shadow_ref(remote, ref), len(shadow_ref(remote, ""))
+    above = [own[:n] for n in range(first, len(own)) if own[n] == "/"]
+    there = repo.refs(own + "/", *above)
+    drop = [(name, ZERO, oid) for name, oid in there.items() if name in above or name.startswith(own + "/")]
+    repo.move_refs(drop, f"uam: {short_target(ref)} took its name")
