@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from scenes import SHADOW, Done, Scene, script
 
-from uam_hooks.hot.core.errors import GitFailed
 from uam_hooks.git.repo import Repository
+from uam_hooks.hot.core.errors import GitFailed
 
 _GIT = """
 if [ -n "$KILL" ]; then case " $* " in *" $KILL "*) kill -KILL $$ ;; esac; fi
