@@ -27,7 +27,7 @@ from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.model import BatchResult
 from uam_hooks.hot.queue.spool import take_in
 from uam_hooks.hot.worktree.settle import Landed, Settled, settle
-from uam_hooks.session import Flush, opened
+from uam_hooks.session import Session, open_session
 
 _PUSHED = re.compile(r" (?P<old>[0-9a-f]{40}):(?P<new>[0-9a-f]{40}):(?P<ref>\S+)")
 
@@ -46,16 +46,16 @@ def environment(env: dict[str, str]) -> Iterator[None]:
 
 
 @contextmanager
-def inside(place: Worktree) -> Iterator[Flush]:
+def inside(place: Worktree) -> Iterator[Session]:
     """The queue of the repository that `place` belongs to, opened in this process."""
-    with environment(place.env), Repository.at(place.top) as repo, opened(repo) as now:
-        yield now
+    with environment(place.env), Repository.at(place.top) as repo, open_session(repo) as session:
+        yield session
 
 
 def flushed(place: Worktree) -> list[BatchResult]:
     """Land everything that is queued."""
-    with inside(place) as now:
-        return flush(now, False, 30.0)
+    with inside(place) as session:
+        return flush(session, False, 30.0)
 
 
 def by_hand(scene: Scene, settle: str = "keep") -> Scene:

@@ -120,10 +120,10 @@ def test_the_repository_is_told_by_the_url_of_the_remote(scene: Scene) -> None:
         "https://github.com/o": "",
     }
     found = {}
-    with inside(scene) as now:
+    with inside(scene) as session:
         for url in expected:
             try:
-                found[url] = gh.repository(now._replace(settings=Settings({"remote.origin.url": [url]})), "origin")
+                found[url] = gh.repository(session._replace(settings=Settings({"remote.origin.url": [url]})), "origin")
             except UsageError as refused:
                 assert "uam.gh.repo" in f"{refused.what} {refused.do}"
                 found[url] = ""
@@ -132,7 +132,7 @@ def test_the_repository_is_told_by_the_url_of_the_remote(scene: Scene) -> None:
 
 def test_where_pushes_go_decides_and_the_setting_goes_before_it(scene: Scene) -> None:
     values = {"remote.origin.url": ["https://github.com/upstream/r.git"]}
-    with inside(scene) as now:
+    with inside(scene) as session:
         for more, expected in (
             ({}, "github.com/upstream/r"),
             ({"remote.origin.pushurl": ["uam::origin"]}, "github.com/upstream/r"),
@@ -141,15 +141,15 @@ def test_where_pushes_go_decides_and_the_setting_goes_before_it(scene: Scene) ->
             ({"uam.gh.repo": ["ghe.example.com/a/b"]}, "ghe.example.com/a/b"),
             ({"uam.gh.repo": ["a/b"]}, "a/b"),
         ):  # fmt: skip
-            assert gh.repository(now._replace(settings=Settings({**values, **more})), "origin") == expected
+            assert gh.repository(session._replace(settings=Settings({**values, **more})), "origin") == expected
 
 
 def test_an_url_that_git_rewrites_counts_as_what_it_becomes(scene: Scene) -> None:
     """`gh:o/r` is how many people write it; gh knows no host of that name."""
     scene.git("config", "remote.origin.url", "gh:o/r")
     scene.git("config", "url.git@github.com:.insteadOf", "gh:")
-    with inside(scene) as now:
-        assert gh.repository(now, "origin") == "github.com/o/r"
+    with inside(scene) as session:
+        assert gh.repository(session, "origin") == "github.com/o/r"
 
 
 def test_a_setting_that_names_no_repository_is_refused_at_once(scene: Scene) -> None:

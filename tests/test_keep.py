@@ -20,8 +20,8 @@ def collect(scene: Scene) -> None:
 
 def let_go(scene: Scene) -> tuple[int, int, int]:
     """Prune as if all retention had ended."""
-    with inside(scene) as now:
-        return prune(now, -1.0)
+    with inside(scene) as session:
+        return prune(session, -1.0)
 
 
 def here(scene: Scene, commits: list[str]) -> list[bool]:

@@ -249,8 +249,8 @@ class Agent(Hand):
     def sync(self, *_: int) -> bool:
         """`git uam sync`; gives whether it went through."""
         try:
-            with inside(self.place) as now:
-                sync(now, self.place.git_dir, "origin/main")
+            with inside(self.place) as session:
+                sync(session, self.place.git_dir, "origin/main")
         except Refused:
             return False
         return True
@@ -352,8 +352,8 @@ class Play:
         scene = self.scene
         before, shadow, had = scene.there(), scene.oid(SHADOW), len(scene.rows("landings"))
         turn = [row for row in scene.rows("sources") if row["status"] == "pending"]
-        with inside(scene) as now:
-            flush(now, not self.history.ready, 30.0)
+        with inside(scene) as session:
+            flush(session, not self.history.ready, 30.0)
         rows = {row["id"]: row for row in scene.rows("sources")}
         refs = {row["id"]: f"refs/heads/{row['target']}" for row in scene.rows("deploy_queue")}
         ended = [rows[row["id"]] for row in turn]

@@ -16,7 +16,7 @@ from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.spool import take_in
 
 
-class Flush(NamedTuple):
+class Session(NamedTuple):
     """A repository, its queue and its settings."""
 
     repo: Repository
@@ -25,9 +25,9 @@ class Flush(NamedTuple):
 
 
 @contextmanager
-def opened(
+def open_session(
     repo: Repository, own: Mapping[str, str] | None = None, database: Path | None = None
-) -> Iterator[Flush]:
+) -> Iterator[Session]:
     """The queue of `repo`, with the spool taken in; NotInstalled where there is none.
 
     `own` are settings that go before git config. The spool goes to the repository's own queue, never to another
@@ -39,10 +39,10 @@ def opened(
     with Store(database or repo.paths.database) as store:
         if database is None:
             take_in(store, repo.paths, settings["uam.window.commit"])
-        yield Flush(repo, store, settings)
+        yield Session(repo, store, settings)
 
 
-def agent_here(flush: Flush) -> str:
+def agent_here(session: Session) -> str:
     """Who acts, where nobody said."""
-    paths = RepoPaths.of(flush.repo.git_dir)
-    return flush.settings.agent(os.environ.get("UAM_AGENT_ID", ""), paths.worktree.name)
+    paths = RepoPaths.of(session.repo.git_dir)
+    return session.settings.agent(os.environ.get("UAM_AGENT_ID", ""), paths.worktree.name)

@@ -13,14 +13,14 @@ from uam_hooks.api.request import OPTIONS, Wish, wish
 from uam_hooks.flush.execute import Tell, execute
 from uam_hooks.flush.flush import flush, locked, next_batch, recover_if_idle
 from uam_hooks.flush.recover import recover
-from uam_hooks.git.repo import Repository, leave_the_callers_repository
+from uam_hooks.git.repo import Repository, clear_git_environment
 from uam_hooks.hot.core.errors import NotInstalled, Refused, UsageError
 from uam_hooks.hot.queue import enqueue
 from uam_hooks.hot.queue.model import URGENT_WINDOWS, ActionType, Batch, BatchResult, Status
 from uam_hooks.report import batch_view
 from uam_hooks.report.preview import plans, preview
 from uam_hooks.report.status import state
-from uam_hooks.session import Flush, opened
+from uam_hooks.session import Session, open_session
 from uam_hooks.store import claim, journal, views
 from uam_hooks.store import requests as queue_of
 
@@ -63,7 +63,7 @@ class DeployBatcher:
         max_parallel_actions: int | None = None,
         db_path: Path | str | None = None,
     ) -> None:
-        leave_the_callers_repository()
+        clear_git_environment()
         self.at = Path(repository).absolute() if repository is not None else Path.cwd()
         self.dry_run = dry_run
         self._database = None if db_path is None else Path(db_path).absolute()
@@ -83,18 +83,18 @@ class DeployBatcher:
         if parallel is not None:
             self._own["uam.batch.parallel"] = str(_whole(parallel, "max_parallel_actions", 1))
         self._preview: Batch | None = None
-        with self._opened():
+        with self._open_session():
             pass
 
     @contextmanager
-    def _opened(self) -> Iterator[Flush]:
+    def _open_session(self) -> Iterator[Session]:
         with Repository.at(self.at) as repo:
             if not repo.paths.env_file.exists():
                 raise NotInstalled("git uam is not enabled in this repository.", "Run `git uam install` here.")
-            with opened(repo, self._own, self._database) as now:
+            with open_session(repo, self._own, self._database) as session:
                 if not self.dry_run:
-                    recover_if_idle(now)
-                yield now
+                    recover_if_idle(session)
+                yield session
 
     # -- into the queue ------------------------------------------------------------------------------------
 
@@ -132,8 +132,8 @@ class DeployBatcher:
         return self._enter([_wish_of(agent_id, action) for action in actions])
 
     def _enter(self, wishes: list[Wish]) -> list[int]:
-        with self._opened() as now:
-            return submit.enter(now, wishes, self.at) if wishes else []
+        with self._open_session() as session:
+            return submit.enter(session, wishes, self.at) if wishes else []
 
     # -- out of the queue ----------------------------------------------------------------------------------
 
@@ -142,13 +142,13 @@ class DeployBatcher:
 
         A flush that comes before `execute_batch` executes the batch in its place.
         """
-        with self._opened() as now:
+        with self._open_session() as session:
             if self.dry_run:
-                found = claim.would_be_due(now.store, time.time(), now.settings["uam.batch.size"])
-                self._preview = None if not found else batch_view.not_claimed(now.store, found)
+                found = claim.would_be_due(session.store, time.time(), session.settings["uam.batch.size"])
+                self._preview = None if not found else batch_view.not_claimed(session.store, found)
                 return self._preview
-            batch = next_batch(now, True, frozenset(), by_hand=True)
-            return None if batch is None else batch_view.as_shown(now.store, batch)
+            batch = next_batch(session, True, frozenset(), by_hand=True)
+            return None if batch is None else batch_view.as_shown(session.store, batch)
 
     def execute_batch(self, batch_id: str, tell: Tell | None = None) -> BatchResult:
         """Execute a batch; one that a flush has executed meanwhile gives the result that it had.
@@ -160,62 +160,62 @@ class DeployBatcher:
             for plan in self.plan_of(batch_id):
                 print(f"{plan['where']}: {plan['summary']}")
             return BatchResult(batch_id, True, 0, 0, (), 0.0)
-        with self._opened() as now:
-            self._known(now, batch_id)
-            with locked(now.repo, now.settings["uam.flush.lockTimeout"]):
-                recover(now)
-                wanted = self._known(now, batch_id)
-                for batch in journal.made_by_hand(now.store):
+        with self._open_session() as session:
+            self._known(session, batch_id)
+            with locked(session.repo, session.settings["uam.flush.lockTimeout"]):
+                recover(session)
+                wanted = self._known(session, batch_id)
+                for batch in journal.made_by_hand(session.store):
                     if batch.id == wanted.id:
-                        return execute(now, batch, tell)
-            return _result(self._known(now, wanted.id))
+                        return execute(session, batch, tell)
+            return _result(self._known(session, wanted.id))
 
-    def _known(self, now: Flush, batch_id: str) -> Batch:
-        found = views.batch(now.store, batch_id) if batch_id else None
+    def _known(self, session: Session, batch_id: str) -> Batch:
+        found = views.batch(session.store, batch_id) if batch_id else None
         if found is None:
             raise UsageError(f"There is no batch '{batch_id}' here.", "`git uam batch` makes one.")
         return found
 
     def plan_of(self, batch_id: str) -> list[dict[str, Any]]:
         """What executing a batch would do, as data: one entry for each action, with a `summary` for people."""
-        with self._opened() as now:
+        with self._open_session() as session:
             known = self._preview if self._preview and self._preview.id == batch_id else None
-            return plans(now, batch_view.as_shown(now.store, known or self._known(now, batch_id)))
+            return plans(session, batch_view.as_shown(session.store, known or self._known(session, batch_id)))
 
     def flush_all(self, *, due_only: bool = False, tell: Tell | None = None) -> list[BatchResult]:
         """Execute everything now, batches that were made and not executed first; gives a result for each batch.
 
         With `due_only`, what is inside its window waits. What was queued for a later moment waits in any case.
         """
-        with self._opened() as now:
+        with self._open_session() as session:
             if self.dry_run:
-                for plan in preview(now, due_only):
+                for plan in preview(session, due_only):
                     print(f"{plan['where']}: {plan['summary']}")
                 return []
-            return flush(now, due_only, now.settings["uam.flush.lockTimeout"], tell)
+            return flush(session, due_only, session.settings["uam.flush.lockTimeout"], tell)
 
     def cancel(self, *action_ids: int) -> None:
         """Take actions out of the queue, all or none. UsageError for an unknown one, Refused once a batch has one."""
-        with self._opened() as now:
-            queue_of.cancel(now.store, action_ids, "cancelled by hand")
+        with self._open_session() as session:
+            queue_of.cancel(session.store, action_ids, "cancelled by hand")
 
     def retry(self, action_id: int) -> int:
         """Queue what failed or was cancelled once more; gives its new id. UsageError or Refused as `cancel`."""
-        with self._opened() as now:
-            return queue_of.retry(now.store, [action_id])[action_id]
+        with self._open_session() as session:
+            return queue_of.retry(session.store, [action_id])[action_id]
 
     # -- what there is -------------------------------------------------------------------------------------
 
     def get_batch(self, batch_id: str) -> Batch | None:
         """The batch with this id, number, or unambiguous beginning of an id; None when there is none."""
-        with self._opened() as now:
-            found = views.batch(now.store, batch_id) if batch_id else None
-            return None if found is None else batch_view.as_shown(now.store, found)
+        with self._open_session() as session:
+            found = views.batch(session.store, batch_id) if batch_id else None
+            return None if found is None else batch_view.as_shown(session.store, found)
 
     def get_pending_batches(self) -> list[Batch]:
         """Batches that were made and that nobody has begun to execute, oldest first."""
-        with self._opened() as now:
-            return [batch_view.as_shown(now.store, batch) for batch in journal.made_by_hand(now.store)]
+        with self._open_session() as session:
+            return [batch_view.as_shown(session.store, batch) for batch in journal.made_by_hand(session.store)]
 
     # -- windows -------------------------------------------------------------------------------------------
 
@@ -227,9 +227,9 @@ class DeployBatcher:
 
     def get_window_config(self) -> dict[str, int]:
         """The windows of all types in milliseconds, as they are now: in urgent mode they are shorter."""
-        with self._opened() as now:
-            urgent = enqueue.urgent_mode(now.store, time.time()) is not None
-            usual = {kind.value: float(now.settings[f"uam.window.{kind.value}"]) for kind in ActionType}
+        with self._open_session() as session:
+            urgent = enqueue.urgent_mode(session.store, time.time()) is not None
+            usual = {kind.value: float(session.settings[f"uam.window.{kind.value}"]) for kind in ActionType}
         return {
             kind: round(1000 * (min(seconds, URGENT_WINDOWS[kind]) if urgent else seconds))
             for kind, seconds in usual.items()
@@ -239,13 +239,13 @@ class DeployBatcher:
         """Shorten all windows of this repository, for everybody: until it is turned off, or for `seconds`."""
         until = None if seconds is None else time.time() + _positive(seconds, "time of urgent mode")
         self.get_window_config()  # a window that cannot be read is an error before anything is changed
-        with self._opened() as now:
-            queue_of.set_urgent(now.store, until, urgent)
+        with self._open_session() as session:
+            queue_of.set_urgent(session.store, until, urgent)
 
     def status(self) -> dict[str, Any]:
         """The queue as data: what waits, what runs, what failed, and what to do next."""
-        with self._opened() as now:
-            return state(now, start=False)
+        with self._open_session() as session:
+            return state(session, start=False)
 
 
 def _wish_of(agent_id: str, action: Mapping[str, Any]) -> Wish:

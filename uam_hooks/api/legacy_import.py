@@ -12,7 +12,7 @@ from uam_hooks.api import submit
 from uam_hooks.api.request import wish
 from uam_hooks.hot.core.errors import UamError, UsageError
 from uam_hooks.hot.queue.model import iso
-from uam_hooks.session import Flush
+from uam_hooks.session import Session
 from uam_hooks.store import legacy
 
 _WAITING = ("pending", "batched")
@@ -35,28 +35,28 @@ class Imported(NamedTuple):
     words: str
 
 
-def take_over(flush: Flush, path: Path, at: Path) -> list[Imported]:
+def take_over(session: Session, path: Path, at: Path) -> list[Imported]:
     """Queue what waits in the original's database `path`. What was taken over before is not taken again.
 
     Files of a commit are taken as they are now: the original kept their names only.
     """
-    if path.resolve() == flush.repo.paths.database.resolve():
+    if path.resolve() == session.repo.paths.database.resolve():
         raise UsageError(f"{path} is the queue of this repository itself.", "Name the one to take over.")
     origin = str(path.resolve())
-    known = legacy.taken(flush.store, origin)
+    known = legacy.taken(session.store, origin)
     found = legacy.rows(path)
     states = {row.id: str(row.status) for row in found}
     report = []
     for row in found:
         try:
-            report.append(_one(flush, row, states, known, origin, at))
+            report.append(_one(session, row, states, known, origin, at))
         except UamError as error:
             report.append(Imported(row.id, None, " ".join(part for part in (error.what, error.do) if part)))
     return report
 
 
 def _one(
-    flush: Flush, row: legacy.Row, states: Mapping[int, str], known: dict[int, int], origin: str, at: Path
+    session: Session, row: legacy.Row, states: Mapping[int, str], known: dict[int, int], origin: str, at: Path
 ) -> Imported:
     if row.id in known:
         return Imported(row.id, None, f"taken over before, as #{known[row.id]}")
@@ -82,7 +82,7 @@ def _one(
     if isinstance(row.execute_after, str) and row.execute_after > iso(time.time() + _LONGEST_WINDOW):
         options["execute_after"] = row.execute_after
     wanted = wish(row.agent_id, kind, row.target, payload, options)
-    known[row.id] = submit.enter(flush, [wanted], at, origin=(origin, row.id))[0]
+    known[row.id] = submit.enter(session, [wanted], at, origin=(origin, row.id))[0]
     return Imported(row.id, known[row.id], f"without {', '.join(left)}" if left else "")
 
 

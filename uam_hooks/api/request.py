@@ -78,8 +78,11 @@ def _dependencies(given: Sequence[Any]) -> tuple[int | str, ...]:
     if isinstance(given, str) or not isinstance(given, Sequence):
         raise UsageError(f"{given!r} is no list of actions to depend on.")
     for one in given:
-        if isinstance(one, bool) or not isinstance(one, int | str) or one == "" or (
-            isinstance(one, int) and not 0 < one <= _MOST
+        if (
+            isinstance(one, bool)
+            or not isinstance(one, int | str)
+            or one == ""
+            or (isinstance(one, int) and not 0 < one <= _MOST)
         ):
             raise UsageError(f"{one!r} is no action to depend on.", "Give the id of one that is queued.")
     return tuple(

@@ -13,7 +13,7 @@ from uam_hooks.hot.core.errors import UsageError
 from uam_hooks.hot.core.objects import Commit
 from uam_hooks.hot.core.plumbing import EMPTY_TREE, ZERO, fed
 from uam_hooks.hot.core.refs import short_target
-from uam_hooks.session import Flush
+from uam_hooks.session import Session
 
 FILE, EXECUTABLE, LINK, SUBMODULE = 0o100644, 0o100755, 0o120000, 0o160000
 
@@ -79,14 +79,14 @@ def contents(repo: Repository, top: Path, paths: Sequence[str], file_mode: bool)
 
 
 def make(
-    flush: Flush, top: Path, target: str, parent: str, changes: dict[str, tuple[int, str] | None], message: str,
+    session: Session, top: Path, target: str, parent: str, changes: dict[str, tuple[int, str] | None], message: str,
     file_mode: bool,
 ) -> str:  # fmt: skip
     """A commit on `parent` (ZERO: none) with these files and nothing else changed.
 
     UsageError for a file that is neither in the worktree nor in the branch, and where nothing differs.
     """
-    repo = flush.repo
+    repo = session.repo
     tree = EMPTY_TREE if parent == ZERO else repo.commit(parent).tree
     before = {path: repo.entry(tree, path) for path in changes}
     for path, what in changes.items():

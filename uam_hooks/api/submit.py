@@ -24,7 +24,7 @@ from uam_hooks.hot.queue.model import ActionType, NewAction, NewSource, iso
 from uam_hooks.hot.queue.windows import window
 from uam_hooks.land.commits import start_of
 from uam_hooks.land.merges import STRATEGIES, source_tip
-from uam_hooks.session import Flush
+from uam_hooks.session import Session
 from uam_hooks.store import requests as queue
 
 _INPUT = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
@@ -45,9 +45,9 @@ class Checked(NamedTuple):
 class Intake:
     """Checks wishes against one repository, as seen from the directory `at` in one of its worktrees."""
 
-    def __init__(self, flush: Flush, at: Path) -> None:
-        self.flush, self.at = flush, at
-        self.paths = RepoPaths.of(flush.repo.git_dir)
+    def __init__(self, session: Session, at: Path) -> None:
+        self.session, self.at = session, at
+        self.paths = RepoPaths.of(session.repo.git_dir)
         self.fresh: dict[tuple[str, str], queue.LastCommit] = {}
 
     def check(self, wishes: Sequence[Wish]) -> list[Checked]:
@@ -64,7 +64,7 @@ class Intake:
     def _action(self, one: Wish, target: str, remote: str, payload: dict[str, Any], key: str | None) -> NewAction:
         # what waits for something of its own may hold nobody else up
         alone = bool(one.dependencies) or one.execute_after is not None
-        seconds = window(self.flush.settings, self.flush.store, one.kind, one.urgent)
+        seconds = window(self.session.settings, self.session.store, one.kind, one.urgent)
         later = "" if one.execute_after is None else iso(one.execute_after)
         return NewAction(
             one.agent, one.kind, target, remote, payload, seconds, None if alone else key, one.priority, (), later, True
@@ -84,11 +84,11 @@ class Intake:
         ref = self.branch(one.target)
         remote = self.remote(payload, needed=False)
         files = snapshot.names(self.paths.worktree, self.at, _list(payload.get("files", ()), "files"))
-        file_mode = self.flush.settings.all("core.filemode")[-1:] != ["false"]
-        changes = snapshot.contents(self.flush.repo, self.paths.worktree, files, file_mode)
-        base = _said(lambda: start_of(self.flush, ref, remote))
+        file_mode = self.session.settings.all("core.filemode")[-1:] != ["false"]
+        changes = snapshot.contents(self.session.repo, self.paths.worktree, files, file_mode)
+        base = _said(lambda: start_of(self.session, ref, remote))
         parent = self._parent(ref, base)
-        tip = snapshot.make(self.flush, self.paths.worktree, ref, parent, changes, message, file_mode)
+        tip = snapshot.make(self.session, self.paths.worktree, ref, parent, changes, message, file_mode)
         self.fresh[str(self.paths.git_dir), ref] = queue.LastCommit(tip, base, True)
         source = self._source(one, "", ref, ref, tip, base=base, message=message, files=files)
         return self._done(one, self._action(one, short_target(ref), "", {}, f"api-commit\0{ref}"), source, tip)
@@ -100,32 +100,34 @@ class Intake:
         hold what it brought. Otherwise it is where the worktree and the branch were last the same.
         """
         place = str(self.paths.git_dir), ref
-        last = self.fresh.get(place) or queue.last_commit(self.flush.store, *place)
-        if last is not None and self.flush.repo.kind(last.tip) and (
-            last.base == base or (last.waits and self.flush.repo.is_ancestor(last.base, base))
+        last = self.fresh.get(place) or queue.last_commit(self.session.store, *place)
+        if (
+            last is not None
+            and self.session.repo.kind(last.tip)
+            and (last.base == base or (last.waits and self.session.repo.is_ancestor(last.base, base)))
         ):
             return last.tip
         branch, head = head_of(self.paths.git_dir)
-        head = head or self.flush.repo.name_of(branch)[0]
+        head = head or self.session.repo.name_of(branch)[0]
         if ZERO in (base, head or ZERO) or head == base:
             return base
-        shared = self.flush.repo.run("merge-base", head, base, ok=(0, 1)).lines
+        shared = self.session.repo.run("merge-base", head, base, ok=(0, 1)).lines
         return shared[0] if shared else base
 
     def _push(self, one: Wish, promised: set[str]) -> Checked:
         payload = _known(one, "remote", "force", "push_options")
         ref, remote = self.branch(one.target), self.remote(payload)
-        tip = self.flush.repo.name_of(ref)[0]
-        waiting = ref in promised or queue.commits_wait(self.flush.store, short_target(ref))
+        tip = self.session.repo.name_of(ref)[0]
+        waiting = ref in promised or queue.commits_wait(self.session.store, short_target(ref))
         if not tip and not waiting:
             raise UsageError(f"There is no branch {short_target(ref)} here to push.", "See `git branch`.")
         options = tuple(text_of(o, "push option") for o in _list(payload.get("push_options", ()), "push_options"))
         more: dict[str, Any] = {"options": options, "follow": True}
         if _flag(payload, "force"):
-            tracking = self.flush.settings.tracking_ref(remote, ref)
+            tracking = self.session.settings.tracking_ref(remote, ref)
             # what the remote was last seen to have: nobody's newer work is overwritten
-            more |= {"exact": True, "expect": (self.flush.repo.name_of(tracking)[0] if tracking else "") or ""}
-        tip = tip or _said(lambda: start_of(self.flush, ref, remote))
+            more |= {"exact": True, "expect": (self.session.repo.name_of(tracking)[0] if tracking else "") or ""}
+        tip = tip or _said(lambda: start_of(self.session, ref, remote))
         source = self._source(one, remote, ref, ref, "" if tip == ZERO else tip, **more)
         like = push_action(source, 0.0)
         return self._done(one, self._action(one, like.target, remote, like.payload, like.merge_key), source, source.tip)
@@ -142,8 +144,8 @@ class Intake:
         source = text_of(given.get("source"), "merge source")
         if source.startswith("-") or self._bad_ref(source):
             raise UsageError(f"'{source}' is nothing that can be merged.", "Name a branch or a commit.")
-        _said(lambda: source_tip(self.flush, source, remote))
-        _said(lambda: start_of(self.flush, ref, remote))
+        _said(lambda: source_tip(self.session, source, remote))
+        _said(lambda: start_of(self.session, ref, remote))
         strategy = str(given.get("strategy") or "no-ff").removeprefix("--")
         if strategy not in STRATEGIES:
             raise UsageError(f"There is no merge strategy '{strategy}'.", f"Use one of {', '.join(STRATEGIES)}.")
@@ -159,7 +161,7 @@ class Intake:
         if method not in _METHODS:
             raise UsageError(f"gh has no merge method '{method}'.", f"Use one of {', '.join(_METHODS)}.")
         remote = self.remote(given)
-        gh.repository(self.flush, remote)
+        gh.repository(self.session, remote)
         payload |= {"pr": int(number), "method": method}
         if given.get("source"):
             payload["source"] = text_of(given["source"], "merge source")
@@ -178,14 +180,14 @@ class Intake:
         plain = {name: value if isinstance(value, str) else json.dumps(value) for name, value in inputs.items()}
         if any("\0" in value for value in plain.values()):
             raise UsageError("An input of a workflow has a NUL character in it.")
-        gh.repository(self.flush, remote)
+        gh.repository(self.session, remote)
         payload = {"ref": branch, "inputs": plain}
         key = "\0".join(("workflow", remote, one.target, branch, json.dumps(plain, sort_keys=True)))
         return self._done(one, self._action(one, one.target, remote, payload, key), self._source(one, remote, ""))
 
     def _deploy(self, one: Wish, _promised: set[str]) -> Checked:
         target = deploy.check_target(one.target)
-        deploy.words_of(self.flush, target)
+        deploy.words_of(self.session, target)
         remote = self.remote(one.payload, needed=False)
         payload = {**one.payload, "ref": self.ref_named(one.payload, remote)}
         return self._done(one, self._action(one, target, remote, payload, None), self._source(one, remote, ""))
@@ -203,14 +205,14 @@ class Intake:
         # what git would refuse, without a process for the names that everybody uses
         if re.fullmatch(r"[A-Za-z0-9_]+(?:[/-][A-Za-z0-9_]+)*", name):
             return False
-        return bool(self.flush.repo.run("check-ref-format", "--allow-onelevel", name, ok=(0, 1)).code)
+        return bool(self.session.repo.run("check-ref-format", "--allow-onelevel", name, ok=(0, 1)).code)
 
     def remote(self, payload: Mapping[str, Any], *, needed: bool = True) -> str:
         """The remote that is named, else origin, else the only one; UsageError for one that is not configured."""
         named = payload.get("remote")
-        remotes = self.flush.settings.remotes()
+        remotes = self.session.settings.remotes()
         if named is not None:
-            self.flush.settings.check_remote(text_of(named, "remote"))
+            self.session.settings.check_remote(text_of(named, "remote"))
             return str(named)
         if _DEFAULT_REMOTE in remotes or len(remotes) == 1:
             return _DEFAULT_REMOTE if _DEFAULT_REMOTE in remotes else remotes[0]
@@ -227,7 +229,7 @@ class Intake:
                 raise UsageError(f"'{text}' is no name of a branch.", "See git check-ref-format.")
             return short_target(text)
         head = f"refs/remotes/{remote}/HEAD"
-        followed = self.flush.repo.run("symbolic-ref", "--quiet", head, ok=(0, 1)).text if remote else ""
+        followed = self.session.repo.run("symbolic-ref", "--quiet", head, ok=(0, 1)).text if remote else ""
         return followed.removeprefix(f"refs/remotes/{remote}/") or "main"
 
 
@@ -268,12 +270,12 @@ def _said(ask: Any) -> Any:
         raise UsageError(error.what, error.do) from None
 
 
-def enter(flush: Flush, wishes: Sequence[Wish], at: Path, origin: tuple[str, int] | None = None) -> list[int]:
+def enter(session: Session, wishes: Sequence[Wish], at: Path, origin: tuple[str, int] | None = None) -> list[int]:
     """Check all of `wishes`, pin what they bring, and queue them in one transaction; gives an id for each.
 
     `origin` is remembered with the first: another database, and the action's id there.
     """
-    checked = Intake(flush, at).check(wishes)
-    queue.check(flush.store, [(c.name, c.needs) for c in checked])
-    flush.repo.pin({pin_ref(c.pin): c.pin for c in checked if c.pin})
-    return queue.enter(flush.store, [(c.action, c.source, c.needs, c.name) for c in checked], time.time(), origin)
+    checked = Intake(session, at).check(wishes)
+    queue.check(session.store, [(c.name, c.needs) for c in checked])
+    session.repo.pin({pin_ref(c.pin): c.pin for c in checked if c.pin})
+    return queue.enter(session.store, [(c.action, c.source, c.needs, c.name) for c in checked], time.time(), origin)

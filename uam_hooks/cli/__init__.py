@@ -68,9 +68,9 @@ def uam() -> None:
 
 def main() -> NoReturn:
     """Entry of `git uam` and `uam`: the one place where errors become words."""
-    from uam_hooks.git.repo import leave_the_callers_repository
+    from uam_hooks.git.repo import clear_git_environment
 
-    leave_the_callers_repository()
+    clear_git_environment()
     try:
         status = uam.main(standalone_mode=False, prog_name="git uam")
         sys.exit(status if isinstance(status, int) else ExitCode.OK)

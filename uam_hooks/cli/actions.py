@@ -12,7 +12,7 @@ from uam_hooks.cli.parameters import Id
 from uam_hooks.flush.flush import keep_going
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import ExitCode, UsageError
-from uam_hooks.session import opened
+from uam_hooks.session import open_session
 from uam_hooks.store import views
 from uam_hooks.store.requests import retry as again
 
@@ -35,9 +35,9 @@ def cancel(ids: tuple[int, ...], as_json: bool) -> int:
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def retry(ids: tuple[int, ...], as_json: bool) -> int:
     """Queue what failed, or was cancelled, once more."""
-    with Repository.at(Path.cwd()) as repo, opened(repo) as now:
-        found = again(now.store, ids)
-        keep_going(now)
+    with Repository.at(Path.cwd()) as repo, open_session(repo) as session:
+        found = again(session.store, ids)
+        keep_going(session)
     for number in ids if not as_json else ():
         click.echo(f"#{number} is queued again as #{found[number]}")
     if as_json:
@@ -50,13 +50,13 @@ def retry(ids: tuple[int, ...], as_json: bool) -> int:
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def log(number: int, as_json: bool) -> int:
     """Show what an action came to, and what its command printed."""
-    with Repository.at(Path.cwd()) as repo, opened(repo) as now:
-        action = views.action(now.store, number)
+    with Repository.at(Path.cwd()) as repo, open_session(repo) as session:
+        action = views.action(session.store, number)
         if action is None:
             raise UsageError(f"There is no action #{number}.", "`git uam status` lists what is queued.")
         path = repo.paths.log_of(number)
         said = path.read_text(errors="replace") if path.exists() else None
-        outcomes = [source.outcome for source in views.sources(now.store, number)]
+        outcomes = [source.outcome for source in views.sources(session.store, number)]
     facts = {
         "id": number, "type": action.action_type.value, "target": action.target, "status": action.status.value,
         "error": action.error, "attempts": action.attempts, "finished_at": action.finished_at, "output": said,

@@ -13,7 +13,7 @@ from uam_hooks.cli.results import as_dict, progress, report
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import ExitCode
 from uam_hooks.hot.queue.model import Action, Batch, where
-from uam_hooks.session import opened
+from uam_hooks.session import open_session
 
 
 @click.command()
@@ -71,5 +71,5 @@ def execute(batch_id: str, dry_run: bool, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps(as_dict(result), indent=2))
         return ExitCode.OK if result.success else ExitCode.FAILED
-    with Repository.at(Path.cwd()) as repo, opened(repo) as now:
-        return report(now.store, [result], False)
+    with Repository.at(Path.cwd()) as repo, open_session(repo) as session:
+        return report(session.store, [result], False)

@@ -14,7 +14,7 @@ from uam_hooks.flush.flush import keep_going
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import ExitCode
 from uam_hooks.report.preview import preview
-from uam_hooks.session import opened
+from uam_hooks.session import open_session
 
 
 @click.command()
@@ -24,17 +24,17 @@ from uam_hooks.session import opened
 @click.option("--timeout", type=Duration(), help="How long to wait for another flush (uam.flush.lockTimeout).")
 def flush(due: bool, dry_run: bool, as_json: bool, timeout: float | None) -> int:
     """Execute what is queued, now."""
-    with Repository.at(Path.cwd()) as repo, opened(repo) as now:
+    with Repository.at(Path.cwd()) as repo, open_session(repo) as session:
         if dry_run:
-            plans = preview(now, due)
+            plans = preview(session, due)
             click.echo(json.dumps({"plans": plans}, indent=2) if as_json else _plan_lines(plans))
             return ExitCode.OK
-        wait = now.settings["uam.flush.lockTimeout"] if timeout is None else timeout
+        wait = session.settings["uam.flush.lockTimeout"] if timeout is None else timeout
         with progress() as tell:
-            results = run_flush(now, due, wait, tell)
+            results = run_flush(session, due, wait, tell)
         if not under_deploy():
-            keep_going(now)
-        return report(now.store, results, as_json)
+            keep_going(session)
+        return report(session.store, results, as_json)
 
 
 def _plan_lines(plans: list[dict[str, object]]) -> str:

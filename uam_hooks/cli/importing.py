@@ -10,7 +10,7 @@ import click
 from uam_hooks.api.legacy_import import take_over
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import ExitCode
-from uam_hooks.session import opened
+from uam_hooks.session import open_session
 
 
 def printable(text: str) -> str:
@@ -23,8 +23,8 @@ def printable(text: str) -> str:
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def import_(database: Path, as_json: bool) -> int:
     """Take over what waits in a coordination.db of the tool that this one replaces, and say what was skipped."""
-    with Repository.at(Path.cwd()) as repo, opened(repo) as now:
-        report = take_over(now, database, Path.cwd())
+    with Repository.at(Path.cwd()) as repo, open_session(repo) as session:
+        report = take_over(session, database, Path.cwd())
     taken = [one for one in report if one.here is not None]
     if as_json:
         click.echo(json.dumps({

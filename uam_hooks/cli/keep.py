@@ -14,7 +14,7 @@ from uam_hooks.hot.core.errors import ExitCode
 from uam_hooks.land.retention import prune as let_go
 from uam_hooks.report.history import describe, find_batch
 from uam_hooks.report.history import restore as bring_back
-from uam_hooks.session import opened
+from uam_hooks.session import open_session
 
 
 @click.command()
@@ -22,8 +22,8 @@ from uam_hooks.session import opened
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def show(batch: str, as_json: bool) -> int:
     """Show what BATCH landed: its number, its id, or the commit it landed as."""
-    with Repository.at(Path.cwd()) as repo, opened(repo) as now:
-        found = describe(now, find_batch(now, batch))
+    with Repository.at(Path.cwd()) as repo, open_session(repo) as session:
+        found = describe(session, find_batch(session, batch))
     click.echo(json.dumps(found, indent=2) if as_json else "\n".join(_lines(found)))
     return ExitCode.OK
 
@@ -56,8 +56,8 @@ def _lines(found: dict[str, Any]) -> list[str]:
 @click.option("--branch", help="What to call the branch; several get -1, -2 ... appended.")
 def restore(name: str, branch: str | None) -> int:
     """Bring the unsquashed commits of a batch, or one original commit, back as branches."""
-    with Repository.at(Path.cwd()) as repo, opened(repo) as now:
-        for made in bring_back(now, name, branch):
+    with Repository.at(Path.cwd()) as repo, open_session(repo) as session:
+        for made in bring_back(session, name, branch):
             click.echo(f"branch {made.branch} is at {made.tip[:7]} ({made.agent}); undo: git branch -D {made.branch}")
     return ExitCode.OK
 
@@ -67,9 +67,9 @@ def prune() -> int:
     """Let go of what landed longer ago than uam.retention; never of anything that has not landed."""
     with (
         Repository.at(Path.cwd()) as repo,
-        opened(repo) as now,
-        locked(repo, now.settings["uam.flush.lockTimeout"]),
+        open_session(repo) as session,
+        locked(repo, session.settings["uam.flush.lockTimeout"]),
     ):
-        done = let_go(now, now.settings["uam.retention"])
+        done = let_go(session, session.settings["uam.retention"])
     click.echo(f"let go of {done.pins} pins and {done.landings} landings; {done.shadows} shadows cut")
     return ExitCode.OK

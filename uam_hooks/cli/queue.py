@@ -15,7 +15,7 @@ from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import ExitCode, UsageError
 from uam_hooks.hot.queue.leader import ensure_flusher
 from uam_hooks.hot.queue.model import ActionType, seconds_of, where
-from uam_hooks.session import agent_here, opened
+from uam_hooks.session import agent_here, open_session
 from uam_hooks.store import views
 
 _TEXTS = ("message", "ref", "source", "strategy", "method", "remote")
@@ -45,17 +45,17 @@ _TEXTS = ("message", "ref", "source", "strategy", "method", "remote")
 @click.argument("more", nargs=-1, metavar="[FILES]...")
 def queue(**said: Any) -> int:
     """Queue an action by name: a commit of files, a push, a merge, a workflow, a deploy."""
-    with Repository.at(Path.cwd()) as repo, opened(repo) as now:
-        agent = said["agent_id"] or agent_here(now)
+    with Repository.at(Path.cwd()) as repo, open_session(repo) as session:
+        agent = said["agent_id"] or agent_here(session)
     number = DeployBatcher().queue(
         agent, said["action_type"], said["target"], _payload(said), urgent=said["urgent"], priority=said["priority"],
         dependencies=said["depends_on"], execute_after=said["execute_after"],
     )  # fmt: skip
-    with Repository.at(Path.cwd()) as repo, opened(repo) as now:
-        runs = not under_deploy() and now.settings["uam.push.mode"] != "manual"
+    with Repository.at(Path.cwd()) as repo, open_session(repo) as session:
+        runs = not under_deploy() and session.settings["uam.push.mode"] != "manual"
         if runs:
             ensure_flusher(repo.paths)
-        action = views.action(now.store, number)
+        action = views.action(session.store, number)
     assert action is not None
     due = max(action.execute_after, action.not_before)
     if said["as_json"]:

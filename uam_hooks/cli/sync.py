@@ -9,7 +9,7 @@ import click
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import ExitCode
 from uam_hooks.report.sync import sync as bring_over
-from uam_hooks.session import opened
+from uam_hooks.session import open_session
 
 
 @click.command()
@@ -19,8 +19,8 @@ def sync(target: str | None) -> int:
 
     Local modifications stay; where that cannot be, nothing is touched.
     """
-    with Repository.at(Path.cwd()) as repo, opened(repo) as now:
-        done = bring_over(now, repo.git_dir, target)
+    with Repository.at(Path.cwd()) as repo, open_session(repo) as session:
+        done = bring_over(session, repo.git_dir, target)
     name = f"branch {done.branch}" if done.branch else "HEAD"
     if done.old == done.new:
         click.echo(f"{name} is at {done.new[:7]}, up to date with {done.where}")

@@ -13,7 +13,7 @@ from uam_hooks.cli.parameters import Duration
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import ExitCode, UsageError
 from uam_hooks.hot.queue import enqueue
-from uam_hooks.session import opened
+from uam_hooks.session import open_session
 
 
 @click.command()
@@ -27,8 +27,8 @@ def urgent(switch: str | None, seconds: float | None, as_json: bool) -> int:
     batcher = DeployBatcher()
     if switch:
         batcher.set_urgent_mode(switch == "on", seconds)
-    with Repository.at(Path.cwd()) as repo, opened(repo) as now:
-        until = enqueue.urgent_mode(now.store, time.time())
+    with Repository.at(Path.cwd()) as repo, open_session(repo) as session:
+        until = enqueue.urgent_mode(session.store, time.time())
     windows = batcher.get_window_config()
     if as_json:
         click.echo(json.dumps({"urgent": until is not None, "until": until or None, "windows_ms": windows}))

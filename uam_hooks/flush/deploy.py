@@ -12,7 +12,7 @@ from uam_hooks.hot.core.errors import UsageError
 from uam_hooks.hot.core.plumbing import scrubbed
 from uam_hooks.hot.core.refs import HEADS
 from uam_hooks.hot.queue.model import Action, Batch
-from uam_hooks.session import Flush
+from uam_hooks.session import Session
 from uam_hooks.store import views
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
@@ -25,45 +25,43 @@ def check_target(name: str) -> str:
     return name
 
 
-def words_of(flush: Flush, target: str) -> list[str]:
+def words_of(session: Session, target: str) -> list[str]:
     """The argument list that is configured for `target`; UsageError where there is none."""
     key = f"uam.deploy.{target}.command"
-    if not flush.settings.all(key):
-        raise UsageError(
-            f"There is no deploy '{target}' here.", f"Name its command: `git uam config {key} ...`."
-        )
-    words: list[str] = flush.settings[key]
+    if not session.settings.all(key):
+        raise UsageError(f"There is no deploy '{target}' here.", f"Name its command: `git uam config {key} ...`.")
+    words: list[str] = session.settings[key]
     return words
 
 
-def _timeout(flush: Flush, target: str) -> float:
+def _timeout(session: Session, target: str) -> float:
     key = f"uam.deploy.{target}.timeout"
-    return float(flush.settings[key if flush.settings.all(key) else "uam.deploy.timeout"])
+    return float(session.settings[key if session.settings.all(key) else "uam.deploy.timeout"])
 
 
-def command(flush: Flush, batch: Batch, action: Action, log: Path) -> Command:
+def command(session: Session, batch: Batch, action: Action, log: Path) -> Command:
     """What to run for a deploy: in the main worktree, with the payload on stdin."""
-    words = words_of(flush, action.target)
+    words = words_of(session, action.target)
     branch = str(action.payload.get("ref", ""))
     facts = {
         "UAM_BATCH": batch.id,
         "UAM_ACTION": str(action.id),
         "UAM_TARGET": action.target,
         "UAM_REF": branch,
-        "UAM_SHA": tip_of(flush, batch, action.remote, branch),
+        "UAM_SHA": tip_of(session, batch, action.remote, branch),
     }
     feed = json.dumps(action.payload).encode()
-    at = flush.repo.paths.worktree
-    return Command(words, {**scrubbed(os.environ), **facts}, feed, at, _timeout(flush, action.target), log)
+    at = session.repo.paths.worktree
+    return Command(words, {**scrubbed(os.environ), **facts}, feed, at, _timeout(session, action.target), log)
 
 
-def tip_of(flush: Flush, batch: Batch, remote: str, branch: str) -> str:
+def tip_of(session: Session, batch: Batch, remote: str, branch: str) -> str:
     """The commit that a branch is at: what this batch put on it, what the remote has, or what it is here; else ""."""
     ref = branch if branch.startswith("refs/") else HEADS + branch
-    for landing in reversed(views.landings(flush.store, batch.id)):
+    for landing in reversed(views.landings(session.store, batch.id)):
         if landing.ref == ref and landing.status == "landed" and landing.remote == remote:
             return str(landing.new)
-    for name in (flush.settings.tracking_ref(remote, ref) if remote else None, ref):
-        if name and (found := flush.repo.name_of(name))[0]:
+    for name in (session.settings.tracking_ref(remote, ref) if remote else None, ref):
+        if name and (found := session.repo.name_of(name))[0]:
             return found[0]
     return ""

@@ -23,38 +23,38 @@ from uam_hooks.land.pushes import in_words, land_pushes
 from uam_hooks.land.retention import unpin
 from uam_hooks.land.retry import again, counted, may_pass, may_try_again
 from uam_hooks.land.steps import Step, reached
-from uam_hooks.session import Flush
+from uam_hooks.session import Session
 from uam_hooks.store import claim, finish, journal, views
 from uam_hooks.store.schedule import Edge, edges
 
 Tell = Callable[[Action, str], None]
 
 
-def execute(flush: Flush, batch: Batch, tell: Tell | None = None) -> BatchResult:
+def execute(session: Session, batch: Batch, tell: Tell | None = None) -> BatchResult:
     """Run one batch to its end and close it. `tell` hears of every action: `running`, then its status."""
     began = time.monotonic()
-    asked = {source.id for action in batch.actions for source in claim.sources(flush.store, action.id)}
-    run = _Run(flush, batch, tell or (lambda _action, _state: None))
+    asked = {source.id for action in batch.actions for source in claim.sources(session.store, action.id)}
+    run = _Run(session, batch, tell or (lambda _action, _state: None))
     run.to_its_end()
     took = (time.monotonic() - began) * 1000
-    result = result_of(flush, batch, took, asked)
-    finish.close(flush.store, batch, took, result.deferred_actions, result.errors)
+    result = result_of(session, batch, took, asked)
+    finish.close(session.store, batch, took, result.deferred_actions, result.errors)
     return result
 
 
-def result_of(flush: Flush, batch: Batch, took: float, asked: set[int]) -> BatchResult:
+def result_of(session: Session, batch: Batch, took: float, asked: set[int]) -> BatchResult:
     """What became of the actions of a batch. `asked` are the sources that it began with: others failed before."""
     done = failed = deferred = unknown = 0
     errors: list[str] = []
     for action in batch.actions:
-        now = views.action(flush.store, action.id)
+        now = views.action(session.store, action.id)
         if now is None:
             continue
         done += now.status == Status.COMPLETED
         failed += now.status == Status.FAILED
         deferred += now.status == Status.PENDING
         unknown += now.status in (Status.BATCHED, Status.EXECUTING)  # only the remote can tell
-        sources = views.sources(flush.store, action.id)
+        sources = views.sources(session.store, action.id)
         refused = [str(s.outcome["error"]) for s in sources if s.status == SourceStatus.FAILED and s.id in asked]
         errors += refused or ([now.error] if now.status in (Status.FAILED, Status.PENDING) else [])
     words = tuple(dict.fromkeys(errors))
@@ -65,8 +65,8 @@ def result_of(flush: Flush, batch: Batch, took: float, asked: set[int]) -> Batch
 class _Run:
     """The state of one execution."""
 
-    def __init__(self, flush: Flush, batch: Batch, tell: Tell) -> None:
-        self.flush, self.batch, self.tell = flush, batch, tell
+    def __init__(self, session: Session, batch: Batch, tell: Tell) -> None:
+        self.session, self.batch, self.tell = session, batch, tell
         self.actions = {a.id: a for a in batch.actions if a.carried_by is None}
         self.before: dict[int, list[Edge]] = {i: [] for i in self.actions}
         self.carried: dict[int, list[int]] = {}
@@ -82,7 +82,7 @@ class _Run:
         """Everything in its order; external commands in threads of their own, all else here."""
         sorter = TopologicalSorter({i: [e.before for e in found] for i, found in self.before.items()})
         sorter.prepare()
-        parallel = self.flush.settings["uam.batch.parallel"]
+        parallel = self.session.settings["uam.batch.parallel"]
         running: dict[Future[Ended], Action] = {}
         pushes: list[Action] = []
         with ThreadPoolExecutor(max_workers=parallel) as pool:
@@ -125,14 +125,14 @@ class _Run:
         # a push may have gone well without the commit that it was to take along
         gating += [commit for push in gating for commit in self.carried.get(push, ())]
         for number in dict.fromkeys((*action.dependencies, *gating)):
-            found = views.action(self.flush.store, number)
+            found = views.action(self.session.store, number)
             status = self.fate(action, number, found)
             if status in (Status.FAILED, Status.CANCELLED):
                 self.fail(action, f"dependency #{number} {'failed' if status == Status.FAILED else 'was cancelled'}")
                 return True
             if status != Status.COMPLETED:
                 when = found.execute_after if found is not None else ""
-                finish.later(self.flush.store, action, when, f"it waits for #{number}", tried=False)
+                finish.later(self.session.store, action, when, f"it waits for #{number}", tried=False)
                 self.tell(action, Status.PENDING.value)
                 return True
         return False
@@ -142,7 +142,7 @@ class _Run:
         if found is None:
             return Status.CANCELLED
         if found.status == Status.COMPLETED and number in action.dependencies:
-            sources = views.sources(self.flush.store, number)
+            sources = views.sources(self.session.store, number)
             own = [source.status for source in sources if source.agent == action.agent_id]
             if SourceStatus.FAILED in own and SourceStatus.LANDED not in own:
                 return Status.FAILED
@@ -157,7 +157,7 @@ class _Run:
     def made(self, action: Action) -> bool:
         """Make a merge that is to be pushed; where that fails it is ended, and the push has nothing to do."""
         try:
-            merge_to_push(self.flush, self.batch, action)
+            merge_to_push(self.session, self.batch, action)
         except Unreachable as error:
             self.fail(action, error.what, passing=may_pass(error.what))
         except Exception as error:
@@ -169,9 +169,9 @@ class _Run:
         self.tell(action, "running")
         try:
             work = land_commits if action.action_type == ActionType.COMMIT else merge_here
-            work(self.flush, self.batch, action)
+            work(self.session, self.batch, action)
         except Exception as error:
-            landing = journal.planned(self.flush.store, action)
+            landing = journal.planned(self.session.store, action)
             if landing is None or landing.batch_id != self.batch.id:
                 self.fail(action, in_words(error))
             else:  # the branch may have moved: recovery looks
@@ -183,18 +183,18 @@ class _Run:
         waiting = [action for action in pushes if self.status(action) in (Status.BATCHED, Status.EXECUTING)]
         for action in waiting:
             self.tell(action, "running")
-        follow(self.flush, waiting)
-        land_pushes(self.flush, self.batch, waiting)
+        follow(self.session, waiting)
+        land_pushes(self.session, self.batch, waiting)
         for action in pushes:
-            settle_unattended(self.flush, action)
+            settle_unattended(self.session, action)
             self.after(action)
 
     def status(self, action: Action) -> Status:
-        now = views.action(self.flush.store, action.id)
+        now = views.action(self.session.store, action.id)
         return now.status if now is not None else Status.CANCELLED
 
     def after(self, action: Action) -> None:
-        unpin(self.flush, claim.with_carried(self.flush.store, action.id))
+        unpin(self.session, claim.with_carried(self.session.store, action.id))
         self.tell(action, self.status(action).value)
 
     def start(
@@ -210,7 +210,7 @@ class _Run:
                 self.fail(action, error.what)
                 sorter.done(action.id)
                 continue
-            if not claim.begin(self.flush.store, action):
+            if not claim.begin(self.session.store, action):
                 sorter.done(action.id)
                 continue
             reached(Step.BEGUN)
@@ -218,17 +218,17 @@ class _Run:
             running[pool.submit(self.commands.run, command)] = action
 
     def command(self, action: Action) -> Command:
-        log = self.flush.repo.paths.log_of(action.id)
+        log = self.session.repo.paths.log_of(action.id)
         if action.action_type == ActionType.DEPLOY:
-            return deploy.command(self.flush, self.batch, action, log)
-        return (gh.workflow if action.action_type == ActionType.WORKFLOW else gh.merge)(self.flush, action, log)
+            return deploy.command(self.session, self.batch, action, log)
+        return (gh.workflow if action.action_type == ActionType.WORKFLOW else gh.merge)(self.session, action, log)
 
     def ended(self, action: Action, ended: Ended) -> None:
         """Record how a command ended."""
         error = ended.error
         if action.action_type != ActionType.DEPLOY:
             error = gh.why(ended)
-            gh.forget(self.flush.repo.paths.log_of(action.id))
+            gh.forget(self.session.repo.paths.log_of(action.id))
         if action.action_type == ActionType.MERGE and not error:
             self.look_at(action)
         passing = action.action_type != ActionType.DEPLOY and may_pass(error)
@@ -236,20 +236,20 @@ class _Run:
             self.fail(action, error, passing=passing, exit_code=ended.code)
             return
         outcome = {"batch": self.batch.number, "exit_code": ended.code, "how": action.action_type.value}
-        finish.plainly(self.flush.store, action, "", outcome)
+        finish.plainly(self.session.store, action, "", outcome)
         self.tell(action, Status.COMPLETED.value)
 
     def look_at(self, action: Action) -> None:
         """Take note of what GitHub made of a branch: what comes next may name it."""
         try:
-            Remote(self.flush.repo, self.flush.settings, action.remote).observe([action.ref])
+            Remote(self.session.repo, self.session.settings, action.remote).observe([action.ref])
         except UamError as error:
             say(f"#{action.id} is merged, but {error.what}")
 
     def fail(self, action: Action, why: str, *, passing: bool = False, exit_code: int | None = None) -> None:
-        if may_try_again(self.flush, action, passing):
-            again(self.flush, action, why)
+        if may_try_again(self.session, action, passing):
+            again(self.session, action, why)
         else:
             outcome = {"batch": self.batch.number} | ({} if exit_code is None else {"exit_code": exit_code})
-            finish.plainly(self.flush.store, action, counted(action, why, passing), outcome)
+            finish.plainly(self.session.store, action, counted(action, why, passing), outcome)
         self.tell(action, self.status(action).value)

@@ -18,7 +18,7 @@ from uam_hooks.hot.queue.leader import ensure_flusher
 from uam_hooks.hot.queue.model import Batch, BatchResult
 from uam_hooks.land.local_squash import squash_ready
 from uam_hooks.land.steps import Step, reached
-from uam_hooks.session import Flush
+from uam_hooks.session import Session
 from uam_hooks.store import claim, journal, views
 
 
@@ -34,7 +34,7 @@ def locked(repo: Repository, timeout: float) -> Iterator[None]:
         ) from None
 
 
-def flush(flush: Flush, due_only: bool, timeout: float, tell: Tell | None = None) -> list[BatchResult]:
+def flush(session: Session, due_only: bool, timeout: float, tell: Tell | None = None) -> list[BatchResult]:
     """Execute everything that is queued, or what is due; gives a result for each batch.
 
     What a flush that died left behind comes first, and then batches that were made and never executed. Raises Locked
@@ -42,45 +42,45 @@ def flush(flush: Flush, due_only: bool, timeout: float, tell: Tell | None = None
     """
     results: list[BatchResult] = []
     tried: set[int] = set()
-    with locked(flush.repo, timeout):
+    with locked(session.repo, timeout):
         # what others queue meanwhile is theirs to wait for: otherwise a flush by hand would never end
-        newest = None if due_only else views.newest_action(flush.store)
-        recover(flush)
-        for left in journal.made_by_hand(flush.store):
-            results.append(execute(flush, left, tell))
+        newest = None if due_only else views.newest_action(session.store)
+        recover(session)
+        for left in journal.made_by_hand(session.store):
+            results.append(execute(session, left, tell))
         while True:
-            batch = next_batch(flush, due_only, frozenset(tried), upto=newest)
+            batch = next_batch(session, due_only, frozenset(tried), upto=newest)
             if batch is None:
                 break
             reached(Step.CLAIMED)
-            results.append(execute(flush, batch, tell))
+            results.append(execute(session, batch, tell))
             # what was given back waits for its time, however much of a hurry the others are in
             tried.update(action.id for action in batch.actions)
-        if not due_only or flush.settings["uam.commit.onWindow"] == "squash":
-            look_up(flush.repo, flush.store)
-            results += squash_ready(flush, time.time() if due_only else None)
+        if not due_only or session.settings["uam.commit.onWindow"] == "squash":
+            look_up(session.repo, session.store)
+            results += squash_ready(session, time.time() if due_only else None)
     return results
 
 
 def next_batch(
-    flush: Flush, due_only: bool, tried: frozenset[int], *, by_hand: bool = False, upto: int | None = None
+    session: Session, due_only: bool, tried: frozenset[int], *, by_hand: bool = False, upto: int | None = None
 ) -> Batch | None:
     """Claim the next batch, of the actions up to the id `upto`; None when there is nothing to claim."""
     now = time.time() if due_only else None
-    return claim.due(flush.store, now, flush.settings["uam.batch.size"], by_hand=by_hand, without=tried, upto=upto)
+    return claim.due(session.store, now, session.settings["uam.batch.size"], by_hand=by_hand, without=tried, upto=upto)
 
 
-def recover_if_idle(flush: Flush) -> None:
+def recover_if_idle(session: Session) -> None:
     """After a crash any command finds out what happened, unless a flush is at work."""
-    if enqueue.unsettled(flush.store):
+    if enqueue.unsettled(session.store):
         try:
-            with locked(flush.repo, 0):
-                recover(flush)
+            with locked(session.repo, 0):
+                recover(session)
         except Locked:
             return
 
 
-def keep_going(flush: Flush) -> None:
+def keep_going(session: Session) -> None:
     """See to it that what waits is executed when it is due, unless that is left to people."""
-    if flush.settings["uam.push.mode"] != "manual" and enqueue.due_at(flush.store) is not None:
-        ensure_flusher(flush.repo.paths)
+    if session.settings["uam.push.mode"] != "manual" and enqueue.due_at(session.store) is not None:
+        ensure_flusher(session.repo.paths)

@@ -15,13 +15,13 @@ from pathlib import Path
 
 from uam_hooks.flush.flush import flush, locked
 from uam_hooks.flush.noted_commits import look_up
-from uam_hooks.git.repo import Repository, leave_the_callers_repository
+from uam_hooks.git.repo import Repository, clear_git_environment
 from uam_hooks.hot.core.errors import NotInstalled, UamError, say
 from uam_hooks.hot.queue import enqueue
 from uam_hooks.hot.queue.leader import try_lock
 from uam_hooks.hot.queue.model import iso, seconds_of
 from uam_hooks.land.retention import prune
-from uam_hooks.session import Flush, opened
+from uam_hooks.session import Session, open_session
 
 # A flush by hand may empty the queue, and an urgent push may shorten a window, while we sleep.
 NAP_SECONDS = 0.1
@@ -36,7 +36,7 @@ def main(common_dir: str, lock: int) -> None:
     os.set_inheritable(lock, False)
     # whoever started us may have been holding signals back, and that is inherited
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    leave_the_callers_repository()
+    clear_git_environment()
     os.environ["GIT_TERMINAL_PROMPT"] = "0"  # nobody is there to answer
     try:
         with Repository(Path(common_dir)) as repo:
@@ -58,53 +58,53 @@ def _serve(repo: Repository, lock: int) -> None:
         _work(repo)
         os.close(held)
         # whoever queued while we held the lock relied on us: look once more now that others can take it
-        with opened(repo) as now:
-            held = try_lock(repo.paths.flusher_lock) if enqueue.due_at(now.store) is not None else None
+        with open_session(repo) as session:
+            held = try_lock(repo.paths.flusher_lock) if enqueue.due_at(session.store) is not None else None
 
 
 def _work(repo: Repository) -> None:
-    """Flush until no push waits for its window."""
+    """Session until no push waits for its window."""
     idle = 0
     while True:
-        with opened(repo) as now:
-            due = enqueue.due_at(now.store)
-            open_batch = enqueue.unsettled(now.store)
+        with open_session(repo) as session:
+            due = enqueue.due_at(session.store)
+            open_batch = enqueue.unsettled(session.store)
             if due is None and (not open_batch or idle > MAX_IDLE_ROUNDS):
-                look_up(now.repo, now.store)
-                _prune_daily(now)
+                look_up(session.repo, session.store)
+                _prune_daily(session)
                 return
             if due is not None and not open_batch:
-                look_up(now.repo, now.store)  # while nobody waits for it
-                _sleep_until(now, due)
-            newest = enqueue.newest(now.store)
-            done = flush(now, due_only=True, timeout=60.0)
-            left = enqueue.due_at(now.store)
+                look_up(session.repo, session.store)  # while nobody waits for it
+                _sleep_until(session, due)
+            newest = enqueue.newest(session.store)
+            done = flush(session, due_only=True, timeout=60.0)
+            left = enqueue.due_at(session.store)
             # what is due and cannot be claimed yet is looked at again, and again later
             stuck = not done and left is not None and seconds_of(left) <= time.time()
-            idle = idle + 1 if stuck or enqueue.unsettled(now.store) else 0
+            idle = idle + 1 if stuck or enqueue.unsettled(session.store) else 0
             if idle:
-                _rest(now, min(30.0, 0.5 * 2**idle), newest)
+                _rest(session, min(30.0, 0.5 * 2**idle), newest)
 
 
-def _rest(now: Flush, seconds: float, newest: int) -> None:
+def _rest(session: Session, seconds: float, newest: int) -> None:
     """Wait, but keep nobody waiting who queues something meanwhile."""
     until = time.monotonic() + seconds
-    while time.monotonic() < until and enqueue.newest(now.store) == newest:
+    while time.monotonic() < until and enqueue.newest(session.store) == newest:
         time.sleep(NAP_SECONDS)
 
 
-def _prune_daily(now: Flush) -> None:
+def _prune_daily(session: Session) -> None:
     """Refs of ours would otherwise grow for ever in a repository where nobody runs `git uam prune`."""
-    stamp = now.repo.paths.uam / "pruned"
+    stamp = session.repo.paths.uam / "pruned"
     if stamp.exists() and time.time() - stamp.stat().st_mtime < PRUNE_SECONDS:
         return
-    with locked(now.repo, 60.0):
-        prune(now, now.settings["uam.retention"])
+    with locked(session.repo, 60.0):
+        prune(session, session.settings["uam.retention"])
     stamp.touch()
 
 
-def _sleep_until(now: Flush, due: str | None) -> None:
+def _sleep_until(session: Session, due: str | None) -> None:
     while due is not None and (left := seconds_of(due) - time.time()) > 0:
         # a moment that is hours away was asked for by name, and is no window that somebody waits in
         time.sleep(min(left, max(NAP_SECONDS, min(left / 100, LONG_NAP_SECONDS))))
-        due = enqueue.due_at(now.store)
+        due = enqueue.due_at(session.store)

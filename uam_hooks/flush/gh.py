@@ -11,7 +11,7 @@ from uam_hooks.flush.process import Command, Ended
 from uam_hooks.hot.core.errors import UsageError
 from uam_hooks.hot.core.plumbing import scrubbed
 from uam_hooks.hot.queue.model import Action
-from uam_hooks.session import Flush
+from uam_hooks.session import Session
 
 # gh waits for a server without end.
 TIMEOUT_SECONDS = 120.0
@@ -24,19 +24,19 @@ _URL = re.compile(
 )
 
 
-def repository(flush: Flush, remote: str) -> str:
+def repository(session: Session, remote: str) -> str:
     """HOST/OWNER/REPO for gh: what uam.gh.repo says, else what the URL of the remote says.
 
     UsageError when neither does: left to itself gh would take another remote's.
     """
-    named: str = flush.settings["uam.gh.repo"]
+    named: str = session.settings["uam.gh.repo"]
     if named:
         if not _REPO.fullmatch(named):
             raise UsageError(f"The setting uam.gh.repo is '{named}'.", "It has to be OWNER/REPO or HOST/OWNER/REPO.")
         return named
-    for url in flush.settings.push_urls(remote)[:1]:
+    for url in session.settings.push_urls(remote)[:1]:
         # as git would rewrite it (url.<base>.insteadOf)
-        there = flush.repo.run("ls-remote", "--get-url", "--", url).text or url
+        there = session.repo.run("ls-remote", "--get-url", "--", url).text or url
         if found := _URL.fullmatch(there):
             host = found["host"] or found["scp"]
             return f"{'github.com' if host == 'ssh.github.com' else host}/{found['path']}"
@@ -45,35 +45,35 @@ def repository(flush: Flush, remote: str) -> str:
     )
 
 
-def workflow(flush: Flush, action: Action, log: Path) -> Command:
+def workflow(session: Session, action: Action, log: Path) -> Command:
     """Dispatch a workflow: `gh workflow run`."""
     words = ["gh", "workflow", "run", "--ref", str(action.payload["ref"])]
     for name, value in action.payload.get("inputs", {}).items():
         words += ["--raw-field", f"{name}={value}"]
-    return _command(flush, [*words, *_at(flush, action), "--", action.target], log)
+    return _command(session, [*words, *_at(session, action), "--", action.target], log)
 
 
-def merge(flush: Flush, action: Action, log: Path) -> Command:
+def merge(session: Session, action: Action, log: Path) -> Command:
     """Merge a pull request: `gh pr merge`."""
     words = ["gh", "pr", "merge", f"--{action.payload['method']}"]
     if action.payload.get("message"):
         subject, _, body = str(action.payload["message"]).partition("\n")
         words += ["--subject", subject, "--body", body.strip()]
-    return _command(flush, [*words, *_at(flush, action), "--", str(action.payload["pr"])], log)
+    return _command(session, [*words, *_at(session, action), "--", str(action.payload["pr"])], log)
 
 
-def _at(flush: Flush, action: Action) -> list[str]:
-    return ["--repo", repository(flush, action.remote)]
+def _at(session: Session, action: Action) -> list[str]:
+    return ["--repo", repository(session, action.remote)]
 
 
-def _command(flush: Flush, words: list[str], log: Path) -> Command:
+def _command(session: Session, words: list[str], log: Path) -> Command:
     env = scrubbed(os.environ)
     # gh 2.23 keeps an answer like "401" in $TMPDIR/gh-cli-cache for a day and gives it to every later call
     cache = log.with_suffix(".gh")
     forget(log)
     cache.mkdir(parents=True)
     env |= {"GH_PROMPT_DISABLED": "1", "NO_COLOR": "1", "GH_NO_UPDATE_NOTIFIER": "1", "TMPDIR": str(cache)}
-    return Command(words, env, b"", flush.repo.paths.worktree, TIMEOUT_SECONDS, log)
+    return Command(words, env, b"", session.repo.paths.worktree, TIMEOUT_SECONDS, log)
 
 
 def forget(log: Path) -> None:

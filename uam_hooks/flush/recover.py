@@ -11,50 +11,50 @@ from uam_hooks.hot.queue.model import Action, Status, is_external
 from uam_hooks.land import commits
 from uam_hooks.land.finish import contains, finish_landed
 from uam_hooks.land.local_squash import finish_local
-from uam_hooks.session import Flush
+from uam_hooks.session import Session
 from uam_hooks.store import finish, journal
 
 # a command is not run a second time by itself: nobody knows what the first one did
 _UNKNOWN = "its flush ended while it ran, so nobody knows whether it was done"
 
 
-def recover(flush: Flush) -> None:
+def recover(session: Session) -> None:
     """Bring every unfinished batch to a known state.
 
     What was claimed and never begun goes back into the queue. A batch whose remote does not answer stays as it is,
     and its targets take no new one.
     """
-    for batch in journal.open_batches(flush.store):
+    for batch in journal.open_batches(session.store):
         if batch.by_hand and batch.status == Status.PENDING:
             continue  # nobody has begun it: the flush executes it as it is
         for action in batch.actions:
             try:
-                _decide(flush, action)
+                _decide(session, action)
             except GitFailed as error:
                 say(f"batch {batch.number} stays open: {error.what}")
-        finish.close(flush.store, batch, 0.0)
+        finish.close(session.store, batch, 0.0)
 
 
-def _decide(flush: Flush, action: Action) -> None:
-    landing = journal.planned(flush.store, action)
+def _decide(session: Session, action: Action) -> None:
+    landing = journal.planned(session.store, action)
     if landing is None:
         if action.status == Status.EXECUTING and is_external(action):
-            finish.plainly(flush.store, action, f"{_UNKNOWN}; `git uam retry {action.id}` runs it again", {})
+            finish.plainly(session.store, action, f"{_UNKNOWN}; `git uam retry {action.id}` runs it again", {})
         else:
-            finish.release(flush.store, action)
+            finish.release(session.store, action)
         return
     if not landing.remote:
         if not landing.sources:
-            finish_local(flush, action, landing)
-        elif not commits.end(flush, action, landing):
-            finish.release(flush.store, action)
+            finish_local(session, action, landing)
+        elif not commits.end(session, action, landing):
+            finish.release(session.store, action)
         return
     try:
-        remote = Remote(flush.repo, flush.settings, action.remote)
+        remote = Remote(session.repo, session.settings, action.remote)
         there = remote.observe([action.ref])[action.ref]
     except Unreachable:
         return
-    if contains(flush.repo, there, landing):
-        finish_landed(flush, remote, action, landing, there)
+    if contains(session.repo, there, landing):
+        finish_landed(session, remote, action, landing, there)
     else:
-        finish.release(flush.store, action)
+        finish.release(session.store, action)

@@ -233,7 +233,7 @@ def _bytes(name: str) -> bytes:
     return name.encode("utf-8", "surrogateescape")
 
 
-def leave_the_callers_repository() -> None:
+def clear_git_environment() -> None:
     """Drop what git exports into hooks and aliases, so that every command here means what it names.
 
     git sets GIT_DIR and GIT_INDEX_FILE in hooks, absolute ones in linked worktrees.

@@ -180,9 +180,7 @@ def _checksum(data: bytes) -> str:
 
 def _states(directory: Path, record: Record | None) -> dict[str, _State]:
     sums = record.sums if record else {}
-    return {
-        name: _state(directory / name, (shipped_dir() / name).read_bytes(), sums.get(name)) for name in HOOKS
-    }
+    return {name: _state(directory / name, (shipped_dir() / name).read_bytes(), sums.get(name)) for name in HOOKS}
 
 
 def refuse_two_foreign(directory: Path, record: Record | None) -> None:

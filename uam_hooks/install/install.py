@@ -156,9 +156,7 @@ def _refuse_queued(pending: Callable[[], list[str]], force: bool) -> list[str]:
         return [f"the whole queue, which cannot be read: {error.what}"]
     if queued and not force:
         count = "1 thing is" if len(queued) == 1 else f"{len(queued)} things are"
-        raise Refused(
-            f"{count} queued: {'; '.join(queued)}.", "Run `git uam flush` first, or --force to drop them."
-        )
+        raise Refused(f"{count} queued: {'; '.join(queued)}.", "Run `git uam flush` first, or --force to drop them.")
     return queued
 
 

@@ -40,4 +40,3 @@ def in_order(graph: Graph, commits: Iterable[str]) -> list[str]:
     """`commits` in `graph`'s order, parents first."""
     chosen = set(commits)
     return [commit for commit in graph if commit in chosen]
-

@@ -168,9 +168,7 @@ class _Landing(NamedTuple):
     how: str
 
 
-def _compose(
-    context: Context, news: _News, merged: Merged, base: str, there: str, flat: list[str]
-) -> _Landing:
+def _compose(context: Context, news: _News, merged: Merged, base: str, there: str, flat: list[str]) -> _Landing:
     """Decide what commit the landing is: nothing, the tip itself, a moved commit, kept commits or a squash."""
     repo = context.repo
     if not merged.inside:
@@ -189,8 +187,10 @@ def _compose(
     squashing = context.squash and not context.tagged & set(flat)
     # a merge of originals that have landed squashed would bring them to the remote a second time
     again = any(oid not in news.new for oid in merged.inside)
-    if straight and not (again and squashing) and (
-        len(flat) <= 1 or not squashing or _predates_us(context, base, flat)
+    if (
+        straight
+        and not (again and squashing)
+        and (len(flat) <= 1 or not squashing or _predates_us(context, base, flat))
     ):
         assert merged.line is not None
         return _Landing(merged.line, merged.line, "as-is")

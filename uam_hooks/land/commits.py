@@ -23,7 +23,7 @@ from uam_hooks.land import outcomes
 from uam_hooks.land.finish import recorded_outcomes
 from uam_hooks.land.retry import give_up, may_pass
 from uam_hooks.land.steps import Step, reached
-from uam_hooks.session import Flush
+from uam_hooks.session import Session
 from uam_hooks.store import claim, finish, views
 from uam_hooks.store.claim import NewLanding
 
@@ -38,36 +38,36 @@ class Made(NamedTuple):
     refused: dict[int, str]
 
 
-def land_commits(flush: Flush, batch: Batch, action: Action) -> None:
+def land_commits(session: Session, batch: Batch, action: Action) -> None:
     """Put the commits that were asked for by name onto their branch, several as one."""
-    sources = claim.sources(flush.store, action.id)
-    made = _compose(flush, batch, action, sources)
+    sources = claim.sources(session.store, action.id)
+    made = _compose(session, batch, action, sources)
     refused = [source for source in sources if source.id in made.refused]
     failed = {key: value for s in refused for key, value in outcomes.failed([s], made.refused[s.id]).items()}
     if not made.landed:
-        finish.action(flush.store, action, failed, None, ())
+        finish.action(session.store, action, failed, None, ())
         return
     here = made.landed[0].worktree
-    mine = taken_from(flush, [s for s in made.landed if s.worktree == here])
-    move(flush, batch, action, made, failed, mine)
+    mine = taken_from(session, [s for s in made.landed if s.worktree == here])
+    move(session, batch, action, made, failed, mine)
 
 
-def taken_from(flush: Flush, sources: Iterable[Source]) -> dict[str, tuple[str, str]]:
+def taken_from(session: Session, sources: Iterable[Source]) -> dict[str, tuple[str, str]]:
     """What these commits by name took from their worktree: each path with its mode and object, newest last."""
     found = {}
     for source in sources:
-        for path in views.files(flush.store, source.id):
-            entry = flush.repo.entry(flush.repo.commit(source.tip).tree, path)
+        for path in views.files(session.store, source.id):
+            entry = session.repo.entry(session.repo.commit(source.tip).tree, path)
             found[path] = ("000000", ZERO) if entry is None else (f"{entry[0]:06o}", entry[1])
     return found
 
 
 def move(
-    flush: Flush, batch: Batch, action: Action, made: Made, failed: outcomes.Outcomes,
+    session: Session, batch: Batch, action: Action, made: Made, failed: outcomes.Outcomes,
     mine: Mapping[str, tuple[str, str]],
 ) -> None:  # fmt: skip
     """Write down what is to happen to the branch, pin it, move the branch, and end the action."""
-    repo, first = flush.repo, made.landed[0]
+    repo, first = session.repo, made.landed[0]
     tips = [s.tip for s in made.landed]
     before = [made.old] if made.old != ZERO else []
     keep = made.new if made.new in tips else shadow_of(repo, made.new, *tips, *before)
@@ -81,7 +81,7 @@ def move(
     }  # fmt: skip
     detail = {"how": made.how, "commits": tips, "outcomes": {**done, **failed}, "worktree": first.worktree}
     entry = NewLanding(action.id, "", action.ref, made.old, made.new, keep, tuple(s.id for s in made.landed), detail)
-    landing = claim.write_plan(flush.store, batch, [entry])[0]
+    landing = claim.write_plan(session.store, batch, [entry])[0]
     reached(Step.PLANNED)
     repo.move_refs([(landing_ref(landing.batch_id, landing.id), keep, ZERO)], "uam: pin")
     reached(Step.PINNED)
@@ -91,31 +91,29 @@ def move(
     except GitFailed as error:
         settled = Settled(made.old, why=error.what)
     reached(Step.PUSHED)
-    if not end(flush, action, landing):
-        finish.failed(flush.store, failed)
+    if not end(session, action, landing):
+        finish.failed(session.store, failed)
         why = f"{short_target(action.ref)} stays where it is: {settled.why or _moved(settled)}"
-        give_up(flush, [action], why, passing=may_pass(why))
+        give_up(session, [action], why, passing=may_pass(why))
 
 
 def _moved(settled: Settled) -> str:
     return f"it was moved to {settled.at[:7]} at the same moment"
 
 
-def end(flush: Flush, action: Action, landing: Landing) -> bool:
+def end(session: Session, action: Action, landing: Landing) -> bool:
     """End an action by what its branch is now; gives whether the branch has the landing."""
-    now = flush.repo.refs(landing.ref).get(landing.ref, ZERO)
-    if now == ZERO or not flush.repo.is_ancestor(landing.new, now):
+    now = session.repo.refs(landing.ref).get(landing.ref, ZERO)
+    if now == ZERO or not session.repo.is_ancestor(landing.new, now):
         return False
-    finish.on_branch(
-        flush.store, action, recorded_outcomes(landing), landing, flush.settings["uam.window.commit"]
-    )
+    finish.on_branch(session.store, action, recorded_outcomes(landing), landing, session.settings["uam.window.commit"])
     reached(Step.FINISHED)
     return True
 
 
-def _compose(flush: Flush, batch: Batch, action: Action, sources: list[Source]) -> Made:
+def _compose(session: Session, batch: Batch, action: Action, sources: list[Source]) -> Made:
     """The commit that stands for all of `sources` that apply to their branch as it is now."""
-    repo = flush.repo
+    repo = session.repo
     old = repo.refs(action.ref).get(action.ref, ZERO)
     base = old if old != ZERO else next((s.base for s in sources if s.base != ZERO), ZERO)
     landed: list[Source] = []
@@ -136,10 +134,10 @@ def _compose(flush: Flush, batch: Batch, action: Action, sources: list[Source]) 
         return Made(old, old, (), "", refused)
     commits = [repo.commit(source.tip) for source in landed]
     parents = (base,) if base != ZERO else ()
-    if len(landed) == 1 or not flush.settings["uam.squash"]:
+    if len(landed) == 1 or not session.settings["uam.squash"]:
         new, how = tip, "as-is" if tip == landed[-1].tip else "moved"
     else:
-        text = squash.message(commits, batch.id, flush.settings["uam.squash.subject"])
+        text = squash.message(commits, batch.id, session.settings["uam.squash.subject"])
         whole = Commit("", tree, parents, squash.author(commits), repo.committer(), text)
         new, how = repo.store_commit(whole), "squashed"
     claims = [Claim(s.id, s.tip, repo.commit(s.tip).parents, (s.tip,)) for s in landed]
@@ -163,14 +161,14 @@ def _step(repo: Repository, commit: Commit, tree: str, tip: str) -> str:
     return commit.oid if commit.parents == parents else repo.store_commit(commit._replace(tree=tree, parents=parents))
 
 
-def start_of(flush: Flush, ref: str, remote: str) -> str:
+def start_of(session: Session, ref: str, remote: str) -> str:
     """Where a branch is, or would begin: at its remote-tracking ref; ZERO where it can only begin anew.
 
     Raises UamError when there is no such branch and HEAD does not name it.
     """
-    for name in (ref, flush.settings.tracking_ref(remote, ref) if remote else None):
-        if name and (oid := flush.repo.name_of(name)[0]):
+    for name in (ref, session.settings.tracking_ref(remote, ref) if remote else None):
+        if name and (oid := session.repo.name_of(name)[0]):
             return oid
-    if flush.repo.run("symbolic-ref", "--quiet", "HEAD", ok=(0, 1)).text == ref:
+    if session.repo.run("symbolic-ref", "--quiet", "HEAD", ok=(0, 1)).text == ref:
         return ZERO
     raise UamError(f"There is no branch {short_target(ref)} here.", f"Make it with `git branch {short_target(ref)}`.")

@@ -13,7 +13,7 @@ from uam_hooks.hot.queue.model import Action, Landing, SourceStatus
 from uam_hooks.land import outcomes
 from uam_hooks.land.shadow import remember
 from uam_hooks.land.steps import Step, reached
-from uam_hooks.session import Flush
+from uam_hooks.session import Session
 from uam_hooks.store import finish
 
 
@@ -25,17 +25,17 @@ def contains(repo: Repository, there: str, landing: Landing) -> bool:
 
 
 def finish_landed(
-    flush: Flush, remote: Remote, action: Action, landing: Landing, there: str, note: str = ""
+    session: Session, remote: Remote, action: Action, landing: Landing, there: str, note: str = ""
 ) -> None:
     """The remote is at `there` and has the landing: remember what went into it, follow with the tracking ref, end
     the action. `note` is something that its agents should hear.
     """
-    remember(flush.repo, landing)
+    remember(session.repo, landing)
     reached(Step.REMEMBERED)
     remote.track(landing.ref, there)
     reached(Step.TRACKED)
     finish.action(
-        flush.store, action, noted(recorded_outcomes(landing), note), landing.id, landing.detail.get("commits", ())
+        session.store, action, noted(recorded_outcomes(landing), note), landing.id, landing.detail.get("commits", ())
     )
     reached(Step.FINISHED)
 

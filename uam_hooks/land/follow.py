@@ -12,37 +12,37 @@ from uam_hooks.hot.queue.model import Action, ActionType, Source, SourceStatus
 from uam_hooks.hot.worktree.settle import Landed, settle
 from uam_hooks.land.commits import taken_from
 from uam_hooks.land.retention import drop_pins
-from uam_hooks.session import Flush
+from uam_hooks.session import Session
 from uam_hooks.store import claim
 
 
-def follow(flush: Flush, pushes: Sequence[Action]) -> None:
+def follow(session: Session, pushes: Sequence[Action]) -> None:
     """Let pushes that were asked for by name bring their branch as it is now."""
     tips: dict[int, str] = {}
     before: set[str] = set()
     for action in pushes:
-        sources = claim.sources(flush.store, action.id)
+        sources = claim.sources(session.store, action.id)
         for source in sources:
             if not source.follow:
                 continue
-            now = flush.repo.refs(source.branch).get(source.branch, "")
+            now = session.repo.refs(source.branch).get(source.branch, "")
             if not now and not source.tip:  # a branch that is yet to begin: with the commits that are taken along
                 now = next((other.tip for other in sources if other.tip), "")
             if now and now != source.tip:
                 tips[source.id] = now
                 before.add(source.tip)
     if tips:
-        flush.repo.pin({pin_ref(tip): tip for tip in tips.values()})
-        claim.follow(flush.store, tips)
-        drop_pins(flush, before)
+        session.repo.pin({pin_ref(tip): tip for tip in tips.values()})
+        claim.follow(session.store, tips)
+        drop_pins(session, before)
 
 
-def settle_unattended(flush: Flush, action: Action) -> None:
+def settle_unattended(session: Session, action: Action) -> None:
     """Branches whose push nobody waits for: they follow where neither index nor files need anything."""
-    if flush.settings["uam.settle"] == "off":
+    if session.settings["uam.settle"] == "off":
         return
     seen: set[tuple[str, str]] = set()
-    sources = claim.with_carried(flush.store, action.id)
+    sources = claim.with_carried(session.store, action.id)
     # a push that waits brings its branch over itself, with the commits that it took along: two would be in each
     # other's way
     attended = {source.branch for source in sources if source.waiter and process_alive(source.waiter)}
@@ -54,21 +54,21 @@ def settle_unattended(flush: Flush, action: Action) -> None:
         if (source.base or source.follow) and source.key in seen:
             continue
         seen.add(source.key)
-        paths = flush.repo.paths.seen_from(source.worktree)
+        paths = session.repo.paths.seen_from(source.worktree)
         try:
-            settle(flush.repo, paths, _landed(flush, action, source, sources), files=False)
+            settle(session.repo, paths, _landed(session, action, source, sources), files=False)
         except (GitFailed, OSError) as error:  # it has landed all the same, and `git uam sync` brings the branch over
             say(f"{short_target(source.branch)} stays where it is: {last_line(str(error))}")
 
 
-def _landed(flush: Flush, action: Action, source: Source, others: Sequence[Source]) -> Landed:
+def _landed(session: Session, action: Action, source: Source, others: Sequence[Source]) -> Landed:
     """What the branch of a source is to follow. A commit by name is on no branch yet: its branch follows from where
     it is, if all of that has landed.
     """
     tip, keep = source.tip, source.outcome["keep"]
     if source.base or action.action_type == ActionType.MERGE:
-        now = flush.repo.refs(source.branch).get(source.branch, ZERO)
-        tip = now if now != ZERO and flush.repo.is_ancestor(now, keep) else tip
+        now = session.repo.refs(source.branch).get(source.branch, ZERO)
+        tip = now if now != ZERO and session.repo.is_ancestor(now, keep) else tip
     landed = [o for o in others if o.worktree == source.worktree and o.status == SourceStatus.LANDED and o.tip]
-    mine = taken_from(flush, landed)
+    mine = taken_from(session, landed)
     return Landed(source.branch, tip, source.outcome["new"], keep, mine, shadow_ref(action.remote, action.ref))

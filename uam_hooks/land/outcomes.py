@@ -22,16 +22,19 @@ def of_plan(repo: Repository, store: Store, batch: Batch, plan: Plan, sources: l
     agents = {source.agent for source in plan.landed if plan.counts[source.id]}
     for source in plan.landed:
         nothing = not source.exact and not plan.counts[source.id] and source.tip not in plan.commits
-        found[source.id] = SourceStatus.LANDED, {
-            "batch": batch.number,
-            "ref": plan.action.ref,
-            "old": "" if plan.old == ZERO else plan.old,
-            "new": "" if plan.new == ZERO else plan.new,
-            "keep": plan.keep,
-            "how": "nothing-new" if nothing and plan.how != "as-is" else plan.how,
-            "commits": plan.counts[source.id],
-            "with": sorted(agents - {source.agent}),
-        }
+        found[source.id] = (
+            SourceStatus.LANDED,
+            {
+                "batch": batch.number,
+                "ref": plan.action.ref,
+                "old": "" if plan.old == ZERO else plan.old,
+                "new": "" if plan.new == ZERO else plan.new,
+                "keep": plan.keep,
+                "how": "nothing-new" if nothing and plan.how != "as-is" else plan.how,
+                "commits": plan.counts[source.id],
+                "with": sorted(agents - {source.agent}),
+            },
+        )
     for source in sources:
         if source.id in plan.conflicts:
             found[source.id] = _conflict(repo, store, batch, plan, source, plan.conflicts[source.id])

@@ -19,25 +19,25 @@ from uam_hooks.land.finish import contains, finish_landed, recorded_outcomes
 from uam_hooks.land.retry import give_up, may_pass
 from uam_hooks.land.shadow import memories, move_shadow, remember
 from uam_hooks.land.steps import Step, reached
-from uam_hooks.session import Flush
+from uam_hooks.session import Session
 from uam_hooks.store import claim, finish, journal, views
 from uam_hooks.store.claim import NewLanding
 
 
-def land_pushes(flush: Flush, batch: Batch, pushes: Sequence[Action]) -> None:
+def land_pushes(session: Session, batch: Batch, pushes: Sequence[Action]) -> None:
     """Land pushes of `batch`, one `git push` for each remote (and for each atomic push)."""
-    for (remote, options, atomic), actions in _groups(flush.store, pushes).items():
+    for (remote, options, atomic), actions in _groups(session.store, pushes).items():
         try:
-            _land_group(flush, batch, remote, list(options), bool(atomic), actions)
+            _land_group(session, batch, remote, list(options), bool(atomic), actions)
         except Exception as error:
             why = in_words(error)
             say(f"batch {batch.number}: {why}")
             # what was planned may have been pushed: recovery asks the remote; the rest has not begun
-            _fail(flush, [a for a in actions if not _planned_here(flush, batch, a)], why)
+            _fail(session, [a for a in actions if not _planned_here(session, batch, a)], why)
 
 
-def _planned_here(flush: Flush, batch: Batch, action: Action) -> bool:
-    landing = journal.planned(flush.store, action)
+def _planned_here(session: Session, batch: Batch, action: Action) -> bool:
+    landing = journal.planned(session.store, action)
     return landing is not None and landing.batch_id == batch.id
 
 
@@ -52,75 +52,77 @@ def _groups(store: Store, pushes: Sequence[Action]) -> dict[tuple[str, tuple[str
 
 
 def _land_group(
-    flush: Flush, batch: Batch, name: str, options: list[str], atomic: bool, actions: list[Action]
+    session: Session, batch: Batch, name: str, options: list[str], atomic: bool, actions: list[Action]
 ) -> None:
     """Land actions that share one `git push`; those whose ref moved meanwhile are integrated anew, bounded."""
-    retries = flush.settings["uam.flush.retries"]
+    retries = session.settings["uam.flush.retries"]
     for _ in range(retries + 1):
         try:
-            remote = Remote(flush.repo, flush.settings, name)
+            remote = Remote(session.repo, session.settings, name)
             there = remote.observe([action.ref for action in actions])
         except Unreachable as error:
-            give_up(flush, actions, error.what, passing=may_pass(error.what))
+            give_up(session, actions, error.what, passing=may_pass(error.what))
             return
-        plans = _plans(flush, batch, actions, there, atomic)
+        plans = _plans(session, batch, actions, there, atomic)
         if not plans:
             return
-        results = _push(flush, batch, remote, plans, options, atomic)
+        results = _push(session, batch, remote, plans, options, atomic)
         actions = [plan.action for plan in plans if results[plan.action.ref].pushed == Pushed.CONTENDED]
         if not actions:
             return
     why = f"others pushed in between {retries + 1} times in a row; your commits are safe, push again"
-    give_up(flush, actions, why, passing=True)
+    give_up(session, actions, why, passing=True)
 
 
 def _plans(
-    flush: Flush, batch: Batch, actions: Sequence[Action], there: dict[str, str], atomic: bool
+    session: Session, batch: Batch, actions: Sequence[Action], there: dict[str, str], atomic: bool
 ) -> list[Plan]:
     """The plans that need a push; everything else is finished here."""
     found: list[Plan] = []
     broken = False
     for action in actions:
-        _finish_late(flush, action, there[action.ref])
-        sources = claim.sources(flush.store, action.id)
+        _finish_late(session, action, there[action.ref])
+        sources = claim.sources(session.store, action.id)
         if not sources:
-            finish.action(flush.store, action, {}, None, ())
+            finish.action(session.store, action, {}, None, ())
             continue
-        plan = _plan_or_fail(flush, batch, action, sources, there[action.ref])
+        plan = _plan_or_fail(session, batch, action, sources, there[action.ref])
         if plan is None:
             broken = True
             continue
         broken = broken or bool(plan.conflicts)
         if plan.new == plan.old:
-            _finish_unchanged(flush, batch, plan, sources)
+            _finish_unchanged(session, batch, plan, sources)
         else:
             found.append(plan)
     if atomic and broken:
-        _fail(flush, [plan.action for plan in found], "another ref of this atomic push failed")
+        _fail(session, [plan.action for plan in found], "another ref of this atomic push failed")
         return []
     return found
 
 
-def _plan_or_fail(flush: Flush, batch: Batch, action: Action, sources: list[Source], there: str) -> Plan | None:
+def _plan_or_fail(session: Session, batch: Batch, action: Action, sources: list[Source], there: str) -> Plan | None:
     """The plan; where a source alone cannot be planned, it fails and the others go on without it."""
     try:
-        return plan_action(flush, batch, action, sources, there)
+        return plan_action(session, batch, action, sources, there)
     except Exception as error:
-        bad = {} if len(sources) == 1 else {s.id: e for s in sources if (e := _why_not(flush, batch, action, s, there))}
+        bad = (
+            {} if len(sources) == 1 else {s.id: e for s in sources if (e := _why_not(session, batch, action, s, there))}
+        )
         if not bad or len(bad) == len(sources):
-            _fail(flush, [action], in_words(error))
+            _fail(session, [action], in_words(error))
             return None
     for source in sources:
         if source.id in bad:
-            finish.failed(flush.store, outcomes.failed([source], bad[source.id]))
+            finish.failed(session.store, outcomes.failed([source], bad[source.id]))
     rest = [source for source in sources if source.id not in bad]
-    return _plan_or_fail(flush, batch, action, rest, there)
+    return _plan_or_fail(session, batch, action, rest, there)
 
 
-def _why_not(flush: Flush, batch: Batch, action: Action, source: Source, there: str) -> str:
+def _why_not(session: Session, batch: Batch, action: Action, source: Source, there: str) -> str:
     """Why this source could not even land alone; empty when it could."""
     try:
-        plan_action(flush, batch, action, [source], there)
+        plan_action(session, batch, action, [source], there)
     except Exception as error:
         return in_words(error)
     return ""
@@ -134,31 +136,31 @@ def in_words(error: Exception) -> str:
     return f"uam failed inside ({type(error).__name__}: {error}), see flush.log; UAM=off git push goes without it"
 
 
-def plan_action(flush: Flush, batch: Batch, action: Action, sources: list[Source], there: str) -> Plan:
+def plan_action(session: Session, batch: Batch, action: Action, sources: list[Source], there: str) -> Plan:
     """What landing this action now would do; moves nothing. Raises UamError where it cannot land."""
     if sources[0].exact:
-        _check_expectation(flush.repo, sources[0], there)
+        _check_expectation(session.repo, sources[0], there)
         return exact_plan(action, sources[0], there)
     context = Context(
-        flush.repo, flush.settings, batch.id,
-        lambda oids: views.noted(flush.store, oids), lambda *ref: memories(flush, *ref),
-        _tagged(flush, action.remote), flush.settings["uam.squash"] and action.action_type == ActionType.PUSH,
+        session.repo, session.settings, batch.id,
+        lambda oids: views.noted(session.store, oids), lambda *ref: memories(session, *ref),
+        _tagged(session, action.remote), session.settings["uam.squash"] and action.action_type == ActionType.PUSH,
     )  # fmt: skip
     plan = make_plan(context, action, sources, there)
     if action.action_type == ActionType.MERGE and action.payload.get("strategy") == "squash" and plan.new != plan.old:
         # what was squashed here has landed, as far as later pushes of it are concerned
-        shadow = living_shadow(flush.repo, context.memories(action.remote, action.ref), there)
+        shadow = living_shadow(session.repo, context.memories(action.remote, action.ref), there)
         held = [oid for oid in (plan.keep, shadow, sources[0].base) if oid and oid != plan.new]
-        plan = plan._replace(keep=shadow_of(flush.repo, plan.new, *dict.fromkeys(held)))
+        plan = plan._replace(keep=shadow_of(session.repo, plan.new, *dict.fromkeys(held)))
     return plan
 
 
-def _tagged(flush: Flush, remote: str) -> frozenset[str]:
+def _tagged(session: Session, remote: str) -> frozenset[str]:
     """The commits that pushed tags of this remote name, and those that are about to be pushed."""
-    tips = [tip for tip in views.tag_tips(flush.store, remote) if flush.repo.kind(tip)]
+    tips = [tip for tip in views.tag_tips(session.store, remote) if session.repo.kind(tip)]
     if not tips:
         return frozenset()
-    return frozenset(flush.repo.run("rev-parse", *(f"{tip}^{{}}" for tip in tips)).lines)
+    return frozenset(session.repo.run("rev-parse", *(f"{tip}^{{}}" for tip in tips)).lines)
 
 
 def _check_expectation(repo: Repository, source: Source, there: str) -> None:
@@ -177,13 +179,13 @@ def _check_expectation(repo: Repository, source: Source, there: str) -> None:
 
 
 def _push(
-    flush: Flush, batch: Batch, remote: Remote, plans: list[Plan], options: list[str], atomic: bool
+    session: Session, batch: Batch, remote: Remote, plans: list[Plan], options: list[str], atomic: bool
 ) -> dict[str, RefOutcome]:
     """Write the plan, pin what it made, push, and finish what landed."""
-    landings = claim.write_plan(flush.store, batch, [_journal_entry(flush, batch, plan) for plan in plans])
+    landings = claim.write_plan(session.store, batch, [_journal_entry(session, batch, plan) for plan in plans])
     reached(Step.PLANNED)
     pins = [(landing_ref(entry.batch_id, entry.id), entry.keep, ZERO) for entry in landings if entry.keep != ZERO]
-    flush.repo.move_refs(pins, "uam: pin")
+    session.repo.move_refs(pins, "uam: pin")
     reached(Step.PINNED)
     results = remote.push([RefUpdate(plan.action.ref, plan.old, plan.new) for plan in plans], options, atomic)
     reached(Step.PUSHED)
@@ -192,11 +194,11 @@ def _push(
     for plan, landing in zip(plans, landings, strict=True):
         result = results[plan.action.ref]
         if result.pushed == Pushed.UNKNOWN:
-            result = results[plan.action.ref] = _ask(flush, remote, landing, result)
+            result = results[plan.action.ref] = _ask(session, remote, landing, result)
         if result.pushed == Pushed.LANDED:
-            finish_landed(flush, remote, plan.action, landing, landing.new, result.words)
+            finish_landed(session, remote, plan.action, landing, landing.new, result.words)
         elif result.pushed == Pushed.REJECTED:
-            give_up(flush, [plan.action], result.words, passing=result.broke or may_pass(result.words))
+            give_up(session, [plan.action], result.words, passing=result.broke or may_pass(result.words))
     return results
 
 
@@ -209,11 +211,11 @@ def _together(results: dict[str, RefOutcome]) -> dict[str, RefOutcome]:
     return {ref: result if result.pushed == Pushed.REJECTED else mates for ref, result in results.items()}
 
 
-def _journal_entry(flush: Flush, batch: Batch, plan: Plan) -> NewLanding:
-    sources = claim.sources(flush.store, plan.action.id)
+def _journal_entry(session: Session, batch: Batch, plan: Plan) -> NewLanding:
+    sources = claim.sources(session.store, plan.action.id)
     detail = {
         "how": plan.how,
-        "outcomes": outcomes.of_plan(flush.repo, flush.store, batch, plan, sources),
+        "outcomes": outcomes.of_plan(session.repo, session.store, batch, plan, sources),
         "commits": plan.commits,
         "proof": plan.proof,
     }
@@ -223,35 +225,33 @@ def _journal_entry(flush: Flush, batch: Batch, plan: Plan) -> NewLanding:
     )  # fmt: skip
 
 
-def _ask(flush: Flush, remote: Remote, landing: Landing, result: RefOutcome) -> RefOutcome:
+def _ask(session: Session, remote: Remote, landing: Landing, result: RefOutcome) -> RefOutcome:
     """The connection broke: only the remote knows. Without an answer the outcome stays open for recovery."""
     try:
         there = remote.observe([landing.ref])[landing.ref]
     except Unreachable:
         return result
-    if contains(flush.repo, there, landing):
+    if contains(session.repo, there, landing):
         return RefOutcome(Pushed.LANDED, "")
     return RefOutcome(Pushed.REJECTED, result.words, broke=True)
 
 
-def _finish_late(flush: Flush, action: Action, there: str) -> None:
+def _finish_late(session: Session, action: Action, there: str) -> None:
     """A push that outlived the process which started it: what it landed must not land again."""
-    for landing in journal.landings(flush.store, action.remote, action.ref):
-        if there != ZERO and landing.action_id == action.id and contains(flush.repo, there, landing):
-            remember(flush.repo, landing)
-            finish.sources(flush.store, recorded_outcomes(landing), landing.id)
+    for landing in journal.landings(session.store, action.remote, action.ref):
+        if there != ZERO and landing.action_id == action.id and contains(session.repo, there, landing):
+            remember(session.repo, landing)
+            finish.sources(session.store, recorded_outcomes(landing), landing.id)
 
 
-def _finish_unchanged(flush: Flush, batch: Batch, plan: Plan, sources: list[Source]) -> None:
+def _finish_unchanged(session: Session, batch: Batch, plan: Plan, sources: list[Source]) -> None:
     """Nothing to push: all of it is on the remote already, or nothing of it merged."""
-    results = outcomes.of_plan(flush.repo, flush.store, batch, plan, sources)
+    results = outcomes.of_plan(session.repo, session.store, batch, plan, sources)
     if plan.landed and plan.keep != plan.old:
-        move_shadow(flush.repo, plan.action.remote, plan.action.ref, plan.keep, "uam: nothing to land")
-    finish.action(flush.store, plan.action, results, None, plan.commits)
+        move_shadow(session.repo, plan.action.remote, plan.action.ref, plan.keep, "uam: nothing to land")
+    finish.action(session.store, plan.action, results, None, plan.commits)
 
 
-def _fail(flush: Flush, actions: Sequence[Action], why: str) -> None:
+def _fail(session: Session, actions: Sequence[Action], why: str) -> None:
     for action in actions:
-        finish.action(flush.store, action, outcomes.failed(claim.sources(flush.store, action.id), why), None, ())
-
-
+        finish.action(session.store, action, outcomes.failed(claim.sources(session.store, action.id), why), None, ())

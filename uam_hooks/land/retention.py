@@ -12,7 +12,7 @@ from uam_hooks.hot.core.refs import HEADS, landing_ref, pin_ref, shadow_ref
 from uam_hooks.hot.queue.model import Source, SourceStatus, iso
 from uam_hooks.integrate.graph import heads, parse
 from uam_hooks.integrate.merge import shadow_of
-from uam_hooks.session import Flush
+from uam_hooks.session import Session
 from uam_hooks.store import views
 
 PINS = "refs/uam/pin/"
@@ -29,32 +29,32 @@ class Pruned(NamedTuple):
     shadows: int
 
 
-def prune(flush: Flush, retention: float) -> Pruned:
+def prune(session: Session, retention: float) -> Pruned:
     """Let go of what landed more than `retention` seconds ago; call it under the flush lock.
 
     Nothing that has not landed is let go of, and a shadow keeps every original that a living branch or worktree
     still builds on: without it, the same edits would conflict with their own squash.
     """
     before = iso(time.time() - retention)
-    refs = flush.repo.refs("refs/uam/")
-    pins = [PINS + tip for tip in views.landed_tips(flush.store, before) if PINS + tip in refs]
-    old = [landing_ref(entry.batch_id, entry.id) for entry in views.landings_before(flush.store, before)]
+    refs = session.repo.refs("refs/uam/")
+    pins = [PINS + tip for tip in views.landed_tips(session.store, before) if PINS + tip in refs]
+    old = [landing_ref(entry.batch_id, entry.id) for entry in views.landings_before(session.store, before)]
     landings = [ref for ref in old if ref in refs]
     scratch = [ref for ref in refs if ref.startswith(SCRATCH)]
     drop = [(ref, ZERO, refs[ref]) for ref in (*pins, *landings, *scratch)]
-    flush.repo.move_refs(drop, "uam: retention ended")
+    session.repo.move_refs(drop, "uam: retention ended")
     shadows = 0
-    for remote, ref in views.landed_refs(flush.store):
+    for remote, ref in views.landed_refs(session.store):
         name = shadow_ref(remote, ref)
-        aged = any((entry.remote, entry.ref) == (remote, ref) for entry in views.landings_before(flush.store, before))
+        aged = any((entry.remote, entry.ref) == (remote, ref) for entry in views.landings_before(session.store, before))
         if aged and name in refs:
-            shadows += _cut(flush, name, refs[name], views.young_tips(flush.store, remote, ref, before))
+            shadows += _cut(session, name, refs[name], views.young_tips(session.store, remote, ref, before))
     return Pruned(len(pins), len(landings), shadows)
 
 
-def _cut(flush: Flush, name: str, shadow: str, young: Iterable[str]) -> bool:
+def _cut(session: Session, name: str, shadow: str, young: Iterable[str]) -> bool:
     """Rebuild a shadow from its landing, the originals within retention, and what is still built on."""
-    repo = flush.repo
+    repo = session.repo
     landing = repo.commit(shadow).parents[0]
     living = {*repo.refs(HEADS, PINS).values(), *_worktree_heads(repo)}
     wanted = {tip for tip in young if repo.kind(tip) == "commit"}
@@ -76,15 +76,15 @@ def _worktree_heads(repo: Repository) -> list[str]:
     return [line[len("HEAD ") :] for line in lines if line.startswith("HEAD ") and line.strip("HEAD 0")]
 
 
-def unpin(flush: Flush, sources: Iterable[Source]) -> None:
+def unpin(session: Session, sources: Iterable[Source]) -> None:
     """The pins of landed sources are no longer needed: their landing holds on to them."""
-    drop_pins(flush, {s.tip for s in sources if s.status == SourceStatus.LANDED})
+    drop_pins(session, {s.tip for s in sources if s.status == SourceStatus.LANDED})
 
 
-def drop_pins(flush: Flush, tips: Iterable[str]) -> None:
+def drop_pins(session: Session, tips: Iterable[str]) -> None:
     """Let go of the pins of these tips, unless something that waits has the same tip."""
-    wanted = set(tips) - {""} - set(views.pending_tips(flush.store))
+    wanted = set(tips) - {""} - set(views.pending_tips(session.store))
     names = [pin_ref(tip) for tip in wanted] if len(wanted) < MANY else [PINS]
-    refs = flush.repo.refs(*names) if wanted else {}
+    refs = session.repo.refs(*names) if wanted else {}
     drop = [(pin_ref(tip), ZERO, refs[pin_ref(tip)]) for tip in wanted if pin_ref(tip) in refs]
-    flush.repo.move_refs(drop, "uam: landed")
+    session.repo.move_refs(drop, "uam: landed")

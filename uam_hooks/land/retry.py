@@ -14,7 +14,7 @@ from uam_hooks.hot.core.errors import say
 from uam_hooks.hot.core.paths import process_alive
 from uam_hooks.hot.queue.model import Action, Source, iso
 from uam_hooks.land import outcomes
-from uam_hooks.session import Flush
+from uam_hooks.session import Session
 from uam_hooks.store import claim, finish
 
 LONGEST_PAUSE = 86400.0
@@ -44,21 +44,21 @@ def may_pass(words: str) -> bool:
     return bool(_PASSING.search(words))
 
 
-def give_up(flush: Flush, actions: Sequence[Action], why: str, *, passing: bool) -> None:
+def give_up(session: Session, actions: Sequence[Action], why: str, *, passing: bool) -> None:
     """End actions that have failed, or give them back to the queue where trying again may help."""
     for action in actions:
-        sources = claim.sources(flush.store, action.id)
-        if may_try_again(flush, action, passing) and not all(map(_waits, sources)):
+        sources = claim.sources(session.store, action.id)
+        if may_try_again(session, action, passing) and not all(map(_waits, sources)):
             waiting = [source for source in sources if _waits(source)]
-            finish.failed(flush.store, outcomes.failed(waiting, why))
-            again(flush, action, why)
+            finish.failed(session.store, outcomes.failed(waiting, why))
+            again(session, action, why)
         else:
-            finish.action(flush.store, action, outcomes.failed(sources, counted(action, why, passing)), None, ())
+            finish.action(session.store, action, outcomes.failed(sources, counted(action, why, passing)), None, ())
 
 
-def may_try_again(flush: Flush, action: Action, passing: bool) -> bool:
+def may_try_again(session: Session, action: Action, passing: bool) -> bool:
     """Whether an action that failed for such a reason has a try left."""
-    return passing and action.attempts < int(flush.settings["uam.retry.count"])
+    return passing and action.attempts < int(session.settings["uam.retry.count"])
 
 
 def counted(action: Action, why: str, passing: bool) -> str:
@@ -66,11 +66,11 @@ def counted(action: Action, why: str, passing: bool) -> str:
     return why + (f" (tried {action.attempts + 1} times)" if passing and action.attempts else "")
 
 
-def again(flush: Flush, action: Action, why: str) -> None:
+def again(session: Session, action: Action, why: str) -> None:
     """Put an action back, with a pause that doubles each time."""
-    pause = min(flush.settings["uam.retry.delay"] * 2.0 ** min(action.attempts, 40), LONGEST_PAUSE)
+    pause = min(session.settings["uam.retry.delay"] * 2.0 ** min(action.attempts, 40), LONGEST_PAUSE)
     say(f"#{action.id} is tried again in {pause:g} s: {why}")
-    finish.later(flush.store, action, iso(time.time() + pause), why, tried=True)
+    finish.later(session.store, action, iso(time.time() + pause), why, tried=True)
 
 
 def _waits(source: Source) -> bool:

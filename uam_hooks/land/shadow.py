@@ -9,17 +9,17 @@ from uam_hooks.hot.core.errors import GitFailed, say
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import shadow_ref, short_target
 from uam_hooks.hot.queue.model import Landing
-from uam_hooks.session import Flush
+from uam_hooks.session import Session
 from uam_hooks.store import views
 
 
-def memories(flush: Flush, remote: str, ref: str) -> Iterator[tuple[str, str]]:
-    """What has landed on a ref, newest first, as `integrate.plan.living_shadow` wants it: the shadow, then the journal's."""
+def memories(session: Session, remote: str, ref: str) -> Iterator[tuple[str, str]]:
+    """What has landed on a ref, newest first, as `plan.living_shadow` takes it: the shadow, then the journal's."""
     name = shadow_ref(remote, ref)
-    shadow = flush.repo.refs(name).get(name)
+    shadow = session.repo.refs(name).get(name)
     if shadow is not None:
-        yield flush.repo.commit(shadow).parents[0], shadow
-    yield from views.memories(flush.store, remote, ref)
+        yield session.repo.commit(shadow).parents[0], shadow
+    yield from views.memories(session.store, remote, ref)
 
 
 def remember(repo: Repository, landing: Landing) -> None:

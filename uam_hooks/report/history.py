@@ -10,31 +10,33 @@ from uam_hooks.hot.core.errors import Refused, UsageError
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import HEADS, short_target
 from uam_hooks.hot.queue.model import Batch, Landing, Source, SourceStatus, where
-from uam_hooks.session import Flush
+from uam_hooks.session import Session
 from uam_hooks.store import journal, views
 
 
-def find_batch(flush: Flush, name: str) -> Batch:
+def find_batch(session: Session, name: str) -> Batch:
     """The batch with this number or id, or the one that landed the commit of this name."""
-    found = views.batch(flush.store, name) if name else None
+    found = views.batch(session.store, name) if name else None
     if found is None and name and not name.isdigit():
-        answer = flush.repo.run("rev-parse", "--quiet", "--verify", "--end-of-options", f"{name}^{{commit}}", ok=(0, 1))
-        number = views.batch_of_commit(flush.store, answer.text) if answer.code == 0 else None
-        found = views.batch(flush.store, str(number)) if number is not None else None
+        answer = session.repo.run(
+            "rev-parse", "--quiet", "--verify", "--end-of-options", f"{name}^{{commit}}", ok=(0, 1)
+        )
+        number = views.batch_of_commit(session.store, answer.text) if answer.code == 0 else None
+        found = views.batch(session.store, str(number)) if number is not None else None
     if found is None:
         raise UsageError(f"There is no batch '{name}' here.", "`git log` shows the Uam-Batch of a landing.")
     return found
 
 
-def describe(flush: Flush, batch: Batch) -> dict[str, Any]:
+def describe(session: Session, batch: Batch) -> dict[str, Any]:
     """A batch as data: what it landed where, from which sources and commits, and the proof."""
     shown = []
-    landings = views.landings(flush.store, batch.id)
+    landings = views.landings(session.store, batch.id)
     done = {landing.action_id for landing in landings if landing.status == "landed"}
     for landing in landings:
         if landing.status != "landed" and landing.action_id in done:
             continue
-        sources = journal.sources(flush.store, landing.sources)
+        sources = journal.sources(session.store, landing.sources)
         shown.append(
             {
                 "where": "/".join(part for part in (landing.remote, short_target(landing.ref)) if part),
@@ -42,20 +44,20 @@ def describe(flush: Flush, batch: Batch) -> dict[str, Any]:
                 "how": landing.detail.get("how"),
                 "old": landing.old,
                 "new": landing.new,
-                "sources": [_source(flush.repo, landing, source) for source in sources],
-                "commits": [] if sources else _commits(flush.repo, landing.detail.get("commits", ())),
+                "sources": [_source(session.repo, landing, source) for source in sources],
+                "commits": [] if sources else _commits(session.repo, landing.detail.get("commits", ())),
                 "proof": landing.detail.get("proof", {}),
             }
         )
     failed = [
         {"agent": s.agent, "tip": s.tip, "where": f"{a.remote}/{short_target(a.ref)}", "error": s.outcome.get("error")}
         for a in batch.actions
-        for s in (views.sources(flush.store, a.id) if a.action_type == "push" else [])
+        for s in (views.sources(session.store, a.id) if a.action_type == "push" else [])
         if s.status == SourceStatus.FAILED
     ]
     others = [
         {"action": a.id, "type": a.action_type.value, "where": where(a), "status": a.status.value, "error": a.error,
-         "agents": list(dict.fromkeys(s.agent for s in views.sources(flush.store, a.id)))}
+         "agents": list(dict.fromkeys(s.agent for s in views.sources(session.store, a.id)))}
         for a in batch.actions
         if a.asked and a.action_type != "push"
     ]  # fmt: skip
@@ -92,17 +94,17 @@ class Restored(NamedTuple):
     agent: str
 
 
-def restore(flush: Flush, name: str, branch: str | None) -> list[Restored]:
+def restore(session: Session, name: str, branch: str | None) -> list[Restored]:
     """Make a branch at the tip of every source of a batch, or at one original commit.
 
     Raises UsageError for a branch name that git does not take, Refused where the branch exists already.
     """
-    tips = _original(flush, name)
+    tips = _original(session, name)
     if tips is None:
-        batch = find_batch(flush, name)
-        landed = [s for entry in views.landings(flush.store, batch.id) for s in entry.sources]
-        sources = [s for s in journal.sources(flush.store, tuple(dict.fromkeys(landed))) if s.tip]
-        local = [e.old for e in views.landings(flush.store, batch.id) if not e.remote and e.status == "landed"]
+        batch = find_batch(session, name)
+        landed = [s for entry in views.landings(session.store, batch.id) for s in entry.sources]
+        sources = [s for s in journal.sources(session.store, tuple(dict.fromkeys(landed))) if s.tip]
+        local = [e.old for e in views.landings(session.store, batch.id) if not e.remote and e.status == "landed"]
         tips = list(dict.fromkeys([*((s.tip, s.agent) for s in sources), *((oid, "local") for oid in local)]))
         name = str(batch.number)
     if not tips:
@@ -110,25 +112,25 @@ def restore(flush: Flush, name: str, branch: str | None) -> list[Restored]:
     base = branch or f"restored-{name}"
     names = [base] if len(tips) == 1 else [f"{base}-{n}" for n in range(1, len(tips) + 1)]
     for one in names:
-        if flush.repo.run("check-ref-format", "--branch", one, ok=(0, 128)).code or one.startswith("-"):
+        if session.repo.run("check-ref-format", "--branch", one, ok=(0, 128)).code or one.startswith("-"):
             raise UsageError(f"'{one}' is no name for a branch.", "Give another one with --branch.")
-    taken = flush.repo.refs(*(HEADS + one for one in names))
+    taken = session.repo.refs(*(HEADS + one for one in names))
     for one in names:
         if HEADS + one in taken:
             raise Refused(f"The branch {one} exists already.", "Give another name with --branch.")
-    gone = [tip for tip, _ in tips if not flush.repo.kind(tip)]
+    gone = [tip for tip, _ in tips if not session.repo.kind(tip)]
     if gone:
         raise Refused(f"{gone[0][:7]} is no longer kept: its retention has ended.", "See uam.retention.")
     moves = [(HEADS + one, tip, ZERO) for one, (tip, _) in zip(names, tips, strict=True)]
-    flush.repo.move_refs(moves, f"uam: restored from {name}")
+    session.repo.move_refs(moves, f"uam: restored from {name}")
     return [Restored(one, tip, agent) for one, (tip, agent) in zip(names, tips, strict=True)]
 
 
-def _original(flush: Flush, name: str) -> list[tuple[str, str]] | None:
+def _original(session: Session, name: str) -> list[tuple[str, str]] | None:
     """`name` as an original commit that is no landing of ours itself."""
-    if name.isdigit() and views.batch(flush.store, name) is not None:
+    if name.isdigit() and views.batch(session.store, name) is not None:
         return None
-    answer = flush.repo.run("rev-parse", "--quiet", "--verify", "--end-of-options", f"{name}^{{commit}}", ok=(0, 1))
-    if answer.code or views.batch_of_commit(flush.store, answer.text) is not None:
+    answer = session.repo.run("rev-parse", "--quiet", "--verify", "--end-of-options", f"{name}^{{commit}}", ok=(0, 1))
+    if answer.code or views.batch_of_commit(session.store, answer.text) is not None:
         return None
-    return [(answer.text, flush.repo.commit(answer.text).author_name)]
+    return [(answer.text, session.repo.commit(answer.text).author_name)]

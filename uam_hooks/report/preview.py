@@ -12,36 +12,36 @@ from uam_hooks.hot.core.refs import short_target
 from uam_hooks.hot.queue.model import Action, ActionType, Batch, is_external, where
 from uam_hooks.land.pushes import plan_action
 from uam_hooks.report.batch_view import as_shown, not_claimed
-from uam_hooks.session import Flush
+from uam_hooks.session import Session
 from uam_hooks.store import claim
 from uam_hooks.store.journal import made_by_hand
 from uam_hooks.store.schedule import edges
 
 
-def preview(flush: Flush, due_only: bool) -> list[dict[str, Any]]:
+def preview(session: Session, due_only: bool) -> list[dict[str, Any]]:
     """A plan as data for every action that a flush would execute, in an order that it could take."""
-    found = claim.would_be_due(flush.store, time.time() if due_only else None, 1000)
-    left = [plan for batch in made_by_hand(flush.store) for plan in plans(flush, as_shown(flush.store, batch))]
-    return left + (plans(flush, not_claimed(flush.store, found)) if found else [])
+    found = claim.would_be_due(session.store, time.time() if due_only else None, 1000)
+    left = [plan for batch in made_by_hand(session.store) for plan in plans(session, as_shown(session.store, batch))]
+    return left + (plans(session, not_claimed(session.store, found)) if found else [])
 
 
-def plans(flush: Flush, batch: Batch) -> list[dict[str, Any]]:
+def plans(session: Session, batch: Batch) -> list[dict[str, Any]]:
     """A plan as data for every action of a batch."""
     before: dict[int, list[int]] = {}
     for edge in edges(batch.actions):
         before.setdefault(edge.after, []).append(edge.before)
     return [
-        {**_preview_one(flush, batch, action), "type": action.action_type.value, "where": where(action),
+        {**_preview_one(session, batch, action), "type": action.action_type.value, "where": where(action),
          "after": sorted(set(before.get(action.id, ())))}
         for action in batch.actions
         if action.carried_by is None
     ]  # fmt: skip
 
 
-def _preview_one(flush: Flush, batch: Batch, action: Action) -> dict[str, Any]:
+def _preview_one(session: Session, batch: Batch, action: Action) -> dict[str, Any]:
     shown: dict[str, Any] = {"action": action.id, "remote": action.remote, "target": short_target(action.target)}
     if action.action_type == ActionType.PUSH:
-        return _preview_push(flush, batch, action, shown)
+        return _preview_push(session, batch, action, shown)
     if action.action_type == ActionType.COMMIT:
         files = action.payload.get("files", [])
         first = str(action.payload.get("message", "")).partition("\n")[0]
@@ -57,18 +57,18 @@ def _preview_one(flush: Flush, batch: Batch, action: Action) -> dict[str, Any]:
     return {**shown, "summary": f"deploy {action.payload['ref']}"}
 
 
-def _preview_push(flush: Flush, batch: Batch, action: Action, shown: dict[str, Any]) -> dict[str, Any]:
+def _preview_push(session: Session, batch: Batch, action: Action, shown: dict[str, Any]) -> dict[str, Any]:
     shown["target"] = short_target(action.ref)
     carried = [a.id for a in batch.actions if a.carried_by == action.id]
-    sources = [s for i in (action.id, *carried) for s in claim.sources(flush.store, i)]
-    now = {s.branch: flush.repo.name_of(s.branch)[0] for s in sources if s.follow}
+    sources = [s for i in (action.id, *carried) for s in claim.sources(session.store, i)]
+    now = {s.branch: session.repo.name_of(s.branch)[0] for s in sources if s.follow}
     sources = [s._replace(tip=now[s.branch] or s.tip) if s.follow else s for s in sources]
     sources = [s for s in sources if s.tip or s.exact]
     try:
-        there = Remote(flush.repo, flush.settings, action.remote).refs(action.ref).get(action.ref, ZERO)
-        if there != ZERO and not flush.repo.kind(there):
+        there = Remote(session.repo, session.settings, action.remote).refs(action.ref).get(action.ref, ZERO)
+        if there != ZERO and not session.repo.kind(there):
             return {**shown, "summary": f"the remote is at {there[:7]}, which is not here yet; fetch to see a plan"}
-        plan = plan_action(flush, batch, action, sources, there)
+        plan = plan_action(session, batch, action, sources, there)
     except UamError as error:
         return {**shown, "error": error.what, "summary": f"would fail: {error.what}"}
     conflicts = [s.agent for s in sources if s.id in plan.conflicts]

@@ -13,7 +13,7 @@ from uam_hooks.hot.core.refs import short_target
 from uam_hooks.hot.queue import enqueue
 from uam_hooks.hot.queue.model import Action, ActionType, Source, SourceStatus, Status, seconds_of, where
 from uam_hooks.hot.queue.windows import who_else, window
-from uam_hooks.session import Flush, agent_here, opened
+from uam_hooks.session import Session, agent_here, open_session
 from uam_hooks.store import journal, views
 from uam_hooks.store.views import QueuedCommit
 
@@ -21,63 +21,63 @@ from uam_hooks.store.views import QueuedCommit
 FAILED_FOR_SECONDS = 24 * 3600.0
 
 
-def state(flush: Flush, *, start: bool) -> dict[str, Any]:
+def state(session: Session, *, start: bool) -> dict[str, Any]:
     """The queue as `git uam status --json` prints it. With `start`, what waits is executed when it is due."""
-    recover_if_idle(flush)
+    recover_if_idle(session)
     if start:
-        keep_going(flush)
-    look_up(flush.repo, flush.store)
+        keep_going(session)
+    look_up(session.repo, session.store)
     now = time.time()
-    commits = views.commits(flush.store)
-    waiting = [_row(flush, a, commits, now) for a in views.actions(flush.store, Status.PENDING)]
-    running = [_row(flush, a, commits, now) for a in views.actions(flush.store, Status.BATCHED, Status.EXECUTING)]
+    commits = views.commits(session.store)
+    waiting = [_row(session, a, commits, now) for a in views.actions(session.store, Status.PENDING)]
+    running = [_row(session, a, commits, now) for a in views.actions(session.store, Status.BATCHED, Status.EXECUTING)]
     failed = [
-        {"action": a.id, "type": a.action_type.value, "batch": _number(flush, a), "agent": s.agent,
+        {"action": a.id, "type": a.action_type.value, "batch": _number(session, a), "agent": s.agent,
          "where": where(a), "tip": s.tip, "error": s.outcome.get("error", ""),
          "conflict_with": s.outcome.get("conflict_with")}
-        for a, s in views.failed_sources(flush.store, now - FAILED_FOR_SECONDS)
+        for a, s in views.failed_sources(session.store, now - FAILED_FOR_SECONDS)
     ]  # fmt: skip
     return {
-        "repository": str(flush.repo.paths.common_dir),
-        "mode": flush.settings["uam.push.mode"],
-        "enabled": flush.settings["uam.enabled"],
+        "repository": str(session.repo.paths.common_dir),
+        "mode": session.settings["uam.push.mode"],
+        "enabled": session.settings["uam.enabled"],
         "waiting": waiting,
         "running": running,
         "failed": failed,
-        "window": _window(flush, now),
-        "next": _next(flush, waiting, running, failed),
+        "window": _window(session, now),
+        "next": _next(session, waiting, running, failed),
     }
 
 
-def _number(flush: Flush, action: Action) -> int | None:
-    found = views.batch(flush.store, action.batch_id) if action.batch_id else None
+def _number(session: Session, action: Action) -> int | None:
+    found = views.batch(session.store, action.batch_id) if action.batch_id else None
     return found.number if found else None
 
 
-def _window(flush: Flush, now: float) -> dict[str, Any]:
+def _window(session: Session, now: float) -> dict[str, Any]:
     """What a push that is waited for would meet now: its window, or none because nobody else is at work."""
-    paths = RepoPaths.of(flush.repo.git_dir)
-    company = who_else(flush.settings, flush.store, paths, agent_here(flush))
-    until = enqueue.urgent_mode(flush.store, now)
+    paths = RepoPaths.of(session.repo.git_dir)
+    company = who_else(session.settings, session.store, paths, agent_here(session))
+    until = enqueue.urgent_mode(session.store, now)
     return {
-        "alone": company.alone and flush.settings["uam.push.mode"] == "wait",
+        "alone": company.alone and session.settings["uam.push.mode"] == "wait",
         "others": company.others[:5],
         "company_seconds": company.seconds,
-        "seconds": window(flush.settings, flush.store, ActionType.PUSH, False),
+        "seconds": window(session.settings, session.store, ActionType.PUSH, False),
         "urgent": until is not None,
         "urgent_until": until or None,
     }
 
 
-def _row(flush: Flush, action: Action, commits: list[QueuedCommit], now: float) -> dict[str, Any]:
+def _row(session: Session, action: Action, commits: list[QueuedCommit], now: float) -> dict[str, Any]:
     left = seconds_of(max(action.execute_after, action.not_before)) - now
     if action.action_type == ActionType.COMMIT and not action.asked:
         members = [c for c in commits if c.action_id == action.id]
         what = [{"agent": c.agent, "commit": c.oid, "subject": c.subject, "files": c.files} for c in members]
         agents = [c.agent for c in members]
     else:
-        sources = [s for s in views.sources(flush.store, action.id) if s.status == SourceStatus.PENDING]
-        what = [_member(flush, action, s) for s in sources]
+        sources = [s for s in views.sources(session.store, action.id) if s.status == SourceStatus.PENDING]
+        what = [_member(session, action, s) for s in sources]
         agents = [s.agent for s in sources]
     return {
         "action": action.id,
@@ -95,12 +95,12 @@ def _row(flush: Flush, action: Action, commits: list[QueuedCommit], now: float) 
     }
 
 
-def _member(flush: Flush, action: Action, source: Source) -> dict[str, Any]:
+def _member(session: Session, action: Action, source: Source) -> dict[str, Any]:
     """One of those who asked for an action, with what they brought."""
     if action.action_type == ActionType.PUSH:
         return _source(source)
     if action.action_type == ActionType.COMMIT:
-        files = views.files(flush.store, source.id)
+        files = views.files(session.store, source.id)
         subject = source.message.strip().partition("\n")[0]
         return {"agent": source.agent, "commit": source.tip, "subject": subject, "files": len(files)}
     return {"agent": source.agent, "what": _words(action)}
@@ -123,16 +123,16 @@ def _source(source: Source) -> dict[str, Any]:
     }
 
 
-def _next(flush: Flush, waiting: list[Any], running: list[Any], failed: list[Any]) -> str:
+def _next(session: Session, waiting: list[Any], running: list[Any], failed: list[Any]) -> str:
     """The one thing to do, for a person or a program that reads nothing else."""
-    if not flush.settings["uam.enabled"]:
+    if not session.settings["uam.enabled"]:
         return "pushes go straight to the remote (uam.enabled is false); `git config uam.enabled true` queues them"
     going = [row for row in waiting if row["asked"] or row["type"] != "commit"]
-    if any(row["status"] == Status.BATCHED for row in running) and journal.made_by_hand(flush.store):
+    if any(row["status"] == Status.BATCHED for row in running) and journal.made_by_hand(session.store):
         return "`git uam execute --batch-id` executes the batch that was made, and so does any flush"
     if running:
         return "nothing: a batch is being executed"
-    if going and flush.settings["uam.push.mode"] == "manual":
+    if going and session.settings["uam.push.mode"] == "manual":
         return "`git uam flush` executes what waits"
     if going:
         left = max(row["seconds_left"] for row in going)
@@ -146,8 +146,8 @@ def _next(flush: Flush, waiting: list[Any], running: list[Any], failed: list[Any
 
 def queued_lines(repo: Repository) -> list[str]:
     """One line for each thing that waits to land, for people who are about to take the queue away."""
-    with opened(repo) as flush:
-        waiting = views.actions(flush.store, "pending", "batched", "executing")
+    with open_session(repo) as session:
+        waiting = views.actions(session.store, "pending", "batched", "executing")
         return [
             f"#{a.id} {a.action_type} to {where(a)} by {a.agent_id}"
             for a in waiting

@@ -18,7 +18,7 @@ from uam_hooks.integrate.graph import parse
 from uam_hooks.integrate.plan import living_shadow
 from uam_hooks.integrate.replay import replay
 from uam_hooks.land.shadow import memories
-from uam_hooks.session import Flush
+from uam_hooks.session import Session
 from uam_hooks.store import views
 
 
@@ -32,7 +32,7 @@ class Synced(NamedTuple):
     unlanded: int
 
 
-def sync(flush: Flush, git_dir: Path, target: str | None) -> Synced:
+def sync(session: Session, git_dir: Path, target: str | None) -> Synced:
     """Bring the worktree of `git_dir` over; `target` is `<remote>/<branch>`, else where it last pushed or follows.
 
     Local modifications stay, commits that have not landed are put on top. Raises Refused, with nothing touched,
@@ -40,47 +40,45 @@ def sync(flush: Flush, git_dir: Path, target: str | None) -> Synced:
     """
     paths = RepoPaths.of(git_dir)
     branch, detached = head_of(git_dir)
-    remote, ref = _split(flush, target) if target else _follows(flush, paths, branch)
-    now = detached or flush.repo.refs(branch).get(branch, "")
+    remote, ref = _split(session, target) if target else _follows(session, paths, branch)
+    now = detached or session.repo.refs(branch).get(branch, "")
     if not now:
         raise Refused("There is no commit here yet.", "Commit first.")
-    there = Remote(flush.repo, flush.settings, remote).observe([ref])[ref]
+    there = Remote(session.repo, session.settings, remote).observe([ref])[ref]
     where = f"{remote}/{short_target(ref)}"
     if there == ZERO:
         raise Refused(f"{where} does not exist on the remote.", "Push to it, or name another one.")
-    new, unlanded = _on_top(flush.repo, memories(flush, remote, ref), there, now)
+    new, unlanded = _on_top(session.repo, memories(session, remote, ref), there, now)
     if new != now:
-        settled = bring_over(flush.repo, paths, branch, now, new)
+        settled = bring_over(session.repo, paths, branch, now, new)
         if settled.why:
             name = short_target(branch) or "HEAD"
             raise Refused(f"{name} stays at {now[:7]}: {settled.why}.", "Nothing was touched.")
     return Synced(short_target(branch), where, now, new, unlanded)
 
 
-def _split(flush: Flush, target: str) -> tuple[str, str]:
-    for remote in flush.settings.remotes():
+def _split(session: Session, target: str) -> tuple[str, str]:
+    for remote in session.settings.remotes():
         if target.startswith(f"{remote}/"):
             return remote, HEADS + target[len(remote) + 1 :]
     raise UsageError(f"'{target}' names no branch of a remote.", "Say it as origin/main.")
 
 
-def _follows(flush: Flush, paths: RepoPaths, branch: str) -> tuple[str, str]:
+def _follows(session: Session, paths: RepoPaths, branch: str) -> tuple[str, str]:
     """Where this worktree's branch last landed, else what it tracks."""
-    landed = views.last_landed(flush.store, str(paths.git_dir), branch)
+    landed = views.last_landed(session.store, str(paths.git_dir), branch)
     if landed is not None:
         return landed
     name = short_target(branch)
-    remote = flush.repo.config(f"branch.{name}.remote")[-1:]
-    merge = flush.repo.config(f"branch.{name}.merge")[-1:]
+    remote = session.repo.config(f"branch.{name}.remote")[-1:]
+    merge = session.repo.config(f"branch.{name}.merge")[-1:]
     if not (branch and remote and merge):
         raise UsageError("Nothing of this branch has landed, and it tracks nothing.", "Say `git uam sync origin/main`.")
-    flush.settings.check_remote(remote[0])
+    session.settings.check_remote(remote[0])
     return remote[0], merge[0]
 
 
-def _on_top(
-    repo: Repository, landed: Iterable[tuple[str, str]], there: str, now: str
-) -> tuple[str, int]:
+def _on_top(repo: Repository, landed: Iterable[tuple[str, str]], there: str, now: str) -> tuple[str, int]:
     """What `now` becomes on top of `there`: the commits that never landed, put there one by one."""
     memory = living_shadow(repo, landed, there)
     without = [f"^{oid}" for oid in (there, memory) if oid]

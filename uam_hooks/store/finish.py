@@ -14,9 +14,7 @@ from uam_hooks.hot.queue.enqueue import CommitNote
 from uam_hooks.hot.queue.model import Action, Batch, Landing, SourceStatus, Status, iso
 
 
-def sources(
-    store: Store, outcomes: Mapping[int, tuple[SourceStatus, dict[str, Any]]], landing_id: int
-) -> None:
+def sources(store: Store, outcomes: Mapping[int, tuple[SourceStatus, dict[str, Any]]], landing_id: int) -> None:
     """Record what became of some sources of an action that goes on with the others."""
     with store.transaction() as db:
         _write_outcomes(db, outcomes)
@@ -119,14 +117,10 @@ def later(store: Store, action: Action, when: str, error: str, *, tried: bool) -
         _release(db, action)
 
 
-def _finish_commits(
-    db: sqlite3.Connection, commits: Sequence[str], batch_id: str | None, now: str
-) -> None:
+def _finish_commits(db: sqlite3.Connection, commits: Sequence[str], batch_id: str | None, now: str) -> None:
     """A push takes the commits it contains along: they are done with it."""
     for oid in commits:
-        db.execute(
-            "UPDATE queued_commits SET status = 'landed' WHERE oid = ? AND status = 'pending'", (oid,)
-        )
+        db.execute("UPDATE queued_commits SET status = 'landed' WHERE oid = ? AND status = 'pending'", (oid,))
     db.execute(
         "UPDATE deploy_queue SET status = 'completed', batch_id = ?, finished_at = ?"
         " WHERE action_type = 'commit' AND asked = 0 AND status = 'pending' AND NOT EXISTS"
@@ -171,9 +165,7 @@ def squashed(store: Store, action: Action, landing: Landing) -> None:
             db.execute("UPDATE queued_commits SET status = 'squashed' WHERE oid = ?", (oid,))
         note = CommitNote(landing.new, landing.ref, action.agent_id, landing.detail["worktree"])
         enqueue.note_commit(db, note, action.queued_at, action.execute_after)
-        left = db.execute(
-            "SELECT action_id FROM queued_commits WHERE oid = ?", (landing.new,)
-        ).fetchone()["action_id"]
+        left = db.execute("SELECT action_id FROM queued_commits WHERE oid = ?", (landing.new,)).fetchone()["action_id"]
         db.execute(
             "UPDATE queued_commits SET action_id = ? WHERE action_id = ? AND status = 'pending'", (left, action.id)
         )
@@ -197,9 +189,12 @@ def _release(db: sqlite3.Connection, action: Action) -> None:
         return
     for commit in db.execute("SELECT * FROM deploy_queue WHERE carried_by = ?", (action.id,)).fetchall():
         _release(db, rows.action(commit))
-    other = row["merge_key"] and db.execute(
-        "SELECT id FROM deploy_queue WHERE merge_key = ? AND status = 'pending'", (row["merge_key"],)
-    ).fetchone()
+    other = (
+        row["merge_key"]
+        and db.execute(
+            "SELECT id FROM deploy_queue WHERE merge_key = ? AND status = 'pending'", (row["merge_key"],)
+        ).fetchone()
+    )
     if other:
         # the open group is younger: it takes the older place, so that queue order holds
         db.execute("UPDATE deploy_queue SET status = 'cancelled' WHERE id = ?", (other["id"],))

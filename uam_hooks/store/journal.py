@@ -60,6 +60,5 @@ def sources(store: Store, ids: tuple[int, ...]) -> list[Source]:
     """The sources with these ids, whatever became of them."""
     with store.reading() as db:
         return [
-            rows.source(db.execute("SELECT * FROM sources WHERE id = ?", (source_id,)).fetchone())
-            for source_id in ids
+            rows.source(db.execute("SELECT * FROM sources WHERE id = ?", (source_id,)).fetchone()) for source_id in ids
         ]

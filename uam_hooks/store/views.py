@@ -143,14 +143,10 @@ def batch(store: Store, name: str) -> Batch | None:
         if name.isascii() and name.isdecimal() and len(name) < 10:
             found = db.execute("SELECT * FROM deploy_batches WHERE number = ?", (int(name),)).fetchall()
         if not found and len(name) >= 4:  # an id may well begin with digits alone
-            found = db.execute(
-                "SELECT * FROM deploy_batches WHERE substr(id, 1, ?) = ?", (len(name), name)
-            ).fetchall()
+            found = db.execute("SELECT * FROM deploy_batches WHERE substr(id, 1, ?) = ?", (len(name), name)).fetchall()
         if len(found) != 1:
             return None
-        members = db.execute(
-            "SELECT * FROM deploy_queue WHERE batch_id = ? ORDER BY id", (found[0]["id"],)
-        ).fetchall()
+        members = db.execute("SELECT * FROM deploy_queue WHERE batch_id = ? ORDER BY id", (found[0]["id"],)).fetchall()
     return rows.batch(found[0], tuple(rows.action(row) for row in members))
 
 

@@ -46,7 +46,7 @@ def remote_helper() -> NoReturn:
         status = 141
     except KeyboardInterrupt:
         status = 130
-    except Exception as error: # git must see an end that it can report, never a traceback
+    except Exception as error:  # git must see an end that it can report, never a traceback
         say(f"this push failed inside uam ({type(error).__name__}: {error}); UAM=off git push goes without it.")
         if os.environ.get("UAM_DEBUG"):
             raise
@@ -62,8 +62,10 @@ def pre_push() -> NoReturn:
         paths, git, settings = _here()
         lines = push_lines(sys.stdin.buffer.read())
         refused = names_ours(lines)
-        queued = settings["uam.enabled"] and not refused and hook_door(
-            sys.argv[1], sys.argv[2], lines, paths, git, settings, _open(paths, settings)
+        queued = (
+            settings["uam.enabled"]
+            and not refused
+            and hook_door(sys.argv[1], sys.argv[2], lines, paths, git, settings, _open(paths, settings))
         )
     except (UamError, OSError) as error:
         _straight_because(error)

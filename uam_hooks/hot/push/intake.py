@@ -50,9 +50,7 @@ class Asked(NamedTuple):
     error: str = ""
 
 
-def look_at(
-    request: Request, there: Mapping[str, str], git: Git, paths: RepoPaths, settings: Settings
-) -> list[Asked]:
+def look_at(request: Request, there: Mapping[str, str], git: Git, paths: RepoPaths, settings: Settings) -> list[Asked]:
     """Resolve every spec; a source that git cannot resolve carries its error.
 
     `there` is what the remote had in its refs when it was last seen.
@@ -151,7 +149,5 @@ def _held(source: NewSource, git: Git, store: Store) -> list[int]:
     names = [tip for _, tips in older for tip in tips]
     here = {oid for oid, _ in look_up(git, names)}  # what an amend made of a commit may be gone by now
     return [
-        old
-        for old, tips in older
-        if any(tip in here and is_ancestor(git, tip, source.tip) for tip in reversed(tips))
+        old for old, tips in older if any(tip in here and is_ancestor(git, tip, source.tip) for tip in reversed(tips))
     ]

@@ -60,7 +60,7 @@ def hook_door(
     for one, ticket in zip(asked, tickets, strict=True):
         where = f"{redact(remote)}/{short_target(one.spec.dst)}"
         say(messages.queued(ticket.action, where, seconds_of(ticket.due) - time.time(), mode))
-    say("git now says that the push failed, because a hook cannot say \"accepted\"; nothing needs to be done.")
+    say('git now says that the push failed, because a hook cannot say "accepted"; nothing needs to be done.')
     if mode != "manual":
         ensure_flusher(paths)
     return True

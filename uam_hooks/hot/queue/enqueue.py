@@ -269,9 +269,7 @@ def note_commit(db: sqlite3.Connection, note: CommitNote, now: str, due: str) ->
         return
     target = short_target(note.branch) or "HEAD"
     key = f"commit\0{note.branch or note.worktree}"
-    found = db.execute(
-        "SELECT id FROM deploy_queue WHERE merge_key = ? AND status = 'pending'", (key,)
-    ).fetchone()
+    found = db.execute("SELECT id FROM deploy_queue WHERE merge_key = ? AND status = 'pending'", (key,)).fetchone()
     action_id = found["id"] if found else db.execute(
         "INSERT INTO deploy_queue (agent_id, action_type, target, queued_at, execute_after, merge_key)"
         " VALUES (?, 'commit', ?, ?, ?, ?)",

@@ -218,9 +218,7 @@ def _unfinished(git_dir: Path) -> str:
     return ""
 
 
-def _move_ref(
-    git: Git, paths: RepoPaths, what: Landed, now: str, new: str, home: Path | None
-) -> Settled:
+def _move_ref(git: Git, paths: RepoPaths, what: Landed, now: str, new: str, home: Path | None) -> Settled:
     """Move the branch alone: nothing of index and files differs, or nobody has it checked out."""
     if home is not None and (busy := _unfinished(home)):
         return Settled(now, why=busy)
@@ -281,9 +279,7 @@ def _in_the_way(err: str) -> str:
     return f"your changes to {overwritten[0]} are in the way" if overwritten else "files there are in the way"
 
 
-def _carry_newer(
-    git: Git, paths: RepoPaths, what: Landed, now: str, landed_tree: str, home: Path | None
-) -> Settled:
+def _carry_newer(git: Git, paths: RepoPaths, what: Landed, now: str, landed_tree: str, home: Path | None) -> Settled:
     """Put commits that came after the pushed tip on top of the landing, where that needs no merge at all."""
     at = _cwd(home, paths)
     listed = git.run("rev-list", "--topo-order", "--reverse", now, f"^{what.keep}", f"^{what.landing}", at=at)
