@@ -1,4 +1,4 @@
 """Enabling a repository and taking us out of it: hooks, aliases and the config file.
 
-Nothing of the queue: the commands tell who is about to lose something.
+Nothing of the queue: what still waits in it is told by the command (cli.install).
 """

@@ -1,4 +1,4 @@
 """Sources into one landing, in memory: merge, squash, replay, and the proof. Objects are written, refs never.
 
-Nothing of the queue, of remotes or of worktrees: what is needed is handed in.
+No database, no remote and no worktree: what is needed of them is handed in.
 """
