@@ -60,7 +60,7 @@ def log(number: int, as_json: bool) -> int:
     facts = {
         "id": number, "type": action.action_type.value, "target": action.target, "status": action.status.value,
         "error": action.error, "attempts": action.attempts, "finished_at": action.finished_at, "output": said,
-        "exit_code": next((o["exit_code"] for o in outcomes if "exit_code" in o), None),
+        "exit_code": next((o.exit_code for o in outcomes if o.exit_code is not None), None),
     }  # fmt: skip
     if as_json:
         click.echo(json.dumps(facts, indent=2))

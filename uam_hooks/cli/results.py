@@ -68,7 +68,7 @@ def _lines(store: Store, result: BatchResult) -> Iterator[str]:
     assert batch is not None
     for landing in views.landings(store, batch.id):
         if not landing.remote and landing.status == "landed" and not landing.sources:
-            many, branch = len(landing.detail["commits"]), short_target(landing.ref)
+            many, branch = len(landing.detail.commits), short_target(landing.ref)
             yield f"batch {batch.number}: {many} commits on {branch} are one now: {landing.new[:7]}, not pushed"
     for action in batch.actions:
         if action.action_type == ActionType.PUSH or action.carried_by is not None:
@@ -82,12 +82,12 @@ def _lines(store: Store, result: BatchResult) -> Iterator[str]:
 
 def _of_sources(store: Store, action: Action) -> Iterator[str]:
     for source in views.sources(store, action.id):
-        if source.status == SourceStatus.LANDED and "new" in source.outcome:
-            tip, new = source.tip[:7] or "deletion", source.outcome["new"][:7] or "deleted"
+        if source.status == SourceStatus.LANDED and source.outcome.ref:
+            tip, new = source.tip[:7] or "deletion", source.outcome.new[:7] or "deleted"
             push = views.action(store, action.carried_by) if action.carried_by is not None else None
             yield f"{source.agent} {tip} landed on {where(push or action)} as {new}"
         elif source.status == SourceStatus.FAILED:
-            yield f"{source.agent} {source.tip[:7]} failed: {source.outcome['error']}"
+            yield f"{source.agent} {source.tip[:7]} failed: {source.outcome.error}"
 
 
 def _of_action(store: Store, action: Action) -> str:
@@ -95,7 +95,7 @@ def _of_action(store: Store, action: Action) -> str:
     if action.status != Status.COMPLETED:
         return f"{what} {action.status.value}: {action.error}"
     sources = views.sources(store, action.id)
-    new = next((s.outcome["new"][:7] for s in sources if s.outcome.get("new")), "")
+    new = next((s.outcome.new[:7] for s in sources if s.outcome.new), "")
     if new:
         refused = [s for s in sources if s.status == SourceStatus.FAILED]
         besides = f"; {len(refused)} of {len(sources)} failed: {action.error}" if refused else ""

@@ -13,15 +13,16 @@ from graphlib import TopologicalSorter
 
 from uam_hooks.flush import deploy, gh
 from uam_hooks.flush.process import Command, Ended, Running
-from uam_hooks.git.remote import Remote, Unreachable
-from uam_hooks.hot.core.errors import UamError, say
+from uam_hooks.git.remote import Remote
+from uam_hooks.hot.core.errors import Failure, UamError, say
 from uam_hooks.hot.queue.model import Action, ActionType, Batch, BatchResult, SourceStatus, Status, is_external
+from uam_hooks.hot.queue.outcome import How, Outcome
 from uam_hooks.land.commits import land_commits
 from uam_hooks.land.follow import follow, settle_unattended
 from uam_hooks.land.merges import merge_here, merge_to_push
-from uam_hooks.land.pushes import in_words, land_pushes
+from uam_hooks.land.pushes import land_pushes
 from uam_hooks.land.retention import unpin
-from uam_hooks.land.retry import again, counted, may_pass, may_try_again
+from uam_hooks.land.retry import fail_or_requeue, failure_of
 from uam_hooks.land.steps import Step, reached
 from uam_hooks.session import Session
 from uam_hooks.store import claim, finish, journal, views
@@ -55,7 +56,7 @@ def result_of(session: Session, batch: Batch, took: float, asked: set[int]) -> B
         deferred += now.status == Status.PENDING
         unknown += now.status in (Status.BATCHED, Status.EXECUTING)  # only the remote can tell
         sources = views.sources(session.store, action.id)
-        refused = [str(s.outcome["error"]) for s in sources if s.status == SourceStatus.FAILED and s.id in asked]
+        refused = [s.outcome.error for s in sources if s.status == SourceStatus.FAILED and s.id in asked]
         errors += refused or ([now.error] if now.status in (Status.FAILED, Status.PENDING) else [])
     words = tuple(dict.fromkeys(errors))
     good = not errors and not failed + deferred + unknown
@@ -128,11 +129,13 @@ class _Run:
             found = views.action(self.session.store, number)
             status = self.fate(action, number, found)
             if status in (Status.FAILED, Status.CANCELLED):
-                self.fail(action, f"dependency #{number} {'failed' if status == Status.FAILED else 'was cancelled'}")
+                self.fail(
+                    action, Failure(f"dependency #{number} {'failed' if status == Status.FAILED else 'was cancelled'}")
+                )
                 return True
             if status != Status.COMPLETED:
                 when = found.execute_after if found is not None else ""
-                finish.later(self.session.store, action, when, f"it waits for #{number}", tried=False)
+                finish.requeue(self.session.store, action, when, f"it waits for #{number}", tried=False)
                 self.tell(action, Status.PENDING.value)
                 return True
         return False
@@ -158,10 +161,8 @@ class _Run:
         """Make a merge that is to be pushed; where that fails it is ended, and the push has nothing to do."""
         try:
             merge_to_push(self.session, self.batch, action)
-        except Unreachable as error:
-            self.fail(action, error.what, passing=may_pass(error.what))
         except Exception as error:
-            self.fail(action, in_words(error))
+            self.fail(action, failure_of(error))
         return True
 
     def here(self, action: Action) -> None:
@@ -173,9 +174,9 @@ class _Run:
         except Exception as error:
             landing = journal.planned(self.session.store, action)
             if landing is None or landing.batch_id != self.batch.id:
-                self.fail(action, in_words(error))
+                self.fail(action, failure_of(error))
             else:  # the branch may have moved: recovery looks
-                say(f"batch {self.batch.number}: {in_words(error)}")
+                say(f"batch {self.batch.number}: {failure_of(error).what}")
         self.after(action)
 
     def land(self, pushes: Sequence[Action]) -> None:
@@ -207,7 +208,7 @@ class _Run:
             try:
                 command = self.command(action)
             except UamError as error:
-                self.fail(action, error.what)
+                self.fail(action, error.failure)
                 sorter.done(action.id)
                 continue
             if not claim.begin(self.session.store, action):
@@ -225,18 +226,17 @@ class _Run:
 
     def ended(self, action: Action, ended: Ended) -> None:
         """Record how a command ended."""
-        error = ended.error
+        failure = Failure(ended.error) if ended.error else None
         if action.action_type != ActionType.DEPLOY:
-            error = gh.why(ended)
+            failure = gh.failure(ended)
             gh.forget(self.session.repo.paths.log_of(action.id))
-        if action.action_type == ActionType.MERGE and not error:
+        if action.action_type == ActionType.MERGE and failure is None:
             self.look_at(action)
-        passing = action.action_type != ActionType.DEPLOY and may_pass(error)
-        if error:
-            self.fail(action, error, passing=passing, exit_code=ended.code)
+        if failure is not None:
+            self.fail(action, failure, exit_code=ended.code)
             return
-        outcome = {"batch": self.batch.number, "exit_code": ended.code, "how": action.action_type.value}
-        finish.plainly(self.session.store, action, "", outcome)
+        outcome = Outcome(batch=self.batch.number, exit_code=ended.code, how=How(action.action_type.value))
+        finish.command(self.session.store, action, outcome)
         self.tell(action, Status.COMPLETED.value)
 
     def look_at(self, action: Action) -> None:
@@ -246,10 +246,6 @@ class _Run:
         except UamError as error:
             say(f"#{action.id} is merged, but {error.what}")
 
-    def fail(self, action: Action, why: str, *, passing: bool = False, exit_code: int | None = None) -> None:
-        if may_try_again(self.session, action, passing):
-            again(self.session, action, why)
-        else:
-            outcome = {"batch": self.batch.number} | ({} if exit_code is None else {"exit_code": exit_code})
-            finish.plainly(self.session.store, action, counted(action, why, passing), outcome)
+    def fail(self, action: Action, failure: Failure, *, exit_code: int | None = None) -> None:
+        fail_or_requeue(self.session, action, failure, batch=self.batch.number, exit_code=exit_code)
         self.tell(action, self.status(action).value)

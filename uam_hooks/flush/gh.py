@@ -8,7 +8,8 @@ import shutil
 from pathlib import Path
 
 from uam_hooks.flush.process import Command, Ended
-from uam_hooks.hot.core.errors import UsageError
+from uam_hooks.git.remote import is_transient
+from uam_hooks.hot.core.errors import Failure, UsageError
 from uam_hooks.hot.core.plumbing import scrubbed
 from uam_hooks.hot.queue.model import Action
 from uam_hooks.session import Session
@@ -81,13 +82,14 @@ def forget(log: Path) -> None:
     shutil.rmtree(log.with_suffix(".gh"), ignore_errors=True)
 
 
-def why(ended: Ended) -> str:
-    """Why gh failed, in one sentence; empty when it did not."""
+def failure(ended: Ended) -> Failure | None:
+    """Why gh failed; None when it did not."""
     if ended.code == 0 or not ended.error:
-        return ended.error
+        return Failure(ended.error) if ended.error else None
     if ended.code == 127:
-        return "gh is not installed: install it, or take the action out of the queue"
+        return Failure("gh is not installed: install it, or take the action out of the queue")
     if ended.code == NOT_LOGGED_IN:
-        return "gh is not logged in: run `gh auth login`, or set GH_TOKEN"
+        return Failure("gh is not logged in: run `gh auth login`, or set GH_TOKEN")
     lines = [line.strip() for line in ended.tail.splitlines() if line.strip()]
-    return f"gh: {lines[0]}" if lines and not ended.by_us else ended.error
+    what = f"gh: {lines[0]}" if lines and not ended.by_us else ended.error
+    return Failure(what, is_transient(what))

@@ -6,8 +6,9 @@ Runs under the flush lock, so every batch that was begun and not ended belongs t
 from __future__ import annotations
 
 from uam_hooks.git.remote import Remote, Unreachable
-from uam_hooks.hot.core.errors import GitFailed, say
+from uam_hooks.hot.core.errors import Failure, GitFailed, say
 from uam_hooks.hot.queue.model import Action, Status, is_external
+from uam_hooks.hot.queue.outcome import Outcome
 from uam_hooks.land import commits
 from uam_hooks.land.finish import contains, finish_landed
 from uam_hooks.land.local_squash import finish_local
@@ -39,7 +40,8 @@ def _decide(session: Session, action: Action) -> None:
     landing = journal.planned(session.store, action)
     if landing is None:
         if action.status == Status.EXECUTING and is_external(action):
-            finish.plainly(session.store, action, f"{_UNKNOWN}; `git uam retry {action.id}` runs it again", {})
+            failure = Failure(f"{_UNKNOWN}; `git uam retry {action.id}` runs it again")
+            finish.command(session.store, action, Outcome(failure=failure))
         else:
             finish.release(session.store, action)
         return

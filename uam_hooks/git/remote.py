@@ -34,11 +34,11 @@ class RefUpdate(NamedTuple):
 
 
 class RefOutcome(NamedTuple):
-    """What the remote said about one ref; `broke` when the connection ended before it could."""
+    """What the remote said about one ref; `transient` where it may say something else on another try."""
 
     pushed: Pushed
     words: str
-    broke: bool = False
+    transient: bool = False
 
 
 class Unreachable(UamError):
@@ -63,7 +63,7 @@ class Remote:
         """The refs that the remote has now; Unreachable when it does not answer."""
         answer = self._run("ls-remote", "--", self.urls[0], *patterns)
         if answer.code:
-            raise Unreachable(f"{self.name} did not answer: {reason(answer.err)}.", "The push stays as it was.")
+            raise self._unreachable("did not answer", answer, "The push stays as it was.")
         return listed_refs(answer)
 
     def observe(self, refs: Sequence[str]) -> dict[str, str]:
@@ -88,9 +88,14 @@ class Remote:
             "--", self.urls[0], *specs,
         )  # fmt: skip
         if answer.code:
-            raise Unreachable(f"{self.name} could not be fetched: {reason(answer.err)}.", "The push stays.")
+            raise self._unreachable("could not be fetched", answer, "The push stays.")
         names = self.repo.refs("refs/uam/tip/")
         return {ref: names[_tip_ref(n)] for n, ref in enumerate(refs)}
+
+    def _unreachable(self, what: str, answer: Answer, do: str) -> Unreachable:
+        """A remote that could not be asked may answer the next time, unless a server has refused us by a status."""
+        why = reason(answer.err)
+        return Unreachable(f"{self.name} {what}: {why}.", do, transient=_status_is_transient(why) is not False)
 
     def track(self, ref: str, oid: str) -> None:
         """Let the remote-tracking ref say what the remote has; somebody who moves it meanwhile knows better.
@@ -182,4 +187,33 @@ def _outcome(flag: str, why: str, remote_words: list[str]) -> RefOutcome:
         return RefOutcome(Pushed.UNKNOWN, why)
     reason = re.search(r"\((.*)\)$", why)
     said = f": {' '.join(remote_words[:3])}" if remote_words else ""
-    return RefOutcome(Pushed.REJECTED, redact((reason[1] if reason else why) + said))
+    words = (reason[1] if reason else why) + said
+    return RefOutcome(Pushed.REJECTED, redact(words), is_transient(words))
+
+
+_STATUS = re.compile(r"(?:HTTP|status code:|returned error:) (\d{3})\b")
+_TRANSIENT = re.compile(
+    r"connection (?:refused|reset|timed out|closed)|could(?:n't| not) connect|could not resolve host|: EOF\b"
+    r"|error connecting to|operation timed out|unexpected (?:EOF|disconnect)|internal server error"
+    r"|i/o timeout|TLS handshake timeout|rate limit|Base branch was modified|index\.lock|cannot lock ref"
+    r"|unable to lock|temporary failure|network is unreachable|no route to host|\.lock': File exists"
+    r"|hung up unexpectedly",
+    re.IGNORECASE,
+)
+
+
+def is_transient(words: str) -> bool:
+    """Whether what git, gh or a server said is about the network, a lock, or a server that has trouble.
+
+    What a hook of the remote says is its judgement, whatever words it finds for it.
+    """
+    if "hook declined" in words:
+        return False
+    status = _status_is_transient(words)
+    return bool(_TRANSIENT.search(words)) if status is None else status
+
+
+def _status_is_transient(words: str) -> bool | None:
+    """Whether the HTTP status that is named in `words` may be another one next time; None where none is named."""
+    found = _STATUS.search(words)
+    return None if found is None else found[1][0] == "5" or found[1] == "429" or "rate limit" in words

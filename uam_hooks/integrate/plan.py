@@ -14,10 +14,11 @@ from uam_hooks.hot.core.objects import Commit
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.settings import Settings
 from uam_hooks.hot.queue.model import Action, Source
+from uam_hooks.hot.queue.outcome import How, Proof
 from uam_hooks.integrate import squash
 from uam_hooks.integrate.graph import Graph, heads, in_order, parse, reachable
 from uam_hooks.integrate.merge import Conflict, Merged, chains, merge_sources, shadow_of
-from uam_hooks.integrate.proof import Claim, prove
+from uam_hooks.integrate.proof import Contribution, prove
 from uam_hooks.integrate.replay import replay
 
 
@@ -49,12 +50,12 @@ class Plan(NamedTuple):
     old: str
     new: str
     keep: str
-    how: str
+    how: How
     landed: tuple[Source, ...]
     conflicts: dict[int, Conflict]
     counts: dict[int, int]
     commits: tuple[str, ...]
-    proof: dict[str, Any]
+    proof: Proof | None
 
 
 class _News(NamedTuple):
@@ -72,7 +73,7 @@ class _News(NamedTuple):
 def exact_plan(action: Action, source: Source, there: str) -> Plan:
     """A source that goes to the remote as it is: a tag, a deletion, a forced update."""
     new = source.tip or ZERO
-    return Plan(action, there, new, new, "exact", (source,), {}, {source.id: 0}, (), {})
+    return Plan(action, there, new, new, How.EXACT, (source,), {}, {source.id: 0}, (), None)
 
 
 def make_plan(context: Context, action: Action, sources: Sequence[Source], there: str) -> Plan:
@@ -90,7 +91,7 @@ def make_plan(context: Context, action: Action, sources: Sequence[Source], there
     landing = _compose(context, news, merged, base, there, flat)
     counts = {s.id: len([oid for oid in own[s.id] if oid in news.flat]) for s in merged.landed}
     commits = tuple(oid for oid in news.graph if oid in news.new and oid in merged.inside)
-    proof: dict[str, Any] = {}
+    proof: Proof | None = None
     if landing.commit != there:
         known = [oid for oid in (base, shadow) if oid not in (None, ZERO)]
         claims = [_claim(repo, s, oids, known) for s, oids in _together(news, merged, own) if oids]
@@ -165,7 +166,7 @@ def _together(news: _News, merged: Merged, own: dict[int, list[str]]) -> list[tu
 class _Landing(NamedTuple):
     commit: str
     keep: str
-    how: str
+    how: How
 
 
 def _compose(context: Context, news: _News, merged: Merged, base: str, there: str, flat: list[str]) -> _Landing:
@@ -173,7 +174,7 @@ def _compose(context: Context, news: _News, merged: Merged, base: str, there: st
     repo = context.repo
     if not merged.inside:
         tip = there if there != ZERO or not merged.landed else merged.landed[0].tip
-        return _Landing(tip, tip, "nothing-new" if tip == there else "as-is")
+        return _Landing(tip, tip, How.NOTHING_NEW if tip == there else How.AS_IS)
     kept = heads(news.graph, [o for o in news.graph if o in merged.inside and o in news.new and o not in news.flat])
     commits = [repo.commit(oid) for oid in flat]
     members = [c for c in commits if len(c.parents) < 2] or commits
@@ -183,7 +184,7 @@ def _compose(context: Context, news: _News, merged: Merged, base: str, there: st
         merges_only = all(len(c.parents) > 1 for c in commits)
         on_purpose = any(len(c.parents) == 1 and c.tree == repo.commit(c.parents[0]).tree for c in commits)
         if merges_only or not (straight or on_purpose):
-            return _Landing(there, shadow_of(repo, there, merged.ours), "nothing-new")
+            return _Landing(there, shadow_of(repo, there, merged.ours), How.NOTHING_NEW)
     squashing = context.squash and not context.tagged & set(flat)
     # a merge of originals that have landed squashed would bring them to the remote a second time
     again = any(oid not in news.new for oid in merged.inside)
@@ -193,7 +194,7 @@ def _compose(context: Context, news: _News, merged: Merged, base: str, there: st
         and (len(flat) <= 1 or not squashing or _predates_us(context, base, flat))
     ):
         assert merged.line is not None
-        return _Landing(merged.line, merged.line, "as-is")
+        return _Landing(merged.line, merged.line, How.AS_IS)
     parents = tuple([base] * (base != ZERO) + kept)
     how, landing = _joined(context, merged, base, parents, commits, members)
     return _Landing(landing, shadow_of(repo, landing, merged.ours), how)
@@ -202,10 +203,10 @@ def _compose(context: Context, news: _News, merged: Merged, base: str, there: st
 def _joined(
     context: Context, merged: Merged, base: str, parents: tuple[str, ...], commits: list[Commit],
     members: list[Commit],
-) -> tuple[str, str]:  # fmt: skip
+) -> tuple[How, str]:  # fmt: skip
     """The one commit that stands for several, or for one that had to move."""
     if not commits:  # all that is new here is on other branches of the remote: it stays what it is
-        return "kept", context.repo.store_commit(_merge_commit(context, merged, base)._replace(parents=parents))
+        return How.KEPT, context.repo.store_commit(_merge_commit(context, merged, base)._replace(parents=parents))
     tagged = bool(context.tagged & {commit.oid for commit in commits})
     if tagged or not context.squash:
         tip = None
@@ -213,14 +214,14 @@ def _joined(
             with Attributes(context.repo, base) as attributes:
                 tip = replay(context.repo, base, commits, attributes, context.repo.store_commit)
         if tip is not None and context.repo.commit(tip).tree == merged.tree:
-            return "kept", tip
-        return "kept", context.repo.store_commit(_merge_commit(context, merged, base))
+            return How.KEPT, tip
+        return How.KEPT, context.repo.store_commit(_merge_commit(context, merged, base))
     if len(members) == 1:
-        how = "moved" if merged.line is None else "squashed"
+        how = How.MOVED if merged.line is None else How.SQUASHED
         return how, context.repo.store_commit(members[0]._replace(tree=merged.tree, parents=parents))
     text = squash.message(members, context.batch_id, context.settings["uam.squash.subject"])
     squashed = Commit("", merged.tree, parents, squash.author(members), context.repo.committer(), text)
-    return "squashed", context.repo.store_commit(squashed)
+    return How.SQUASHED, context.repo.store_commit(squashed)
 
 
 def _merge_commit(context: Context, merged: Merged, base: str) -> Commit:
@@ -236,9 +237,9 @@ def _predates_us(context: Context, base: str, flat: Sequence[str]) -> bool:
     return base == ZERO and not context.noted(flat)
 
 
-def _claim(repo: Repository, source: Source, own: list[str], known: list[Any]) -> Claim:
+def _claim(repo: Repository, source: Source, own: list[str], known: list[Any]) -> Contribution:
     """The source's word for the proof: what it brings, and what that was built on."""
     if not known:
-        return Claim(source.id, source.tip, (), tuple(own))
+        return Contribution(source.id, source.tip, (), tuple(own))
     bases = repo.run("merge-base", "--all", source.tip, *known, ok=(0, 1)).lines
-    return Claim(source.id, source.tip, tuple(bases), tuple(own))
+    return Contribution(source.id, source.tip, tuple(bases), tuple(own))

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import UamError
 from uam_hooks.hot.core.plumbing import EMPTY_TREE, ZERO
+from uam_hooks.hot.queue.outcome import Proof
 
 
-class Claim(NamedTuple):
+class Contribution(NamedTuple):
     """What one source says it brings: its own commits, its tip, and the base that it was merged from."""
 
     source: int
@@ -28,8 +29,8 @@ class ProofFailed(UamError):
     """The landing would change what no source changed. Nothing was pushed."""
 
 
-def prove(repo: Repository, base: str, landing: str, claims: Sequence[Claim]) -> dict[str, Any]:
-    """Check the landing `landing` on `base` (ZERO: none) against its sources; gives what was checked, as data.
+def prove(repo: Repository, base: str, landing: str, claims: Sequence[Contribution]) -> Proof:
+    """Check the landing `landing` on `base` (ZERO: none) against its sources; returns what was checked.
 
     Raises ProofFailed naming the paths. Renames are followed on both sides with git's own detection.
     """
@@ -56,11 +57,11 @@ def prove(repo: Repository, base: str, landing: str, claims: Sequence[Claim]) ->
             others = everything - alone
             others |= {renamed[path] for path in others if path in renamed}  # what they know by an older name
         checked += _same_content(repo, old, claim, alone - others, others, differs)
-    return {"changed": len(changed), "touched": len(everything), "sameContent": checked, "ok": True}
+    return Proof(len(changed), len(everything), checked)
 
 
 def _same_content(
-    repo: Repository, old: str, claim: Claim, alone: set[str], others: set[str], differs: set[str]
+    repo: Repository, old: str, claim: Contribution, alone: set[str], others: set[str], differs: set[str]
 ) -> int:
     """Paths that this source alone touched have its content, where the remote had not changed them.
 
@@ -85,7 +86,7 @@ def _same_content(
     return len(alone - exempt)
 
 
-def _renamed(repo: Repository, old: str, claims: Sequence[Claim]) -> dict[str, str]:
+def _renamed(repo: Repository, old: str, claims: Sequence[Contribution]) -> dict[str, str]:
     """Where the remote has paths by now that a source still knows by their old names."""
     found: dict[str, str] = {}
     for claim in claims:

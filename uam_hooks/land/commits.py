@@ -10,18 +10,17 @@ from typing import NamedTuple
 
 from uam_hooks.git.attributes import Attributes
 from uam_hooks.git.repo import Repository
-from uam_hooks.hot.core.errors import GitFailed, UamError
+from uam_hooks.hot.core.errors import Failure, GitFailed, UamError
 from uam_hooks.hot.core.objects import Commit
 from uam_hooks.hot.core.plumbing import EMPTY_TREE, ZERO
 from uam_hooks.hot.core.refs import landing_ref, short_target
-from uam_hooks.hot.queue.model import Action, Batch, Landing, Source, SourceStatus
+from uam_hooks.hot.queue.model import Action, Batch, Landing, Source
+from uam_hooks.hot.queue.outcome import Detail, How, Outcome, Outcomes
 from uam_hooks.hot.worktree.settle import Settled, advance
 from uam_hooks.integrate import squash
 from uam_hooks.integrate.merge import Conflict, merge_trees, shadow_of
-from uam_hooks.integrate.proof import Claim, prove
-from uam_hooks.land import outcomes
-from uam_hooks.land.finish import recorded_outcomes
-from uam_hooks.land.retry import give_up, may_pass
+from uam_hooks.integrate.proof import Contribution, prove
+from uam_hooks.land.retry import fail_or_requeue
 from uam_hooks.land.steps import Step, reached
 from uam_hooks.session import Session
 from uam_hooks.store import claim, finish, views
@@ -34,7 +33,7 @@ class Made(NamedTuple):
     old: str
     new: str
     landed: tuple[Source, ...]
-    how: str
+    how: How
     refused: dict[int, str]
 
 
@@ -43,9 +42,9 @@ def land_commits(session: Session, batch: Batch, action: Action) -> None:
     sources = claim.sources(session.store, action.id)
     made = _compose(session, batch, action, sources)
     refused = [source for source in sources if source.id in made.refused]
-    failed = {key: value for s in refused for key, value in outcomes.failed([s], made.refused[s.id]).items()}
+    failed = {s.id: Outcome(failure=Failure(made.refused[s.id])) for s in refused}
     if not made.landed:
-        finish.action(session.store, action, failed, None, ())
+        finish.action(session.store, action, failed)
         return
     here = made.landed[0].worktree
     mine = taken_from(session, [s for s in made.landed if s.worktree == here])
@@ -63,24 +62,33 @@ def taken_from(session: Session, sources: Iterable[Source]) -> dict[str, tuple[s
 
 
 def move(
-    session: Session, batch: Batch, action: Action, made: Made, failed: outcomes.Outcomes,
+    session: Session,
+    batch: Batch,
+    action: Action,
+    made: Made,
+    failed: Outcomes,
     mine: Mapping[str, tuple[str, str]],
-) -> None:  # fmt: skip
+) -> None:
     """Write down what is to happen to the branch, pin it, move the branch, and end the action."""
     repo, first = session.repo, made.landed[0]
     tips = [s.tip for s in made.landed]
     before = [made.old] if made.old != ZERO else []
     keep = made.new if made.new in tips else shadow_of(repo, made.new, *tips, *before)
-    done: outcomes.Outcomes = {
-        s.id: (SourceStatus.LANDED, {
-            "batch": batch.number, "ref": action.ref, "old": "" if made.old == ZERO else made.old, "new": made.new,
-            "keep": keep, "how": made.how, "commits": 1,
-            "with": sorted({o.agent for o in made.landed} - {s.agent}),
-        })
+    done = {
+        s.id: Outcome(
+            batch=batch.number,
+            how=made.how,
+            ref=action.ref,
+            old="" if made.old == ZERO else made.old,
+            new=made.new,
+            keep=keep,
+            commits=1,
+            company=tuple(sorted({o.agent for o in made.landed} - {s.agent})),
+        )
         for s in made.landed
-    }  # fmt: skip
-    detail = {"how": made.how, "commits": tips, "outcomes": {**done, **failed}, "worktree": first.worktree}
-    entry = NewLanding(action.id, "", action.ref, made.old, made.new, keep, tuple(s.id for s in made.landed), detail)
+    }
+    detail = Detail(made.how, {**done, **failed}, tuple(tips), worktree=first.worktree)
+    entry = NewLanding(action.id, "", action.ref, made.old, made.new, keep, tuple(done), detail)
     landing = claim.write_plan(session.store, batch, [entry])[0]
     reached(Step.PLANNED)
     repo.move_refs([(landing_ref(landing.batch_id, landing.id), keep, ZERO)], "uam: pin")
@@ -89,16 +97,13 @@ def move(
     try:
         settled = advance(repo, paths, action.ref, made.old, made.new, mine)
     except GitFailed as error:
-        settled = Settled(made.old, why=error.what)
+        settled = Settled(made.old, why=error.what, transient=error.transient)
     reached(Step.PUSHED)
     if not end(session, action, landing):
         finish.failed(session.store, failed)
-        why = f"{short_target(action.ref)} stays where it is: {settled.why or _moved(settled)}"
-        give_up(session, [action], why, passing=may_pass(why))
-
-
-def _moved(settled: Settled) -> str:
-    return f"it was moved to {settled.at[:7]} at the same moment"
+        why = settled.why or f"it was moved to {settled.at[:7]} at the same moment"
+        what = f"{short_target(action.ref)} stays where it is: {why}"
+        fail_or_requeue(session, action, Failure(what, settled.transient or not settled.why))
 
 
 def end(session: Session, action: Action, landing: Landing) -> bool:
@@ -106,7 +111,7 @@ def end(session: Session, action: Action, landing: Landing) -> bool:
     now = session.repo.refs(landing.ref).get(landing.ref, ZERO)
     if now == ZERO or not session.repo.is_ancestor(landing.new, now):
         return False
-    finish.on_branch(session.store, action, recorded_outcomes(landing), landing, session.settings["uam.window.commit"])
+    finish.on_branch(session.store, action, landing, session.settings["uam.window.commit"])
     reached(Step.FINISHED)
     return True
 
@@ -131,16 +136,16 @@ def _compose(session: Session, batch: Batch, action: Action, sources: list[Sourc
             tip = _step(repo, commit, tree, tip)
             landed.append(source)
     if not landed:
-        return Made(old, old, (), "", refused)
+        return Made(old, old, (), How.NOTHING_NEW, refused)
     commits = [repo.commit(source.tip) for source in landed]
     parents = (base,) if base != ZERO else ()
     if len(landed) == 1 or not session.settings["uam.squash"]:
-        new, how = tip, "as-is" if tip == landed[-1].tip else "moved"
+        new, how = tip, How.AS_IS if tip == landed[-1].tip else How.MOVED
     else:
         text = squash.message(commits, batch.id, session.settings["uam.squash.subject"])
         whole = Commit("", tree, parents, squash.author(commits), repo.committer(), text)
-        new, how = repo.store_commit(whole), "squashed"
-    claims = [Claim(s.id, s.tip, repo.commit(s.tip).parents, (s.tip,)) for s in landed]
+        new, how = repo.store_commit(whole), How.SQUASHED
+    claims = [Contribution(s.id, s.tip, repo.commit(s.tip).parents, (s.tip,)) for s in landed]
     prove(repo, base, new, claims)
     return Made(old, new, tuple(landed), how, refused)
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from uam_hooks.git.remote import Remote
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.plumbing import ZERO
-from uam_hooks.hot.queue.model import Action, Landing, SourceStatus
-from uam_hooks.land import outcomes
+from uam_hooks.hot.queue.model import Action, Landing
+from uam_hooks.hot.queue.outcome import Outcomes
 from uam_hooks.land.shadow import remember
 from uam_hooks.land.steps import Step, reached
 from uam_hooks.session import Session
@@ -34,23 +34,13 @@ def finish_landed(
     reached(Step.REMEMBERED)
     remote.track(landing.ref, there)
     reached(Step.TRACKED)
-    finish.action(
-        session.store, action, noted(recorded_outcomes(landing), note), landing.id, landing.detail.get("commits", ())
-    )
+    results = noted(landing.detail.outcomes, note)
+    finish.action(session.store, action, results, landing.id, landing.detail.commits)
     reached(Step.FINISHED)
 
 
-def recorded_outcomes(landing: Landing) -> outcomes.Outcomes:
-    """The outcomes that the journal holds for a landing."""
-    recorded = landing.detail["outcomes"].items()
-    return {int(source): (SourceStatus(status), outcome) for source, (status, outcome) in recorded}
-
-
-def noted(results: outcomes.Outcomes, note: str) -> outcomes.Outcomes:
+def noted(results: Outcomes, note: str) -> Outcomes:
     """The same outcomes, with a note for those who landed."""
     if not note:
         return results
-    return {
-        source: (status, {**outcome, "note": note} if status == SourceStatus.LANDED else outcome)
-        for source, (status, outcome) in results.items()
-    }
+    return {source: o if o.failure else o._replace(note=note) for source, o in results.items()}

@@ -65,10 +65,10 @@ def _landed(session: Session, action: Action, source: Source, others: Sequence[S
     """What the branch of a source is to follow. A commit by name is on no branch yet: its branch follows from where
     it is, if all of that has landed.
     """
-    tip, keep = source.tip, source.outcome["keep"]
+    tip, keep = source.tip, source.outcome.keep
     if source.base or action.action_type == ActionType.MERGE:
         now = session.repo.refs(source.branch).get(source.branch, ZERO)
         tip = now if now != ZERO and session.repo.is_ancestor(now, keep) else tip
     landed = [o for o in others if o.worktree == source.worktree and o.status == SourceStatus.LANDED and o.tip]
     mine = taken_from(session, landed)
-    return Landed(source.branch, tip, source.outcome["new"], keep, mine, shadow_ref(action.remote, action.ref))
+    return Landed(source.branch, tip, source.outcome.new, keep, mine, shadow_ref(action.remote, action.ref))

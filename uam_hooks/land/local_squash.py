@@ -15,6 +15,7 @@ from uam_hooks.hot.core.paths import head_of
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import landing_ref
 from uam_hooks.hot.queue.model import Action, Batch, BatchResult, Landing
+from uam_hooks.hot.queue.outcome import Detail, How
 from uam_hooks.hot.worktree.settle import Landed, settle
 from uam_hooks.integrate import squash
 from uam_hooks.integrate.merge import shadow_of
@@ -87,7 +88,7 @@ def _squash(session: Session, batch: Batch, action: Action, member: QueuedCommit
     oids = [commit.oid for commit in run]
     entry = NewLanding(
         action.id, "", member.branch, top.oid, new, shadow_of(repo, new, top.oid), (),
-        {"how": "squashed", "commits": oids, "outcomes": {}, "worktree": member.worktree},
+        Detail(How.SQUASHED, commits=tuple(oids), worktree=member.worktree),
     )  # fmt: skip
     landing = claim.write_plan(session.store, batch, [entry])[0]
     repo.move_refs([(landing_ref(landing.batch_id, landing.id), landing.keep, ZERO)], "uam: pin")

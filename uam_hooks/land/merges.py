@@ -9,6 +9,7 @@ from uam_hooks.hot.core.objects import Commit
 from uam_hooks.hot.core.plumbing import EMPTY_TREE, ZERO
 from uam_hooks.hot.core.refs import pin_ref, short_target
 from uam_hooks.hot.queue.model import FAST_FORWARD, Action, Batch, NewSource
+from uam_hooks.hot.queue.outcome import How, Outcome
 from uam_hooks.integrate import squash
 from uam_hooks.integrate.merge import Conflict, merge_tree, remembering
 from uam_hooks.integrate.plan import living_shadow
@@ -26,10 +27,10 @@ def merge_here(session: Session, batch: Batch, action: Action) -> None:
     source = claim.sources(session.store, action.id)[0]
     new = _merged(session, batch, action, base)
     if new == base and session.repo.name_of(action.ref)[0]:
-        finish.plainly(session.store, action, "", {"batch": batch.number, "how": "nothing-new", "new": new})
+        finish.command(session.store, action, Outcome(batch=batch.number, how=How.NOTHING_NEW, new=new))
         return
     old = session.repo.refs(action.ref).get(action.ref, ZERO)
-    made = Made(old, new, (source._replace(tip=new),), str(action.payload["strategy"]), {})
+    made = Made(old, new, (source._replace(tip=new),), How(action.payload["strategy"]), {})
     move(session, batch, action, made, {}, {})
 
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Sequence
 
 from uam_hooks.git.remote import Pushed, RefOutcome, RefUpdate, Remote, Unreachable
 from uam_hooks.git.repo import Repository
-from uam_hooks.hot.core.errors import UamError, say
+from uam_hooks.hot.core.errors import Failure, UamError, say
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import landing_ref
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.model import FAST_FORWARD, Action, ActionType, Batch, Landing, Source
+from uam_hooks.hot.queue.outcome import Detail, failed
 from uam_hooks.integrate.merge import shadow_of
 from uam_hooks.integrate.plan import Context, Plan, exact_plan, living_shadow, make_plan
 from uam_hooks.land import outcomes
-from uam_hooks.land.finish import contains, finish_landed, recorded_outcomes
-from uam_hooks.land.retry import give_up, may_pass
+from uam_hooks.land.finish import contains, finish_landed
+from uam_hooks.land.retry import fail_or_requeue, failure_of
 from uam_hooks.land.shadow import memories, move_shadow, remember
 from uam_hooks.land.steps import Step, reached
 from uam_hooks.session import Session
@@ -30,10 +30,10 @@ def land_pushes(session: Session, batch: Batch, pushes: Sequence[Action]) -> Non
         try:
             _land_group(session, batch, remote, list(options), bool(atomic), actions)
         except Exception as error:
-            why = in_words(error)
-            say(f"batch {batch.number}: {why}")
+            failure = failure_of(error)
+            say(f"batch {batch.number}: {failure.what}")
             # what was planned may have been pushed: recovery asks the remote; the rest has not begun
-            _fail(session, [a for a in actions if not _planned_here(session, batch, a)], why)
+            _fail(session, [a for a in actions if not _planned_here(session, batch, a)], failure)
 
 
 def _planned_here(session: Session, batch: Batch, action: Action) -> bool:
@@ -61,7 +61,7 @@ def _land_group(
             remote = Remote(session.repo, session.settings, name)
             there = remote.observe([action.ref for action in actions])
         except Unreachable as error:
-            give_up(session, actions, error.what, passing=may_pass(error.what))
+            _fail(session, actions, error.failure)
             return
         plans = _plans(session, batch, actions, there, atomic)
         if not plans:
@@ -71,7 +71,7 @@ def _land_group(
         if not actions:
             return
     why = f"others pushed in between {retries + 1} times in a row; your commits are safe, push again"
-    give_up(session, actions, why, passing=True)
+    _fail(session, actions, Failure(why, transient=True))
 
 
 def _plans(
@@ -84,7 +84,7 @@ def _plans(
         _finish_late(session, action, there[action.ref])
         sources = claim.sources(session.store, action.id)
         if not sources:
-            finish.action(session.store, action, {}, None, ())
+            finish.action(session.store, action, {})
             continue
         plan = _plan_or_fail(session, batch, action, sources, there[action.ref])
         if plan is None:
@@ -96,7 +96,7 @@ def _plans(
         else:
             found.append(plan)
     if atomic and broken:
-        _fail(session, [plan.action for plan in found], "another ref of this atomic push failed")
+        _fail(session, [plan.action for plan in found], Failure("another ref of this atomic push failed"))
         return []
     return found
 
@@ -110,30 +110,22 @@ def _plan_or_fail(session: Session, batch: Batch, action: Action, sources: list[
             {} if len(sources) == 1 else {s.id: e for s in sources if (e := _why_not(session, batch, action, s, there))}
         )
         if not bad or len(bad) == len(sources):
-            _fail(session, [action], in_words(error))
+            _fail(session, [action], failure_of(error))
             return None
     for source in sources:
         if source.id in bad:
-            finish.failed(session.store, outcomes.failed([source], bad[source.id]))
+            finish.failed(session.store, failed([source.id], bad[source.id]))
     rest = [source for source in sources if source.id not in bad]
     return _plan_or_fail(session, batch, action, rest, there)
 
 
-def _why_not(session: Session, batch: Batch, action: Action, source: Source, there: str) -> str:
-    """Why this source could not even land alone; empty when it could."""
+def _why_not(session: Session, batch: Batch, action: Action, source: Source, there: str) -> Failure | None:
+    """Why this source could not even land alone; None when it could."""
     try:
         plan_action(session, batch, action, [source], there)
     except Exception as error:
-        return in_words(error)
-    return ""
-
-
-def in_words(error: Exception) -> str:
-    """Why a landing failed. A fault of ours fails it, too, instead of blocking its ref for everybody."""
-    if isinstance(error, UamError):
-        return error.what
-    traceback.print_exception(error)
-    return f"uam failed inside ({type(error).__name__}: {error}), see flush.log; UAM=off git push goes without it"
+        return failure_of(error)
+    return None
 
 
 def plan_action(session: Session, batch: Batch, action: Action, sources: list[Source], there: str) -> Plan:
@@ -198,7 +190,7 @@ def _push(
         if result.pushed == Pushed.LANDED:
             finish_landed(session, remote, plan.action, landing, landing.new, result.words)
         elif result.pushed == Pushed.REJECTED:
-            give_up(session, [plan.action], result.words, passing=result.broke or may_pass(result.words))
+            fail_or_requeue(session, plan.action, Failure(result.words, result.transient))
     return results
 
 
@@ -213,12 +205,8 @@ def _together(results: dict[str, RefOutcome]) -> dict[str, RefOutcome]:
 
 def _journal_entry(session: Session, batch: Batch, plan: Plan) -> NewLanding:
     sources = claim.sources(session.store, plan.action.id)
-    detail = {
-        "how": plan.how,
-        "outcomes": outcomes.of_plan(session.repo, session.store, batch, plan, sources),
-        "commits": plan.commits,
-        "proof": plan.proof,
-    }
+    results = outcomes.of_plan(session.repo, session.store, batch, plan, sources)
+    detail = Detail(plan.how, results, plan.commits, plan.proof)
     return NewLanding(
         plan.action.id, plan.action.remote, plan.action.ref, plan.old, plan.new, plan.keep,
         tuple(source.id for source in plan.landed), detail,
@@ -233,7 +221,7 @@ def _ask(session: Session, remote: Remote, landing: Landing, result: RefOutcome)
         return result
     if contains(session.repo, there, landing):
         return RefOutcome(Pushed.LANDED, "")
-    return RefOutcome(Pushed.REJECTED, result.words, broke=True)
+    return RefOutcome(Pushed.REJECTED, result.words, transient=True)
 
 
 def _finish_late(session: Session, action: Action, there: str) -> None:
@@ -241,7 +229,7 @@ def _finish_late(session: Session, action: Action, there: str) -> None:
     for landing in journal.landings(session.store, action.remote, action.ref):
         if there != ZERO and landing.action_id == action.id and contains(session.repo, there, landing):
             remember(session.repo, landing)
-            finish.sources(session.store, recorded_outcomes(landing), landing.id)
+            finish.sources(session.store, landing.detail.outcomes, landing.id)
 
 
 def _finish_unchanged(session: Session, batch: Batch, plan: Plan, sources: list[Source]) -> None:
@@ -249,9 +237,9 @@ def _finish_unchanged(session: Session, batch: Batch, plan: Plan, sources: list[
     results = outcomes.of_plan(session.repo, session.store, batch, plan, sources)
     if plan.landed and plan.keep != plan.old:
         move_shadow(session.repo, plan.action.remote, plan.action.ref, plan.keep, "uam: nothing to land")
-    finish.action(session.store, plan.action, results, None, plan.commits)
+    finish.action(session.store, plan.action, results, commits=plan.commits)
 
 
-def _fail(session: Session, actions: Sequence[Action], why: str) -> None:
+def _fail(session: Session, actions: Sequence[Action], failure: Failure) -> None:
     for action in actions:
-        finish.action(session.store, action, outcomes.failed(claim.sources(session.store, action.id), why), None, ())
+        fail_or_requeue(session, action, failure)

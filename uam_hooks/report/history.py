@@ -10,6 +10,7 @@ from uam_hooks.hot.core.errors import Refused, UsageError
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import HEADS, short_target
 from uam_hooks.hot.queue.model import Batch, Landing, Source, SourceStatus, where
+from uam_hooks.hot.queue.outcome import How
 from uam_hooks.session import Session
 from uam_hooks.store import journal, views
 
@@ -41,16 +42,16 @@ def describe(session: Session, batch: Batch) -> dict[str, Any]:
             {
                 "where": "/".join(part for part in (landing.remote, short_target(landing.ref)) if part),
                 "status": landing.status,
-                "how": landing.detail.get("how"),
+                "how": landing.detail.how,
                 "old": landing.old,
                 "new": landing.new,
                 "sources": [_source(session.repo, landing, source) for source in sources],
-                "commits": [] if sources else _commits(session.repo, landing.detail.get("commits", ())),
-                "proof": landing.detail.get("proof", {}),
+                "commits": [] if sources else _commits(session.repo, landing.detail.commits),
+                "proof": landing.detail.proof.facts() if landing.detail.proof else {},
             }
         )
     failed = [
-        {"agent": s.agent, "tip": s.tip, "where": f"{a.remote}/{short_target(a.ref)}", "error": s.outcome.get("error")}
+        {"agent": s.agent, "tip": s.tip, "where": f"{a.remote}/{short_target(a.ref)}", "error": s.outcome.error}
         for a in batch.actions
         for s in (views.sources(session.store, a.id) if a.action_type == "push" else [])
         if s.status == SourceStatus.FAILED
@@ -68,12 +69,12 @@ def describe(session: Session, batch: Batch) -> dict[str, Any]:
 
 
 def _source(repo: Repository, landing: Landing, source: Source) -> dict[str, Any]:
-    wanted = set(landing.detail.get("commits", ()))
+    wanted = set(landing.detail.commits)
     commits: list[dict[str, str]] = []
     if source.tip and repo.kind(source.tip) == "commit":
         old = [f"^{landing.old}"] if landing.old != ZERO else []
         for oid in reversed(repo.rev_list("--topo-order", source.tip, *old)):
-            if oid in wanted or landing.detail.get("how") == "as-is":
+            if oid in wanted or landing.detail.how == How.AS_IS:
                 commits += _commits(repo, [oid])
     return {
         "agent": source.agent, "branch": short_target(source.branch) or "(detached)", "tip": source.tip,

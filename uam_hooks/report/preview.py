@@ -81,6 +81,6 @@ def _preview_push(session: Session, batch: Batch, action: Action, shown: dict[st
         "how": plan.how,
         "sources": [{"agent": s.agent, "tip": s.tip} for s in plan.landed],
         "conflicts": {str(k): list(v.files) for k, v in plan.conflicts.items()},
-        "proof": plan.proof,
+        "proof": plan.proof.facts() if plan.proof else {},
         "summary": words + (f"; would conflict: {', '.join(conflicts)}" if conflicts else ""),
     }

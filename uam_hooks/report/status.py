@@ -33,8 +33,8 @@ def state(session: Session, *, start: bool) -> dict[str, Any]:
     running = [_row(session, a, commits, now) for a in views.actions(session.store, Status.BATCHED, Status.EXECUTING)]
     failed = [
         {"action": a.id, "type": a.action_type.value, "batch": _number(session, a), "agent": s.agent,
-         "where": where(a), "tip": s.tip, "error": s.outcome.get("error", ""),
-         "conflict_with": s.outcome.get("conflict_with")}
+         "where": where(a), "tip": s.tip, "error": s.outcome.error,
+         "conflict_with": None if s.outcome.rival is None else s.outcome.rival._asdict()}
         for a, s in views.failed_sources(session.store, now - FAILED_FOR_SECONDS)
     ]  # fmt: skip
     return {

@@ -7,11 +7,12 @@ import sqlite3
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from uam_hooks.hot.queue import rows
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.model import Action, ActionType, Batch, Landing, NewSource, Source, Status, iso
+from uam_hooks.hot.queue.outcome import Detail
 from uam_hooks.store.schedule import Choice, Waiting, choose
 
 
@@ -25,7 +26,7 @@ class NewLanding(NamedTuple):
     new: str
     keep: str
     sources: tuple[int, ...]
-    detail: dict[str, Any]
+    detail: Detail
 
 
 def due(
@@ -205,7 +206,7 @@ def write_plan(store: Store, batch: Batch, landings: Sequence[NewLanding]) -> li
                 "INSERT INTO landings (batch_id, action_id, remote, ref, old, new, keep, sources, detail)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (batch.id, new.action_id, new.remote, new.ref, new.old, new.new, new.keep,
-                 json.dumps(new.sources), json.dumps(new.detail)),
+                 json.dumps(new.sources), new.detail.text()),
             ).lastrowid  # fmt: skip
             assert landing_id is not None
             written.append(

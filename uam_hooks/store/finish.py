@@ -5,47 +5,54 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from uam_hooks.hot.queue import enqueue, rows
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.enqueue import CommitNote
 from uam_hooks.hot.queue.model import Action, Batch, Landing, SourceStatus, Status, iso
+from uam_hooks.hot.queue.outcome import Outcome, Outcomes
 
 
-def sources(store: Store, outcomes: Mapping[int, tuple[SourceStatus, dict[str, Any]]], landing_id: int) -> None:
+def sources(store: Store, outcomes: Outcomes, landing_id: int) -> None:
     """Record what became of some sources of an action that goes on with the others."""
     with store.transaction() as db:
         _write_outcomes(db, outcomes)
         db.execute("UPDATE landings SET status = 'landed' WHERE id = ?", (landing_id,))
 
 
-def failed(store: Store, outcomes: Mapping[int, tuple[SourceStatus, dict[str, Any]]]) -> None:
+def failed(store: Store, outcomes: Outcomes) -> None:
     """Record sources that failed while the rest of their action goes on."""
     with store.transaction() as db:
         _write_outcomes(db, outcomes)
 
 
-def _write_outcomes(db: sqlite3.Connection, outcomes: Mapping[int, tuple[SourceStatus, dict[str, Any]]]) -> None:
+def _write_outcomes(db: sqlite3.Connection, outcomes: Outcomes) -> None:
     """A source that has its outcome keeps it."""
-    for source_id, (status, outcome) in outcomes.items():
+    for source_id, outcome in outcomes.items():
         db.execute(
             "UPDATE sources SET status = ?, outcome = ? WHERE id = ? AND status = 'pending'",
-            (status.value, json.dumps(outcome), source_id),
+            (_status_of(outcome).value, outcome.text(), source_id),
         )
+
+
+def _status_of(outcome: Outcome) -> SourceStatus:
+    return SourceStatus.LANDED if outcome.failure is None else SourceStatus.FAILED
 
 
 def action(
     store: Store,
     action: Action,
-    outcomes: Mapping[int, tuple[SourceStatus, dict[str, Any]]],
-    landing_id: int | None,
-    commits: Sequence[str],
+    outcomes: Outcomes,
+    landing_id: int | None = None,
+    commits: Sequence[str] = (),
+    error: str = "",
 ) -> None:
-    """End one action with the outcomes of its sources, its landing and the commits that it took along.
+    """End one action with the outcomes of its sources, its landing and the commits that it carried.
 
-    Checks state and batch: a flush that lost its claim to recovery changes nothing here.
+    `error` says why it failed where no source of it does. Checks state and batch: a flush that lost its claim to
+    recovery changes nothing here.
     """
     with store.transaction() as db:
         now = iso(time.time())
@@ -58,7 +65,7 @@ def action(
         _write_outcomes(db, outcomes)
         carried = db.execute("SELECT id FROM deploy_queue WHERE carried_by = ?", (action.id,)).fetchall()
         for row in (*carried, mine):
-            _end_by_sources(db, row["id"], now)
+            _end_by_sources(db, row["id"], now, error)
         db.execute(
             "UPDATE landings SET status = CASE WHEN id = ? THEN 'landed' ELSE 'abandoned' END"
             " WHERE action_id = ? AND status = 'planned'",
@@ -67,37 +74,46 @@ def action(
         _finish_commits(db, commits, action.batch_id, now)
 
 
-def _end_by_sources(db: sqlite3.Connection, action_id: int, now: str) -> None:
+def _end_by_sources(db: sqlite3.Connection, action_id: int, now: str, error: str = "") -> None:
     """An action has completed when any of its sources has landed."""
     ended = db.execute("SELECT status, outcome FROM sources WHERE action_id = ? ORDER BY id", (action_id,))
-    states = [(row["status"], json.loads(row["outcome"])) for row in ended]
-    status = Status.COMPLETED if any(state == "landed" for state, _ in states) else Status.FAILED
-    errors = [outcome["error"] for state, outcome in states if state == "failed"]
+    states = [(row["status"], Outcome.parse(row["outcome"])) for row in ended]
+    landed = any(state == SourceStatus.LANDED for state, _ in states)
+    errors = [outcome.error for state, outcome in states if state == SourceStatus.FAILED]
     db.execute(
         "UPDATE deploy_queue SET status = ?, finished_at = ?, error = ? WHERE id = ?",
-        (status.value, now, "; ".join(dict.fromkeys(errors)), action_id),
+        (
+            Status.COMPLETED.value if landed else Status.FAILED.value,
+            now,
+            "; ".join(dict.fromkeys(errors)) or ("" if landed else error),
+            action_id,
+        ),
     )
 
 
-def plainly(store: Store, action: Action, error: str, outcome: Mapping[str, Any]) -> None:
+def command(store: Store, action: Action, outcome: Outcome) -> None:
     """End an action that has no refs of ours to account for: a command that ran, or one that was not run.
 
-    `error` is empty where it went well; `outcome` is kept with everybody who asked for it.
+    All who asked for it have the same outcome.
     """
-    status = SourceStatus.FAILED if error else SourceStatus.LANDED
-    text = json.dumps({**outcome, "error": error} if error else outcome)
+    failed = outcome.failure is not None
     with store.transaction() as db:
         changed = db.execute(
             "UPDATE deploy_queue SET status = ?, finished_at = ?, error = ? WHERE id = ? AND batch_id = ?"
             " AND status IN ('batched', 'executing')",
-            (Status.FAILED.value if error else Status.COMPLETED.value, iso(time.time()), error, action.id,
-             action.batch_id),
-        ).rowcount  # fmt: skip
+            (
+                Status.FAILED.value if failed else Status.COMPLETED.value,
+                iso(time.time()),
+                outcome.error,
+                action.id,
+                action.batch_id,
+            ),
+        ).rowcount
         if changed:
             db.execute(
                 "UPDATE sources SET status = ?, outcome = ? WHERE status = 'pending' AND (action_id = ?"
                 " OR action_id IN (SELECT id FROM deploy_queue WHERE carried_by = ?))",
-                (status.value, text, action.id, action.id),
+                (_status_of(outcome).value, outcome.text(), action.id, action.id),
             )
             db.execute(
                 "UPDATE landings SET status = 'abandoned' WHERE action_id = ? AND status = 'planned'", (action.id,)
@@ -106,7 +122,7 @@ def plainly(store: Store, action: Action, error: str, outcome: Mapping[str, Any]
                 _end_by_sources(db, row["id"], iso(time.time()))
 
 
-def later(store: Store, action: Action, when: str, error: str, *, tried: bool) -> None:
+def requeue(store: Store, action: Action, when: str, error: str, *, tried: bool) -> None:
     """Give an action back, to be tried again at `when`: what kept it from its end may pass."""
     with store.transaction() as db:
         db.execute(
@@ -129,10 +145,7 @@ def _finish_commits(db: sqlite3.Connection, commits: Sequence[str], batch_id: st
     )
 
 
-def on_branch(
-    store: Store, action: Action, outcomes: Mapping[int, tuple[SourceStatus, dict[str, Any]]], landing: Landing,
-    window: float,
-) -> None:  # fmt: skip
+def on_branch(store: Store, action: Action, landing: Landing, window: float) -> None:
     """End an action whose landing is on a branch of this repository, where that waits for a push like any commit."""
     with store.transaction() as db:
         now = time.time()
@@ -143,10 +156,10 @@ def on_branch(
         ).rowcount
         if not changed:
             return
-        _write_outcomes(db, outcomes)
+        _write_outcomes(db, landing.detail.outcomes)
         _end_by_sources(db, action.id, iso(now))
         db.execute("UPDATE landings SET status = 'landed' WHERE id = ?", (landing.id,))
-        note = CommitNote(landing.new, landing.ref, action.agent_id, landing.detail["worktree"])
+        note = CommitNote(landing.new, landing.ref, action.agent_id, landing.detail.worktree)
         enqueue.note_commit(db, note, iso(now), iso(now + window))
 
 
@@ -161,9 +174,9 @@ def squashed(store: Store, action: Action, landing: Landing) -> None:
         if not changed:
             return
         db.execute("UPDATE landings SET status = 'landed' WHERE id = ?", (landing.id,))
-        for oid in landing.detail["commits"]:
+        for oid in landing.detail.commits:
             db.execute("UPDATE queued_commits SET status = 'squashed' WHERE oid = ?", (oid,))
-        note = CommitNote(landing.new, landing.ref, action.agent_id, landing.detail["worktree"])
+        note = CommitNote(landing.new, landing.ref, action.agent_id, landing.detail.worktree)
         enqueue.note_commit(db, note, action.queued_at, action.execute_after)
         left = db.execute("SELECT action_id FROM queued_commits WHERE oid = ?", (landing.new,)).fetchone()["action_id"]
         db.execute(
@@ -227,7 +240,7 @@ def _landed(db: sqlite3.Connection, batch_id: str) -> list[dict[str, Any]]:
     landings = [rows.landing(row) for row in found]
     return [
         {"remote": entry.remote, "ref": entry.ref, "old": entry.old, "new": entry.new,
-         "how": entry.detail.get("how"), "proof": entry.detail.get("proof", {})}
+         "how": entry.detail.how, "proof": entry.detail.proof.facts() if entry.detail.proof else {}}
         for entry in landings
     ]  # fmt: skip
 

@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Sequence
 from enum import IntEnum
+from typing import NamedTuple
 
 
 class ExitCode(IntEnum):
@@ -22,15 +23,28 @@ class ExitCode(IntEnum):
     BROKEN = 5
 
 
+class Failure(NamedTuple):
+    """What went wrong, in one sentence. A `transient` one may pass by itself, so that another try makes sense."""
+
+    what: str
+    transient: bool = False
+
+
 class UamError(Exception):
     """Something that a person should read: `what` happened, and what to `do`."""
 
     code = ExitCode.FAILED
 
-    def __init__(self, what: str, do: str = "") -> None:
+    def __init__(self, what: str, do: str = "", *, transient: bool = False) -> None:
         super().__init__(what)
         self.what = redact(what)
         self.do = redact(do)
+        self.transient = transient
+
+    @property
+    def failure(self) -> Failure:
+        """The error as a fact that can be stored."""
+        return Failure(self.what, self.transient)
 
 
 class UsageError(UamError):
@@ -67,7 +81,9 @@ class GitFailed(UamError):
     def __init__(self, command: Sequence[str], code: int, stdout: str, stderr: str) -> None:
         words = reason(stderr) or last_line(stdout) or "no output"
         shown = " ".join(["git", *command][:4])
-        super().__init__(f"`{shown}` failed with exit code {code}: {words}.")
+        # another git holds a lock of this repository, for moments as a rule
+        locked = ".lock': File exists" in stderr or "cannot lock ref" in stderr
+        super().__init__(f"`{shown}` failed with exit code {code}: {words}.", transient=locked)
         self.command = [redact(part) for part in command]
         self.returncode = code
         self.stdout = redact(stdout)

@@ -6,36 +6,36 @@ is now. A landing that changed nothing is not mentioned.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 from uam_hooks.hot.core.refs import short_target
 from uam_hooks.hot.queue.model import Source
+from uam_hooks.hot.queue.outcome import How
 from uam_hooks.hot.worktree.settle import Settled
 
 
 def landed(source: Source, remote: str) -> str | None:
     """What a landed push says of itself; None when it went out exactly as it was."""
-    facts: dict[str, Any] = source.outcome
-    if facts.get("how") in (None, "as-is", "exact") or source.tip == facts["new"]:
+    facts = source.outcome
+    if facts.how in (None, How.AS_IS, How.EXACT) or source.tip == facts.new:
         return None
-    where = f"{remote}/{short_target(facts['ref'])}"
-    number, new, tip = facts["batch"], facts["new"][:7], source.tip[:7]
-    count = facts["commits"]
-    originals = f"(originals: git uam show {number})"
-    company = f", together with {_names(facts['with'])}" if facts["with"] else ""
-    if facts["how"] == "nothing-new":
+    where = f"{remote}/{short_target(facts.ref)}"
+    new, tip = facts.new[:7], source.tip[:7]
+    if facts.how == How.NOTHING_NEW:
         return f"nothing to land: what your commits change ({tip}) is on {where} already, at {new}"
-    if facts["how"] == "moved":
+    if facts.how == How.MOVED:
         return f"landed on {where} as {new}: your commit {tip} moved on top of others' work, message and date kept"
-    if facts["how"] == "kept" and not count:
-        return f"landed on {where}, now at {new}: what you pushed ({tip}) as it is, merged{company} {originals}"
-    if facts["how"] == "kept":
-        return f"landed on {where}, now at {new}: your {_commits(count)} ({tip}) one by one{company} {originals}"
-    if count == 0:
-        return f"landed on {where} as {new}: what you pushed ({tip}){company} {originals}"
-    if count == 1:
-        return f"landed on {where} as {new}: your commit ({tip}){company} {originals}"
-    return f"landed on {where} as {new}: your {_commits(count)} ({tip}) as one{company} {originals}"
+    company = f", together with {_names(facts.company)}" if facts.company else ""
+    rest = f"{company} (originals: git uam show {facts.batch})"
+    if facts.how == How.KEPT and not facts.commits:
+        return f"landed on {where}, now at {new}: what you pushed ({tip}) as it is, merged{rest}"
+    if facts.how == How.KEPT:
+        return f"landed on {where}, now at {new}: your {_commits(facts.commits)} ({tip}) one by one{rest}"
+    if facts.commits == 0:
+        return f"landed on {where} as {new}: what you pushed ({tip}){rest}"
+    if facts.commits == 1:
+        return f"landed on {where} as {new}: your commit ({tip}){rest}"
+    return f"landed on {where} as {new}: your {_commits(facts.commits)} ({tip}) as one{rest}"
 
 
 def settled(result: Settled, branch: str, where: str) -> str | None:
@@ -59,7 +59,7 @@ def _commits(count: int) -> str:
     return "1 commit" if count == 1 else f"{count} commits"
 
 
-def _names(agents: list[str]) -> str:
+def _names(agents: Sequence[str]) -> str:
     if len(agents) <= 3:
         return " and ".join([", ".join(agents[:-1]), agents[-1]] if len(agents) > 1 else agents)
     return f"{', '.join(agents[:3])} and {len(agents) - 3} more"

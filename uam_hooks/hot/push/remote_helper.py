@@ -217,22 +217,22 @@ class RemoteHelper:
             elif state.status == SourceStatus.PENDING:
                 answers += self.queued([one], [ticket], "queue")
             else:
-                for line in state.outcome.get("explain", []):
+                for line in state.outcome.advice:
                     say(line)
-                why = redact(str(state.outcome.get("error", "it was withdrawn")))
+                why = redact(state.outcome.error or "it was withdrawn")
                 answers.append(f"error {one.spec.dst} {' '.join(why.split())}")
         return answers
 
     def landed(self, one: Asked, state: Source) -> list[str]:
         outcome = state.outcome
-        for said in (messages.landed(state, self.remote), outcome.get("note")):
+        for said in (messages.landed(state, self.remote), outcome.note):
             if said:
                 say(said)
         if not state.exact:
-            self.settle(one, Landed(one.source.branch, one.source.tip, outcome["new"], outcome["keep"]))
-        if outcome["new"] == outcome["old"]:
-            return [there_already(one.spec.dst, one.source.tip, outcome["new"])]
-        return ok(one.spec.dst, outcome["old"], outcome["new"]) + self.forced(one, outcome["old"], outcome["new"])
+            self.settle(one, Landed(one.source.branch, one.source.tip, outcome.new, outcome.keep))
+        if outcome.new == outcome.old:
+            return [there_already(one.spec.dst, one.source.tip, outcome.new)]
+        return ok(one.spec.dst, outcome.old, outcome.new) + self.forced(one, outcome.old, outcome.new)
 
     def forced(self, one: Asked, old: str, new: str) -> list[str]:
         """What makes git print `+ old...new (forced update)` where the push was one."""

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from uam_hooks.hot.core.refs import HEADS, short_target
+from uam_hooks.hot.queue.outcome import Detail, Outcome
 
 FAST_FORWARD = "ff"
 
@@ -112,7 +113,7 @@ class Source(NamedTuple):
     queued_at: str
     status: SourceStatus
     replaced_by: int | None
-    outcome: dict[str, Any]
+    outcome: Outcome
     follow: bool = False
     base: str = ""
     message: str = ""
@@ -180,7 +181,7 @@ class Landing(NamedTuple):
     keep: str
     sources: tuple[int, ...]
     status: str
-    detail: dict[str, Any]
+    detail: Detail
 
 
 class BatchResult(NamedTuple):

@@ -6,6 +6,7 @@ import json
 import sqlite3
 
 from uam_hooks.hot.queue.model import Action, ActionType, Batch, Landing, Source, SourceStatus, Status
+from uam_hooks.hot.queue.outcome import Detail, Outcome
 
 
 def action(row: sqlite3.Row) -> Action:
@@ -49,7 +50,7 @@ def source(row: sqlite3.Row) -> Source:
         row["queued_at"],
         SourceStatus(row["status"]),
         row["replaced_by"],
-        json.loads(row["outcome"]),
+        Outcome.parse(row["outcome"]),
         bool(row["follow"]),
         row["base"],
         row["message"],
@@ -83,5 +84,5 @@ def landing(row: sqlite3.Row) -> Landing:
         row["keep"],
         tuple(json.loads(row["sources"])),
         row["status"],
-        json.loads(row["detail"]),
+        Detail.parse(row["detail"]),
     )

@@ -33,12 +33,15 @@ LOCK_SECONDS = 10.0
 
 
 class Settled(NamedTuple):
-    """What became of a branch: `at` is where it is now, `why` is empty unless it was left where it was."""
+    """What became of a branch: `at` is where it is now. `why` is empty unless it was left where it was; `transient`
+    where what it waited for is over in a moment.
+    """
 
     at: str
     moved: bool = False
     files: bool = False
     why: str = ""
+    transient: bool = False
 
 
 class Landed(NamedTuple):
@@ -77,7 +80,7 @@ def settle(git: Git, paths: RepoPaths, what: Landed, files: bool) -> Settled:
         if now == what.landing:
             return Settled(now)
         if busy:
-            return Settled(now, why=busy)
+            return Settled(now, why=busy, transient=True)
         mine = home is not None and home == paths.git_dir
         if not is_ancestor(git, what.tip, now, at):
             return Settled(now, why="it has been moved elsewhere")
@@ -103,7 +106,7 @@ def advance(
     home = _checked_out_at(paths, branch)
     with settling(paths, branch, now) as busy:
         if busy:
-            return Settled(now, why=busy)
+            return Settled(now, why=busy, transient=True)
         what = Landed(branch, now, new, new, mine if home == paths.git_dir else {})
         if home is None:
             return _move_ref(git, paths, what, now, new, None)
@@ -130,7 +133,7 @@ def bring_over(git: Git, paths: RepoPaths, branch: str, now: str, new: str) -> S
     """Move what is checked out in this worktree from `now` to `new`, local modifications kept or nothing touched."""
     with settling(paths, branch, now) as busy:
         if busy:
-            return Settled(now, why=busy)
+            return Settled(now, why=busy, transient=True)
         return _move_files(git, paths, Landed(branch, now, new, new), now)
 
 
@@ -227,7 +230,8 @@ def _move_ref(git: Git, paths: RepoPaths, what: Landed, now: str, new: str, home
                    at=_cwd(home, paths))  # fmt: skip
     if done.code:
         locked = ".lock': File exists" in done.err
-        return Settled(now, why="another git command is running there" if locked else "it was moved at the same moment")
+        why = "another git command is running there" if locked else "it was moved at the same moment"
+        return Settled(now, why=why, transient=True)
     return Settled(new, moved=True, files=home is not None)
 
 
@@ -250,7 +254,7 @@ def _move_files(git: Git, paths: RepoPaths, what: Landed, now: str) -> Settled:
         again = git.run("read-tree", "-m", "-u", now, what.landing, ok=(0, 128), at=at)
         if again.code:
             index.unstage(git, at, staged)
-            return Settled(now, why=_in_the_way(again.err))
+            return _refused(now, again.err)
     try:
         settled = _move_ref(git, paths, what, now, what.landing, paths.git_dir)
     except GitFailed:  # it may have moved the branch before it ended: then this goes back to where we are
@@ -267,16 +271,15 @@ def _put_back(git: Git, at: Path, staged: list[index.Entry], landing: str) -> No
     git.run("read-tree", "-m", "-u", landing, "HEAD", ok=(0, 128), at=at)
 
 
-def _in_the_way(err: str) -> str:
+def _refused(now: str, err: str) -> Settled:
+    """Why git would not move the files of a worktree, by what it said."""
     lines = [line.strip() for line in err.splitlines() if line.strip()]
-    for line in lines:
-        if "index.lock" in line:
-            return "another git command is running there"
+    if any("index.lock" in line for line in lines):
+        return Settled(now, why="another git command is running there", transient=True)
     names = [line.split("'")[1] for line in lines if line.startswith(("error: Entry '", "error: Untracked"))]
-    if names:
-        return f"your changes to {names[0]} are in the way"
-    overwritten = [line for line in lines if not line.startswith(("error:", "fatal:", "Please", "Aborting"))]
-    return f"your changes to {overwritten[0]} are in the way" if overwritten else "files there are in the way"
+    if not names:  # a list of names, between lines of git's own
+        names = [line for line in lines if not line.startswith(("error:", "fatal:", "Please", "Aborting"))]
+    return Settled(now, why=f"your changes to {names[0]} are in the way" if names else "files there are in the way")
 
 
 def _carry_newer(git: Git, paths: RepoPaths, what: Landed, now: str, landed_tree: str, home: Path | None) -> Settled:
