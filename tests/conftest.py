@@ -6,7 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from scenes import Scene
+
+from tests.support.forge import Forge, reaching
+from tests.support.landscape import by_hand
+from tests.support.queueing import COUNT, Clock
+from tests.support.scenes import Scene, script
 
 
 @pytest.fixture(scope="session")
@@ -42,3 +46,55 @@ def unwired(tmp_path: Path, templates: dict[str, Scene]) -> Iterator[Scene]:
     found = Scene(tmp_path, templates["unwired"])
     yield found
     found.close()
+
+
+@pytest.fixture
+def quiet(scene: Scene) -> Scene:
+    """The scene, in which nothing runs unless the test says so."""
+    return by_hand(scene)
+
+
+@pytest.fixture
+def forge(tmp_path: Path) -> Iterator[Forge]:
+    """The stand-in of GitHub, which nobody uses yet."""
+    with Forge(tmp_path / "forge") as found:
+        yield found
+
+
+@pytest.fixture
+def hub(scene: Scene, forge: Forge) -> Iterator[Scene]:
+    """The scene, whose gh talks to the stand-in; whatever a test does, gh leaves nothing behind."""
+    reaching(scene, forge)
+    yield scene
+    kept = [path.name for path in (scene.uam / "log").glob("*") if path.suffix != ".log"]
+    assert kept == []
+    assert list((scene.root / "forge" / "tmp").iterdir()) == []
+
+
+@pytest.fixture
+def github(hub: Scene, forge: Forge) -> Forge:  # noqa: ARG001 - the scene's gh is pointed to it
+    """The stand-in of GitHub that the scene's gh talks to."""
+    return forge
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
+
+
+@pytest.fixture
+def stocked(quiet: Scene) -> Scene:
+    """A quiet scene with everything that can be queued."""
+    quiet.git("branch", "topic")
+    quiet.git("config", "uam.gh.repo", "owner/shop")
+    quiet.git("config", "uam.deploy.prod.command", f"{script(quiet.root / 'deploy', 'echo deployed; cat')} now")
+    quiet.git("config", "uam.deploy.bad.command", str(script(quiet.root / "bad", "echo broken; exit 3")))
+    return quiet
+
+
+@pytest.fixture
+def patient(quiet: Scene) -> Scene:
+    """A quiet scene in which pauses before another attempt are far too long to end by themselves."""
+    quiet.git("config", "uam.retry.count", str(COUNT))
+    quiet.git("config", "uam.retry.delay", "1h")
+    return quiet

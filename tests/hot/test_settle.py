@@ -1,0 +1,268 @@
+"""Where local branches are after a landing, and when they are left alone."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.support.scenes import TRACKING, Scene, Worktree, finished, gate, script, together, until
+
+
+def behind(scene: Scene) -> str:
+    """Somebody else has pushed `theirs`: a landing on top of it changes files here."""
+    other = scene.stranger()
+    other.commit("theirs")
+    tip = other.oid("HEAD")
+    other.push("-q", "origin", "main")
+    return tip
+
+
+def stays(branch: str, at: str, why: str) -> str:
+    return f"branch {branch} stays at {at[:7]}: {why}; `git uam sync` brings it to what origin/main has"
+
+
+# -- the branch that was pushed ------------------------------------------------------------------------------
+
+
+def test_local_modifications_are_kept(scene: Scene) -> None:
+    scene.commit("mine")
+    scene.commit("notes", "one\n")
+    scene.push()
+    behind(scene)
+    scene.commit("more")
+    (scene.top / "notes").write_text("two\n")
+    (scene.top / "unknown").write_text("a file that git does not know\n")
+    (scene.top / "staged").write_text("staged\n")
+    scene.git("add", "staged")
+    done = scene.push()
+    assert done.code == 0
+    assert done.ours[-1] == f"branch main and its files are now at {scene.there()[:7]}, what origin/main has"
+    assert scene.status() == ["## main...origin/main", " M notes", "A  staged", "?? unknown"] or scene.status() == [
+        "## main...origin/main", "A  staged", " M notes", "?? unknown",
+    ]  # fmt: skip
+    assert (scene.top / "notes").read_text() == "two\n"
+    assert (scene.top / "theirs").exists()
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["a change", "an unknown file"])
+def test_what_is_in_the_way_stays_and_is_named(scene: Scene, known: bool) -> None:
+    if known:
+        scene.commit("theirs", "ours\n")
+        scene.push()
+        other = scene.stranger()
+        other.git("pull", "-q", "origin", "main")
+        other.commit("theirs", "theirs\n", message="Change theirs")
+        other.push("-q", "origin", "main")
+    else:
+        behind(scene)
+    mine = scene.commit("mine")
+    (scene.top / "theirs").write_text("work in progress\n")
+    done = scene.push()
+    assert done.code == 0
+    if known:
+        assert done.ours[-1] == stays("main", mine, "your changes to theirs are in the way")
+    else:
+        assert done.ours[-1].startswith(f"branch main stays at {mine[:7]}: ")
+        assert "theirs" in done.ours[-1]
+    assert scene.oid("main") == mine
+    assert (scene.top / "theirs").read_text() == "work in progress\n"
+    assert scene.files() == ["README", "mine", "theirs"]
+    assert scene.oid(TRACKING) == scene.there()
+    assert (scene.git("status", "--porcelain") == " M theirs") is known
+
+
+def test_work_goes_on_from_a_branch_that_stayed(scene: Scene) -> None:
+    """A branch that could not be settled still lands its next commits, without conflict and once."""
+    behind(scene)
+    scene.commit("mine", "1\n")
+    (scene.top / "theirs").write_text("in the way\n")
+    scene.push()
+    scene.commit("mine", "2\n", message="Change mine")
+    assert scene.push().code == 0
+    (scene.top / "theirs").unlink()
+    scene.commit("mine", "3\n", message="Change mine again")
+    assert scene.push().code == 0
+    assert scene.clean()
+    assert scene.bare.git("show", "main:mine") == "3"
+    assert scene.landed() == ["Add theirs", "Add mine", "Change mine", "Change mine again"]
+
+
+@pytest.mark.parametrize("mode", ["ref", "off"])
+def test_settle_as_it_is_set(scene: Scene, mode: str) -> None:
+    scene.git("config", "uam.settle", mode)
+    scene.commit("a")
+    scene.commit("b")
+    assert scene.push().code == 0
+    # the trees are the same: moving the ref is enough
+    assert (scene.oid("main") == scene.there()) is (mode == "ref")
+    behind(scene)
+    mine = scene.commit("c")
+    done = scene.push()
+    assert done.code == 0
+    assert scene.oid("main") == mine
+    assert not (scene.top / "theirs").exists()
+    if mode == "ref":
+        assert done.ours[-1] == stays("main", mine, "its files are checked out and would have to change")
+    else:
+        assert len(done.ours) == 1
+
+
+def test_newer_commits_are_put_on_top(scene: Scene) -> None:
+    with gate(scene, scene.remote / "hooks" / "pre-receive") as open_gate:
+        scene.commit("a")
+        scene.commit("b")
+        process = scene.start("push")
+        until(open_gate.reached, "a push that has come to the remote")
+        newer = scene.commit("c", "", "--author=Bob <bob@example.invalid>")
+        open_gate()
+        done = finished(process)
+    assert done.code == 0
+    assert scene.oid("main") != newer
+    assert scene.git("rev-parse", "main^") == scene.there()
+    assert scene.git("log", "-1", "--format=%an %s", "main") == "Bob Add c"
+    assert scene.status() == ["## main...origin/main [ahead 1]"]
+    assert done.ours[-1].startswith(f"branch main and its files are now at {scene.short('main')}")
+    assert scene.push().code == 0
+    assert scene.landed() == ["Squashed 2 commits:", "Add c"]
+
+
+def test_a_commit_in_flight_makes_settle_back_off(scene: Scene) -> None:
+    """An editor is open for a commit on this branch while its earlier push lands: git must be able to finish it."""
+    scene.commit("a")
+    earlier = scene.commit("b")
+    (scene.top / "c").write_text("c\n")
+    scene.git("add", "c")
+    marker, editor_pipe = scene.root / "editing", scene.root / "editor.pipe"
+    os.mkfifo(editor_pipe)
+    editor = script(scene.root / "editor", f'echo "Add c" >"$1"\n: >"{marker}"\nread -r line <"{editor_pipe}"\n')
+    commit = scene.start("commit", GIT_EDITOR=str(editor))
+    until(marker.exists, "an open editor")
+    done = scene.push()
+    assert done.code == 0
+    assert done.ours[-1] == stays("main", earlier, "a commit on it is in flight")
+    assert scene.oid("main") == earlier
+    editor_pipe.write_text("save\n")
+    committed = finished(commit)
+    assert committed.code == 0, committed
+    assert scene.subjects("-1", "main") == ["Add c"]
+    assert scene.push().code == 0
+    assert scene.landed() == ["Squashed 2 commits:", "Add c"]
+    assert scene.clean()
+
+
+def test_the_mark_of_a_commit_that_died_counts_for_nothing(scene: Scene) -> None:
+    process = scene.start("--version")
+    finished(process)
+    (scene.uam / "inflight" / str(process.pid)).write_text(f"ref: refs/heads/main\n{scene.top / '.git'}\n")
+    scene.commit("a")
+    scene.commit("b")
+    assert scene.push().code == 0
+    assert scene.clean()
+    assert list((scene.uam / "inflight").iterdir()) == []
+
+
+@pytest.mark.parametrize(("state", "what"), [("merge", "a merge"), ("rebase", "a rebase")])
+def test_in_the_middle_of_something_nothing_moves(scene: Scene, state: str, what: str) -> None:
+    scene.git("branch", "side")
+    scene.commit("README", "mine\n", message="Say mine")
+    tip = scene.commit("a")
+    agent = scene.worktree("side-tree", "side")
+    agent.commit("README", "side\n", message="Say side")
+    if state == "merge":
+        assert scene.run("merge", "side").code == 1
+        source = "main"
+    else:
+        assert scene.run("rebase", "side").code == 1
+        source = tip
+    before = scene.oid("HEAD"), scene.git("status", "--porcelain")
+    done = scene.push("origin", f"{source}:refs/heads/main")
+    assert done.code == 0
+    assert scene.landed() == ["Squashed 2 commits:"]
+    assert (scene.oid("HEAD"), scene.git("status", "--porcelain")) == before
+    assert scene.oid("main") == tip
+    if state == "merge":
+        assert done.ours[-1] == stays("main", tip, f"{what} is under way there")
+
+
+def test_a_detached_head_is_brought_over(scene: Scene) -> None:
+    scene.git("switch", "-q", "--detach")
+    scene.commit("a")
+    scene.commit("b")
+    behind(scene)
+    done = scene.push("origin", "HEAD:main")
+    assert done.code == 0
+    assert done.ours[-1] == f"HEAD and its files are now at {scene.there()[:7]}, what origin/main has"
+    assert scene.oid("HEAD") == scene.there()
+    assert scene.run("symbolic-ref", "-q", "HEAD").code == 1
+    assert scene.oid("main") == scene.start_oid
+    assert scene.git("status", "--porcelain") == ""
+
+
+def test_a_bare_object_name_moves_no_branch(scene: Scene) -> None:
+    scene.commit("a")
+    tip = scene.commit("b")
+    assert scene.push("origin", f"{tip}:main").code == 0
+    assert scene.oid("main") == tip
+    assert scene.landed() == ["Squashed 2 commits:"]
+    # a push of the branch then finds all of it there, and brings the branch over
+    again = scene.push()
+    assert again.code == 0
+    assert again.err.endswith("Everything up-to-date\n")
+    assert scene.oid("main") == scene.there()
+
+
+# -- other branches and worktrees -----------------------------------------------------------------------------
+
+
+def test_a_branch_that_is_checked_out_nowhere_follows(scene: Scene) -> None:
+    scene.git("switch", "-q", "-c", "topic")
+    scene.commit("a")
+    scene.commit("b")
+    scene.git("switch", "-q", "main")
+    done = scene.push("origin", "topic:main")
+    assert done.code == 0
+    assert scene.oid("topic") == scene.there()
+    assert done.ours[-1] == f"branch topic is now at {scene.there()[:7]}, what origin/main has"
+    assert scene.oid("main") == scene.start_oid
+
+
+def test_a_branch_checked_out_elsewhere_is_not_touched_where_files_would_change(scene: Scene) -> None:
+    agent = scene.worktree("agent")
+    tip = agent.commit("a")
+    behind(scene)
+    done = scene.push("origin", "agent:main")
+    assert done.code == 0
+    assert agent.oid("HEAD") == tip
+    assert agent.git("status", "--porcelain") == ""
+    assert done.ours[-1] == stays("agent", tip, "its files are checked out and would have to change")
+
+
+def test_a_worktree_and_branch_deleted_while_it_waits(scene: Scene) -> None:
+    """The commits stay reachable and land, although nobody has them any more."""
+    scene.git("config", "uam.push.mode", "queue")
+    scene.git("config", "uam.window.push", "1s")
+    agent = scene.worktree("agent")
+    tip = agent.commit("a")
+    assert agent.push("origin", "HEAD:main").code == 0
+    scene.git("worktree", "remove", "--force", str(agent.top))
+    scene.git("branch", "-D", "agent")
+    scene.git("reflog", "expire", "--expire=now", "--all")
+    scene.git("gc", "-q", "--prune=now")
+    scene.idle()
+    assert scene.there() == tip
+    assert scene.oid("agent") == ""
+
+
+def test_settles_in_many_worktrees_at_once(scene: Scene) -> None:
+    scene.git("config", "uam.window.push", "1s")
+    agents: list[Worktree] = [scene.worktree(f"agent-{n}") for n in range(4)]
+    for number, agent in enumerate(agents):
+        agent.commit(f"file-{number}")
+        (agent.top / "scratch").write_text("unknown\n")
+    results = together([lambda a=a: a.push("origin", "HEAD:main") for a in agents])  # type: ignore[misc]
+    assert [done.code for done in results] == [0] * 4
+    for agent in agents:
+        assert agent.oid("HEAD") == scene.there()
+        assert agent.git("status", "--porcelain") == "?? scratch"
+    assert list((scene.uam / "settling").iterdir()) == []
