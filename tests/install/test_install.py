@@ -188,6 +188,25 @@ def test_both_aliases_run_the_shims_from_everywhere(top: Path, tmp_path: Path) -
         assert said == f"{uam}/bin\ngit-remote-uam origin origin\n"
 
 
+def test_git_answers_a_question_for_help_with_where_help_is(top: Path) -> None:
+    put_in(top)
+    for asked in (("uam", "--help"), ("help", "uam")):
+        said = git(top, *asked, PATH="/usr/bin:/bin").stdout
+        assert said == f"'uam' is aliased to '{wiring.COMMAND_ALIAS[1]}'\n"
+        assert said.startswith("'uam' is aliased to '!: for help, run: git uam help; ")
+
+
+def test_the_words_in_the_alias_cost_no_process_and_change_no_argument(top: Path) -> None:
+    put_in(top)
+    script(top / ".git/uam/bin/git-uam", 'printf "%s\\n" "$PPID" "$#" "$@"\nexit 7\n')
+    (top / "a b").mkdir()
+    args = ["a b", "", "*", "$(false)", "'", "--help"]
+    with subprocess.Popen(["git", "uam", *args], cwd=top / "a b", stdout=subprocess.PIPE, text=True) as process:
+        said, _ = process.communicate()
+    assert process.returncode == 7
+    assert said.splitlines() == [str(process.pid), str(len(args)), *args]
+
+
 def test_a_moved_repository_is_taken_out_all_the_same(top: Path, tmp_path: Path) -> None:
     before = snapshot(top / ".git")
     put_in(top)
@@ -306,6 +325,47 @@ def test_remotes_that_cannot_be_wired_are_named_with_the_reason(top: Path) -> No
     }
     take_out(top)
     assert snapshot(top / ".git") == before
+
+
+# -- an alias from before it said where help is ----------------------------------------------------------
+
+EARLIER = '!sh "$(git rev-parse --git-common-dir)"/uam/bin/git-uam'
+
+
+@pytest.fixture
+def earlier(top: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository that was enabled when the alias had its earlier text."""
+    with monkeypatch.context() as then:
+        then.setattr(wiring, "COMMAND_ALIAS", ("alias.uam", EARLIER))
+        then.setattr(wiring, "_ALIASES", (("alias.uam", EARLIER), wiring.HELPER_ALIAS))
+        put_in(top)
+    assert values(top, "alias.uam") == [EARLIER]
+    return top
+
+
+@pytest.mark.parametrize("update", [False, True], ids=["out", "in again, and out"])
+@pytest.mark.parametrize("edits", [(), *EDITS.values()], ids=["nothing", *EDITS])
+def test_an_earlier_alias_is_ours(earlier: Path, tmp_path: Path, edits: Edits, update: bool) -> None:
+    plain = tmp_path / "plain"
+    shutil.copytree(earlier, plain, symlinks=True)
+    take_out(plain)
+    assert b"uam" not in (plain / ".git" / "config").read_bytes()
+    edited_config(earlier, *edits)
+    if update:
+        assert put_in(earlier).wired == (("later",) if edits == EDITS["a remote"] else ())
+        assert values(earlier, "alias.uam") == [wiring.COMMAND_ALIAS[1]]
+    take_out(earlier)
+    assert (earlier / ".git" / "config").read_bytes() == edited_config(plain, *edits)
+
+
+def test_an_earlier_alias_goes_without_the_record_of_the_install(earlier: Path) -> None:
+    for name in ("config.before", "config.after"):
+        (earlier / ".git" / "uam" / name).unlink()
+    put_in(earlier)
+    assert values(earlier, "alias.uam") == [wiring.COMMAND_ALIAS[1]]
+    git(earlier, "config", "alias.uam", EARLIER)  # an older copy of the config file came back
+    take_out(earlier)
+    assert b"uam" not in (earlier / ".git" / "config").read_bytes()
 
 
 # -- hooks that were there -------------------------------------------------------------------------------

@@ -22,10 +22,13 @@ from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import GitFailed, Refused
 
 SCHEME = "uam::"
-_SHIM = '!sh "$(git rev-parse --git-common-dir)"/uam/bin/'
-COMMAND_ALIAS = ("alias.uam", _SHIM + "git-uam")
-HELPER_ALIAS = ("alias.remote-uam", _SHIM + "git-remote-uam")
+_SHIM = 'sh "$(git rev-parse --git-common-dir)"/uam/bin/'
+# git answers `git uam --help` and `git help uam` with this text, so its first words say where help is. exec: the
+# words make it a list, of which not every sh runs the last command in its own process.
+COMMAND_ALIAS = ("alias.uam", f"!: for help, run: git uam help; exec {_SHIM}git-uam")
+HELPER_ALIAS = ("alias.remote-uam", f"!{_SHIM}git-remote-uam")
 _ALIASES = (COMMAND_ALIAS, HELPER_ALIAS)
+_EARLIER_ALIASES = (("alias.uam", f"!{_SHIM}git-uam"),)  # ours, too: an install replaces them
 _LOCK_PATIENCE = 3.0  # seconds; git gives up at once, but several agents may install at the same time
 
 
@@ -147,8 +150,8 @@ def config_file(repo: Repository) -> Iterator[ConfigFile]:
 def refuse_foreign_aliases(repo: Repository, text: bytes) -> None:
     """Refused when the config file has an alias of our name that is not ours."""
     with _draft(repo, text) as draft:
-        for key, value in _ALIASES:
-            if any(found != value for found in draft.get(key)):
+        for key, _ in _ALIASES:
+            if any((key, found) not in (*_ALIASES, *_EARLIER_ALIASES) for found in draft.get(key)):
                 raise Refused(
                     f"This repository has a {key} of its own.",
                     f"Rename it, or remove it with `git config --unset-all {key}`.",
@@ -281,6 +284,6 @@ def _unset(repo: Repository, text: bytes) -> bytes:
             if theirs != found:  # else somebody has set another URL since, or none
                 draft.put(f"{section}.pushurl", draft.get(f"{section}.uam-pushurl") + theirs)
             draft.unset(f"{section}.uam-pushurl")
-        for key, value in _ALIASES:
+        for key, value in (*_ALIASES, *_EARLIER_ALIASES):
             draft.unset(key, value)
         return draft.text
