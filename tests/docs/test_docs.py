@@ -1,30 +1,48 @@
-"""README.md says what there is: every setting with its default, every command with its options, every exit code."""
+"""The pages say what there is: every setting with its default, every command with its options, every exit code."""
 
 from __future__ import annotations
 
+import ast
+import importlib.util
 import re
 from pathlib import Path
+from types import ModuleType
 
 import click
 import pytest
 
 import uam_hooks.cli.demo as demo_command
+from uam_hooks import DeployBatcher
 from uam_hooks.cli import COMMANDS, uam
 from uam_hooks.demo.demo import Outcome, Scenario, Side, shipped
 from uam_hooks.hot.core.errors import ExitCode
-from uam_hooks.hot.core.settings import KEYS, Key
+from uam_hooks.hot.core.settings import KEYS, Key, Settings
 from uam_hooks.land.steps import Step
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-README = (CHECKOUT / "README.md").read_text()
-PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", *(f"docs/{p.name}" for p in (CHECKOUT / "docs").glob("*.md")))
+README, GUIDE, COMMANDS_PAGE, SETTINGS = "README.md", "docs/guide.md", "docs/commands.md", "docs/settings.md"
+FOR_USERS = (README, GUIDE, COMMANDS_PAGE, SETTINGS)
+PAGES = (README, "CONTRIBUTING.md", "CHANGELOG.md", *sorted(f"docs/{p.name}" for p in (CHECKOUT / "docs").glob("*.md")))
+SOURCES = sorted((CHECKOUT / "uam_hooks").rglob("*.py"))
 
 
-def section(title: str) -> str:
-    """What README has below this heading, up to the next one of its level or above."""
+def text(page: str) -> str:
+    return (CHECKOUT / page).read_text()
+
+
+def section(page: str, title: str) -> str:
+    """What the page has below this heading, up to the next one of its level or above."""
     level = len(title) - len(title.lstrip("#"))
-    after = README.split(f"\n{title}\n", 1)[1]
+    after = text(page).split(f"\n{title}\n", 1)[1]
     return re.split(rf"^#{{1,{level}}} ", after, maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def rows(table: str) -> list[list[str]]:
+    """The cells of the tables in a text, without their heads."""
+    lines = [line for line in table.splitlines() if line.startswith("|")]
+    heads = {at - 1 for at, line in enumerate(lines) if set(line) <= set("|- ")}
+    kept = [line for at, line in enumerate(lines) if at not in heads and at - 1 not in heads]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in kept]
 
 
 def command(name: str) -> click.Command:
@@ -33,90 +51,243 @@ def command(name: str) -> click.Command:
     return found
 
 
-def words_on(row: str) -> str:
-    """The rows of the table of commands that are about `git uam <row>`."""
-    return "\n".join(line for line in section("### Commands").splitlines() if line.startswith(f"| `git uam {row}"))
+def options(of: click.Command) -> dict[str, click.Option]:
+    found = {name: p for p in of.params if isinstance(p, click.Option) for name in p.opts}
+    return {name: option for name, option in found.items() if name not in ("-h", "--help")}
+
+
+@pytest.fixture(scope="module")
+def make_man() -> ModuleType:
+    """docs/make_man.py, which is no part of the package."""
+    spec = importlib.util.spec_from_file_location("make_man", CHECKOUT / "docs" / "make_man.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(CHECKOUT))  # it puts the checkout onto the path; this takes it off again
+        spec.loader.exec_module(module)
+    return module
+
+
+# -- settings --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("key", KEYS, ids=lambda key: key.name)
 def test_every_setting_is_documented_with_its_default(key: Key) -> None:
     default = f"`{key.default}`" if key.default else "none"
-    assert f"\n| `{key.name}` | {default} | " in section("## Settings")
+    assert [row[1] for row in rows(section(SETTINGS, "## Keys")) if row[0] == f"`{key.name}`"] == [default]
 
 
 def test_no_setting_is_documented_that_does_not_exist() -> None:
-    named = set(re.findall(r"^\| `(uam\.[A-Za-z.]+)` \|", section("## Settings"), flags=re.MULTILINE))
-    assert named == {key.name for key in KEYS}
-    mentioned = set(re.findall(r"\buam\.[a-z]+(?:\.[a-zA-Z]+)*(?![a-zA-Z./])", README))
-    of_targets = {name for name in mentioned if re.fullmatch(r"uam\.deploy\.(TARGET|prod)\.(command|timeout)", name)}
-    assert mentioned - of_targets <= {key.name for key in KEYS}
+    named = {row[0].strip("`") for row in rows(section(SETTINGS, "## Keys"))}
+    of_targets = {"uam.deploy.TARGET.command", "uam.deploy.TARGET.timeout"}
+    assert named == {key.name for key in KEYS} | of_targets
+
+
+@pytest.mark.parametrize("page", FOR_USERS)
+def test_every_setting_that_a_page_mentions_exists(page: str) -> None:
+    mentioned = set(re.findall(r"\buam\.[a-z]+(?:\.[a-zA-Z]+)*(?![a-zA-Z./])", text(page)))
+    assert mentioned
+    for name in mentioned:
+        assert Settings.key(name).name == name
+
+
+def test_every_environment_variable_is_documented_and_no_other() -> None:
+    python = "\n".join(path.read_text() for path in SOURCES)
+    shell = "\n".join(path.read_text() for path in (CHECKOUT / "hooks").iterdir())
+    read = {*re.findall(r'environ(?:\.get\(|\[)"(UAM\w*)"', python), *re.findall(r"\$\{(UAM\w*)-", shell)}
+    assert {row[0].strip("`") for row in rows(section(SETTINGS, "## Environment"))} == read - {"UAM_DIE_AT"}
+
+
+def test_every_mode_of_a_push_that_the_guide_explains_exists() -> None:
+    modes = [row[0].strip("`") for row in rows(section(GUIDE, "## When a push returns").split("\n### ")[0])]
+    assert len(set(modes)) == 3
+    for mode in modes:
+        assert Settings.key("uam.push.mode").check(mode) == mode
+
+
+# -- commands ----------------------------------------------------------------------------------------------
+
+
+def documented(name: str) -> str:
+    """What the page of the commands says about one."""
+    found = re.findall(rf"^(### git uam {name}(?: .*)?)$", text(COMMANDS_PAGE), flags=re.MULTILINE)
+    assert len(found) == 1, f"{COMMANDS_PAGE} needs one section about git uam {name}"
+    return section(COMMANDS_PAGE, found[0])
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_and_option_is_documented(name: str) -> None:
-    row = words_on(name)
-    assert row, f"README's table of commands has no row for git uam {name}"
-    for parameter in command(name).params:
-        for option in parameter.opts if isinstance(parameter, click.Option) else ():
-            if option not in ("-h", "--help"):
-                assert f"`{option}" in row, f"README does not say what {option} of git uam {name} does"
+def test_every_command_and_option_is_documented(name: str, make_man: ModuleType) -> None:
+    assert f"\n### {make_man.usage(name, command(name))}\n" in text(COMMANDS_PAGE)
+    assert documented(name).strip()
+    found = {row[0].strip("`").split(" ")[0]: row for row in rows(documented(name))}
+    assert set(found) == set(options(command(name)))
+    for option, value in options(command(name)).items():
+        assert (" " in found[option][0]) == (not value.is_flag), f"{option} of git uam {name} takes a value, or none"
+        assert found[option][1]
 
 
-def test_no_command_or_option_is_documented_that_does_not_exist() -> None:
-    rows = re.findall(r"^\| `git uam ([a-z]+)[^`]*` \| (.*) \|$", section("### Commands"), flags=re.MULTILINE)
-    assert {name for name, _ in rows} == set(COMMANDS)
-    for name, text in rows:
-        known = {option for parameter in command(name).params for option in parameter.opts}
-        assert set(re.findall(r"--[a-z-]+", text)) <= known
+def test_no_command_is_documented_that_does_not_exist() -> None:
+    named = re.findall(r"^### git uam ([a-z]+)", text(COMMANDS_PAGE), flags=re.MULTILINE)
+    assert sorted(named) == sorted(COMMANDS)
+
+
+def test_every_command_of_a_command_is_documented() -> None:
+    group = command("deploy")
+    assert isinstance(group, click.Group)
+    named = {name.rpartition(" ")[2] for name in re.findall(r"`([a-z ]+)`", documented("deploy"))}
+    assert named == set(group.commands)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_command_line_that_a_page_shows_exists(page: str) -> None:
+    parts = text(page).split("```")
+    shown = re.findall(r"`git uam ([a-z]+)([^`]*)`", re.sub(r"\s+", " ", " ".join(parts[::2])))
+    shown += [found for part in parts[1::2] for found in re.findall(r"(?m)^git uam ([a-z]+)(.*)$", part)]
+    assert shown or page not in FOR_USERS
+    for name, rest in shown:
+        assert name in COMMANDS, f"git uam {name}{rest}"
+        rest = re.sub(r"'[^']*'|\"[^\"]*\"", "", rest)  # what a quoted argument holds is not for us
+        assert set(re.findall(r"(?<=\s)--[a-z-]+", rest)) <= {*options(command(name)), "--help"}, (
+            f"git uam {name}{rest}"
+        )
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_and_option_has_help(name: str) -> None:
     found = command(name)
     assert found.help
-    for parameter in found.params:
-        if isinstance(parameter, click.Option):
-            assert parameter.help, f"{parameter.opts[0]} of git uam {name}"
+    for option, value in options(found).items():
+        assert value.help, f"{option} of git uam {name}"
 
 
-@pytest.mark.parametrize("code", ExitCode, ids=lambda code: code.name)
-def test_every_exit_code_is_documented(code: ExitCode) -> None:
-    assert f"\n| {code.value} | " in section("## Exit codes")
+def test_every_exit_code_is_documented_and_no_other() -> None:
+    codes = [row[0] for row in rows(section(COMMANDS_PAGE, "## Exit codes"))]
+    assert codes == [*(str(code.value) for code in ExitCode), "130"]
 
 
-def test_every_option_of_install_sh_is_documented() -> None:
+def test_every_option_of_install_sh_is_documented_and_no_other() -> None:
     script = (CHECKOUT / "install.sh").read_text()
-    options = set(re.findall(r"^\s+(--[a-z-]+)(?: \| -h)?\)", script, flags=re.MULTILINE))
-    assert "--demo" in options
-    for option in options:
-        assert f"\n| `{option}` | " in section("## Set-up")
+    known = set(re.findall(r"^\s+(--[a-z-]+)(?: \| -h)?\)", script, flags=re.MULTILINE))
+    assert "--demo" in known
+    named = {row[0].strip("`") for row in rows(section(GUIDE, "## Set-up")) if row[0].startswith("`--")}
+    assert named == known
+
+
+def test_every_method_that_the_guide_names_has_a_docstring() -> None:
+    part = section(GUIDE, "### From Python").split("```")[2]
+    named = set(re.findall(r"`([a-z_]+)`", part.split("say what each")[0]))
+    public = {name for name in vars(DeployBatcher) if not name.startswith("_")}
+    assert named == {name for name in public if callable(getattr(DeployBatcher, name))}
+    for name in named:
+        assert getattr(DeployBatcher, name).__doc__
+
+
+def test_the_manual_page_is_what_the_pages_and_the_commands_say(make_man: ModuleType) -> None:
+    assert make_man.PAGE.read_text() == make_man.page(), "run python docs/make_man.py"
+
+
+# -- README ------------------------------------------------------------------------------------------------
+
+
+def test_the_readme_is_short() -> None:
+    assert len(text(README).splitlines()) <= 200
 
 
 @pytest.mark.parametrize("words", ["./install.sh --demo", "tests/run"])
 def test_the_two_commands_that_set_everything_up_are_in_the_readme(words: str) -> None:
-    assert words in README
+    assert words in text(README)
     assert (CHECKOUT / words.split()[0]).stat().st_mode & 0o111
 
 
-def test_the_demo_in_the_readme_has_the_lines_that_the_demo_prints(capsys: pytest.CaptureFixture[str]) -> None:
-    side = Side(9, 45, 9, 13, 0.5, "tree", {}, {"agent-a": ["uam: landed"]})
-    demo_command._show(Scenario.read(shipped("demo.json")), Outcome(side, side, "tree"))
-    printed = demo_command._introduction(Scenario.read(shipped("demo.json"))) + capsys.readouterr().out
-    shown = README.split("```")[1]
-    known = [" ".join(re.split(r"\s{2,}", line.strip())[:1]) for line in printed.splitlines() if "uam: " not in line]
-    for words in filter(None, known):
-        assert words in shown
+def shape(lines: list[str]) -> list[str]:
+    """The lines of the demo without its figures, and without what one push was told."""
+    kept = [line for line in lines if not line.startswith("    uam: ")]
+    return [re.sub(r"\s+", " ", re.sub(r"\d+(\.\d+)?", "0", line)).strip() for line in kept]
+
+
+def test_the_demo_in_the_readme_has_the_shape_that_the_demo_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    scenario = Scenario.read(shipped("demo.json"))
+    side = Side(9, 45, 9, 13, 0.5, "tree", {}, {scenario.agents[0].name: ["uam: landed"]})
+    demo_command._show(scenario, Outcome(side, side, "tree"))
+    printed = f"{demo_command._introduction(scenario)}\n{capsys.readouterr().out}"
+    shown = text(README).split("```")[1]
+    assert shape(shown.strip().splitlines()) == shape(printed.strip().splitlines())
+    assert "    uam: landed on " in shown
+
+
+# -- what the pages quote --------------------------------------------------------------------------------
+
+
+def messages() -> tuple[list[re.Pattern[str]], str]:
+    """The texts of the program with a group where a value goes, and all the words in them.
+
+    Texts that are little but values are left out of the first.
+    """
+    patterns, words = [], []
+    for node in (node for path in SOURCES for node in ast.walk(ast.parse(path.read_text()))):
+        if isinstance(node, ast.JoinedStr):
+            parts = [str(part.value) if isinstance(part, ast.Constant) else None for part in node.values]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            parts = [node.value]
+        else:
+            continue
+        said = [part for part in parts if part is not None]
+        words += said
+        if sum(len(re.findall(r"[a-z]", part)) for part in said) >= 8:
+            patterns.append(re.compile("".join("(.*)" if part is None else re.escape(part) for part in parts)))
+    return patterns, "\n".join(words)
+
+
+@pytest.mark.parametrize("page", [README, GUIDE])
+def test_a_quoted_message_is_one_of_the_program(page: str) -> None:
+    patterns, words = messages()
+    quoted = re.findall(r"^ *(?:uam|window): +(.*)$", text(page), flags=re.MULTILINE)
+    quoted += re.findall(r"`uam: (.*)`\.$", text(page), flags=re.MULTILINE)
+    assert quoted
+    for line in quoted:
+        found = [match for pattern in patterns if (match := pattern.fullmatch(line))]
+        values = [[value for value in match.groups() if value] for match in found]
+        # a value may have words of its own, which the program says elsewhere
+        runs = [re.findall(r"(?<![\w/-])[a-z]+(?: [a-z]+)+(?![\w/-])", " | ".join(some)) for some in values]
+        assert any(all(_said(run.split(), words) for run in some) for some in runs), line
+
+
+def _said(run: list[str], words: str) -> bool:
+    """Whether the program says these words, perhaps with a name among them."""
+    around = [(run[:at], run[at + 1 :]) for at in range(1, len(run) - 1)]
+    return any(all(" ".join(part) in words for part in parts) for parts in [(run,), *around])
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_between_the_pages_lead_somewhere(page: str) -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", text(page)):
+        if target.startswith("http"):
+            continue
+        path, _, anchor = target.partition("#")
+        aim = (CHECKOUT / page).parent / path if path else CHECKOUT / page
+        assert aim.is_file(), target
+        if anchor:
+            titles = re.findall(r"^#+ (.+)$", aim.read_text(), flags=re.MULTILINE)
+            assert anchor in {re.sub(r"[^a-z0-9 -]", "", title.lower()).replace(" ", "-") for title in titles}, target
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page != README])
+def test_the_readme_links_to_every_page(page: str) -> None:
+    assert f"]({page})" in text(README)
+
+
+# -- the design ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("step", Step)
 def test_the_design_says_what_happens_after_a_crash_at_every_step(step: Step) -> None:
-    assert f"\n| `{step}` | " in (CHECKOUT / "docs/design.md").read_text()
+    assert f"\n| `{step}` | " in text("docs/design.md")
 
 
 def test_the_design_names_every_module_in_the_paragraph_of_its_folder() -> None:
-    text = (CHECKOUT / "docs/design.md").read_text().split("\n## Folders\n")[1].split("\n## ")[0]
+    folders_part = text("docs/design.md").split("\n## Folders\n")[1].split("\n## ")[0]
     named: dict[str, set[str]] = {}
-    for paragraph in text.split("\n\n"):
+    for paragraph in folders_part.split("\n\n"):
         folders = re.findall(r"\*\*`([a-z_/]+)/`\*\*", paragraph)
         words = set(re.findall(r"`([a-z_]+)`", paragraph))
         named.update(dict.fromkeys(folders, words))
@@ -126,17 +297,3 @@ def test_the_design_names_every_module_in_the_paragraph_of_its_folder() -> None:
     for folder in there - {"cli"}:
         modules = {path.stem for path in (package / folder).glob("*.py")} - {"__init__"}
         assert modules <= named[folder], folder
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_links_between_the_pages_lead_somewhere(page: str) -> None:
-    text = (CHECKOUT / page).read_text()
-    for target in re.findall(r"\]\(([^)]+)\)", text):
-        if target.startswith("http"):
-            continue
-        path, _, anchor = target.partition("#")
-        aim = (CHECKOUT / page).parent / path if path else CHECKOUT / page
-        assert aim.exists(), target
-        if anchor:
-            titles = re.findall(r"^#+ (.+)$", aim.read_text(), flags=re.MULTILINE)
-            assert anchor in {re.sub(r"[^a-z0-9 -]", "", title.lower()).replace(" ", "-") for title in titles}, target

@@ -188,10 +188,13 @@ def test_both_aliases_run_the_shims_from_everywhere(top: Path, tmp_path: Path) -
         assert said == f"{uam}/bin\ngit-remote-uam origin origin\n"
 
 
-def test_git_answers_a_question_for_help_with_where_help_is(top: Path) -> None:
+def test_git_answers_a_question_for_help_with_where_help_is(top: Path, tmp_path: Path) -> None:
     put_in(top)
+    path = tmp_path / "git alone"  # a git-uam on PATH would be a command to git, not an alias
+    path.mkdir()
+    (path / "git").symlink_to(str(shutil.which("git")))
     for asked in (("uam", "--help"), ("help", "uam")):
-        said = git(top, *asked, PATH="/usr/bin:/bin").stdout
+        said = git(top, *asked, PATH=str(path)).stdout
         assert said == f"'uam' is aliased to '{wiring.COMMAND_ALIAS[1]}'\n"
         assert said.startswith("'uam' is aliased to '!: for help, run: git uam help; ")
 

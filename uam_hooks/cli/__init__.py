@@ -19,6 +19,7 @@ COMMANDS = {
     "deploy": "The queue under its older name: queue, batch, execute, status, flush.",
     "execute": "Execute a batch that `git uam batch` has made.",
     "flush": "Execute what is queued, now.",
+    "help": "Explain git uam, or one of its commands.",
     "import": "Take over the queue of the tool that this one replaces.",
     "install": "Enable the tool in a repository.",
     "log": "Show what an action came to, and what its command printed.",
@@ -60,6 +61,8 @@ class _Lazy(click.Group):
 @click.version_option(__version__, prog_name="git uam")
 def uam() -> None:
     """Many agents commit and push; one landing reaches the remote.
+
+    `git uam help COMMAND` explains one command.
 
     Exit status: 0 done, 1 something failed, 2 usage, 3 another flush holds the queue, 4 refused, 5 the queue or
     the environment is broken.

@@ -1,0 +1,23 @@
+"""`git uam help`: what `-h` prints, where people ask for it first."""
+
+from __future__ import annotations
+
+import click
+
+from uam_hooks.hot.core.errors import ExitCode, UsageError
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[COMMAND]...")
+def help(names: tuple[str, ...]) -> int:
+    """Explain git uam, or one of its commands."""
+    context = click.get_current_context().find_root()
+    for name in names:
+        group = context.command
+        found = group.get_command(context, name) if isinstance(group, click.Group) else None
+        if found is None:
+            asked = " ".join(["git uam", *names])
+            raise UsageError(f"There is no command `{asked}`.", "`git uam help` lists what there is.")
+        context = click.Context(found, info_name=name, parent=context)
+    click.echo(context.get_help())
+    return ExitCode.OK
