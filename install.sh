@@ -16,7 +16,8 @@ esac
 case ${XDG_DATA_HOME-} in /*) data=$XDG_DATA_HOME ;; esac
 data=$data/uam_hooks
 env=$data/env
-link=$HOME/.local/bin/git-uam
+bin=$HOME/.local/bin
+man=$HOME/.local/share/man/man1 # man looks there for whoever has $bin on PATH
 stamp=$env/.installed-from
 
 usage() {
@@ -32,11 +33,11 @@ their own, made on the first run; no other Python is touched. Run it again after
   --demo        show git uam at work in a throwaway repository; enables nothing
   --uninstall   take git uam out of REPO: config file and hooks become what they were
   --force       with --uninstall: drop what is still queued
-  --env         with --uninstall: remove the environment and the link, too
+  --env         with --uninstall: also remove the environment and the links
   --help        show this
 
 Environment: $env
-Link: $link
+Links: $bin/git-uam, $bin/uam, $man/git-uam.1
 Exit status: 0 done, 1 something is missing, 2 wrong usage, else that of git uam.
 EOF
 }
@@ -103,7 +104,7 @@ find_python() {
 # One line that changes with any file that goes into the package.
 fingerprint() (
 	cd "$here"
-	find uam_hooks hooks fixtures pyproject.toml README.md LICENSE -type f ! -name '*.pyc' 2>/dev/null |
+	find uam_hooks hooks fixtures docs/man pyproject.toml README.md LICENSE -type f ! -name '*.pyc' 2>/dev/null |
 		LC_ALL=C sort >"$data/files"
 	{ cat "$data/files" && git hash-object --no-filters --stdin-paths <"$data/files"; } | git hash-object --stdin
 )
@@ -134,19 +135,37 @@ make_env() {
 	exec 9>&-
 }
 
+# Calls $1 with each link of ours and what it leads to.
+each_link() {
+	"$1" "$bin/git-uam" "$env/bin/git-uam"
+	"$1" "$bin/uam" "$env/bin/uam"
+	"$1" "$man/git-uam.1" "$env/share/man/man1/git-uam.1"
+}
+
+is_ours() {
+	[ -L "$1" ] && [ "$(readlink "$1")" = "$2" ]
+}
+
 make_link() {
-	if [ -L "$link" ] && [ "$(readlink "$link")" = "$env/bin/git-uam" ]; then
-		:
-	elif [ -e "$link" ] || [ -L "$link" ]; then
-		echo "Left $link alone: it is not ours. Enabled repositories do not need it."
-		return
+	# tried before looking: another install.sh may make the same link at the same time
+	{ [ ! -d "$1" ] && mkdir -p "${1%/*}" && ln -s "$2" "$1"; } 2>/dev/null && return
+	if is_ours "$1" "$2"; then return; fi
+	if [ -e "$1" ] || [ -L "$1" ]; then
+		echo "Left $1 alone: it is not ours. Enabled repositories do not need it."
 	else
-		mkdir -p "${link%/*}"
-		ln -s "$env/bin/git-uam" "$link"
+		echo "Could not make the link $1. Enabled repositories do not need it." >&2
 	fi
+}
+
+remove_link() {
+	if is_ours "$1" "$2"; then rm -f "$1"; fi
+}
+
+say_where() {
+	if ! is_ours "$bin/git-uam" "$env/bin/git-uam"; then return; fi
 	case :$PATH: in
-	*":${link%/*}:"*) ;;
-	*) echo "${link%/*} is not on PATH; outside enabled repositories, run $link." ;;
+	*":$bin:"*) ;;
+	*) echo "$bin is not on PATH; outside enabled repositories, run $bin/git-uam." ;;
 	esac
 }
 
@@ -165,7 +184,7 @@ uninstall)
 		die "say which repository: install.sh --uninstall REPO." 2
 	fi
 	if [ -n "$with_env" ]; then
-		if [ -L "$link" ] && [ "$(readlink "$link")" = "$env/bin/git-uam" ]; then rm -f "$link"; fi
+		each_link remove_link
 		rm -rf "$env" "$data/lock"
 		rmdir "$data" 2>/dev/null || :
 		echo "Removed the environment in $env."
@@ -179,7 +198,8 @@ demo)
 install)
 	find_python
 	make_env
-	make_link
+	each_link make_link
+	say_where
 	if [ -n "$repo" ]; then
 		"$env/bin/git-uam" install $hooks_only "$repo"
 	else

@@ -154,7 +154,7 @@ def checkout(tmp_path: Path) -> Path:
     """A copy of the files that the package is built from."""
     where = tmp_path / "check out"
     where.mkdir()
-    for name in ("uam_hooks", "hooks", "fixtures"):
+    for name in ("uam_hooks", "hooks", "fixtures", "docs/man"):
         shutil.copytree(CHECKOUT / name, where / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("install.sh", "pyproject.toml", "README.md", "LICENSE", ".gitignore"):
         shutil.copy2(CHECKOUT / name, where / name)
@@ -180,7 +180,8 @@ def interrupted_environment(home: Path) -> Path:
 @pytest.mark.timeout(400)
 def test_a_fresh_machine_from_nothing_to_nothing(home: Path, checkout: Path, tmp_path: Path) -> None:
     repo, script = repository(tmp_path / "a repo"), checkout / "install.sh"
-    config, link = repo / ".git" / "config", home / ".local/bin/git-uam"
+    config, bin_directory = repo / ".git" / "config", home / ".local/bin"
+    link, short, page = bin_directory / "git-uam", bin_directory / "uam", home / ".local/share/man/man1/git-uam.1"
     plain, files = config.read_bytes(), sorted(checkout.rglob("*"))
     env = interrupted_environment(home)
 
@@ -191,24 +192,44 @@ def test_a_fresh_machine_from_nothing_to_nothing(home: Path, checkout: Path, tmp
     assert [process.wait() for process in both] == [0, 0]
     assert (repo / ".git/uam/env").read_text().startswith(f"{env}/bin/python\n{env}/lib/")
     assert b"uam::origin" in config.read_bytes()
-    assert link.readlink() == env / "bin/git-uam"
+    assert (link.readlink(), short.readlink()) == (env / "bin/git-uam", env / "bin/uam")
+    assert page.read_bytes() == (checkout / "docs/man/git-uam.1").read_bytes()
+    assert page.readlink() == env / "share/man/man1/git-uam.1"
+    for program in (link, short):
+        said = subprocess.run([program, "help", "status"], capture_output=True, text=True, check=True).stdout
+        assert said.startswith("Usage: git uam status ")
 
     wired, stamp = config.read_bytes(), (env / ".installed-from").stat().st_mtime_ns
     link.unlink()
     link.write_text("somebody's own\n")
+    short.unlink()
+    short.symlink_to("/nonexistent/uam")
     again = run(repo, home, script=script)
     assert (again.returncode, again.stderr) == (0, "")
-    assert again.stdout.startswith(f"Left {link} alone")
+    left = [line.split(" alone: ")[0] for line in again.stdout.splitlines() if " alone: " in line]
+    assert left == [f"Left {link}", f"Left {short}"]
     assert (config.read_bytes(), (env / ".installed-from").stat().st_mtime_ns) == (wired, stamp)
 
     with (checkout / "uam_hooks" / "__init__.py").open("a") as module:
         module.write("NEWER = True\n")
-    assert "up to date" in run(tmp_path, home, script=script).stdout
+    page.unlink()
+    page.parent.rmdir()
+    page.parent.write_text("in the place of a directory\n")
+    newer = run(tmp_path, home, script=script)
+    assert newer.returncode == 0 and "up to date" in newer.stdout
+    assert newer.stderr == f"Could not make the link {page}. Enabled repositories do not need it.\n"
     subprocess.run([env / "bin/python", "-I", "-c", "from uam_hooks import NEWER"], check=True)
+
+    page.parent.unlink()
+    with (checkout / "docs/man/git-uam.1").open("a") as manual:
+        manual.write('.\\" newer\n')
+    assert "up to date" in run(tmp_path, home, script=script).stdout
+    assert page.read_text().endswith('.\\" newer\n')
 
     gone = run(repo, home, "--uninstall", "--env", script=script)
     assert (gone.returncode, gone.stderr) == (0, "")
     assert config.read_bytes() == plain
     assert not (repo / ".git" / "uam").exists()
-    assert [path for path in home.rglob("*") if not path.is_dir()] == [link]
+    assert sorted(path for path in home.rglob("*") if not path.is_dir()) == [link, short]
+    assert short.readlink() == Path("/nonexistent/uam")
     assert sorted(checkout.rglob("*")) == files
