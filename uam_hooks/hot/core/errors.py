@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 
 class ExitCode(IntEnum):
-    """What a uam command's exit status means. Documented in README."""
+    """What a uam command's exit status means. Documented in docs/commands.md."""
 
     OK = 0
     FAILED = 1
