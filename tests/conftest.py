@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,11 @@ from tests.support.forge import Forge, reaching
 from tests.support.landscape import by_hand
 from tests.support.queueing import COUNT, Clock
 from tests.support.scenes import Scene, script
+
+# A shell that runs us in the background has these ignored, and so would every git that a test interrupts.
+for _number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+    if signal.getsignal(_number) == signal.SIG_IGN:
+        signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

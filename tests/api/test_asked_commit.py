@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 
 import pytest
 
@@ -26,8 +27,9 @@ def refused(place: Worktree, *files: str, target: str = "main") -> str:
 def as_git_adds(place: Worktree, *files: str) -> str:
     """The tree that git's own `add` would make of these files on top of HEAD, with an index of its own."""
     index = {"GIT_INDEX_FILE": str(place.top.parent / "index.scratch"), "GIT_LITERAL_PATHSPECS": "1"}
-    # a copy and not `read-tree`: git looks at what the index knows of line ends
-    (place.top.parent / "index.scratch").write_bytes((place.git_dir / "index").read_bytes())
+    # A copy and not `read-tree`: git looks at what the index knows of line ends. The copy is as old as the index:
+    # in a younger one, git would take a file that was written again in the same second for unchanged.
+    shutil.copy2(place.git_dir / "index", place.top.parent / "index.scratch")
     place.git("add", "-A", "--", *files, **index)
     return place.git("write-tree", **index)
 

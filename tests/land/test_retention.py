@@ -70,7 +70,7 @@ def test_prune_never_lets_go_of_what_has_not_landed(scene: Scene) -> None:
     os.killpg(process.pid, 2)
     finished(process)
     until(lambda: states(scene)[-1] == "withdrawn", "the push taken back")
-    scene.close()
+    scene.idle()
     scene.git("config", "uam.push.mode", "manual")
     waiting = scene.worktree("waiting")
     tips["pending"] = waiting.commit("waiting")

@@ -163,6 +163,7 @@ def test_a_failed_push_can_be_restored(scene: Scene) -> None:
     agent.commit("a")
     tip = agent.commit("b")
     assert agent.push("origin", "HEAD:main").code == 1
+    scene.idle()  # no gc beside somebody who moves refs
     scene.git("worktree", "remove", "--force", str(agent.top))
     scene.git("branch", "-q", "-D", "agent")
     collect(scene)
