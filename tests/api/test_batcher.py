@@ -16,6 +16,7 @@ import pytest
 
 import uam_hooks
 from tests.support.batchers import add, created, deploys, elsewhere, made, nothing_changes
+from tests.support.deploys import Beside, meeting
 from tests.support.landscape import environment, kept, write
 from tests.support.queueing import AT_ONCE
 from tests.support.scenes import Scene, script, until
@@ -132,36 +133,23 @@ def test_the_size_of_a_batch(scene: Scene) -> None:
 
 
 def test_parallel_and_not(scene: Scene) -> None:
-    """Each command waits a moment for the other one; they meet only where both may run at once."""
-    deploys(
-        scene,
-        "left",
-        "right",
-        does=f"""
-        cd {scene.root}; : >"$UAM_TARGET"; n=0
-        while [ $n -lt ${{PATIENCE:-3}} ]; do
-            [ -e left ] && [ -e right ] && echo "$UAM_TARGET" >>met && sleep 0.2 && exit 0
-            n=$((n + 1)); sleep 0.1
-        done
-        rm "$UAM_TARGET"
-    """,
-    )
+    """Commands that end only when they meet, where they may run at once; and where they may not, others."""
+    deploys(scene, "left", "right", does="exit 0\n")
+    meeting(scene, 2)
 
-    def met(**options: Any) -> list[str]:
-        for name in ("left", "right", "met"):
-            (scene.root / name).unlink(missing_ok=True)
+    def most(*names: str, **options: Any) -> int:
         here = made(scene, **options)
-        here.queue_bulk("ann", [{"action_type": "deploy", "target": name} for name in ("left", "right")])
-        (result,) = here.flush_all()
+        here.queue_bulk("ann", [{"action_type": "deploy", "target": name} for name in names])
+        beside = Beside()
+        (result,) = here.flush_all(tell=beside)
         assert result.success
-        return (scene.root / "met").read_text().split() if (scene.root / "met").exists() else []
+        return beside.most
 
-    assert met(parallel_execution=False) == []
-    assert met(max_parallel_actions=1) == []
-    assert met(parallel_execution=False, max_parallel_actions=5) == []
-    os.environ["PATIENCE"] = "200"
-    assert sorted(met()) == ["left", "right"]
-    assert sorted(met(max_parallel_actions=2)) == ["left", "right"]
+    assert most("left", "right", parallel_execution=False) == 1
+    assert most("left", "right", max_parallel_actions=1) == 1
+    assert most("left", "right", parallel_execution=False, max_parallel_actions=5) == 1
+    assert most("d0", "d1") == 2
+    assert most("d0", "d1", max_parallel_actions=2) == 2
 
 
 def test_where_git_uam_is_not_enabled(plain: Scene) -> None:

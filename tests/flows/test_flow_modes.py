@@ -9,6 +9,7 @@ import time
 import pytest
 
 from tests.support.scenes import TRACKING, Scene, finished, free, gate, until
+from uam_hooks.hot.queue.model import seconds_of
 
 LONG = "20s"  # a window that must not end while a test looks
 
@@ -59,8 +60,10 @@ def test_manual_mode_waits_for_the_flush_command(scene: Scene) -> None:
     done = scene.push()
     assert done.code == 0
     assert done.ours == ["queued as #2 for origin/main; `git uam flush` lands it (git uam status)"]
+    # whatever a push starts has begun when it answers, and the window is over
+    until(lambda: time.time() > seconds_of(scene.rows("deploy_queue")[-1]["execute_after"]), "the end of the window")
     assert scene.flushers() == []
-    time.sleep(0.3)  # the window is over, and long enough for a flusher to start
+    assert free(scene.paths.flusher_lock)
     assert (scene.there(), scene.pushed()) == (scene.start_oid, ["pending"])
     assert scene.report()["next"] == "`git uam flush` executes what waits"
     flush = scene.run("uam", "flush")

@@ -338,11 +338,11 @@ def test_flushers_that_are_killed_at_random(scene: Scene, seed: int) -> None:
     sound(scene.bare)
 
 
-# Each push that arrives stands before a gate of its own until the file go-<n> is there.
+# Each push that arrives stands before a gate of its own, the pipe go-<n>.
 _GATES = """
 n=1
 while ! mkdir "{root}/reached-$n" 2>/dev/null; do n=$((n + 1)); done
-until [ -e "{root}/go-$n" ]; do sleep 0.02; done
+read -r line <"{root}/go-$n"
 """
 
 
@@ -350,6 +350,10 @@ until [ -e "{root}/go-$n" ]; do sleep 0.02; done
 def test_a_push_that_outlives_its_flusher_and_lands_late(scene: Scene, commits: int) -> None:
     """The next flusher asked the remote before it landed, and is about to push the same work once more."""
     hook = script(scene.remote / "hooks" / "pre-receive", _GATES.format(root=scene.root))
+    gates = []
+    for n in (1, 2):
+        os.mkfifo(scene.root / f"go-{n}")
+        gates.append(os.open(scene.root / f"go-{n}", os.O_RDWR))  # both ends, so that neither side waits to open it
     agent = scene.worktree("agent")
     names = [f"mine-{n}" for n in range(commits)]
     tips = [agent.commit(name) for name in names]
@@ -358,14 +362,16 @@ def test_a_push_that_outlives_its_flusher_and_lands_late(scene: Scene, commits: 
         until((scene.root / "reached-1").exists, "the first push at the remote")
         os.kill(scene.flusher(), signal.SIGKILL)
         until((scene.root / "reached-2").exists, "the second push at the remote")
-        (scene.root / "go-1").touch()
+        os.write(gates[0], b"go on\n")
         until(lambda: scene.there() != scene.start_oid, "the late landing")
         late = scene.there()
     finally:
         hook.unlink()
-        for n in (1, 2):
-            (scene.root / f"go-{n}").touch()
+        for one in gates:
+            os.write(one, b"go on\n")
     done = finished(push)
+    for one in gates:
+        os.close(one)
     assert done.code == 0, done
     assert scene.there() == late
     assert len(scene.pushes()) == 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from functools import partial
-from pathlib import Path
 
 import pytest
 
@@ -21,7 +20,7 @@ from tests.support.landscape import (
     updates,
     write,
 )
-from tests.support.scenes import SHADOW, TRACKING, Done, Scene, Worktree, script, together, until
+from tests.support.scenes import SHADOW, TRACKING, Done, Scene, Worktree, finished, gate, together, until
 
 LINES = "".join(f"{n}: 0\n\n\n\n" for n in range(6))
 
@@ -447,20 +446,15 @@ def test_a_branch_pushed_from_where_it_is_not_checked_out(scene: Scene) -> None:
 
 def test_a_commit_during_the_landing_stays_on_its_branch(scene: Scene) -> None:
     """The remote takes its time with the push; a commit made meanwhile is neither lost nor broken."""
-    release = scene.root / "release"
-    script(
-        scene.remote / "hooks" / "pre-receive",
-        f"touch '{scene.root}/receiving'\nuntil [ -e '{release}' ]; do sleep 0.02; done\n",
-    )
     agent = scene.worktree("agent")
     agent.commit("one")
     agent.commit("two")
-    push = agent.start("push", "origin", "HEAD:main")
-    until(Path(scene.root / "receiving").exists, "the remote's hook")
-    agent.commit("three")
-    release.touch()
-    push.communicate()
-    assert push.returncode == 0
+    with gate(scene, scene.remote / "hooks" / "pre-receive") as remote:
+        push = agent.start("push", "origin", "HEAD:main")
+        until(remote.reached, "the remote's hook")
+        agent.commit("three")
+        remote()
+        assert finished(push).code == 0
     assert agent.oid("HEAD~1") == scene.there()
     assert agent.git("log", "-1", "--format=%s") == "Add three"
 

@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 import pytest
 
-from tests.support.deploys import command, deploy, ends, logging, ran
+from tests.support.deploys import Beside, command, deploy, ends, logging, meeting, ran
 from tests.support.queueing import acting, row
-from tests.support.scenes import Scene, alive, script, until
+from tests.support.scenes import PATIENCE, Scene, alive, script, until
 
 DONE = ("completed", "")
 
 
 # -- what runs beside what ---------------------------------------------------------------------------------------
-
-
-def meeting(scene: Scene, count: int) -> list[str]:
-    """Deploys that each wait for all of them to be there, and fail when that takes for ever."""
-    names = [f"d{n}" for n in range(count)]
-    for name in names:
-        command(scene, name, f'mkdir -p met; : >met/$UAM_TARGET\nn=0; until [ "$(ls met | wc -l)" -eq {count} ]; do'
-                ' n=$((n + 1)); [ $n -lt 2000 ] || exit 7; sleep 0.01; done')  # fmt: skip
-    return names
 
 
 def test_what_is_free_of_each_other_runs_at_the_same_time(scene: Scene) -> None:
@@ -34,36 +26,42 @@ def test_what_is_free_of_each_other_runs_at_the_same_time(scene: Scene) -> None:
     assert (result.success, result.executed_actions) == (True, 4), result
 
 
-ALONE = 'mkdir busy || echo "$UAM_ACTION overlaps" >>overlaps\necho "$UAM_ACTION" >>log\nsleep 0.05\nrmdir busy'
+ALONE = 'mkdir busy || echo "$UAM_ACTION overlaps" >>overlaps\necho "$UAM_ACTION" >>log\nrmdir busy'
 
 
 @pytest.mark.parametrize("more", [{"max_parallel_actions": 1}, {"parallel_execution": False}])
 def test_one_at_a_time(scene: Scene, more: dict[str, Any]) -> None:
+    beside = Beside()
     with acting(scene, **more) as agents:
         ids = []
         for name in "abc":
             at = command(scene, name, ALONE)
             ids.append(agents.queue("ada", "deploy", name))
-        assert agents.flush_all()[0].success
+        assert agents.flush_all(tell=beside)[0].success
+    assert beside.most == 1
     assert ran(at / "log") == ids
     assert not (at / "overlaps").exists()
 
 
 def test_never_more_than_are_allowed(scene: Scene) -> None:
-    text = "mkdir -p now seen; : >now/$UAM_ACTION; n=$(ls now | wc -l); : >seen/$n; sleep 0.05; rm now/$UAM_ACTION"
+    text = "mkdir -p now seen; : >now/$UAM_ACTION; n=$(ls now | wc -l); : >seen/$n; rm now/$UAM_ACTION"
+    beside = Beside()
     with acting(scene, max_parallel_actions=2) as agents:
         for name in "abcdef":
             at = command(scene, name, text)
             agents.queue("ada", "deploy", name)
-        assert agents.flush_all()[0].executed_actions == 6
+        assert agents.flush_all(tell=beside)[0].executed_actions == 6
+    assert beside.most == 2
     assert {p.name for p in (at / "seen").iterdir()} <= {"1", "2"}
 
 
 def test_two_deploys_of_one_target_never_overlap(scene: Scene) -> None:
     at = command(scene, "prod", ALONE)
+    beside = Beside()
     with acting(scene, max_parallel_actions=5) as agents:
         ids = [agents.queue("ada", "deploy", "prod", {"ref": f"b{n}"}, priority=n) for n in range(4)]
-        assert agents.flush_all()[0].success
+        assert agents.flush_all(tell=beside)[0].success
+    assert beside.most == 1
     assert ran(at / "log") == ids
     assert not (at / "overlaps").exists()
 
@@ -78,9 +76,12 @@ def test_the_next_deploy_of_a_target_runs_although_the_one_before_failed(scene: 
 
 
 def test_a_push_lands_while_a_deploy_of_something_else_runs(scene: Scene) -> None:
-    """The deploy ends only when the push has landed."""
-    command(scene, "prod", 'n=0; until [ "$(git --git-dir="../origin.git" log -1 --format=%s main)" = "Add a" ]; do'
-            ' n=$((n + 1)); [ $n -lt 1000 ] || exit 7; sleep 0.01; done')  # fmt: skip
+    """The deploy ends only when the push has landed, and the push only when the deploy runs."""
+    pipe = scene.root / "landed"
+    os.mkfifo(pipe)
+    script(scene.remote / "hooks" / "post-receive", f': >"{pipe}"\n')
+    command(scene, "prod", f': <"{pipe}"; [ "$(git --git-dir="../origin.git" log -1 --format=%s main)" = "Add a" ]')
+    scene.git("config", "uam.deploy.timeout", f"{PATIENCE:g}s")
     scene.commit("a")
     with acting(scene) as agents:
         agents.queue("ada", "deploy", "prod", {"ref": "x"}, priority=9)

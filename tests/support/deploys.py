@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
 from typing import Any
 
 from tests.support.queueing import acting, row
-from tests.support.scenes import Scene, script
-from uam_hooks import BatchResult
+from tests.support.scenes import PATIENCE, Scene, script
+from uam_hooks import Action, BatchResult
 
 
 def command(scene: Scene, target: str, text: str = "") -> Path:
@@ -18,6 +19,41 @@ def command(scene: Scene, target: str, text: str = "") -> Path:
     words = script(scene.root / "commands" / target, f'cd "{at}"\n{text}\n')
     scene.git("config", f"uam.deploy.{target}.command", shlex.quote(str(words)))
     return at
+
+
+def meeting(scene: Scene, count: int) -> list[str]:
+    """Deploys that end only when all of them have been there at the same time, and are ended when that never is.
+
+    The first one opens a pipe to each of the others, which waits for both sides, and then another one: before all have
+    come to the first pipes nobody gets beyond the second.
+    """
+    names = [f"d{n}" for n in range(count)]
+    scene.git("config", "uam.deploy.timeout", f"{PATIENCE:g}s")
+    pipes = [(f"come-{name}", f"go-{name}") for name in names[1:]]
+    for both in pipes:
+        for pipe in both:
+            path = scene.root / "deploys" / pipe
+            path.parent.mkdir(exist_ok=True)
+            os.mkfifo(path)
+    command(scene, names[0], "\n".join(f": <{pipe}" for at in (0, 1) for pipe in [both[at] for both in pipes]))
+    for name, (come, go) in zip(names[1:], pipes, strict=True):
+        command(scene, name, f": >{come}\n: >{go}")
+    return names
+
+
+class Beside:
+    """What a flush `tell`s: the most actions that ran at the same time."""
+
+    def __init__(self) -> None:
+        self.most = 0
+        self._running: set[int] = set()
+
+    def __call__(self, action: Action, state: str) -> None:
+        if state == "running":
+            self._running.add(action.id)
+        else:
+            self._running.discard(action.id)
+        self.most = max(self.most, len(self._running))
 
 
 def logging(scene: Scene, *targets: str) -> Path:
