@@ -447,8 +447,8 @@ def test_what_is_no_such_database(stocked: Scene) -> None:
         for name in ("text.db", "empty.db", "other.db", "columns.db"):
             path = stocked.root / name
             before = path.read_bytes()
-            refused(call(stocked, "import", str(path)), 2, f"{path} is no queue that can be taken over: ")
-            refused(call(stocked, "import", "--json", str(path)), 2, "is no queue")
+            refused(call(stocked, "import", str(path)), 2, f"{path} is not a queue that can be imported: ")
+            refused(call(stocked, "import", "--json", str(path)), 2, "is not a queue")
             assert path.read_bytes() == before
         refused(call(stocked, "import", str(stocked.root / "gone.db")), 2, "does not exist")
         refused(call(stocked, "import", str(stocked.root)), 2, "is a directory")

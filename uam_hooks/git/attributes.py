@@ -22,7 +22,7 @@ class Attributes:
         self._directory: tempfile.TemporaryDirectory[str] | None = None
 
     def run(self, *args: str) -> Answer:
-        """Run git where these attributes count; exit codes 0 and 1 are answers, as merge-tree gives them."""
+        """Run git where these attributes count; exit codes 0 and 1 are answers, as for merge-tree."""
         if self._directory is None:
             self._directory = tempfile.TemporaryDirectory(prefix="uam-")
             if self._commit != ZERO:

@@ -53,7 +53,7 @@ class Remote:
         self.urls = settings.push_urls(name) if name in settings.remotes() else [name]
         for url in self.urls:
             if _NOT_A_URL.match(url):
-                raise Unreachable(f"{redact(url)} is no URL that uam pushes to.", "See `git remote -v`.")
+                raise Unreachable(f"{redact(url)} is not a URL that uam pushes to.", "See `git remote -v`.")
 
     def _run(self, *args: str) -> Answer:
         """Run git where it would run for a person: a relative URL is relative to the top of the main worktree."""
@@ -81,7 +81,7 @@ class Remote:
         return found
 
     def _fetch(self, refs: list[str]) -> dict[str, str]:
-        """Bring refs here under refs/uam/tip/; a ref may have moved since it was listed, so they are read anew."""
+        """Bring refs here under refs/uam/tip/; a ref may have moved since it was listed, so they are read again."""
         specs = [f"+{ref}:{_tip_ref(n)}" for n, ref in enumerate(refs)]
         answer = self._run(
             "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-gc", "--no-recurse-submodules",
@@ -100,7 +100,7 @@ class Remote:
     def track(self, ref: str, oid: str) -> None:
         """Let the remote-tracking ref say what the remote has; somebody who moves it meanwhile knows better.
 
-        Where pushes go elsewhere than fetches come from, it follows the fetches and is none of our business.
+        Where pushes go elsewhere than fetches come from, it follows the fetches and is left alone.
         """
         tracking = self.settings.tracking_ref(self.name, ref)
         if tracking is None or self.urls[0] not in self.settings.all(f"remote.{self.name}.url"):

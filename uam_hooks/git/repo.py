@@ -44,7 +44,7 @@ class Repository:
     def at(cls, where: Path) -> Repository:
         """The repository around the directory `where`; UsageError when there is none."""
         if not where.is_dir():
-            raise UsageError(f"{where} is no directory.", "Name one in a git repository.")
+            raise UsageError(f"{where} is not a directory.", "Name one in a git repository.")
         found = git.Git(str(where)).execute(
             ["git", "rev-parse", "--absolute-git-dir"], with_extended_output=True, with_exceptions=False
         )
@@ -100,7 +100,7 @@ class Repository:
         return self._objects.look_up(oid)[1]
 
     def write(self, kind: str, data: bytes) -> str:
-        """Store an object without starting a process; gives its name."""
+        """Store an object without starting a process; returns its name."""
         oid = object_name(kind, data)
         if not self.kind(oid):
             self._loose.store(IStream(kind.encode(), len(data), BytesIO(data)))
@@ -114,7 +114,7 @@ class Repository:
         return self._objects.look_up(revision)
 
     def edit_tree(self, tree: str, changes: Mapping[str, tuple[int, str] | None]) -> str:
-        """The tree `tree` with these paths set to (mode, object) or taken out; stores what is new, gives its name."""
+        """The tree `tree` with these paths set to (mode, object) or removed; stores what is new, returns its name."""
         entries = {name: (oid, mode) for oid, mode, name in self._entries(tree)}
         below: dict[str, dict[str, tuple[int, str] | None]] = {}
         for path, what in changes.items():
@@ -162,7 +162,7 @@ class Repository:
         return None
 
     def write_commit(self, commit: Commit) -> str:
-        """Store `commit` (its `oid` is ignored) and give its name."""
+        """Store `commit` (its `oid` is ignored); returns its name."""
         return self.write("commit", commit.raw())
 
     def store_commit(self, commit: Commit) -> str:

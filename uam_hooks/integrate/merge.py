@@ -22,14 +22,14 @@ _IDENT = b"uam <uam@localhost>"
 
 
 class Conflict(NamedTuple):
-    """Why a source could not be merged, and the files that are in the way."""
+    """Why a source could not be merged, and the files that conflict."""
 
     files: tuple[str, ...]
     words: str
 
 
 class Merged(NamedTuple):
-    """What merging came to.
+    """The result of merging.
 
     `tree` is the landing's, `ours` the synthetic history that contains every source. `line` is the last tip when
     all that was merged lies on one line on top of the base, so that nothing had to be merged at all. `inside` are
@@ -152,7 +152,7 @@ def merge_trees(repo: Repository, onto: str, commit: Commit, attributes: Attribu
 def _synthetic(repo: Repository, tree: str, parents: tuple[str, ...], stamp: bytes, what: str) -> str:
     message = (
         f"uam: {what}\n\nMade by git uam to merge pushes and to remember what has landed."
-        "\nIt is on no branch; `git uam prune` lets go of it.\n"
+        "\nIt is on no branch; `git uam prune` drops it in time.\n"
     )
     ident = _IDENT + stamp
     return repo.write_commit(Commit("", tree, parents, ident, ident, message.encode()))

@@ -18,7 +18,7 @@ from uam_hooks.integrate.merge import Conflict, merge_trees
 def replay(
     repo: Repository, base: str, commits: Sequence[Commit], attributes: Attributes, store: Callable[[Commit], str]
 ) -> str | None:
-    """Put `commits` (parents first) on top of `base`, each written with `store`; gives the last one, or None where
+    """Put `commits` (parents first) on top of `base`, each written with `store`; returns the last one, or None where
     that conflicts.
 
     Author, dates and messages stay. Merges and commits that change nothing any more are left out.

@@ -43,8 +43,7 @@ def settle_unattended(session: Session, action: Action) -> None:
         return
     seen: set[tuple[str, str]] = set()
     sources = claim.with_carried(session.store, action.id)
-    # a push that waits brings its branch over itself, with the commits that it took along: two would be in each
-    # other's way
+    # a push that waits settles its branch itself, with the commits that it carried: two settles would collide
     attended = {source.branch for source in sources if source.waiter and process_alive(source.waiter)}
     for source in sources:
         as_it_was = source.exact and action.action_type != ActionType.MERGE

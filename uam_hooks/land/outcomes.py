@@ -37,7 +37,7 @@ def of_plan(repo: Repository, store: Store, batch: Batch, plan: Plan, sources: l
 
 
 def _conflict(repo: Repository, store: Store, batch: Batch, plan: Plan, source: Source, conflict: Conflict) -> Outcome:
-    """Name the files, and whose work is in the way."""
+    """Name the files, and whose work they conflict with."""
     rival = _rival(repo, store, batch, plan, source, conflict)
     action = plan.action
     files = ", ".join(conflict.files[:5]) + (" ..." if len(conflict.files) > 5 else "")

@@ -54,7 +54,7 @@ def _groups(store: Store, pushes: Sequence[Action]) -> dict[tuple[str, tuple[str
 def _land_group(
     session: Session, batch: Batch, name: str, options: list[str], atomic: bool, actions: list[Action]
 ) -> None:
-    """Land actions that share one `git push`; those whose ref moved meanwhile are integrated anew, bounded."""
+    """Land actions that share one `git push`; those whose ref moved are integrated again (uam.flush.retries)."""
     retries = session.settings["uam.flush.retries"]
     for _ in range(retries + 1):
         try:

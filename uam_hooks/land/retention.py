@@ -22,7 +22,7 @@ MANY = 500
 
 
 class Pruned(NamedTuple):
-    """How much was let go of."""
+    """How many refs expired."""
 
     pins: int
     landings: int
@@ -30,9 +30,9 @@ class Pruned(NamedTuple):
 
 
 def prune(session: Session, retention: float) -> Pruned:
-    """Let go of what landed more than `retention` seconds ago; call it under the flush lock.
+    """Expire what landed more than `retention` seconds ago; call it under the flush lock.
 
-    Nothing that has not landed is let go of, and a shadow keeps every original that a living branch or worktree
+    Nothing that has not landed expires, and a shadow keeps every original that a living branch or worktree
     still builds on: without it, the same edits would conflict with their own squash.
     """
     before = iso(time.time() - retention)
@@ -82,7 +82,7 @@ def unpin(session: Session, sources: Iterable[Source]) -> None:
 
 
 def drop_pins(session: Session, tips: Iterable[str]) -> None:
-    """Let go of the pins of these tips, unless something that waits has the same tip."""
+    """Drop the pins of these tips, unless something that waits has the same tip."""
     wanted = set(tips) - {""} - set(views.pending_tips(session.store))
     names = [pin_ref(tip) for tip in wanted] if len(wanted) < MANY else [PINS]
     refs = session.repo.refs(*names) if wanted else {}

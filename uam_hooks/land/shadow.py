@@ -44,7 +44,7 @@ def move_shadow(repo: Repository, remote: str, ref: str, keep: str, why: str) ->
 
 
 def _make_room(repo: Repository, remote: str, ref: str) -> None:
-    """Let go of shadows of branches that cannot be on the remote any more: of topic, now that it has topic/more.
+    """Drop shadows of branches that cannot be on the remote any more: of topic, now that it has topic/more.
 
     What they hold is pinned by its landings until its retention ends.
     """

@@ -165,8 +165,8 @@ def bring(store: Store, action: Action, source: NewSource) -> None:
 
 
 def sources(store: Store, action_id: int) -> list[Source]:
-    """The sources of an action that still wait for their landing, in queue order; with those of the commits that
-    it takes along.
+    """The sources of an action that still wait for their landing, in queue order, with those of the commits that
+    it carries.
     """
     with store.reading() as db:
         found = db.execute(
@@ -178,7 +178,7 @@ def sources(store: Store, action_id: int) -> list[Source]:
 
 
 def with_carried(store: Store, action_id: int) -> list[Source]:
-    """All sources of an action and of the commits that it took along, whatever became of them."""
+    """All sources of an action and of the commits that it carries, in any state."""
     with store.reading() as db:
         found = db.execute(
             "SELECT * FROM sources WHERE action_id = :id OR action_id IN"

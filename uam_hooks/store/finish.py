@@ -134,7 +134,7 @@ def requeue(store: Store, action: Action, when: str, error: str, *, tried: bool)
 
 
 def _finish_commits(db: sqlite3.Connection, commits: Sequence[str], batch_id: str | None, now: str) -> None:
-    """A push takes the commits it contains along: they are done with it."""
+    """A push carries the commits that it contains: they end with it."""
     for oid in commits:
         db.execute("UPDATE queued_commits SET status = 'landed' WHERE oid = ? AND status = 'pending'", (oid,))
     db.execute(
@@ -248,7 +248,7 @@ def _landed(db: sqlite3.Connection, batch_id: str) -> list[dict[str, Any]]:
 def close(
     store: Store, batch: Batch, duration_ms: float, deferred: int = 0, errors: Sequence[str] | None = None
 ) -> Status:
-    """End the batch once all of its actions have ended; gives its status, EXECUTING while one has not.
+    """End the batch once all of its actions have ended; returns its status, EXECUTING while one has not.
 
     `deferred` actions are back in the queue; `errors` are what its executor has to say, else what the actions have.
     """

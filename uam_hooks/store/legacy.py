@@ -33,7 +33,7 @@ class Row(NamedTuple):
 def rows(path: Path) -> list[Row]:
     """All actions of the queue in the database `path`, oldest first. A copy is read: nothing is left beside it.
 
-    UsageError where it is no such database.
+    UsageError where it is not such a database.
     """
     try:
         with tempfile.TemporaryDirectory(prefix="uam-") as place:
@@ -44,7 +44,7 @@ def rows(path: Path) -> list[Row]:
                 db.text_factory = _text
                 found = db.execute(f"SELECT {', '.join(_COLUMNS)} FROM deploy_queue ORDER BY id").fetchall()  # noqa: S608
     except (sqlite3.Error, OSError) as error:
-        raise UsageError(f"{path} is no queue that can be taken over: {error}.") from None
+        raise UsageError(f"{path} is not a queue that can be imported: {error}.") from None
     return [
         Row(number, agent, kind, target, _json(payload, {}), status, priority, _json(needs, []), after)
         for number, agent, kind, target, payload, status, priority, needs, after in found
@@ -52,7 +52,7 @@ def rows(path: Path) -> list[Row]:
 
 
 def _text(raw: bytes) -> Any:
-    """Text, or the bytes of what is none: that spoils its own row and no other."""
+    """Text, or the bytes of what is not UTF-8: that spoils its own row and no other."""
     try:
         return raw.decode()
     except UnicodeDecodeError:
@@ -69,7 +69,7 @@ def _json(text: Any, empty: Any) -> Any:
 
 
 def taken(store: Store, origin: str) -> dict[int, int]:
-    """What has been taken over from there before: its id there to the id here."""
+    """What has been imported from there before: its id there to the id here."""
     with store.reading() as db:
         found = db.execute("SELECT original, action_id FROM imported WHERE origin = ?", (origin,)).fetchall()
     return {row["original"]: row["action_id"] for row in found}

@@ -52,7 +52,7 @@ def enter(
     store: Store, wanted: Sequence[tuple[NewAction, NewSource, Needs, str]], now: float,
     origin: tuple[str, int] | None = None,
 ) -> list[int]:  # fmt: skip
-    """Queue all of it in one transaction; gives the id of each, in the same order, which may be one they share."""
+    """Queue all of it in one transaction; returns the id of each in the same order. Actions that merge share one."""
     found: dict[int, int] = {}
     by_name: dict[str, int] = {}
     with store.transaction() as db:
@@ -124,10 +124,10 @@ def _cancel(db: sqlite3.Connection, action_id: int, why: str) -> None:
 
 
 def retry(store: Store, ids: Sequence[int]) -> dict[int, int]:
-    """Queue actions that failed or were cancelled anew, all or none, with what of them has not landed; gives the new
+    """Queue actions again that failed or were cancelled, all or none, with what of them has not landed; returns the new
     id of each.
 
-    Dependencies that have completed are met; one that failed is waited for no more; the others still are.
+    Dependencies that have completed are met, one that failed is dropped, the others still hold.
     """
     with store.transaction() as db:
         return {action_id: _retry(db, action_id) for action_id in ids}

@@ -151,7 +151,7 @@ def _in_order(actions: Sequence[Action], found: Sequence[Edge]) -> list[Action]:
 
 
 class Choice(NamedTuple):
-    """An action for the next batch; `carried_by` is the push that takes a commit along."""
+    """An action for the next batch; `carried_by` is the push that carries a commit."""
 
     id: int
     carried_by: int | None = None
@@ -165,8 +165,8 @@ def choose(
 
     `ended` has the status of every dependency, `busy` the (remote, target) that another batch is changing, and the
     same with an empty remote. Of each ref of a remote only the oldest push is taken, so what a ref goes through happens
-    in queue order. An action whose dependency has not ended is left unless that dependency is taken, too; a push takes
-    the commits of its branch along whatever their own window says.
+    in queue order. An action whose dependency has not ended is left unless that dependency is taken, too; a push
+    carries the commits of its branch whatever their own window says.
     """
     free = [w for w in pending if _free(w.action, ended, busy, now)]
     while True:
@@ -207,7 +207,7 @@ def _wanted(
 
 
 def _free(action: Action, ended: Mapping[int, Status], busy: frozenset[tuple[str, str]], now: str) -> bool:
-    # a push is in the way of its own remote's ref alone; anything else of the branch, wherever that is
+    # a push blocks the ref of its own remote only; anything else blocks the branch, wherever that is
     remote = action.remote if action.action_type == ActionType.PUSH else ""
     if action.not_before > now or (remote, changes(action)) in busy or ("", reads(action)) in busy:
         return False

@@ -32,7 +32,7 @@ def noted(store: Store, oids: Sequence[str]) -> bool:
 
 
 def landed_as(store: Store, oid: str) -> tuple[int, list[str]] | None:
-    """The batch whose landing the commit is, and the agents in it; None when it is no landing of ours."""
+    """The batch whose landing the commit is, and the agents in it; None when it is not a landing of ours."""
     with store.reading() as db:
         row = db.execute(
             "SELECT l.sources, b.number FROM landings l JOIN deploy_batches b ON b.id = l.batch_id"
@@ -89,7 +89,7 @@ def files(store: Store, source_id: int) -> list[str]:
 def failed_sources(store: Store, since: float) -> list[tuple[Action, Source]]:
     """Sources that failed after `since` (seconds since 1970), newest first, with their action.
 
-    One that the same agent has landed since is no news any more, and left out.
+    One that the same agent has landed since is left out.
     """
     with store.reading() as db:
         found = db.execute(
