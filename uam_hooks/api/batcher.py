@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from uam_hooks.api import submit
-from uam_hooks.api.request import OPTIONS, Wish, wish
+from uam_hooks.api.request import OPTIONS, ActionRequest, action_request
 from uam_hooks.flush.execute import Tell, execute
 from uam_hooks.flush.flush import flush, locked, next_batch, recover_if_idle
 from uam_hooks.flush.recover import recover
@@ -117,7 +117,7 @@ class DeployBatcher:
         options = {
             "urgent": urgent, "priority": priority, "dependencies": dependencies, "execute_after": execute_after,
         }  # fmt: skip
-        return self._enter([wish(agent_id, action_type, target, payload, options)])[0]
+        return self._enter([action_request(agent_id, action_type, target, payload, options)])[0]
 
     def queue_bulk(self, agent_id: str, actions: Sequence[Mapping[str, Any]]) -> list[int]:
         """Queue several actions, all or none; gives an id for each, in their order.
@@ -129,11 +129,11 @@ class DeployBatcher:
         """
         if isinstance(actions, str) or not isinstance(actions, Sequence):
             raise UsageError("A bulk has to be a list of actions.")
-        return self._enter([_wish_of(agent_id, action) for action in actions])
+        return self._enter([_request_of(agent_id, action) for action in actions])
 
-    def _enter(self, wishes: list[Wish]) -> list[int]:
+    def _enter(self, requests: list[ActionRequest]) -> list[int]:
         with self._open_session() as session:
-            return submit.enter(session, wishes, self.at) if wishes else []
+            return submit.enter(session, requests, self.at) if requests else []
 
     # -- out of the queue ----------------------------------------------------------------------------------
 
@@ -248,7 +248,7 @@ class DeployBatcher:
             return state(session, start=False)
 
 
-def _wish_of(agent_id: str, action: Mapping[str, Any]) -> Wish:
+def _request_of(agent_id: str, action: Mapping[str, Any]) -> ActionRequest:
     if not isinstance(action, Mapping) or not isinstance(action.get("options") or {}, Mapping):
         raise UsageError(f"{action!r} is no action.", "Each has an action_type and a target.")
     fields = {_SPELLED.get(name, name): value for name, value in action.items()}
@@ -258,7 +258,7 @@ def _wish_of(agent_id: str, action: Mapping[str, Any]) -> Wish:
     agent = fields.pop("agent_id", agent_id)
     if unknown := sorted(set(fields) - set(OPTIONS)):
         raise UsageError(f"An action of a bulk has no '{unknown[0]}'.")
-    return wish(agent, str(kind), target if target is not None else "", payload, fields)
+    return action_request(agent, str(kind), target if target is not None else "", payload, fields)
 
 
 def _result(batch: Batch) -> BatchResult:

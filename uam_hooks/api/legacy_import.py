@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from uam_hooks.api import submit
-from uam_hooks.api.request import wish
+from uam_hooks.api.request import action_request
 from uam_hooks.hot.core.errors import UamError, UsageError
 from uam_hooks.hot.queue.model import iso
 from uam_hooks.session import Session
@@ -81,7 +81,7 @@ def _one(
     # one column held the end of the window and a moment that was asked for; nobody waits for hours in a window
     if isinstance(row.execute_after, str) and row.execute_after > iso(time.time() + _LONGEST_WINDOW):
         options["execute_after"] = row.execute_after
-    wanted = wish(row.agent_id, kind, row.target, payload, options)
+    wanted = action_request(row.agent_id, kind, row.target, payload, options)
     known[row.id] = submit.enter(session, [wanted], at, origin=(origin, row.id))[0]
     return Imported(row.id, known[row.id], f"without {', '.join(left)}" if left else "")
 

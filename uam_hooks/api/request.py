@@ -16,7 +16,7 @@ _YEAR_10000 = 253402300800.0
 OPTIONS = ("urgent", "priority", "dependencies", "execute_after", "name")
 
 
-class Wish(NamedTuple):
+class ActionRequest(NamedTuple):
     """An action as it is asked for. `execute_after` is in seconds since 1970; `name` is for others of the same bulk,
     which may depend on it: `dependencies` are ids, or such names.
     """
@@ -32,7 +32,9 @@ class Wish(NamedTuple):
     name: str = ""
 
 
-def wish(agent: str, kind: str, target: str, payload: Mapping[str, Any] | None, options: Mapping[str, Any]) -> Wish:
+def action_request(
+    agent: str, kind: str, target: str, payload: Mapping[str, Any] | None, options: Mapping[str, Any]
+) -> ActionRequest:
     """A wish from loose words; UsageError where one of them is not what it should be."""
     if kind not in list(ActionType):
         raise UsageError(f"There is no action type '{kind}'.", f"Use one of {', '.join(ActionType)}.")
@@ -54,7 +56,7 @@ def wish(agent: str, kind: str, target: str, payload: Mapping[str, Any] | None, 
     name = options.get("name") or ""
     if not isinstance(name, str) or re.fullmatch(r"#?[0-9]+", name):
         raise UsageError(f"{name!r} is no name for an action: it would be taken for an id.")
-    return Wish(
+    return ActionRequest(
         _agent(agent), ActionType(kind), text_of(target, "target"), dict(payload or {}), urgent,
         PRIORITY if priority is None else priority, _dependencies(options.get("dependencies") or ()),
         _moment(options.get("execute_after")), name,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from uam_hooks.api import snapshot
-from uam_hooks.api.request import Wish, text_of
+from uam_hooks.api.request import ActionRequest, text_of
 from uam_hooks.flush import deploy, gh
 from uam_hooks.hot.core.errors import UamError, UsageError
 from uam_hooks.hot.core.paths import RepoPaths, head_of
@@ -32,7 +32,7 @@ _METHODS = ("merge", "squash", "rebase")
 _DEFAULT_REMOTE = "origin"
 
 
-class Checked(NamedTuple):
+class CheckedRequest(NamedTuple):
     """A wish that may enter the queue, with what has to be pinned before."""
 
     action: NewAction
@@ -42,46 +42,50 @@ class Checked(NamedTuple):
     pin: str = ""
 
 
-class Intake:
-    """Checks wishes against one repository, as seen from the directory `at` in one of its worktrees."""
+class RequestChecker:
+    """Checks requests against one repository, as seen from the directory `at` in one of its worktrees."""
 
     def __init__(self, session: Session, at: Path) -> None:
         self.session, self.at = session, at
         self.paths = RepoPaths.of(session.repo.git_dir)
         self.fresh: dict[tuple[str, str], queue.LastCommit] = {}
 
-    def check(self, wishes: Sequence[Wish]) -> list[Checked]:
+    def check(self, requests: Sequence[ActionRequest]) -> list[CheckedRequest]:
         """All of them or none: UsageError names what is wrong with the first that is."""
         promised: set[str] = set()
         found = []
-        for one in wishes:
-            made = getattr(self, f"_{one.kind.value}")(one, promised)
-            if one.kind == ActionType.COMMIT:
+        for request in requests:
+            made = getattr(self, f"_{request.kind.value}")(request, promised)
+            if request.kind == ActionType.COMMIT:
                 promised.add(made.source.branch)
             found.append(made)
         return found
 
-    def _action(self, one: Wish, target: str, remote: str, payload: dict[str, Any], key: str | None) -> NewAction:
+    def _checked(
+        self, request: ActionRequest, target: str, remote: str, payload: dict[str, Any], key: str | None,
+        source: NewSource, pin: str = "",
+    ) -> CheckedRequest:  # fmt: skip
         # what waits for something of its own may hold nobody else up
-        alone = bool(one.dependencies) or one.execute_after is not None
-        seconds = window(self.session.settings, self.session.store, one.kind, one.urgent)
-        later = "" if one.execute_after is None else iso(one.execute_after)
-        return NewAction(
-            one.agent, one.kind, target, remote, payload, seconds, None if alone else key, one.priority, (), later, True
-        )
+        alone = bool(request.dependencies) or request.execute_after is not None
+        seconds = window(self.session.settings, self.session.store, request.kind, request.urgent)
+        later = "" if request.execute_after is None else iso(request.execute_after)
+        action = NewAction(
+            request.agent, request.kind, target, remote, payload, seconds, None if alone else key, request.priority, (),
+            later, True,
+        )  # fmt: skip
+        return CheckedRequest(action, source, request.dependencies, request.name, pin)
 
-    def _done(self, one: Wish, action: NewAction, source: NewSource, pin: str = "") -> Checked:
-        return Checked(action, source, one.dependencies, one.name, pin)
+    def _source(
+        self, request: ActionRequest, remote: str, ref: str, branch: str = "", tip: str = "", **more: Any
+    ) -> NewSource:
+        return NewSource(remote, ref, request.agent, str(self.paths.git_dir), branch, tip, **more)
 
-    def _source(self, one: Wish, remote: str, ref: str, branch: str = "", tip: str = "", **more: Any) -> NewSource:
-        return NewSource(remote, ref, one.agent, str(self.paths.git_dir), branch, tip, **more)
-
-    def _commit(self, one: Wish, _promised: set[str]) -> Checked:
-        payload = _known(one, "message", "files", "remote")
+    def _commit(self, request: ActionRequest, _promised: set[str]) -> CheckedRequest:
+        payload = _known(request, "message", "files", "remote")
         message = payload.get("message")
         if not isinstance(message, str) or not message.strip() or "\0" in message or not _encodes(message):
             raise UsageError("A commit needs a message.", "Say what it does, in UTF-8.")
-        ref = self.branch(one.target)
+        ref = self.branch(request.target)
         remote = self.remote(payload, needed=False)
         files = snapshot.names(self.paths.worktree, self.at, _list(payload.get("files", ()), "files"))
         file_mode = self.session.settings.all("core.filemode")[-1:] != ["false"]
@@ -90,8 +94,8 @@ class Intake:
         parent = self._parent(ref, base)
         tip = snapshot.make(self.session, self.paths.worktree, ref, parent, changes, message, file_mode)
         self.fresh[str(self.paths.git_dir), ref] = queue.LastCommit(tip, base, True)
-        source = self._source(one, "", ref, ref, tip, base=base, message=message, files=files)
-        return self._done(one, self._action(one, short_target(ref), "", {}, f"api-commit\0{ref}"), source, tip)
+        source = self._source(request, "", ref, ref, tip, base=base, message=message, files=files)
+        return self._checked(request, short_target(ref), "", {}, f"api-commit\0{ref}", source, tip)
 
     def _parent(self, ref: str, base: str) -> str:
         """What a commit stands on: what its files were made from, so that landing it merges and undoes nobody's work.
@@ -114,9 +118,9 @@ class Intake:
         shared = self.session.repo.run("merge-base", head, base, ok=(0, 1)).lines
         return shared[0] if shared else base
 
-    def _push(self, one: Wish, promised: set[str]) -> Checked:
-        payload = _known(one, "remote", "force", "push_options")
-        ref, remote = self.branch(one.target), self.remote(payload)
+    def _push(self, request: ActionRequest, promised: set[str]) -> CheckedRequest:
+        payload = _known(request, "remote", "force", "push_options")
+        ref, remote = self.branch(request.target), self.remote(payload)
         tip = self.session.repo.name_of(ref)[0]
         waiting = ref in promised or queue.commits_wait(self.session.store, short_target(ref))
         if not tip and not waiting:
@@ -128,18 +132,18 @@ class Intake:
             # what the remote was last seen to have: nobody's newer work is overwritten
             more |= {"exact": True, "expect": (self.session.repo.name_of(tracking)[0] if tracking else "") or ""}
         tip = tip or _said(lambda: start_of(self.session, ref, remote))
-        source = self._source(one, remote, ref, ref, "" if tip == ZERO else tip, **more)
+        source = self._source(request, remote, ref, ref, "" if tip == ZERO else tip, **more)
         like = push_action(source, 0.0)
-        return self._done(one, self._action(one, like.target, remote, like.payload, like.merge_key), source, source.tip)
+        return self._checked(request, like.target, remote, like.payload, like.merge_key, source, source.tip)
 
-    def _merge(self, one: Wish, _promised: set[str]) -> Checked:
-        given = _known(one, "source", "strategy", "push", "remote", "message", "pr", "method")
-        ref = self.branch(one.target)
+    def _merge(self, request: ActionRequest, _promised: set[str]) -> CheckedRequest:
+        given = _known(request, "source", "strategy", "push", "remote", "message", "pr", "method")
+        ref = self.branch(request.target)
         payload: dict[str, Any] = {}
         if given.get("message"):
             payload["message"] = str(given["message"])
         if given.get("pr") is not None:
-            return self._pull_request(one, given, payload, ref)
+            return self._pull_request(request, given, payload, ref)
         remote = self.remote(given, needed=_flag(given, "push"))
         source = text_of(given.get("source"), "merge source")
         if source.startswith("-") or self._bad_ref(source):
@@ -150,10 +154,11 @@ class Intake:
         if strategy not in STRATEGIES:
             raise UsageError(f"There is no merge strategy '{strategy}'.", f"Use one of {', '.join(STRATEGIES)}.")
         payload |= {"source": source, "strategy": strategy, "push": _flag(given, "push")}
-        return self._done(one, self._action(one, short_target(ref), remote, payload, None),
-                          self._source(one, remote, ref))  # fmt: skip
+        return self._checked(request, short_target(ref), remote, payload, None, self._source(request, remote, ref))
 
-    def _pull_request(self, one: Wish, given: Mapping[str, Any], payload: dict[str, Any], ref: str) -> Checked:
+    def _pull_request(
+        self, request: ActionRequest, given: Mapping[str, Any], payload: dict[str, Any], ref: str
+    ) -> CheckedRequest:
         number = given["pr"]
         if isinstance(number, bool) or not re.fullmatch(r"[1-9]\d{0,9}", str(number)):
             raise UsageError(f"{number!r} is no number of a pull request.")
@@ -165,13 +170,12 @@ class Intake:
         payload |= {"pr": int(number), "method": method}
         if given.get("source"):
             payload["source"] = text_of(given["source"], "merge source")
-        return self._done(one, self._action(one, short_target(ref), remote, payload, None),
-                          self._source(one, remote, ref))  # fmt: skip
+        return self._checked(request, short_target(ref), remote, payload, None, self._source(request, remote, ref))
 
-    def _workflow(self, one: Wish, _promised: set[str]) -> Checked:
-        given = _known(one, "ref", "inputs", "remote")
-        if one.target.startswith("-"):
-            raise UsageError(f"'{one.target}' is no workflow.", "Name its file, its id, or its name.")
+    def _workflow(self, request: ActionRequest, _promised: set[str]) -> CheckedRequest:
+        given = _known(request, "ref", "inputs", "remote")
+        if request.target.startswith("-"):
+            raise UsageError(f"'{request.target}' is no workflow.", "Name its file, its id, or its name.")
         remote = self.remote(given, needed=False)
         branch = self.ref_named(given, remote)
         inputs = given.get("inputs") or {}
@@ -182,15 +186,15 @@ class Intake:
             raise UsageError("An input of a workflow has a NUL character in it.")
         gh.repository(self.session, remote)
         payload = {"ref": branch, "inputs": plain}
-        key = "\0".join(("workflow", remote, one.target, branch, json.dumps(plain, sort_keys=True)))
-        return self._done(one, self._action(one, one.target, remote, payload, key), self._source(one, remote, ""))
+        key = "\0".join(("workflow", remote, request.target, branch, json.dumps(plain, sort_keys=True)))
+        return self._checked(request, request.target, remote, payload, key, self._source(request, remote, ""))
 
-    def _deploy(self, one: Wish, _promised: set[str]) -> Checked:
-        target = deploy.check_target(one.target)
+    def _deploy(self, request: ActionRequest, _promised: set[str]) -> CheckedRequest:
+        target = deploy.check_target(request.target)
         deploy.words_of(self.session, target)
-        remote = self.remote(one.payload, needed=False)
-        payload = {**one.payload, "ref": self.ref_named(one.payload, remote)}
-        return self._done(one, self._action(one, target, remote, payload, None), self._source(one, remote, ""))
+        remote = self.remote(request.payload, needed=False)
+        payload = {**request.payload, "ref": self.ref_named(request.payload, remote)}
+        return self._checked(request, target, remote, payload, None, self._source(request, remote, ""))
 
     # -- what is named -----------------------------------------------------------------------------------
 
@@ -233,12 +237,12 @@ class Intake:
         return followed.removeprefix(f"refs/remotes/{remote}/") or "main"
 
 
-def _known(one: Wish, *names: str) -> Mapping[str, Any]:
+def _known(request: ActionRequest, *names: str) -> Mapping[str, Any]:
     """The payload, when it has nothing but these fields: what is not known would be silently left undone."""
-    unknown = sorted(set(one.payload) - set(names))
+    unknown = sorted(set(request.payload) - set(names))
     if unknown:
-        raise UsageError(f"A {one.kind.value} has no '{unknown[0]}'.", f"It knows {', '.join(names)}.")
-    return one.payload
+        raise UsageError(f"A {request.kind.value} has no '{unknown[0]}'.", f"It knows {', '.join(names)}.")
+    return request.payload
 
 
 def _list(given: Any, what: str) -> list[str]:
@@ -270,12 +274,14 @@ def _said(ask: Any) -> Any:
         raise UsageError(error.what, error.do) from None
 
 
-def enter(session: Session, wishes: Sequence[Wish], at: Path, origin: tuple[str, int] | None = None) -> list[int]:
-    """Check all of `wishes`, pin what they bring, and queue them in one transaction; gives an id for each.
+def enter(
+    session: Session, requests: Sequence[ActionRequest], at: Path, origin: tuple[str, int] | None = None
+) -> list[int]:
+    """Check all of `requests`, pin what they bring, and queue them in one transaction; gives an id for each.
 
     `origin` is remembered with the first: another database, and the action's id there.
     """
-    checked = Intake(session, at).check(wishes)
+    checked = RequestChecker(session, at).check(requests)
     queue.check(session.store, [(c.name, c.needs) for c in checked])
     session.repo.pin({pin_ref(c.pin): c.pin for c in checked if c.pin})
     return queue.enter(session.store, [(c.action, c.source, c.needs, c.name) for c in checked], time.time(), origin)
