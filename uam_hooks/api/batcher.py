@@ -10,7 +10,8 @@ from typing import Any
 
 from uam_hooks.api import submit
 from uam_hooks.api.request import OPTIONS, ActionRequest, action_request
-from uam_hooks.flush.execute import Tell, execute
+from uam_hooks.flush.batch_run import Tell
+from uam_hooks.flush.execute import execute
 from uam_hooks.flush.flush import flush, locked, next_batch, recover_if_idle
 from uam_hooks.flush.recover import recover
 from uam_hooks.git.repo import Repository, clear_git_environment

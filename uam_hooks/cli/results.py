@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import click
 
-from uam_hooks.flush.execute import Tell
+from uam_hooks.flush.batch_run import Tell
 from uam_hooks.hot.core.errors import ExitCode
 from uam_hooks.hot.core.refs import short_target
 from uam_hooks.hot.queue.connection import Store

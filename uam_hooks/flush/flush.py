@@ -8,7 +8,8 @@ from contextlib import contextmanager
 
 from filelock import FileLock, Timeout
 
-from uam_hooks.flush.execute import Tell, execute
+from uam_hooks.flush.batch_run import Tell
+from uam_hooks.flush.execute import execute
 from uam_hooks.flush.noted_commits import look_up
 from uam_hooks.flush.recover import recover
 from uam_hooks.git.repo import Repository

@@ -1,0 +1,86 @@
+"""A batch while it is being executed: what waits for what, where each action stands, and how an action fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from uam_hooks.hot.core.errors import Failure
+from uam_hooks.hot.queue.model import Action, Batch, SourceStatus, Status
+from uam_hooks.land.retention import unpin
+from uam_hooks.land.retry import fail_or_requeue
+from uam_hooks.session import Session
+from uam_hooks.store import claim, finish, views
+from uam_hooks.store.schedule import Edge, edges
+
+Tell = Callable[[Action, str], None]
+
+
+class BatchRun:
+    """The state of one execution. `tell` is called with every action: `running`, then its status."""
+
+    def __init__(self, session: Session, batch: Batch, tell: Tell) -> None:
+        self.session, self.batch, self.tell = session, batch, tell
+        self.actions = {a.id: a for a in batch.actions if a.carried_by is None}
+        self._before: dict[int, list[Edge]] = {i: [] for i in self.actions}
+        self._carried: dict[int, list[int]] = {}
+        for action in batch.actions:
+            if action.carried_by is not None:
+                self._carried.setdefault(action.carried_by, []).append(action.id)
+        for edge in edges(batch.actions):
+            self._before[edge.after].append(edge)
+
+    def graph(self) -> dict[int, list[int]]:
+        """The ids of all actions, each with those that come before it."""
+        return {number: [edge.before for edge in found] for number, found in self._before.items()}
+
+    def by_priority(self, numbers: Iterable[int]) -> list[Action]:
+        """These actions, the highest priority first, the oldest of equal ones first."""
+        return sorted((self.actions[number] for number in numbers), key=lambda a: (-a.priority, a.id))
+
+    def status(self, action: Action) -> Status:
+        now = views.action(self.session.store, action.id)
+        return now.status if now is not None else Status.CANCELLED
+
+    def pending(self, actions: Iterable[Action]) -> list[Action]:
+        """Those of the actions that have not ended: making a merge may have failed, and recovery may own an action."""
+        return [action for action in actions if self.status(action) in (Status.BATCHED, Status.EXECUTING)]
+
+    def held_back(self, action: Action) -> bool:
+        """Fail or put back an action whose dependency has failed or was put back; returns whether that was so."""
+        gating = [edge.before for edge in self._before[action.id] if edge.gating]
+        # a push may have landed without the commit that it was to carry
+        gating += [commit for push in gating for commit in self._carried.get(push, ())]
+        for number in dict.fromkeys((*action.dependencies, *gating)):
+            found = views.action(self.session.store, number)
+            status = self._outcome_for(action, number, found)
+            if status in (Status.FAILED, Status.CANCELLED):
+                became = "failed" if status == Status.FAILED else "was cancelled"
+                self.fail(action, Failure(f"dependency #{number} {became}"))
+                return True
+            if status != Status.COMPLETED:
+                when = found.execute_after if found is not None else ""
+                finish.requeue(self.session.store, action, when, f"it waits for #{number}", tried=False)
+                self.tell(action, Status.PENDING.value)
+                return True
+        return False
+
+    def _outcome_for(self, action: Action, number: int, found: Action | None) -> Status:
+        """The outcome of a dependency; for one that several agents share, the outcome of this agent's own sources."""
+        if found is None:
+            return Status.CANCELLED
+        if found.status == Status.COMPLETED and number in action.dependencies:
+            sources = views.sources(self.session.store, number)
+            own = [source.status for source in sources if source.agent == action.agent_id]
+            if SourceStatus.FAILED in own and SourceStatus.LANDED not in own:
+                return Status.FAILED
+        return found.status
+
+    def ended(self, action: Action) -> None:
+        """Delete the pins that an action no longer needs, and report its status."""
+        unpin(self.session, claim.with_carried(self.session.store, action.id))
+        self.tell(action, self.status(action).value)
+
+    def fail(self, action: Action, failure: Failure, *, exit_code: int | None = None) -> None:
+        """End an action as failed, or put it back where another try may help."""
+        fail_or_requeue(self.session, action, failure, batch=self.batch.number, exit_code=exit_code)
+        self.tell(action, self.status(action).value)
