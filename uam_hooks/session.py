@@ -1,4 +1,4 @@
-"""The queue of one repository, opened: what everything off the hot path works with."""
+"""A repository, its queue and its settings, opened together: what everything off the hot path works with."""
 
 from __future__ import annotations
 
@@ -25,13 +25,23 @@ class Session(NamedTuple):
 
 
 @contextmanager
-def open_session(
+def open_session(at: Path, own: Mapping[str, str] | None = None, database: Path | None = None) -> Iterator[Session]:
+    """Find the repository around the directory `at` and open its queue; see `open_queue`.
+
+    Raises UsageError where there is no repository. A command calls this once, usually by `open_recovered`.
+    """
+    with Repository.at(at) as repo, open_queue(repo, own, database) as session:
+        yield session
+
+
+@contextmanager
+def open_queue(
     repo: Repository, own: Mapping[str, str] | None = None, database: Path | None = None
 ) -> Iterator[Session]:
-    """The queue of `repo`, with the spool taken in; NotInstalled where there is none.
+    """Open the queue of `repo` and import the spool into it.
 
-    `own` are settings that go before git config. The spool goes to the repository's own queue, never to another
-    `database`.
+    `own` holds settings that override git config. The spool is imported into the repository's own queue, never into
+    another `database`. Raises NotInstalled where git uam is not enabled.
     """
     if not repo.paths.env_file.exists():
         raise NotInstalled("git uam is not enabled in this repository.", "Run `git uam install` here.")
@@ -43,6 +53,6 @@ def open_session(
 
 
 def agent_here(session: Session) -> str:
-    """Who acts, where nobody said."""
+    """The name of the agent that runs this process: UAM_AGENT_ID, uam.agent, or an address and the worktree."""
     paths = RepoPaths.of(session.repo.git_dir)
     return session.settings.agent(os.environ.get("UAM_AGENT_ID", ""), paths.worktree.name)

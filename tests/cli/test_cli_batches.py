@@ -230,7 +230,7 @@ def test_flush_due_takes_what_is_due(stocked: Scene) -> None:
 def test_cancel(stocked: Scene) -> None:
     first, second, third = commit(stocked), asked(stocked, "push", "main"), asked(stocked, "deploy", "prod")
     assert said(stocked, "cancel", str(first), str(second)).splitlines() == [
-        f"#{number} is cancelled; what it held stays in refs/uam/pin/" for number in (first, second)
+        f"#{number} is cancelled; commits in it stay in refs/uam/pin/" for number in (first, second)
     ]
     assert facts(stocked, "cancel", str(third)) == {"cancelled": [third]}
     assert statuses(stocked) == ["cancelled"] * 3

@@ -31,12 +31,12 @@ def test_prune_lets_go_of_what_landed_and_nobody_builds_on(scene: Scene) -> None
     scene.git("worktree", "remove", "--force", str(scene.root / "one"))
     scene.git("branch", "-q", "-D", "one")
     # within retention all of it stays
-    assert scene.git("uam", "prune") == "let go of 0 pins and 0 landings; 0 shadows cut"
+    assert scene.git("uam", "prune") == "deleted 0 pins and 0 landings; 0 shadows cut"
     collect(scene)
     assert holds(scene, everything) == [True] * 4
     scene.git("config", "uam.retention", "0")
     time_passes()
-    assert scene.git("uam", "prune").startswith("let go of 0 pins and 1 landings; ")
+    assert scene.git("uam", "prune").startswith("deleted 0 pins and 1 landings; ")
     collect(scene)
     assert holds(scene, commits["one"]) == [False, False]
     assert scene.oid(f"{SHADOW}^1") == scene.there()

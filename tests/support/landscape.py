@@ -17,7 +17,6 @@ from typing import Any
 
 from tests.support.scenes import Done, Scene, Worktree
 from uam_hooks.flush.flush import flush
-from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.plumbing import HotGit
 from uam_hooks.hot.core.settings import Settings
@@ -48,8 +47,8 @@ def environment(env: dict[str, str]) -> Iterator[None]:
 @contextmanager
 def inside(place: Worktree) -> Iterator[Session]:
     """The queue of the repository that `place` belongs to, opened in this process."""
-    with environment(place.env), Repository.at(place.top) as repo, open_session(repo) as now:
-        yield now
+    with environment(place.env), open_session(place.top) as session:
+        yield session
 
 
 def flushed(place: Worktree) -> list[BatchResult]:

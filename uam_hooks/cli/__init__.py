@@ -33,14 +33,16 @@ COMMANDS = {
     "uninstall": "Take the tool out of a repository.",
     "urgent": "Shorten the windows for everybody in this repository.",
 }
-# Where a command is, when it is not in the module of its name.
+# The module of a command, where it is not the one of the same name.
 _HOMES = {
-    "uninstall": "install", "show": "keep", "restore": "keep", "prune": "keep", "execute": "batch",
+    "uninstall": "install", "show": "history", "restore": "history", "prune": "history", "execute": "batch",
     "cancel": "actions", "retry": "actions", "log": "actions", "import": "importing",
 }  # fmt: skip
 
 
 class _Lazy(click.Group):
+    """Lists every command, and imports the module of one when it is called."""
+
     def list_commands(self, _ctx: click.Context) -> list[str]:
         return sorted(COMMANDS)
 
@@ -70,7 +72,7 @@ def uam() -> None:
 
 
 def main() -> NoReturn:
-    """Entry of `git uam` and `uam`: the one place where errors become words."""
+    """Entry of `git uam` and `uam`: the one place where errors become messages and exit codes."""
     from uam_hooks.git.repo import clear_git_environment
 
     clear_git_environment()

@@ -1,4 +1,4 @@
-"""`git uam batch` and `git uam execute`: what a flush does, in two steps."""
+"""`git uam batch` and `git uam execute`: a flush in two steps."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from typing import Any
 
 import click
 
-from uam_hooks.api.batcher import DeployBatcher
-from uam_hooks.cli.results import as_dict, progress, report
-from uam_hooks.git.repo import Repository
+from uam_hooks.cli.results import as_dict, print_plans, progress, report
+from uam_hooks.flush.flush import create_batch, execute_batch, open_recovered
 from uam_hooks.hot.core.errors import ExitCode
 from uam_hooks.hot.queue.model import Action, Batch, where
-from uam_hooks.session import open_session
+from uam_hooks.report import batch_view
+from uam_hooks.report.preview import plans
+from uam_hooks.session import Session, open_session
+from uam_hooks.store import views
 
 
 @click.command()
@@ -21,7 +23,8 @@ from uam_hooks.session import open_session
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def batch(dry_run: bool, as_json: bool) -> int:
     """Make a batch of what is due, and show it."""
-    made = DeployBatcher(dry_run=dry_run).create_batch()
+    with (open_session if dry_run else open_recovered)(Path.cwd()) as session:
+        made = batch_view.would_be_created(session) if dry_run else _created(session)
     if as_json:
         click.echo(json.dumps(None if made is None else _as_dict(made), indent=2))
     elif made is None:
@@ -33,6 +36,11 @@ def batch(dry_run: bool, as_json: bool) -> int:
         if made.number:
             click.echo(f"`git uam execute --batch-id {made.number}` executes it, and so does any flush")
     return ExitCode.OK
+
+
+def _created(session: Session) -> Batch | None:
+    created = create_batch(session)
+    return None if created is None else batch_view.as_shown(session.store, created)
 
 
 def _what(action: Action) -> str:
@@ -61,15 +69,13 @@ def _as_dict(batch: Batch) -> dict[str, Any]:
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def execute(batch_id: str, dry_run: bool, as_json: bool) -> int:
     """Execute a batch that `git uam batch` has made."""
-    if dry_run:
-        plans = DeployBatcher(dry_run=True).plan_of(batch_id)
-        lines = "\n".join(f"{plan['where']}: {plan['summary']}" for plan in plans)
-        click.echo(json.dumps({"plans": plans}, indent=2) if as_json else lines)
-        return ExitCode.OK
-    with progress() as tell:
-        result = DeployBatcher().execute_batch(batch_id, tell)
-    if as_json:
-        click.echo(json.dumps(as_dict(result), indent=2))
-        return ExitCode.OK if result.success else ExitCode.FAILED
-    with Repository.at(Path.cwd()) as repo, open_session(repo) as session:
-        return report(session.store, [result], False)
+    with open_session(Path.cwd()) as session:
+        if dry_run:
+            known = views.existing_batch(session.store, batch_id)
+            return print_plans(plans(session, batch_view.as_shown(session.store, known)), as_json)
+        with progress() as tell:
+            result = execute_batch(session, batch_id, session.settings["uam.flush.lockTimeout"], tell)
+        if not as_json:
+            return report(session.store, [result], False)
+    click.echo(json.dumps(as_dict(result), indent=2))
+    return ExitCode.OK if result.success else ExitCode.FAILED

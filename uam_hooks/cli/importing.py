@@ -8,13 +8,12 @@ from pathlib import Path
 import click
 
 from uam_hooks.api.legacy_import import take_over
-from uam_hooks.git.repo import Repository
+from uam_hooks.flush.flush import open_recovered
 from uam_hooks.hot.core.errors import ExitCode
-from uam_hooks.session import open_session
 
 
 def printable(text: str) -> str:
-    """One line without control characters: what another database says shall not look like lines of ours."""
+    """`text` on one line without control characters: text from another database must not look like our output."""
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
@@ -23,7 +22,7 @@ def printable(text: str) -> str:
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def import_(database: Path, as_json: bool) -> int:
     """Take over what waits in a coordination.db of the tool that this one replaces, and say what was skipped."""
-    with Repository.at(Path.cwd()) as repo, open_session(repo) as session:
+    with open_recovered(Path.cwd()) as session:
         report = take_over(session, database, Path.cwd())
     taken = [one for one in report if one.here is not None]
     if as_json:

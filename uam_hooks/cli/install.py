@@ -65,9 +65,12 @@ def uninstall(path: Path, force: bool) -> None:
 
 
 def _queued(repo: Repository) -> list[str]:
-    from uam_hooks.report.status import queued_lines  # the flush is not needed where nothing is installed
+    # imported here: nothing of the queue is needed where nothing is installed
+    from uam_hooks.report.status import queued_lines
+    from uam_hooks.session import open_queue
 
-    return queued_lines(repo)
+    with open_queue(repo) as session:
+        return queued_lines(session)
 
 
 def _tell(line: str) -> None:

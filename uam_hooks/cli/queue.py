@@ -9,13 +9,13 @@ from typing import Any
 
 import click
 
-from uam_hooks.api.batcher import DeployBatcher
+from uam_hooks.api import submit
+from uam_hooks.api.request import action_request
 from uam_hooks.cli.parameters import under_deploy
-from uam_hooks.git.repo import Repository
+from uam_hooks.flush.flush import ensure_flush, open_recovered
 from uam_hooks.hot.core.errors import ExitCode, UsageError
-from uam_hooks.hot.queue.leader import ensure_flusher
 from uam_hooks.hot.queue.model import ActionType, seconds_of, where
-from uam_hooks.session import agent_here, open_session
+from uam_hooks.session import agent_here
 from uam_hooks.store import views
 
 _TEXTS = ("message", "ref", "source", "strategy", "method", "remote")
@@ -45,16 +45,15 @@ _TEXTS = ("message", "ref", "source", "strategy", "method", "remote")
 @click.argument("more", nargs=-1, metavar="[FILES]...")
 def queue(**said: Any) -> int:
     """Queue an action by name: a commit of files, a push, a merge, a workflow, a deploy."""
-    with Repository.at(Path.cwd()) as repo, open_session(repo) as session:
+    with open_recovered(Path.cwd()) as session:
         agent = said["agent_id"] or agent_here(session)
-    number = DeployBatcher().queue(
-        agent, said["action_type"], said["target"], _payload(said), urgent=said["urgent"], priority=said["priority"],
-        dependencies=said["depends_on"], execute_after=said["execute_after"],
-    )  # fmt: skip
-    with Repository.at(Path.cwd()) as repo, open_session(repo) as session:
-        runs = not under_deploy() and session.settings["uam.push.mode"] != "manual"
-        if runs:
-            ensure_flusher(repo.paths)
+        options = {
+            "urgent": said["urgent"], "priority": said["priority"], "dependencies": said["depends_on"],
+            "execute_after": said["execute_after"],
+        }  # fmt: skip
+        request = action_request(agent, said["action_type"], said["target"], _payload(said), options)
+        number = submit.enter(session, [request], Path.cwd())[0]
+        runs = not under_deploy() and ensure_flush(session)
         action = views.action(session.store, number)
     assert action is not None
     due = max(action.execute_after, action.not_before)

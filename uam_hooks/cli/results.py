@@ -1,10 +1,11 @@
-"""What executing batches came to, in lines for people or as JSON, and what is under way on a terminal."""
+"""Results of batches and plans, in lines for people or as JSON, and the progress on a terminal."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import click
 
@@ -18,7 +19,7 @@ from uam_hooks.store import views
 
 @contextmanager
 def progress() -> Iterator[Tell]:
-    """On a terminal, a line for each action that is running; elsewhere nothing: a log is no screen."""
+    """On a terminal, show a line for each action that is running; print nothing into a file or a pipe."""
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
@@ -40,8 +41,15 @@ def progress() -> Iterator[Tell]:
         yield tell
 
 
+def print_plans(plans: list[dict[str, Any]], as_json: bool) -> int:
+    """Print what would be done; returns the exit status."""
+    lines = [f"{plan['where']}: {plan['summary']}" for plan in plans] or ["nothing to land"]
+    click.echo(json.dumps({"plans": plans}, indent=2) if as_json else "\n".join(lines))
+    return ExitCode.OK
+
+
 def report(store: Store, results: Sequence[BatchResult], as_json: bool) -> int:
-    """Print the results; gives the exit status: 1 when anything failed or is still to come."""
+    """Print the results; returns the exit status: 1 when anything failed or is still to come."""
     if as_json:
         click.echo(json.dumps({"batches": [as_dict(result) for result in results]}, indent=2))
     else:
@@ -50,7 +58,7 @@ def report(store: Store, results: Sequence[BatchResult], as_json: bool) -> int:
 
 
 def as_dict(result: BatchResult) -> dict[str, object]:
-    """A result with the names that the original's callers know."""
+    """A result with the field names of the original DeployBatcher."""
     return {
         "batchId": result.batch_id,
         "success": result.success,
@@ -63,7 +71,7 @@ def as_dict(result: BatchResult) -> dict[str, object]:
 
 
 def _lines(store: Store, result: BatchResult) -> Iterator[str]:
-    """One line for each source of a push: what it landed as, or why it did not; one for each other action."""
+    """One line for each source of a push: its landing, or why it failed; one for each other action."""
     batch = views.batch(store, result.batch_id)
     assert batch is not None
     for landing in views.landings(store, batch.id):

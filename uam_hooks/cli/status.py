@@ -9,18 +9,21 @@ from typing import Any
 import click
 
 from uam_hooks.cli.parameters import under_deploy
-from uam_hooks.git.repo import Repository
+from uam_hooks.flush.flush import ensure_flush, open_recovered
+from uam_hooks.flush.noted_commits import refresh
 from uam_hooks.hot.core.errors import ExitCode
 from uam_hooks.report.status import state
-from uam_hooks.session import open_session
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def status(as_json: bool) -> int:
     """Show what waits, what runs, what failed, and what to do next."""
-    with Repository.at(Path.cwd()) as repo, open_session(repo) as session:
-        found = state(session, start=not under_deploy())
+    with open_recovered(Path.cwd()) as session:
+        if not under_deploy():
+            ensure_flush(session)
+        refresh(session.repo, session.store)
+        found = state(session)
     if as_json:
         click.echo(json.dumps(found, indent=2))
     else:

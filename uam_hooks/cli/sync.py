@@ -6,10 +6,9 @@ from pathlib import Path
 
 import click
 
-from uam_hooks.git.repo import Repository
+from uam_hooks.flush.flush import open_recovered
 from uam_hooks.hot.core.errors import ExitCode
-from uam_hooks.report.sync import sync as bring_over
-from uam_hooks.session import open_session
+from uam_hooks.report.sync import sync as sync_branch
 
 
 @click.command()
@@ -19,8 +18,8 @@ def sync(target: str | None) -> int:
 
     Local modifications stay; where that cannot be, nothing is touched.
     """
-    with Repository.at(Path.cwd()) as repo, open_session(repo) as session:
-        done = bring_over(session, repo.git_dir, target)
+    with open_recovered(Path.cwd()) as session:
+        done = sync_branch(session, session.repo.git_dir, target)
     name = f"branch {done.branch}" if done.branch else "HEAD"
     if done.old == done.new:
         click.echo(f"{name} is at {done.new[:7]}, up to date with {done.where}")

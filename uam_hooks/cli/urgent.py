@@ -8,12 +8,11 @@ from pathlib import Path
 
 import click
 
-from uam_hooks.api.batcher import DeployBatcher
+from uam_hooks.api.windows import set_urgent_mode, window_config
 from uam_hooks.cli.parameters import Duration
-from uam_hooks.git.repo import Repository
+from uam_hooks.flush.flush import open_recovered
 from uam_hooks.hot.core.errors import ExitCode, UsageError
 from uam_hooks.hot.queue import enqueue
-from uam_hooks.session import open_session
 
 
 @click.command()
@@ -24,12 +23,11 @@ def urgent(switch: str | None, seconds: float | None, as_json: bool) -> int:
     """Shorten the windows for everybody in this repository, or say whether they are."""
     if seconds is not None and (switch != "on" or not seconds):
         raise UsageError("--for goes with `on`, and a time.", "Write `git uam urgent on --for 10m`.")
-    batcher = DeployBatcher()
-    if switch:
-        batcher.set_urgent_mode(switch == "on", seconds)
-    with Repository.at(Path.cwd()) as repo, open_session(repo) as session:
+    with open_recovered(Path.cwd()) as session:
+        if switch:
+            set_urgent_mode(session, switch == "on", seconds)
         until = enqueue.urgent_mode(session.store, time.time())
-    windows = batcher.get_window_config()
+        windows = window_config(session)
     if as_json:
         click.echo(json.dumps({"urgent": until is not None, "until": until or None, "windows_ms": windows}))
         return ExitCode.OK

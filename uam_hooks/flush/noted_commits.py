@@ -8,7 +8,7 @@ from uam_hooks.hot.queue.connection import Store
 from uam_hooks.store import finish, views
 
 
-def look_up(repo: Repository, store: Store) -> None:
+def refresh(repo: Repository, store: Store) -> None:
     """Complete the noted commits, and end those that need no push any more."""
     waiting = views.commits(store)
     if not waiting:

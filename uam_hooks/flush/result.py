@@ -1,7 +1,8 @@
-"""The result of a batch that has just been executed, from what the queue has of its actions."""
+"""The result of a batch: from the queue when it has just been executed, or as it was recorded."""
 
 from __future__ import annotations
 
+from uam_hooks.hot.core.errors import Refused
 from uam_hooks.hot.queue.model import Batch, BatchResult, SourceStatus, Status
 from uam_hooks.session import Session
 from uam_hooks.store import views
@@ -28,3 +29,15 @@ def result_of(session: Session, batch: Batch, took: float, asked: set[int]) -> B
     words = tuple(dict.fromkeys(errors))
     good = not errors and not failed + deferred + unknown
     return BatchResult(batch.id, good, done, failed, words, took, deferred)
+
+
+def recorded_result(batch: Batch) -> BatchResult:
+    """The result that was recorded when the batch ended; raises Refused when it has none."""
+    if batch.status not in (Status.COMPLETED, Status.FAILED):
+        raise Refused(f"Batch {batch.number} is {batch.status}.", "`git uam status` shows what waits.")
+    done = batch.result
+    failed, later, errors = int(done["failedActions"]), int(done.get("deferredActions", 0)), tuple(done["errors"])
+    return BatchResult(
+        batch.id, not failed + later and not errors, int(done["executedActions"]), failed, errors,
+        float(done["duration"]), later,
+    )  # fmt: skip

@@ -1,4 +1,4 @@
-"""A batch as it is shown: what it holds, with the messages and files of the commits in it."""
+"""A batch as it is shown to people: with the messages and files of the commits in it."""
 
 from __future__ import annotations
 
@@ -8,23 +8,30 @@ from typing import Any
 
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.model import Action, ActionType, Batch, Status, iso
-from uam_hooks.store import requests
+from uam_hooks.session import Session
+from uam_hooks.store import claim, requests
 
 DRY_RUN = "dry-run"
 
 
 def as_shown(store: Store, batch: Batch) -> Batch:
-    """The batch with the payload of its commits filled in."""
+    """The batch with the payload of its commits by name filled in."""
     return batch._replace(actions=tuple(_filled(store, action) for action in batch.actions))
 
 
+def would_be_created(session: Session) -> Batch | None:
+    """The batch that `flush.create_batch` would create now, unclaimed; None when nothing is due."""
+    found = claim.would_be_due(session.store, time.time(), session.settings["uam.batch.size"])
+    return not_claimed(session.store, found) if found else None
+
+
 def not_claimed(store: Store, actions: Sequence[Action]) -> Batch:
-    """What a batch of these actions would be, were it made now."""
+    """A batch of these actions as it would be if it were created now."""
     return as_shown(store, Batch(DRY_RUN, 0, iso(time.time()), None, Status.PENDING, {}, tuple(actions)))
 
 
 def _filled(store: Store, action: Action) -> Action:
-    """A commit by name says what it will be: the message of its squash, and the files of all of it."""
+    """A commit by name shows the message of its squash and all of its files."""
     if action.action_type != ActionType.COMMIT or not action.asked:
         return action
     members = requests.members(store, action.id)

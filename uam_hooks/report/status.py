@@ -5,15 +5,12 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from uam_hooks.flush.flush import keep_going, recover_if_idle
-from uam_hooks.flush.noted_commits import look_up
-from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.paths import RepoPaths, worktree_name
 from uam_hooks.hot.core.refs import short_target
 from uam_hooks.hot.queue import enqueue
 from uam_hooks.hot.queue.model import Action, ActionType, Source, SourceStatus, Status, seconds_of, where
 from uam_hooks.hot.queue.windows import who_else, window
-from uam_hooks.session import Session, agent_here, open_session
+from uam_hooks.session import Session, agent_here
 from uam_hooks.store import journal, views
 from uam_hooks.store.views import QueuedCommit
 
@@ -21,12 +18,8 @@ from uam_hooks.store.views import QueuedCommit
 FAILED_FOR_SECONDS = 24 * 3600.0
 
 
-def state(session: Session, *, start: bool) -> dict[str, Any]:
-    """The queue as `git uam status --json` prints it. With `start`, what waits is executed when it is due."""
-    recover_if_idle(session)
-    if start:
-        keep_going(session)
-    look_up(session.repo, session.store)
+def state(session: Session) -> dict[str, Any]:
+    """The queue as `git uam status --json` prints it. It changes nothing: recover and refresh before it."""
     now = time.time()
     commits = views.commits(session.store)
     waiting = [_row(session, a, commits, now) for a in views.actions(session.store, Status.PENDING)]
@@ -55,7 +48,7 @@ def _number(session: Session, action: Action) -> int | None:
 
 
 def _window(session: Session, now: float) -> dict[str, Any]:
-    """What a push that is waited for would meet now: its window, or none because nobody else is at work."""
+    """How long a push would wait now: its window, or not at all because nobody else is at work."""
     paths = RepoPaths.of(session.repo.git_dir)
     company = who_else(session.settings, session.store, paths, agent_here(session))
     until = enqueue.urgent_mode(session.store, now)
@@ -96,7 +89,7 @@ def _row(session: Session, action: Action, commits: list[QueuedCommit], now: flo
 
 
 def _member(session: Session, action: Action, source: Source) -> dict[str, Any]:
-    """One of those who asked for an action, with what they brought."""
+    """One source of an action: the agent, and what it pushed or asked for."""
     if action.action_type == ActionType.PUSH:
         return _source(source)
     if action.action_type == ActionType.COMMIT:
@@ -124,7 +117,7 @@ def _source(source: Source) -> dict[str, Any]:
 
 
 def _next(session: Session, waiting: list[Any], running: list[Any], failed: list[Any]) -> str:
-    """The one thing to do, for a person or a program that reads nothing else."""
+    """The one thing to do next, for a person or a program that reads nothing else."""
     if not session.settings["uam.enabled"]:
         return "pushes go straight to the remote (uam.enabled is false); `git config uam.enabled true` queues them"
     going = [row for row in waiting if row["asked"] or row["type"] != "commit"]
@@ -144,12 +137,11 @@ def _next(session: Session, waiting: list[Any], running: list[Any], failed: list
     return "nothing"
 
 
-def queued_lines(repo: Repository) -> list[str]:
-    """One line for each thing that waits to land, for people who are about to take the queue away."""
-    with open_session(repo) as session:
-        waiting = views.actions(session.store, "pending", "batched", "executing")
-        return [
-            f"#{a.id} {a.action_type} to {where(a)} by {a.agent_id}"
-            for a in waiting
-            if a.asked or a.action_type != ActionType.COMMIT
-        ]
+def queued_lines(session: Session) -> list[str]:
+    """One line for each action that waits or runs, for people who are about to remove the queue."""
+    waiting = views.actions(session.store, "pending", "batched", "executing")
+    return [
+        f"#{a.id} {a.action_type} to {where(a)} by {a.agent_id}"
+        for a in waiting
+        if a.asked or a.action_type != ActionType.COMMIT
+    ]

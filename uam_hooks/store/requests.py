@@ -96,7 +96,7 @@ def commits_wait(store: Store, target: str) -> bool:
         ).fetchone() is not None  # fmt: skip
 
 
-def cancel(store: Store, ids: Sequence[int], why: str) -> None:
+def cancel(store: Store, ids: Sequence[int], why: str = "cancelled by hand") -> None:
     """Take actions out of the queue with everything in them, all or none. Refused once a batch has one, or one has
     ended.
     """

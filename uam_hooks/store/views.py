@@ -1,12 +1,13 @@
-"""What people and other commands ask of the queue. Reads only."""
+"""What people and commands ask of the queue. It only reads."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from uam_hooks.hot.core.errors import UsageError
 from uam_hooks.hot.queue import rows
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.model import Action, Batch, Landing, Source, iso
@@ -150,18 +151,19 @@ def batch(store: Store, name: str) -> Batch | None:
     return rows.batch(found[0], tuple(rows.action(row) for row in members))
 
 
+def existing_batch(store: Store, name: str) -> Batch:
+    """`batch`, where there has to be one; raises UsageError where there is none."""
+    found = batch(store, name) if name else None
+    if found is None:
+        raise UsageError(f"There is no batch '{name}' here.", "`git uam batch` makes one.")
+    return found
+
+
 def landings(store: Store, batch_id: str) -> list[Landing]:
     """What a batch put, or tried to put, on its refs."""
     with store.reading() as db:
         found = db.execute("SELECT * FROM landings WHERE batch_id = ? ORDER BY id", (batch_id,)).fetchall()
     return [rows.landing(row) for row in found]
-
-
-def counts(store: Store) -> dict[str, Any]:
-    """How many actions there are in each state."""
-    with store.reading() as db:
-        found = db.execute("SELECT status, count(*) AS n FROM deploy_queue GROUP BY status").fetchall()
-    return {row["status"]: row["n"] for row in found}
 
 
 def batch_of_commit(store: Store, oid: str) -> int | None:

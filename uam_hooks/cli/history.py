@@ -8,13 +8,11 @@ from typing import Any
 
 import click
 
-from uam_hooks.flush.flush import locked
-from uam_hooks.git.repo import Repository
+from uam_hooks.flush.flush import open_recovered
+from uam_hooks.flush.flush import prune as delete_expired
 from uam_hooks.hot.core.errors import ExitCode
-from uam_hooks.land.retention import prune as let_go
 from uam_hooks.report.history import describe, find_batch
-from uam_hooks.report.history import restore as bring_back
-from uam_hooks.session import open_session
+from uam_hooks.report.history import restore as create_branches
 
 
 @click.command()
@@ -22,7 +20,7 @@ from uam_hooks.session import open_session
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def show(batch: str, as_json: bool) -> int:
     """Show what BATCH landed: its number, its id, or the commit it landed as."""
-    with Repository.at(Path.cwd()) as repo, open_session(repo) as session:
+    with open_recovered(Path.cwd()) as session:
         found = describe(session, find_batch(session, batch))
     click.echo(json.dumps(found, indent=2) if as_json else "\n".join(_lines(found)))
     return ExitCode.OK
@@ -56,8 +54,8 @@ def _lines(found: dict[str, Any]) -> list[str]:
 @click.option("--branch", help="What to call the branch; several get -1, -2 ... appended.")
 def restore(name: str, branch: str | None) -> int:
     """Bring the unsquashed commits of a batch, or one original commit, back as branches."""
-    with Repository.at(Path.cwd()) as repo, open_session(repo) as session:
-        for made in bring_back(session, name, branch):
+    with open_recovered(Path.cwd()) as session:
+        for made in create_branches(session, name, branch):
             click.echo(f"branch {made.branch} is at {made.tip[:7]} ({made.agent}); undo: git branch -D {made.branch}")
     return ExitCode.OK
 
@@ -65,11 +63,7 @@ def restore(name: str, branch: str | None) -> int:
 @click.command()
 def prune() -> int:
     """Let go of what landed longer ago than uam.retention; never of anything that has not landed."""
-    with (
-        Repository.at(Path.cwd()) as repo,
-        open_session(repo) as session,
-        locked(repo, session.settings["uam.flush.lockTimeout"]),
-    ):
-        done = let_go(session, session.settings["uam.retention"])
-    click.echo(f"let go of {done.pins} pins and {done.landings} landings; {done.shadows} shadows cut")
+    with open_recovered(Path.cwd()) as session:
+        done = delete_expired(session, session.settings["uam.flush.lockTimeout"])
+    click.echo(f"deleted {done.pins} pins and {done.landings} landings; {done.shadows} shadows cut")
     return ExitCode.OK
