@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.landscape import at_remote, record, write
+from tests.support.landscape import at_remote, by_hand, record, write
 from tests.support.scenes import Done, Scene, Worktree
 
 
@@ -53,6 +53,14 @@ def test_a_branch_is_brought_over_and_back_again(scene: Scene) -> None:
     assert agent.oid("HEAD") == tip
     assert agent.git("status", "--porcelain") == ""
     assert not (agent.top / "theirs").exists()
+
+
+def test_a_commit_by_name_on_the_branch_here_is_no_landing_to_bring_over(scene: Scene) -> None:
+    by_hand(scene)
+    write(scene, "a", "a\n")
+    scene.git("uam", "queue", "--action-type", "commit", "--target", "main", "--message", "a", "--files", "a")
+    scene.git("uam", "flush")
+    assert scene.git("uam", "sync") == f"branch main is at {scene.short('main')}, up to date with origin/main"
 
 
 def test_local_modifications_stay(scene: Scene) -> None:

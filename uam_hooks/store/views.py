@@ -173,11 +173,11 @@ def batch_of_commit(store: Store, oid: str) -> int | None:
 
 
 def last_landed(store: Store, worktree: str, branch: str) -> tuple[str, str] | None:
-    """Where this worktree's branch last landed: remote and full ref."""
+    """Where this worktree's branch last landed on a remote: remote and full ref."""
     with store.reading() as db:
         row = db.execute(
             "SELECT q.* FROM sources s JOIN deploy_queue q ON q.id = s.action_id WHERE s.worktree = ?"
-            " AND s.branch = ? AND s.status = 'landed' AND s.exact = 0 ORDER BY s.id DESC LIMIT 1",
+            " AND s.branch = ? AND s.status = 'landed' AND s.exact = 0 AND q.remote <> '' ORDER BY s.id DESC LIMIT 1",
             (worktree, branch),
         ).fetchone()
     if row is None:
