@@ -20,7 +20,7 @@ _PUSH = ("--action-type", "push", "--target", "main")
 _DEPLOY = ("--action-type", "deploy", "--target", "prod")
 
 
-def test_every_command_opens_the_repository_and_the_queue_once(quiet: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_command_opens_the_repository_and_the_queue_once(stocked: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[type] = []
 
     def counted(kind: type) -> None:
@@ -34,13 +34,13 @@ def test_every_command_opens_the_repository_and_the_queue_once(quiet: Scene, mon
 
     counted(Repository)
     counted(Store)
-    other = quiet.root / "coordination.db"
+    other = stocked.root / "coordination.db"
     with closing(sqlite3.connect(other)) as db:
         db.execute(
             "CREATE TABLE deploy_queue (id, agent_id, action_type, target, payload, status, priority, dependencies,"
             " execute_after)"
         )
-    write(quiet, "a", "a\n")
+    write(stocked, "a", "a\n")
     seen: set[str] = set()
     for args in (
         ("queue", *_COMMIT), ("queue", *_DEPLOY), ("cancel", "2"), ("retry", "2"), ("log", "1"), ("urgent", "on"),
@@ -50,15 +50,15 @@ def test_every_command_opens_the_repository_and_the_queue_once(quiet: Scene, mon
         ("deploy", "status"), ("deploy", "queue", *_PUSH), ("deploy", "flush"), ("uninstall", "--force"),
     ):  # fmt: skip
         if args == ("due",):
-            due_now(quiet)
+            due_now(stocked)
             continue
         opened.clear()
-        done = call(quiet, *args)
+        done = call(stocked, *args)
         assert done.code == 0, (args, done)
         assert opened == [Repository, Store], args
         seen.add(args[0])
     for args in (("config",), ("install",)):  # these need no queue
         opened.clear()
-        assert call(quiet, *args).code == 0
+        assert call(stocked, *args).code == 0
         assert opened == [Repository], args
     assert seen == set(COMMANDS) - {"config", "install", "demo", "help"}
