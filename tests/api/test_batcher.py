@@ -70,7 +70,7 @@ def test_type_hints_are_complete_and_every_method_is_documented() -> None:
 # -- making one ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("bad", [-5, -0.5, NAN, INFINITY, -INFINITY, True, "5", None, 1.5, 10**30], ids=repr)
+@pytest.mark.parametrize("bad", [-5, -0.5, NAN, INFINITY, -INFINITY, True, False, "5", None, 1.5, 10**30, []], ids=repr)
 def test_a_window_that_is_none(scene: Scene, bad: Any) -> None:
     with nothing_changes(scene):
         for kind in ActionType:
@@ -111,17 +111,19 @@ def test_windows(scene: Scene) -> None:
     assert DeployBatcher(repository=scene.top).get_window_config() == usual
 
 
-@pytest.mark.parametrize("kind", ["commit", "push"])
-def test_a_window_is_what_the_action_waits(scene: Scene, kind: str) -> None:
+@pytest.mark.parametrize(("kind", "target"), [("commit", "main"), ("push", "main"), ("deploy", "site")])
+def test_a_window_is_what_the_action_waits(scene: Scene, kind: str, target: str) -> None:
+    deploys(scene, "site", does="exit 0\n")
     here = made(scene, dynamic_windows={kind: 3_600_000})
     write(scene, "f", "x\n")
     payload = {"message": "m", "files": ["f"]} if kind == "commit" else {}
-    here.queue("ann", kind, "main", payload)
+    here.queue("ann", kind, target, payload)
     (row,) = scene.rows("deploy_queue")
     waits = seconds_of(row["execute_after"]) - seconds_of(row["queued_at"])
     assert waits == pytest.approx(3600, abs=0.002)
     assert here.create_batch() is None and here.flush_all(due_only=True) == []
-    assert len(here.flush_all()) == 1  # now means now
+    assert scene.git("uam", "flush", "--due") == "nothing to land"
+    assert [result.success for result in here.flush_all()] == [True]  # now means now
 
 
 def test_the_size_of_a_batch(scene: Scene) -> None:
@@ -190,7 +192,7 @@ def test_every_worktree_has_the_same_queue(scene: Scene) -> None:
     places: list[Path | str] = [scene.top, agent.top, agent.top / "deep" / "er", str(agent.top)]
     ids = {DeployBatcher(repository=place, dynamic_windows=AT_ONCE).queue("ann", "push", "main") for place in places}
     assert len(ids) == 1
-    assert not (agent.git_dir / "uam").exists()
+    assert not (agent.git_dir / "uam").exists() and len(list(scene.root.rglob("queue.db"))) == 1
     batch = created(made(scene))
     assert made(agent).get_batch(batch.id) == batch
     assert made(agent).execute_batch(batch.id).success

@@ -33,6 +33,7 @@ def test_what_is_shown_is_stored_and_executed(scene: Scene, here: DeployBatcher)
     for name in (batch.id, batch.id[:8], str(batch.number)):
         assert here.get_batch(name) == batch
     assert here.create_batch() is None  # it has been claimed
+    add(here, "later")  # is not in what was shown
     result = here.execute_batch(batch.id)
     assert result._replace(duration=0) == (batch.id, True, 2, 0, (), 0, 0) and result.duration > 0
     assert scene.landed() == ["Squashed 2 commits:"] and len(scene.pushes()) == 1
@@ -40,6 +41,10 @@ def test_what_is_shown_is_stored_and_executed(scene: Scene, here: DeployBatcher)
     done = here.get_batch(batch.id)
     assert done is not None and done.status == Status.COMPLETED and done.executed_at
     assert done.result["executedActions"] == 2 and here.get_pending_batches() == []
+    facts = [(action.id, action.action_type, action.target, action.payload) for action in batch.actions]
+    assert [(action.id, action.action_type, action.target, action.payload) for action in done.actions] == facts
+    changed = scene.bare.git("diff-tree", "-r", "--name-only", "main~1", "main").splitlines()
+    assert changed == commit.payload["files"]
 
 
 @pytest.mark.parametrize("name", ["", "0", "99", "no such", "-1", "9" * 30, "²", "%", "_" * 36])
@@ -129,9 +134,12 @@ def test_a_flush_executes_leftover_batches_first(scene: Scene, here: DeployBatch
     add(here, "a")
     here.queue("ann", "push", "main")
     batch = created(here)
-    here.queue("bob", "push", "main")
+    here.queue("bob", "push", "main", priority=99)
     results = made(scene).flush_all()
     assert results[0].batch_id == batch.id and results[0].executed_actions == 2
+    assert here.get_pending_batches() == []
+    done = here.get_batch(batch.id)
+    assert done is not None and done.status == Status.COMPLETED
     assert scene.landed() == ["Add a"]
     late = here.execute_batch(batch.id)
     assert late._replace(duration=0) == results[0]._replace(duration=0)

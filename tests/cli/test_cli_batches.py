@@ -123,6 +123,7 @@ def test_execute_what_failed(stocked: Scene) -> None:
     done = call(stocked, "execute", "--batch-id", "1")
     assert done.code == 1
     assert done.out.startswith("batch 1: #1 deploy bad failed: ")
+    assert "exit code 3" in done.out and "broken" in done.out
     again = call(stocked, "execute", "--batch-id", "1", "--json")
     assert again.code == 1
     found = json.loads(again.out)

@@ -15,9 +15,10 @@ from tests.support.commands import (
     facts,
     refused,
     said,
+    unchanged,
 )
 from tests.support.landscape import write
-from tests.support.queueing import change
+from tests.support.queueing import batcher, change
 from tests.support.scenes import Scene
 from uam_hooks.hot.queue.model import iso, seconds_of
 
@@ -65,6 +66,11 @@ def test_config(stocked: Scene) -> None:
     assert stocked.git("config", "--local", "--get-all", "uam.window.push") == "7s"
     assert said(stocked, "config", "UAM.Window.Push") == "7s"
     assert facts(stocked, "config", "uam.window.push") == {"uam.window.push": "7s"}
+    # in every worktree, for every program
+    linked = stocked.worktree("linked")
+    assert said(linked, "config", "uam.window.push") == "7s"
+    with batcher(linked) as here:
+        assert here.get_batch_window("push") == 7000
     # several values are one afterwards
     stocked.git("config", "--add", "uam.window.push", "8s")
     said(stocked, "config", "uam.window.push", "9s")
@@ -86,6 +92,7 @@ def test_config_for_all_repositories(stocked: Scene) -> None:
 def test_config_refuses(stocked: Scene) -> None:
     each(stocked, [(("config", *args), 2, words) for args, words in (
         (("uam.window.push", "-5"), "'-5' is no duration"),
+        (("uam.window.push", "--", "-5s"), "'-5s' is no duration"),
         (("uam.window.push", "NaN"), "'NaN' is no duration"),
         (("uam.window.push", "soon"), "'soon' is no duration"),
         (("uam.window.push", ""), "'' is no duration"),
@@ -115,6 +122,9 @@ def test_config_names_a_value_that_somebody_else_wrote(stocked: Scene) -> None:
     stocked.git("config", "uam.window.push", "soon")
     refused(call(stocked, "config"), 2, "The setting uam.window.push is 'soon'")
     refused(call(stocked, "config", "uam.window.push"), 2, "The setting uam.window.push is 'soon'")
+    with unchanged(stocked):
+        args = ("--action-type", "push", "--target", "main")
+        refused(call(stocked, "queue", *args), 2, "The setting uam.window.push is 'soon'")
     assert said(stocked, "config", "uam.window.push", "5s") == "5s"
     assert call(stocked, "config").code == 0
 

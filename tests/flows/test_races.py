@@ -21,6 +21,7 @@ from tests.support.landscape import (
     environment,
     flushed,
     kept,
+    outsiders,
     queue,
     record,
     sound,
@@ -58,27 +59,6 @@ def test_what_landed_before_a_landing_that_was_forced_away_still_counts(scene: S
 
 
 # -- somebody is quicker -----------------------------------------------------------------------------------------
-
-# Moves main from a clone that knows nothing of us, as often as the file `quicker` says. What receive-pack exports
-# would make it act in the quarantine of the push that is under way.
-_QUICKER = """
-[ -z "$OUTSIDER" ] || exit 0
-read -r left <"{root}/quicker"
-[ "$left" -gt 0 ] || exit 0
-echo $((left - 1)) >"{root}/quicker"
-unset $(git rev-parse --local-env-vars) GIT_QUARANTINE_PATH
-export OUTSIDER=yes
-cd "{root}/stranger"
-git pull -q --rebase && echo "$left" >"theirs-$left" && git add -A && git commit -q -m "Theirs $left" && git push -q
-"""
-
-
-def outsiders(scene: Scene, times: int) -> list[str]:
-    """Let somebody else be quicker the next `times` times that the remote receives; gives their files."""
-    scene.stranger()
-    (scene.root / "quicker").write_text(f"{times}\n")
-    script(scene.remote / "hooks" / "pre-receive", _QUICKER.format(root=scene.root))
-    return [f"theirs-{n}" for n in range(1, times + 1)]
 
 
 def landed_once(scene: Scene, names: Iterable[str]) -> None:

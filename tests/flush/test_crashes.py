@@ -39,17 +39,23 @@ def test_a_flush_that_is_killed_while_a_deploy_runs(scene: Scene) -> None:
     with acting(scene) as agents:
         number = agents.queue("ada", "deploy", "prod")
         after = agents.queue("ada", "deploy", "after", dependencies=[number])
+        write(scene, "a", "a\n")
+        commit = agents.queue("ada", "commit", "main", {"message": "Add a", "files": ["a"]})
         process = started(scene)
         pid = int(until(lambda: (at / "pid").exists() and (at / "pid").read_text(), "the deploy"))
         process.kill()
         process.communicate()
         os.kill(pid, signal.SIGKILL)
         (at / "go").touch()  # from here on it would end at once
-        agents.flush_all()
+        results = agents.flush_all()
+        assert [result.success for result in results] == [False]
         assert ran(at / "log") == [number]
         assert row(scene, number)["status"] == "failed"
         assert f"`git uam retry {number}`" in row(scene, number)["error"]
         assert ends(scene, after) == [("failed", f"dependency #{number} failed")]
+        # what was in the same batch is not lost with it
+        assert row(scene, commit)["status"] == "completed"
+        assert scene.subjects("main") == ["Add a", "Begin"]
         again = agents.retry(number)
         (result,) = agents.flush_all()
     assert result.success

@@ -126,6 +126,9 @@ def test_what_looks_like_an_option_is_one_nowhere(hub: Scene, forge: Forge) -> N
     flow(hub, inputs=inputs)
     flush_all(hub)
     assert forge.dispatches == [Dispatch("test.yml", "main", inputs)]
+    ask(hub, "merge", "main", pr=7, message="--body-file=/etc/passwd\n\n--admin")
+    assert all(result.success for result in flush_all(hub))
+    assert forge.merges == [Merge(7, "merge", "--body-file=/etc/passwd", "--admin")]
     asked = len(forge.requests)
     before = len(hub.rows("deploy_queue"))
     for target, payload in (

@@ -235,7 +235,7 @@ BAD = ("soon", "-5", "NaN", "inf", "1e3", "5 parsecs", "", "0x10", "99999999999d
 def test_a_window_that_cannot_be_read_is_an_error_and_not_the_default(scene: Scene, kind: str) -> None:
     one_of_each(scene, "commit")
     before = scene.queue()
-    for value in ("soon", "-5", "NaN"):
+    for value in BAD:
         scene.git("config", f"uam.window.{kind}", value)
         with pytest.raises(UsageError, match=rf"^The setting uam\.window\.{kind} is '{value}', which ") as error:
             one_of_each(scene, kind)

@@ -156,11 +156,12 @@ def test_a_merge_waits_for_the_commit_on_its_source(scene: Scene, push: bool) ->
     topic(scene, "t1")
     write(scene, "t2", "t2\n")
     with acting(scene) as agents:
-        agents.queue("ada", "merge", "main", {"source": "topic", "push": push})
+        agents.queue("ada", "merge", "main", {"source": "topic", "push": push}, priority=9)
         agents.queue("ada", "commit", "topic", {"message": "Add t2", "files": ["t2"]})
         (result,) = agents.flush_all(due_only=True)
     assert (result.success, result.executed_actions) == (True, 2), result
     assert files(scene.bare if push else scene, "main") == ["README", "t1", "t2"]
+    assert len(scene.pushes()) == push
 
 
 def test_a_merge_waits_for_the_push_of_its_source(scene: Scene) -> None:

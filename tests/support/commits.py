@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from tests.support.landscape import write
 from tests.support.queueing import AT_ONCE, batcher
 from tests.support.scenes import Worktree
 from uam_hooks import BatchResult
@@ -48,3 +51,9 @@ def entry(place: Worktree, name: str, ref: str = "main") -> tuple[str, str]:
     """Mode and content of a file in a commit."""
     mode = place.git("--literal-pathspecs", "ls-tree", ref, "--", name).partition(" ")[0]
     return mode, place.run("cat-file", "-p", f"{ref}:{name}").out
+
+
+def commit_of(place: Worktree, name: str, text: str = "", message: str = "") -> dict[str, Any]:
+    """The payload of a commit of one file, which is written now."""
+    write(place, name, text or f"{name}\n")
+    return {"message": message or f"Add {name}", "files": [name]}

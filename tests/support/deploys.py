@@ -89,3 +89,17 @@ def told(scene: Scene, name: str = "prod") -> Path:
     )
     scene.git("config", f"uam.deploy.{name}.command", str(command))
     return note
+
+
+def noting(scene: Scene, name: str, command: str) -> Path:
+    """Configure the deploy `name`: sh runs `command`, in which $log is the file that this gives."""
+    log = scene.root / "deployed"
+    path = script(scene.root / "deploys" / name, f'log="{log}"\n{command}\n')
+    scene.git("config", f"uam.deploy.{name}.command", str(path))
+    return log
+
+
+def deployed(scene: Scene) -> list[str]:
+    """What such deploys have written, line by line."""
+    log = scene.root / "deployed"
+    return log.read_text().splitlines() if log.exists() else []

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.support.scenes import Done, Scene, Worktree
+from tests.support.scenes import Done, Scene, Worktree, script
 from uam_hooks.flush.flush import flush
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.plumbing import HotGit
@@ -178,6 +178,28 @@ def landed_together(scene: Scene) -> dict[str, list[str]]:
         queue(agent)
     flushed(scene)
     return commits
+
+
+# Moves main from a clone that knows nothing of us, as often as the file `quicker` says. What receive-pack exports
+# would make it act in the quarantine of the push that is under way.
+_QUICKER = """
+[ -z "$OUTSIDER" ] || exit 0
+read -r left <"{root}/quicker"
+[ "$left" -gt 0 ] || exit 0
+echo $((left - 1)) >"{root}/quicker"
+unset $(git rev-parse --local-env-vars) GIT_QUARANTINE_PATH
+export OUTSIDER=yes
+cd "{root}/stranger"
+git pull -q --rebase && echo "$left" >"theirs-$left" && git add -A && git commit -q -m "Theirs $left" && git push -q
+"""
+
+
+def outsiders(scene: Scene, times: int) -> list[str]:
+    """Let somebody else be quicker the next `times` times that the remote receives; gives their files."""
+    scene.stranger()
+    (scene.root / "quicker").write_text(f"{times}\n")
+    script(scene.remote / "hooks" / "pre-receive", _QUICKER.format(root=scene.root))
+    return [f"theirs-{n}" for n in range(1, times + 1)]
 
 
 # -- without a process for each push --------------------------------------------------------------------------

@@ -78,6 +78,11 @@ def statuses(scene: Scene) -> list[str]:
     return [one["status"] for one in scene.rows("deploy_queue")]
 
 
+def ends(scene: Scene) -> list[str]:
+    """The same of those that were asked for by name, or that push."""
+    return [r["status"] for r in scene.rows("deploy_queue") if r["asked"] or r["action_type"] != "commit"]
+
+
 def askers(scene: Scene, number: int) -> list[tuple[str, str]]:
     """Who asked for an action, and what they are told became of it."""
     return [(s["agent_id"], s["status"]) for s in scene.rows("sources") if s["action_id"] == number]
