@@ -12,7 +12,6 @@ from tests.support.commands import (
     asked,
     call,
     commit,
-    due_now,
     each,
     facts,
     refused,
@@ -21,7 +20,7 @@ from tests.support.commands import (
     unchanged,
 )
 from tests.support.landscape import write
-from tests.support.queueing import change, row, statuses
+from tests.support.queueing import change, due_now, row, statuses
 from tests.support.scenes import Scene, locked
 
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"

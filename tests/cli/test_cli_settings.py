@@ -10,7 +10,6 @@ from tests.support.commands import (
     ME,
     asked,
     call,
-    due_now,
     each,
     facts,
     refused,
@@ -18,7 +17,7 @@ from tests.support.commands import (
     unchanged,
 )
 from tests.support.landscape import write
-from tests.support.queueing import batcher, change
+from tests.support.queueing import batcher, change, due_now
 from tests.support.scenes import Scene
 from uam_hooks.hot.queue.model import iso, seconds_of
 

@@ -11,12 +11,11 @@ from tests.support.commands import (
     UAM,
     asked,
     call,
-    due_now,
     each,
     refused,
 )
 from tests.support.landscape import write
-from tests.support.queueing import statuses
+from tests.support.queueing import due_now, statuses
 from tests.support.scenes import Scene, finished, script
 
 _COMMIT = ("--action-type", "commit", "--target", "main", "--message", "m", "--files", "a")
@@ -50,7 +49,7 @@ uam deploy batch
 # Execute specific batch
 uam deploy execute --batch-id <uuid>
 
-# Flush all pending
+# Session all pending
 uam deploy flush
 """
 

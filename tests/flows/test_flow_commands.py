@@ -6,6 +6,7 @@ import json
 import os
 import signal
 
+from tests.support.queueing import WINDOW, due_now
 from tests.support.scenes import TRACKING, Scene, free, locked, script, until
 
 
@@ -205,7 +206,7 @@ def test_status_without_an_installation_is_exit_4(plain: Scene) -> None:
 def test_what_status_says_of_the_next_step_is_true(scene: Scene) -> None:
     """The flusher was killed: if status says that nothing needs to be done, then it lands all by itself."""
     scene.git("config", "uam.push.mode", "queue")
-    scene.git("config", "uam.window.push", "1s")
+    scene.git("config", "uam.window.push", WINDOW)
     scene.commit("a")
     assert scene.push().code == 0
     os.kill(scene.flusher(), signal.SIGKILL)
@@ -213,6 +214,7 @@ def test_what_status_says_of_the_next_step_is_true(scene: Scene) -> None:
     if not scene.report()["next"].startswith("nothing"):
         assert "git uam flush" in scene.report()["next"]
         return
+    due_now(scene)
     until(lambda: scene.there() != scene.start_oid, "the landing that status promised", patience=8)
 
 

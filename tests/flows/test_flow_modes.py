@@ -8,18 +8,16 @@ import time
 
 import pytest
 
+from tests.support.queueing import WINDOW, due_now
 from tests.support.scenes import TRACKING, Scene, finished, free, gate, until
 from uam_hooks.hot.queue.model import seconds_of
-
-LONG = "20s"  # a window that must not end while a test looks
-
 
 # -- queue and manual ------------------------------------------------------------------------------------
 
 
 def test_queue_mode_answers_at_once_and_a_flusher_lands_it(scene: Scene) -> None:
     scene.git("config", "uam.push.mode", "queue")
-    scene.git("config", "uam.window.push", "3s")
+    scene.git("config", "uam.window.push", WINDOW)
     scene.commit("a")
     tip = scene.commit("b")
     process = scene.start("push")
@@ -30,9 +28,10 @@ def test_queue_mode_answers_at_once_and_a_flusher_lands_it(scene: Scene) -> None
     assert done == (
         0,
         "",
-        "uam: queued as #2 for origin/main; it lands within 3 s (git uam status)\n"
+        "uam: queued as #2 for origin/main; it lands within 20 s (git uam status)\n"
         f"To uam::origin\n   {scene.start_oid[:7]}..{scene.start_oid[:7]}  main -> main\n",
     )
+    due_now(scene)
     scene.idle()
     assert scene.pushed() == ["completed"]
     assert scene.landed() == ["Squashed 2 commits:"]
@@ -44,11 +43,12 @@ def test_queue_mode_answers_at_once_and_a_flusher_lands_it(scene: Scene) -> None
 
 def test_two_queued_pushes_are_one_landing(scene: Scene) -> None:
     scene.git("config", "uam.push.mode", "queue")
-    scene.git("config", "uam.window.push", "1s")
+    scene.git("config", "uam.window.push", WINDOW)
     scene.commit("a")
     assert scene.push().code == 0
     scene.commit("b")
     assert scene.push().ours[0].startswith("queued as #2 for origin/main")
+    due_now(scene)
     scene.idle()
     assert scene.landed() == ["Squashed 2 commits:"]
     assert len(scene.pushes()) == 1
@@ -72,7 +72,7 @@ def test_manual_mode_waits_for_the_flush_command(scene: Scene) -> None:
 
 
 def test_after_the_wait_timeout_a_push_answers_as_in_queue_mode(scene: Scene) -> None:
-    scene.git("config", "uam.window.push", "3s")
+    scene.git("config", "uam.window.push", WINDOW)
     scene.git("config", "uam.push.waitTimeout", "300ms")
     tip = scene.commit("a")
     done = scene.push()
@@ -80,6 +80,7 @@ def test_after_the_wait_timeout_a_push_answers_as_in_queue_mode(scene: Scene) ->
     assert len(done.ours) == 1
     assert done.ours[0].startswith("queued as #2 for origin/main; it lands within ")
     assert scene.there() == scene.oid(TRACKING) == scene.start_oid
+    due_now(scene)
     scene.idle()
     assert scene.there() == tip == scene.oid(TRACKING)
     assert len(scene.pushes()) == 1
@@ -109,7 +110,7 @@ def test_a_setting_that_makes_no_sense_is_named(scene: Scene, key: str, value: s
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_wait_takes_the_push_back(scene: Scene, number: signal.Signals) -> None:
-    scene.git("config", "uam.window.push", LONG)
+    scene.git("config", "uam.window.push", WINDOW)
     tip = scene.commit("a")
     process = scene.start("push")
     until(lambda: scene.pushed() == ["pending"] and scene.flushers(), "a push that waits")
@@ -129,7 +130,7 @@ def test_an_interrupted_wait_takes_the_push_back(scene: Scene, number: signal.Si
 
 
 def test_a_push_that_a_newer_one_has_replaced_is_told_so_when_it_is_interrupted(scene: Scene) -> None:
-    scene.git("config", "uam.window.push", "3s")
+    scene.git("config", "uam.window.push", WINDOW)
     agent = scene.worktree("agent")
     agent.commit("one")
     first = agent.start("push", "origin", "HEAD:main")
@@ -140,13 +141,14 @@ def test_a_push_that_a_newer_one_has_replaced_is_told_so_when_it_is_interrupted(
     os.killpg(first.pid, signal.SIGINT)
     done = finished(first)
     assert done.code == -signal.SIGINT
+    due_now(scene)
     assert finished(second).code == 0
     assert "uam: interrupted, but a newer push of this branch holds this work and goes on.\n" in done.err
     assert scene.files() == ["README", "one", "two"]
 
 
 def test_an_interrupted_push_leaves_the_others_alone(scene: Scene) -> None:
-    scene.git("config", "uam.window.push", "3s")
+    scene.git("config", "uam.window.push", WINDOW)
     mine, theirs = scene.worktree("mine"), scene.worktree("theirs")
     mine.commit("mine")
     theirs.commit("theirs")
@@ -156,6 +158,7 @@ def test_an_interrupted_push_leaves_the_others_alone(scene: Scene) -> None:
     until(lambda: len(scene.rows("sources")) == 2, "the second push in the queue")
     os.killpg(first.pid, signal.SIGINT)
     finished(first)
+    due_now(scene)
     assert finished(second).code == 0
     assert scene.files() == ["README", "theirs"]
 
@@ -177,7 +180,7 @@ def test_an_interrupt_during_the_landing_does_not_pretend(scene: Scene) -> None:
 
 @pytest.mark.parametrize("whole_group", [False, True], ids=["git alone", "git and its helper"])
 def test_a_push_that_is_killed_lands_once_all_the_same(scene: Scene, whole_group: bool) -> None:
-    scene.git("config", "uam.window.push", "2s")
+    scene.git("config", "uam.window.push", WINDOW)
     tip = scene.commit("a")
     process = scene.start("push")
     until(lambda: scene.pushed() == ["pending"] and scene.flushers(), "a push that waits")
@@ -185,6 +188,7 @@ def test_a_push_that_is_killed_lands_once_all_the_same(scene: Scene, whole_group
         os.killpg(process.pid, signal.SIGKILL)
     else:
         process.kill()
+    due_now(scene)  # git alone: its helper waits on
     finished(process)
     scene.idle()
     assert scene.pushed() == ["completed"]

@@ -6,11 +6,11 @@ import os
 import signal
 import threading
 
+from tests.support.queueing import WINDOW, due_now, in_one_window
 from tests.support.scenes import SHADOW, TRACKING, Done, Scene, Worktree, finished, script, together, until
 
 
 def test_five_processes_in_one_checkout(scene: Scene) -> None:
-    scene.git("config", "uam.window.push", "1s")
     index = threading.Lock()  # git itself lets one process at a time write the index
     everybody = threading.Barrier(5)
 
@@ -20,9 +20,9 @@ def test_five_processes_in_one_checkout(scene: Scene) -> None:
         everybody.wait()
         return scene.push(UAM_AGENT_ID=f"agent-{number}")
 
-    results = together([lambda n=n: work(n) for n in range(5)])  # type: ignore[misc]
+    results = in_one_window(scene, [lambda n=n: work(n) for n in range(5)])  # type: ignore[misc]
     assert [done.code for done in results] == [0] * 5, results
-    assert len(scene.pushes()) <= 2
+    assert len(scene.pushes()) == 1
     assert scene.files() == ["README", *(f"file-{n}" for n in range(5))]
     assert scene.oid("main") == scene.oid(TRACKING) == scene.there()
     assert scene.status() == ["## main...origin/main"]
@@ -31,10 +31,9 @@ def test_five_processes_in_one_checkout(scene: Scene) -> None:
 
 
 def test_every_worktree_gets_what_all_of_them_landed(scene: Scene) -> None:
-    scene.git("config", "uam.window.push", "1s")
     agents = [scene.worktree(f"agent-{n}") for n in range(3)]
     tips = [agent.commit(f"file-{n}") for n, agent in enumerate(agents)]
-    results = together([lambda a=a: a.push("origin", "HEAD:main") for a in agents])  # type: ignore[misc]
+    results = in_one_window(scene, [lambda a=a: a.push("origin", "HEAD:main") for a in agents])  # type: ignore[misc]
     new = scene.there()
     names = ["agent-0", "agent-1", "agent-2"]
     for number, (agent, done) in enumerate(zip(agents, results, strict=True)):
@@ -80,14 +79,14 @@ def test_rounds_on_the_same_file_never_conflict_with_themselves(scene: Scene) ->
 
 
 def test_one_conflict_fails_alone(scene: Scene) -> None:
-    scene.git("config", "uam.window.push", "1500ms")
+    scene.git("config", "uam.window.push", WINDOW)
     first, second, third = (scene.worktree(name) for name in ("first", "second", "third"))
     first.commit("README", "first\n")
     second.commit("README", "second\n")
     third.commit("other")
     early = first.start("push", "origin", "HEAD:main")
     until(lambda: len(scene.rows("sources")) == 1, "the first push in the queue")
-    late = together([lambda: second.push("origin", "HEAD:main"), lambda: third.push("origin", "HEAD:main")])
+    late = in_one_window(scene, [lambda: second.push("origin", "HEAD:main"), lambda: third.push("origin", "HEAD:main")])
     assert early.wait() == 0
     early.communicate()
     assert [done.code for done in late] == [1, 0]
@@ -104,12 +103,12 @@ def test_one_conflict_fails_alone(scene: Scene) -> None:
 
 
 def test_a_newer_push_of_the_same_branch_replaces_the_older(scene: Scene) -> None:
-    scene.git("config", "uam.window.push", "1s")
+    scene.git("config", "uam.window.push", WINDOW)
     scene.commit("a")
     early = scene.start("push")
     until(lambda: len(scene.rows("sources")) == 1, "the first push in the queue")
     scene.commit("b")
-    late = scene.push()
+    (late,) = in_one_window(scene, [scene.push])
     assert (early.wait(), late.code) == (0, 0)
     early.communicate()
     assert len(scene.pushes()) == 1
@@ -185,7 +184,7 @@ def landed_once(scene: Scene, agents: list[Worktree]) -> None:
 
 
 def test_a_flusher_that_is_killed_is_replaced_by_a_waiter(scene: Scene) -> None:
-    scene.git("config", "uam.window.push", "2s")
+    scene.git("config", "uam.window.push", WINDOW)
     agents = [scene.worktree(f"agent-{n}") for n in range(3)]
     for number, agent in enumerate(agents):
         agent.commit(f"file-{number}")
@@ -194,6 +193,7 @@ def test_a_flusher_that_is_killed_is_replaced_by_a_waiter(scene: Scene) -> None:
     first = scene.flusher()
     os.kill(first, signal.SIGKILL)
     second = until(lambda: [pid for pid in scene.flushers() if pid != first], "another flusher")
+    due_now(scene)
     results = [process.communicate() and process.returncode for process in waiting]
     assert results == [0, 0, 0]
     assert len(second) == 1
@@ -202,13 +202,14 @@ def test_a_flusher_that_is_killed_is_replaced_by_a_waiter(scene: Scene) -> None:
 
 
 def test_a_single_waiter_replaces_its_flusher_again_and_again(scene: Scene) -> None:
-    scene.git("config", "uam.window.push", "3s")
+    scene.git("config", "uam.window.push", WINDOW)
     tip = scene.commit("a")
     process = scene.start("push")
     first = scene.flusher()
     os.kill(first, signal.SIGKILL)
     second = until(lambda: [pid for pid in scene.flushers() if pid != first], "another flusher")
     os.kill(second[0], signal.SIGKILL)
+    due_now(scene)
     assert finished(process).code == 0
     assert scene.there() == tip
     assert len(scene.pushes()) == 1

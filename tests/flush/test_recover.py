@@ -7,6 +7,7 @@ import signal
 
 import pytest
 
+from tests.support.queueing import WINDOW, due_now
 from tests.support.scenes import SHADOW, TRACKING, Scene, finished, free, gate, until
 from uam_hooks.land.steps import Step
 
@@ -108,11 +109,13 @@ def test_a_waiting_push_survives_its_flusher(scene: Scene, step: Step) -> None:
     """The flusher of a waiting push dies in the middle of its work: another one goes on where it stopped."""
     commits = [scene.commit(name) for name in ("a", "b", "c")]
     # the pushing process hands its environment on to every flusher it starts: only the first one is to die
-    scene.git("config", "uam.window.push", "1500ms")
+    scene.git("config", "uam.window.push", WINDOW)
     process = scene.start("push", UAM_DIE_AT=step)
     until(lambda: scene.pushed() == ["pending"], "a push that waits")
     other = scene.worktree("other")
     started = other.start("push", "origin", f"{scene.start_oid}:refs/heads/spare")
+    until(lambda: len(scene.rows("sources")) == 2, "the other push in the queue")
+    due_now(scene)
     assert finished(started).code == 0
     finished(process)
     scene.git("uam", "flush")

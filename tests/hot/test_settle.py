@@ -6,7 +6,8 @@ import os
 
 import pytest
 
-from tests.support.scenes import TRACKING, Scene, Worktree, finished, gate, script, together, until
+from tests.support.queueing import WINDOW, due_now, in_one_window
+from tests.support.scenes import TRACKING, Scene, Worktree, finished, gate, script, until
 
 
 def behind(scene: Scene) -> str:
@@ -241,7 +242,7 @@ def test_a_branch_checked_out_elsewhere_is_not_touched_where_files_would_change(
 def test_a_worktree_and_branch_deleted_while_it_waits(scene: Scene) -> None:
     """The commits stay reachable and land, although nobody has them any more."""
     scene.git("config", "uam.push.mode", "queue")
-    scene.git("config", "uam.window.push", "1s")
+    scene.git("config", "uam.window.push", WINDOW)
     agent = scene.worktree("agent")
     tip = agent.commit("a")
     assert agent.push("origin", "HEAD:main").code == 0
@@ -249,18 +250,18 @@ def test_a_worktree_and_branch_deleted_while_it_waits(scene: Scene) -> None:
     scene.git("branch", "-D", "agent")
     scene.git("reflog", "expire", "--expire=now", "--all")
     scene.git("gc", "-q", "--prune=now")
+    due_now(scene)
     scene.idle()
     assert scene.there() == tip
     assert scene.oid("agent") == ""
 
 
 def test_settles_in_many_worktrees_at_once(scene: Scene) -> None:
-    scene.git("config", "uam.window.push", "1s")
     agents: list[Worktree] = [scene.worktree(f"agent-{n}") for n in range(4)]
     for number, agent in enumerate(agents):
         agent.commit(f"file-{number}")
         (agent.top / "scratch").write_text("unknown\n")
-    results = together([lambda a=a: a.push("origin", "HEAD:main") for a in agents])  # type: ignore[misc]
+    results = in_one_window(scene, [lambda a=a: a.push("origin", "HEAD:main") for a in agents])  # type: ignore[misc]
     assert [done.code for done in results] == [0] * 4
     for agent in agents:
         assert agent.oid("HEAD") == scene.there()

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.support.landscape import environment, write
-from tests.support.queueing import KINDS, ask, change
-from tests.support.scenes import Scene, Worktree, finished, script, until
+from tests.support.queueing import KINDS, ask, change, due_now
+from tests.support.scenes import Done, Scene, Worktree, finished, script, until
 from tests.support.windows import actions, at_the_door, waited, window_facts, window_line
 from uam_hooks import DeployBatcher
 from uam_hooks.hot.core.errors import UsageError
@@ -30,16 +30,26 @@ def others(place: Worktree, **env: str) -> list[str]:
     return names
 
 
+def in_time(scene: Scene, place: Worktree, *args: str, **env: str) -> tuple[Done, list[float]]:
+    """A push whose window is not waited for: how it ended, and what the queue had given the pushes to wait."""
+    before = len(scene.rows("sources"))
+    process = place.start("push", *args, **env)
+    until(lambda: len(scene.rows("sources")) > before, "a push in the queue")
+    waits = [waited(row) for row in actions(scene)]
+    due_now(scene)
+    return finished(process), waits
+
+
 # -- in a hurry ------------------------------------------------------------------------------------------------------
 
 
 def test_an_urgent_push_waits_shortly_and_its_option_goes_no_further(slow: Scene) -> None:
     # a bare remote refuses every push option, unless it was told to take them
     tip = slow.commit("a")
-    done = slow.push("-o", "urgent", "origin", "HEAD:main")
-    assert (done.code, done.ours) == (0, [])
+    done, waits = in_time(slow, slow, "-o", "urgent", "origin", "HEAD:main")
+    assert (done.code, done.ours, waits) == (0, [], [1])
     (row,) = actions(slow)
-    assert (waited(row), row["payload"]) == (1, "{}")
+    assert row["payload"] == "{}"
     assert slow.there() == tip
 
 
@@ -48,17 +58,18 @@ def test_other_push_options_reach_the_remote(slow: Scene) -> None:
     script(slow.remote / "hooks" / "post-receive",
            'echo "$GIT_PUSH_OPTION_COUNT $GIT_PUSH_OPTION_0 $GIT_PUSH_OPTION_1" >>pushes.log\n')  # fmt: skip
     slow.commit("a")
-    done = slow.push("-o", "ci.variable=A B", "-o", "urgent", "-o", "merge_request.create", "origin", "HEAD:main")
+    options = ("-o", "ci.variable=A B", "-o", "urgent", "-o", "merge_request.create")
+    done, waits = in_time(slow, slow, *options, "origin", "HEAD:main")
     assert done.code == 0, done
-    assert [waited(row) for row in actions(slow)] == [1]
+    assert waits == [1]
     assert slow.pushes() == ["2 ci.variable=A B merge_request.create"]
 
 
 def test_an_urgent_push_from_config(slow: Scene) -> None:
     slow.git("config", "push.pushOption", "urgent")
     slow.commit("a")
-    assert slow.push("origin", "HEAD:main").code == 0
-    assert [waited(row) for row in actions(slow)] == [1]
+    done, waits = in_time(slow, slow, "origin", "HEAD:main")
+    assert (done.code, waits) == (0, [1])
 
 
 @pytest.mark.parametrize("way", ["UAM", "config", "environment"])
@@ -81,9 +92,9 @@ def test_urgency_from_the_environment(slow: Scene, value: str, seconds: float) -
 
 def test_a_push_with_urgency_from_the_environment(slow: Scene) -> None:
     tip = slow.commit("a")
-    assert slow.push("origin", "HEAD:main", UAM_URGENT="1").code == 0
+    done, waits = in_time(slow, slow, "origin", "HEAD:main", UAM_URGENT="1")
+    assert (done.code, waits) == (0, [1])
     assert slow.there() == tip
-    assert [waited(row) for row in actions(slow)] == [1]
 
 
 def test_nonsense_in_the_environment_loses_nothing(slow: Scene) -> None:
@@ -92,7 +103,7 @@ def test_nonsense_in_the_environment_loses_nothing(slow: Scene) -> None:
     assert done.code == 1
     assert "UAM_URGENT is 'very', which is neither true nor false. Set it to 1 or 0." in done.err
     assert (actions(slow), slow.there(), slow.oid("HEAD")) == ([], slow.start_oid, tip)
-    assert slow.push("origin", "HEAD:main", UAM_URGENT="yes").code == 0
+    assert in_time(slow, slow, "origin", "HEAD:main", UAM_URGENT="yes")[0].code == 0
     assert slow.there() == tip
 
 
@@ -104,6 +115,7 @@ def test_urgency_at_the_hook_door(unwired: Scene, how: str) -> None:
     done = unwired.push(*args, "origin", "HEAD:main", **({"UAM_URGENT": "1"} if how == "environment" else {}))
     assert done.code == 1
     assert [waited(row) for row in actions(unwired)] == [1]
+    due_now(unwired)
     unwired.idle()
     assert unwired.there() == tip
 
@@ -122,7 +134,9 @@ def test_an_urgent_push_makes_the_whole_group_earlier(slow: Scene) -> None:
     process = slow.start("push", "origin", "HEAD:main")
     until(lambda: slow.pushed() == ["pending"] and slow.flushers(), "a push that waits")
     assert [waited(row) for row in actions(slow)] == [LONG]
-    assert other.push("-o", "urgent", "origin", "HEAD:main").code == 0
+    done, waits = in_time(slow, other, "-o", "urgent", "origin", "HEAD:main")
+    assert done.code == 0
+    assert waits[0] < 30  # a second after the urgent one came
     assert finished(process).code == 0
     assert len(actions(slow)) == len(slow.pushes()) == 1
     assert slow.files() == ["README", "a", "b"]

@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from tests.support.landscape import by_hand, flushed, kept, queue, record, sound, states, truthful, write
+from tests.support.queueing import WINDOW, in_one_window
 from tests.support.scenes import AUTHOR, DATE, Scene, Worktree, finished, until
 from uam_hooks.integrate.squash import silences_ci
 
@@ -300,12 +301,12 @@ def test_squashes_and_moved_commits_are_signed(signing: Scene) -> None:
 
 def test_two_queued_works_with_a_push_of_the_whole_in_between(scene: Scene) -> None:
     """A push of HEAD, then of an older commit of it: each says truly what became of its own."""
-    scene.git("config", "uam.window.push", "1s")
+    scene.git("config", "uam.window.push", WINDOW)
     first = scene.commit("a")
     scene.commit("b")
     early = scene.start("push", "origin", "main")
     until(lambda: len(scene.rows("sources")) == 1, "the first push in the queue")
-    late = scene.push("origin", f"{first}:main")
+    (late,) = in_one_window(scene, [lambda: scene.push("origin", f"{first}:main")])
     done = finished(early)
     assert (done.code, late.code) == (0, 0)
     assert scene.files() == ["README", "a", "b"]

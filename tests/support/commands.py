@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.landscape import environment, write
-from tests.support.queueing import change
 from tests.support.scenes import Done, Scene, Worktree
 from uam_hooks.cli import main
 
@@ -75,11 +74,6 @@ def select(scene: Scene, sql: str) -> list[tuple[Any, ...]]:
             return db.execute(sql).fetchall()
         except sqlite3.OperationalError:
             return []  # nobody has opened the queue yet
-
-
-def due_now(scene: Scene) -> None:
-    """Let all windows have ended."""
-    change(scene, "UPDATE deploy_queue SET execute_after = queued_at")
 
 
 @contextmanager

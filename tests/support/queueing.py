@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
 
 from tests.support.landscape import environment
-from tests.support.scenes import Scene, Worktree
+from tests.support.scenes import Done, Scene, Worktree, until
 from uam_hooks import BatchResult, DeployBatcher
 
 KINDS = ("commit", "push", "merge", "workflow", "deploy")
+# A window that does not end while a test looks; `due_now` ends it.
+WINDOW = "20s"
 # Windows with which everything is due as soon as it is queued.
 AT_ONCE = dict.fromkeys(KINDS, 0)
 
@@ -97,6 +100,22 @@ def change(scene: Scene, sql: str, *values: Any) -> None:
     """Change the queue: what a test cannot wait for, or cannot choose."""
     with closing(sqlite3.connect(scene.paths.database)) as db, db:
         db.execute(sql, values)
+
+
+def due_now(scene: Scene) -> None:
+    """Let all windows have ended. A flusher looks at them every hundredth of a window, at most every 0.1 s."""
+    change(scene, "UPDATE deploy_queue SET execute_after = queued_at WHERE status = 'pending'")
+
+
+def in_one_window(scene: Scene, jobs: Sequence[Callable[[], Done]]) -> list[Done]:
+    """Run these pushes at the same time; the window they wait for ends when all of them are in the queue."""
+    scene.git("config", "uam.window.push", WINDOW)
+    before = len(scene.rows("sources"))
+    with ThreadPoolExecutor(len(jobs)) as pool:
+        running = [pool.submit(job) for job in jobs]
+        until(lambda: len(scene.rows("sources")) == before + len(jobs), "all pushes in the queue")
+        due_now(scene)
+        return [future.result() for future in running]
 
 
 class Clock:

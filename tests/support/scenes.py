@@ -33,7 +33,12 @@ TRACKING = "refs/remotes/origin/main"
 # How long anything here may take before the test is wrong, on a machine that is busy with other things.
 PATIENCE = 40.0
 
-_USER = "[user]\n\tname = Ada\n\temail = ada@example.invalid\n[init]\n\tdefaultBranch = main\n\ttemplateDir =\n"
+# git's own maintenance starts behind a push now and then, and would be counted; what a test makes need not outlive a
+# failure of power
+_USER = (
+    "[user]\n\tname = Ada\n\temail = ada@example.invalid\n[init]\n\tdefaultBranch = main\n\ttemplateDir =\n"
+    "[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n[core]\n\tfsync = none\n"
+)
 # One line a push: what CI would run for. O_APPEND, so that pushes at the same time do not mix.
 _POST_RECEIVE = 'line=\nwhile read -r old new ref; do line="$line $old:$new:$ref"; done\necho "$line" >>pushes.log\n'
 
@@ -195,9 +200,6 @@ class Scene(Worktree):
         self.outside.git("init", "-q", "--bare", str(self.remote))
         self.outside.git("clone", "-q", str(self.remote), "work")
         (self.top / ".git" / "hooks").mkdir()
-        # git's own maintenance starts behind a push now and then, and would be counted
-        self.git("config", "gc.auto", "0")
-        self.bare.git("config", "gc.auto", "0")
         self.commit("README", "a project\n", message="Begin")
         self.push("-q", "-u", "origin", "main")
         script(self.remote / "hooks" / "post-receive", _POST_RECEIVE)
