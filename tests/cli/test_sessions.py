@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.commands import call, due_now
+from tests.support.commands import call
 from tests.support.landscape import write
+from tests.support.queueing import due_now
 from tests.support.scenes import Scene
 from uam_hooks.cli import COMMANDS
 from uam_hooks.git.repo import Repository

@@ -12,7 +12,7 @@ REFUSED = "error: failed to push some refs to '{}'\n"
 def queued(url: str, where: str, action: int = 2) -> str:
     return (
         f"uam: queued as #{action} for {where}; it lands within 0 s (git uam status)\n"
-        'uam: git now says that the push failed, because a hook cannot say "accepted"; nothing needs to be done.\n'
+        'uam: git now reports that the push failed, because a hook cannot say "accepted"; there is nothing to do.\n'
         + REFUSED.format(url)
     )
 
@@ -92,7 +92,7 @@ def test_a_url_with_a_password_goes_straight_and_is_written_nowhere(scene: Scene
     assert done.code == 0, done
     assert scene.landed() == ["Add a", "Add b"]
     assert done.ours == [
-        f"ssh://***@host.invalid{scene.remote} holds a password, which the queue would have to store;"
+        f"ssh://***@host.invalid{scene.remote} contains a password, which the queue would have to store;"
         " this push goes straight."
     ]
     scene.idle()
@@ -167,6 +167,6 @@ def test_a_mirror_that_goes_past_us_leaves_our_refs_here(unwired: Scene, way: st
     off = way == "UAM=off"
     done = unwired.push("--mirror", UAM="off") if off else unwired.run("-c", way, "push", "--mirror")
     assert done.code == 1
-    assert "uam: refs/uam/ is this repository's own and goes to no remote;" in done.err
+    assert "uam: refs/uam/ belongs to this repository and is never pushed;" in done.err
     assert unwired.bare.git("for-each-ref", "refs/uam") == ""
     assert unwired.push("origin", "main", UAM="off").code == 0

@@ -143,7 +143,7 @@ def test_a_push_that_a_newer_one_has_replaced_is_told_so_when_it_is_interrupted(
     assert done.code == -signal.SIGINT
     due_now(scene)
     assert finished(second).code == 0
-    assert "uam: interrupted, but a newer push of this branch holds this work and goes on.\n" in done.err
+    assert "uam: interrupted, but a newer push of this branch contains this work and continues.\n" in done.err
     assert scene.files() == ["README", "one", "two"]
 
 
@@ -173,7 +173,7 @@ def test_an_interrupt_during_the_landing_does_not_pretend(scene: Scene) -> None:
         open_gate()
         scene.idle()
     assert done.code == -signal.SIGINT
-    assert done.ours == ["interrupted, but this push is landing already; git uam status tells how it ends."]
+    assert done.ours == ["interrupted, but this push is landing already; `git uam status` shows how it ends."]
     assert scene.pushed() == ["completed"]
     assert scene.there() == tip == scene.oid(TRACKING)
 

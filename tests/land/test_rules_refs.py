@@ -268,7 +268,7 @@ def test_a_ref_of_ours_that_is_named_is_refused_in_words(kind: str, request: pyt
     tip = scene.commit("a")
     done = scene.push("origin", "HEAD:refs/uam/x")
     assert done.code == 1
-    assert "refs/uam/ is this repository's own and goes to no remote" in done.err
+    assert "refs/uam/ belongs to this repository and is never pushed" in done.err
     scene.idle()
     assert taken(scene) == []
     if kind == "scene":  # what is pushed beside it lands

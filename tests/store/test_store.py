@@ -45,8 +45,8 @@ def push(
     store: Store, *sources: NewSource, window: float = 5.0, now: float = NOW, replaces: tuple[Ticket, ...] = ()
 ) -> list[Ticket]:
     """Queue one push; its first source holds the work of the older ones that it `replaces`."""
-    held = [[ticket.source for ticket in replaces], *[[] for _ in sources[1:]]]
-    return enqueue.push(store, sources, window, now, held)
+    first = sources[0]._replace(replaces=tuple(ticket.source for ticket in replaces))
+    return enqueue.push(store, [first, *sources[1:]], window, now)
 
 
 def states(store: Store, *tickets: Ticket) -> list[SourceStatus]:
@@ -142,7 +142,7 @@ def test_eight_processes_at_once_keep_everything(tmp_path: Path) -> None:
         with Store(Path(sys.argv[2])) as store:
             for n in range(25):
                 new = NewSource("origin", f"refs/heads/{n % 3}", f"a{me}", f"/w/{me}", f"b{n}", f"{me}-{n}")
-                enqueue.push(store, [new], 60.0, 1e9, [[]])
+                enqueue.push(store, [new], 60.0, 1e9)
     """
     package = str(Path(uam_hooks.__file__).parent.parent)
     workers = [

@@ -19,11 +19,11 @@ from tests.support.scenes import Done, Scene, Worktree, script
 from uam_hooks.flush.flush import flush
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.plumbing import HotGit
-from uam_hooks.hot.core.settings import Settings
-from uam_hooks.hot.push.intake import Request, Spec, enter, look_at
-from uam_hooks.hot.queue.connection import Store
+from uam_hooks.hot.push.intake import enter
+from uam_hooks.hot.push.request import Request, Spec
+from uam_hooks.hot.push.resolve import resolve
+from uam_hooks.hot.push.session import open_session as open_push
 from uam_hooks.hot.queue.model import BatchResult
-from uam_hooks.hot.queue.spool import take_in
 from uam_hooks.hot.worktree.settle import Landed, Settled, settle
 from uam_hooks.land.retention import prune
 from uam_hooks.session import Session, open_session
@@ -211,18 +211,16 @@ def enqueue(agent: Worktree, src: str = "HEAD", dst: str = "refs/heads/main", *,
     With `waits` the push counts as one that somebody waits for: the flush leaves its branch to `settle_own`.
     """
     with environment(agent.env):
-        paths = RepoPaths.of(agent.git_dir)
-        git = HotGit(paths.git_dir, paths.worktree)
-        settings = Settings.read(git)
-        with Store(paths.database) as store:
-            take_in(store, paths, settings["uam.window.commit"])
-            tracking = settings.tracking_ref("origin", dst)
-            there = {dst: agent.oid(tracking)} if tracking else {}
-            (asked,) = look_at(Request("origin", (Spec(src, dst),)), there, git, paths, settings)
-            if asked.new:
-                source = asked.source._replace(waiter=os.getpid() if waits else 0)
-                enter([asked._replace(source=source)], git, store, settings, paths, urgent=False, waits=False)
-            return asked.new
+        session = open_push(agent.git_dir)
+        assert session is not None
+        with session.store:
+            tracking = session.settings.tracking_ref("origin", dst)
+            known = {dst: agent.oid(tracking)} if tracking else {}
+            (one,) = resolve(session, Request("origin", (Spec(src, dst),)), known)
+            if one.new:
+                source = one.source._replace(waiter=os.getpid() if waits else 0)
+                enter(session, [one._replace(source=source)], urgent=False, waits=False)
+            return one.new
 
 
 def settle_own(agent: Worktree, source: Mapping[str, Any]) -> Settled:

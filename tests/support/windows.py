@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from tests.support.landscape import environment
 from tests.support.scenes import Scene, Worktree
 from uam_hooks import DeployBatcher
-from uam_hooks.hot.core.paths import RepoPaths
-from uam_hooks.hot.core.plumbing import HotGit
-from uam_hooks.hot.core.settings import Settings
-from uam_hooks.hot.push.intake import Request, Spec, enter, look_at
-from uam_hooks.hot.queue.connection import Store
+from uam_hooks.hot.push.intake import enter
+from uam_hooks.hot.push.request import Request, Spec
+from uam_hooks.hot.push.resolve import resolve
+from uam_hooks.hot.push.session import open_session
 from uam_hooks.hot.queue.model import seconds_of
-from uam_hooks.hot.queue.spool import take_in
 
 
 def waited(row: dict[str, Any]) -> float:
@@ -43,13 +40,12 @@ def window_facts(place: Worktree) -> dict[str, Any]:
 def at_the_door(place: Worktree, **env: str) -> float:
     """How long a push of HEAD that is waited for would wait: queued as the wired door does it, in this process."""
     with environment({**place.env, **env}):
-        paths = RepoPaths.of(place.git_dir)
-        git = HotGit(paths.git_dir, paths.worktree)
-        settings = Settings.read(git)
-        with Store(paths.database) as store:
-            take_in(store, paths, settings["uam.window.commit"])
-            asked = look_at(Request("origin", (Spec("HEAD", "refs/heads/main"),)), {}, git, paths, settings)
-            asked = [one._replace(source=one.source._replace(waiter=os.getpid())) for one in asked]
-            (ticket,) = enter(asked, git, store, settings, paths, urgent=False, waits=True)
+        session = open_session(place.git_dir)
+        assert session is not None
+        with session.store as store:
+            (one,) = resolve(session, Request("origin", (Spec("HEAD", "refs/heads/main"),)), {})
+            (one,) = enter(session, [one], urgent=False, waits=True)
+            ticket = one.ticket
+            assert ticket is not None
             (queued,) = store.db.execute("SELECT queued_at FROM sources WHERE id = ?", (ticket.source,)).fetchone()
     return max(0.0, round(seconds_of(ticket.due) - seconds_of(queued), 1))

@@ -97,7 +97,7 @@ def is_ancestor(git: Git, old: str, new: str, at: Path | None = None) -> bool:
     return old == new or git.run("merge-base", "--is-ancestor", old, new, ok=(0, 1), at=at).code == 0
 
 
-def look_up(git: Git, names: Sequence[str], at: Path | None = None) -> list[tuple[str, str]]:
+def resolve_names(git: Git, names: Sequence[str], at: Path | None = None) -> list[tuple[str, str]]:
     """Object and type of each name, with empty strings for one that does not exist.
 
     GitFailed where an object is there and cannot be read: `cat-file --batch-check` calls it missing, too (git 2.39 and

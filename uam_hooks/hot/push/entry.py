@@ -1,7 +1,8 @@
-"""The two entries of the hot path, started by the shims as `python -I -S`.
+"""The two entry points of the hot path, started by the shims as `python -I -S`.
 
-An exit status tells the shim how far it came: 65 of the remote helper means "push straight, I have read nothing",
-64 of the pre-push hook "queued, or refused". Python's own 1 stands for an interpreter that cannot import us.
+The exit status tells the shim how far it came: 65 from the remote helper means "push straight to the remote, I have
+read nothing", 64 from the pre-push hook "queued, or refused". Python's own 1 means that the interpreter cannot import
+the package.
 """
 
 from __future__ import annotations
@@ -13,11 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from uam_hooks.hot.core.errors import UamError, report, say
-from uam_hooks.hot.core.paths import RepoPaths
-from uam_hooks.hot.core.plumbing import HotGit
-from uam_hooks.hot.core.settings import Settings
-from uam_hooks.hot.queue.connection import Store
-from uam_hooks.hot.queue.spool import take_in
+from uam_hooks.hot.push.session import PushSession, open_session
 
 STRAIGHT = 65
 QUEUED = 64
@@ -27,18 +24,13 @@ FAULT = 70
 def remote_helper() -> NoReturn:
     """`git-remote-uam <remote>`: the wired door."""
     remote, shim = sys.argv[1:3]
-    try:
-        paths, git, settings = _here()
-        if not settings["uam.enabled"]:
-            sys.exit(STRAIGHT)
-        store = _open(paths, settings)
-    except (UamError, OSError) as error:
-        _straight_because(error)
+    session = _session()
+    if session is None:
         sys.exit(STRAIGHT)
     from uam_hooks.hot.push.remote_helper import RemoteHelper
 
     try:
-        status = RemoteHelper(remote, shim, paths, git, settings, store).serve(sys.stdin.buffer)
+        status = RemoteHelper(session, remote, shim).serve(sys.stdin.buffer)
     except UamError as error:
         report(error)
         status = 128
@@ -46,8 +38,8 @@ def remote_helper() -> NoReturn:
         status = 141
     except KeyboardInterrupt:
         status = 130
-    except Exception as error:  # git must see an end that it can report, never a traceback
-        say(f"this push failed inside uam ({type(error).__name__}: {error}); UAM=off git push goes without it.")
+    except Exception as error:  # git must see an exit status that it can report, never a traceback
+        say(f"this push failed inside uam ({type(error).__name__}: {error}); `UAM=off git push` does without uam.")
         if os.environ.get("UAM_DEBUG"):
             raise
         status = FAULT
@@ -59,40 +51,33 @@ def pre_push() -> NoReturn:
     from uam_hooks.hot.push.pre_push import hook_door, names_ours, push_lines
 
     try:
-        paths, git, settings = _here()
         lines = push_lines(sys.stdin.buffer.read())
-        refused = names_ours(lines)
-        queued = (
-            settings["uam.enabled"]
-            and not refused
-            and hook_door(sys.argv[1], sys.argv[2], lines, paths, git, settings, _open(paths, settings))
-        )
+        if names_ours(lines):
+            sys.exit(QUEUED)
+        session = _session()
+        queued = session is not None and hook_door(session, sys.argv[1], sys.argv[2], lines)
     except (UamError, OSError) as error:
-        _straight_because(error)
+        _say_straight(error)
         sys.exit(0)
-    sys.exit(QUEUED if queued or refused else 0)
+    sys.exit(QUEUED if queued else 0)
 
 
-def _here() -> tuple[RepoPaths, HotGit, Settings]:
-    """Where git started us: it names its directory in GIT_DIR."""
-    paths = RepoPaths.of(Path(os.environ.get("GIT_DIR", ".git")))
-    git = HotGit(paths.git_dir, paths.worktree)
-    return paths, git, Settings.read(git)
+def _session() -> PushSession | None:
+    """The session of the repository in which git started this process; None when the push goes straight."""
+    try:
+        return open_session(Path(os.environ.get("GIT_DIR", ".git")))
+    except (UamError, OSError) as error:
+        _say_straight(error)
+        return None
 
 
-def _open(paths: RepoPaths, settings: Settings) -> Store:
-    store = Store(paths.database)
-    take_in(store, paths, settings["uam.window.commit"])
-    return store
-
-
-def _straight_because(error: UamError | OSError) -> None:
+def _say_straight(error: UamError | OSError) -> None:
     what = error.what if isinstance(error, UamError) else f"{error.strerror}: {error.filename}"
     say(f"{what} This push goes straight to the remote.")
 
 
 def _flushed(status: int) -> int:
-    """Leave nothing buffered; the interpreter's own shutdown is skipped, it costs milliseconds."""
+    """Flush stdout and stderr and return `status`; the interpreter's own shutdown costs milliseconds and is skipped."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             stream.flush()

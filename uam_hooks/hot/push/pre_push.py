@@ -1,7 +1,7 @@
 """The hook door: pre-push for a remote that is not wired.
 
-A pre-push hook cannot say "accepted": exit 0 really pushes. So a push that was queued here ends with exit 1 and
-with words that say it is no failure.
+A pre-push hook cannot say "accepted": with exit 0 git really pushes. So a push that was queued here ends with exit 1
+and a message that this is no failure.
 """
 
 from __future__ import annotations
@@ -10,72 +10,74 @@ import time
 from pathlib import Path
 
 from uam_hooks.hot.core.errors import has_secret, redact, say
-from uam_hooks.hot.core.paths import RepoPaths
-from uam_hooks.hot.core.plumbing import Git, is_ancestor, look_up
+from uam_hooks.hot.core.plumbing import Git, is_ancestor, resolve_names
 from uam_hooks.hot.core.refs import HEADS, OURS, short_target
-from uam_hooks.hot.core.settings import Settings
 from uam_hooks.hot.push import arguments, messages
-from uam_hooks.hot.push.intake import Request, Spec, enter, look_at
-from uam_hooks.hot.queue.connection import Store
+from uam_hooks.hot.push.intake import enter
+from uam_hooks.hot.push.request import Request, Spec
+from uam_hooks.hot.push.resolve import resolve
+from uam_hooks.hot.push.session import PushSession
 from uam_hooks.hot.queue.leader import ensure_flusher
 from uam_hooks.hot.queue.model import seconds_of
 from uam_hooks.hot.queue.windows import URGENT_OPTION
 
 
 def push_lines(stdin: bytes) -> list[list[str]]:
-    """githooks(5): local ref, local object, remote ref and remote object of everything that is to be pushed."""
+    """githooks(5): local ref, local object, remote ref and remote object of every ref to be pushed."""
     lines = [line.split(" ") for line in stdin.decode("utf-8", "surrogateescape").splitlines()]
     return [line for line in lines if len(line) == 4]
 
 
 def names_ours(lines: list[list[str]]) -> bool:
-    """Whether the push would carry what git uam keeps here; says so. A hook can only refuse it as a whole."""
+    """Whether the push names refs of uam's own, and a message if so. A hook can only refuse a push as a whole."""
     if not any(line[2].startswith(OURS) for line in lines):
         return False
-    say("refs/uam/ is this repository's own and goes to no remote; push branches and tags by name.")
+    say(f"{OURS} belongs to this repository and is never pushed; push branches and tags by name.")
     return True
 
 
-def hook_door(
-    name: str, url: str, lines: list[list[str]], paths: RepoPaths, git: Git, settings: Settings, store: Store
-) -> bool:
-    """Queue what pre-push was told of; False lets git push it itself."""
-    if arguments.is_dry_run(arguments.push_arguments()):
+def hook_door(session: PushSession, name: str, url: str, lines: list[list[str]]) -> bool:
+    """Queue what pre-push was told to push, and say so; False lets git push it itself.
+
+    `name` and `url` are the hook's arguments; both are the URL for a remote that is not configured.
+    """
+    given = arguments.push_arguments()
+    if not lines or arguments.is_dry_run(given):
         return False
-    remote = name if name in settings.remotes() else _absolute(url)
-    if remote not in settings.remotes() and has_secret(url):
-        say(f"{redact(url)} holds a password, which the queue would have to store; this push goes straight.")
+    configured = session.settings.remotes()
+    remote = name if name in configured else _absolute(url)
+    if remote not in configured and has_secret(url):
+        say(f"{redact(url)} contains a password, which the queue would have to store; this push goes straight.")
         return False
-    there = {line[2]: line[3] for line in lines if line[3].strip("0")}
-    here = {oid for oid, _ in look_up(git, list(there.values()))}
-    specs = tuple(_spec(line, git, here) for line in lines)
-    if not specs:
+    known = {line[2]: line[3] for line in lines if line[3].strip("0")}
+    here = {oid for oid, _ in resolve_names(session.git, list(known.values()))}
+    specs = tuple(_spec(line, session.git, here) for line in lines)
+    resolved = resolve(session, Request(remote, specs), known)
+    if any(one.error for one in resolved):
         return False
-    asked = look_at(Request(remote, specs), there, git, paths, settings)
-    if any(one.error for one in asked):
-        return False
-    mode = settings["uam.push.mode"]
-    urgent = arguments.has_push_option(arguments.push_arguments(), URGENT_OPTION)
-    tickets = enter(asked, git, store, settings, paths, urgent=urgent, waits=False)
-    for one, ticket in zip(asked, tickets, strict=True):
+    mode = session.settings["uam.push.mode"]
+    urgent = arguments.has_push_option(given, URGENT_OPTION)
+    for one in enter(session, resolved, urgent=urgent, waits=False):
+        assert one.ticket is not None
         where = f"{redact(remote)}/{short_target(one.spec.dst)}"
-        say(messages.queued(ticket.action, where, seconds_of(ticket.due) - time.time(), mode))
-    say('git now says that the push failed, because a hook cannot say "accepted"; nothing needs to be done.')
+        say(messages.queued(one.ticket.action, where, seconds_of(one.ticket.due) - time.time(), mode))
+    say('git now reports that the push failed, because a hook cannot say "accepted"; there is nothing to do.')
     if mode != "manual":
-        ensure_flusher(paths)
+        ensure_flusher(session.paths)
     return True
 
 
 def _absolute(url: str) -> str:
-    """A path on this machine made absolute: the flush runs elsewhere. Anything else as it is."""
+    """A local path made absolute, because the flush runs in another directory; any other URL unchanged."""
     if "://" in url or (":" in url.partition("/")[0]):
         return url
     return str(Path(url).absolute())
 
 
 def _spec(line: list[str], git: Git, here: set[str]) -> Spec:
-    """A line of pre-push's stdin; a push that is no fast-forward can only have been forced. `here` are the objects of
-    the remote's refs that this repository has.
+    """A line of pre-push's stdin as a refspec; a push that is not a fast-forward can only have been forced.
+
+    `here` are the objects of the remote's refs that this repository has.
     """
     local_ref, local, remote_ref, remote = line
     there = remote.strip("0") and remote

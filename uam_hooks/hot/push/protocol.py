@@ -1,12 +1,36 @@
-"""What a remote helper says to git, and how git writes what it says to a helper."""
+"""gitremote-helpers(7), line by line: what git sends to a remote helper, and what the helper answers."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from uam_hooks.hot.core.plumbing import ZERO
+from uam_hooks.hot.push.request import Request, Spec
+from uam_hooks.hot.queue.windows import URGENT_OPTION
 
 
-def unquoted(value: str) -> str:
-    """A value as it was before git quoted it in C style, which it does where there are special characters."""
+def read_request(remote: str, options: Sequence[str], lines: Sequence[str]) -> Request:
+    """The push that git described by `option` lines (without that word) and `push` lines."""
+    leases = dict(o[len("cas ") :].rpartition(":")[::2] for o in options if o.startswith("cas "))
+    specs = []
+    for line in lines:
+        text = line[len("push ") :]
+        src, _, dst = text.removeprefix("+").partition(":")
+        lease = leases.get(dst)
+        specs.append(Spec(src, dst, text.startswith("+"), "" if lease == ZERO else lease))
+    given = [_unquoted(o[len("push-option ") :]) for o in options if o.startswith("push-option ")]
+    return Request(
+        remote,
+        tuple(specs),
+        atomic="atomic true" in options,
+        dry_run="dry-run true" in options,
+        push_options=tuple(option for option in given if option != URGENT_OPTION),
+        urgent=URGENT_OPTION in given,
+    )
+
+
+def _unquoted(value: str) -> str:
+    """`value` without the C-style quoting that git adds where there are special characters."""
     if not (len(value) > 1 and value.startswith('"') and value.endswith('"')):
         return value
     raw = value[1:-1].encode("utf-8", "surrogateescape").decode("unicode_escape")
@@ -14,10 +38,10 @@ def unquoted(value: str) -> str:
 
 
 def there_already(dst: str, tip: str, there: str) -> str:
-    """The answer that makes git say "Everything up-to-date".
+    """The answer that makes git print "Everything up-to-date".
 
-    "up to date" proper makes git write the pushed tip into the tracking ref, which is a lie unless the remote has
-    just that; "no match" leaves the tracking ref alone (transport-helper.c, git 2.39 and 2.55).
+    "up to date" itself makes git write the pushed tip into the tracking ref, which is wrong unless the remote has
+    exactly that commit; "no match" leaves the tracking ref alone (transport-helper.c, git 2.39 and 2.55).
     """
     return f"error {dst} {'up to date' if tip == there else 'no match'}"
 

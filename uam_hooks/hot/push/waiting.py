@@ -1,6 +1,6 @@
 """A push that waits for its landing: group commit.
 
-Waiters only read the queue. Any of them that finds no flusher alive starts one, so a flusher that died is replaced.
+Waiters only read the queue. Any of them that finds no flusher alive starts one, which replaces a flusher that died.
 """
 
 from __future__ import annotations
@@ -13,32 +13,33 @@ from contextlib import contextmanager
 from types import FrameType
 
 from uam_hooks.hot.core.errors import StoreError
-from uam_hooks.hot.core.paths import RepoPaths
+from uam_hooks.hot.push.resolve import ResolvedSpec
+from uam_hooks.hot.push.session import PushSession
 from uam_hooks.hot.queue import enqueue
-from uam_hooks.hot.queue.connection import Store
-from uam_hooks.hot.queue.enqueue import Ticket
 from uam_hooks.hot.queue.leader import ensure_flusher
 from uam_hooks.hot.queue.model import Source, SourceStatus, seconds_of
 
 POLL_SECONDS = 0.03
-# A flusher that cannot do its work is started this often, with growing pauses, before the push stops asking.
+# How often a flusher that fails is started, with growing pauses, before the push gives up on it.
 MAX_ELECTIONS = 5
-# The push is queued: a database that is busy for a while is waited for, not despaired of.
+# The push is already queued, so tolerate a database that is busy for a while.
 STORE_PATIENCE_SECONDS = 60.0
-# The remote may not answer at all; a push that has nothing to land need not wait for it for long.
+# The remote may not answer at all, and a push that has nothing to land need not wait long for it.
 SETTLE_SECONDS = 10.0
-
 
 _ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Stuck(Exception):
-    """The push is in a batch that no flusher could bring to an end; only a later one can say what became of it."""
+    """The push is in a batch that no flusher could finish; only a later one can tell what became of it."""
 
 
 class Interrupted(Exception):
-    """The user ended the wait. `taken_back` tells whether nothing of it will land, `replaced` whether a newer push
-    of the same branch holds all of it."""
+    """The user ended the wait.
+
+    `taken_back` tells whether nothing of the push will land, `replaced` whether a newer push of the same branch
+    contains all of it, `signal` which signal it was.
+    """
 
     def __init__(self, taken_back: bool, replaced: bool, number: int) -> None:
         super().__init__()
@@ -56,36 +57,40 @@ class _Signalled(BaseException):
         self.number = number
 
 
-def wait(store: Store, paths: RepoPaths, tickets: Sequence[Ticket], timeout: float) -> list[Source] | None:
-    """Wait until every source has its outcome, or `timeout` seconds; gives how they stand then.
+def wait(session: PushSession, specs: Sequence[ResolvedSpec], timeout: float) -> list[ResolvedSpec] | None:
+    """Wait until every queued spec has ended, or for `timeout` seconds; returns them with their states.
 
-    None: no flusher could do its work, so all was taken back and may go straight to the remote. Raises Stuck when
-    it was too late to take it back.
-    Raises Interrupted on SIGINT, SIGTERM and SIGHUP, after taking back what is still pending; call it inside
-    `holding_signals`, which keeps a signal that comes while the push is being queued until it is known what to
-    take back.
+    None means that no flusher could run, so that the whole push was taken back and may go straight to the remote.
+    Raises Stuck when it was too late to take it back, and Interrupted on SIGINT, SIGTERM and SIGHUP, after taking back
+    what is still pending. Call it inside `holding_signals`: a signal that arrives while the push is being queued then
+    waits until it is known what to take back.
     """
+    tickets = [one.ticket for one in specs if one.ticket is not None]
     ids = [ticket.source for ticket in tickets]
     countdown = _Countdown(max(ticket.due for ticket in tickets))
     before = {number: signal.signal(number, _interrupt) for number in _ENDINGS}
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDINGS)
-        return _poll(store, paths, ids, timeout, countdown)
+        states = _poll(session, ids, timeout, countdown)
     except _Signalled as stopped:
         signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
-        taken = enqueue.withdraw(store, ids, "taken back: the push was interrupted while it waited")
-        replaced = all(now.id != source for now, source in zip(enqueue.state(store, ids), ids, strict=True))
+        taken = enqueue.withdraw(session.store, ids, "taken back: the push was interrupted while it waited")
+        newest = enqueue.state(session.store, ids)
+        replaced = all(state.id != source for state, source in zip(newest, ids, strict=True))
         raise Interrupted(len(taken) == len(ids), replaced, stopped.number) from None
     finally:
         signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
         countdown.clear()
         for number, handler in before.items():
             signal.signal(number, handler)
+    if states is None:
+        return None
+    return [one._replace(state=state) for one, state in zip(specs, states, strict=True)]
 
 
 @contextmanager
 def holding_signals() -> Iterator[None]:
-    """Let SIGINT, SIGTERM and SIGHUP wait until the block ends or `wait` is ready for them."""
+    """Block SIGINT, SIGTERM and SIGHUP until the block ends or `wait` handles them."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
     try:
         yield
@@ -93,15 +98,13 @@ def holding_signals() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _poll(
-    store: Store, paths: RepoPaths, ids: Sequence[int], timeout: float, countdown: _Countdown
-) -> list[Source] | None:
+def _poll(session: PushSession, ids: Sequence[int], timeout: float, countdown: _Countdown) -> list[Source] | None:
     started = time.monotonic()
     answered, elections, next_election = 0.0, 0, 0.0
     while True:
         passed = time.monotonic() - started
         try:
-            states = enqueue.state(store, ids)
+            states = enqueue.state(session.store, ids)
             answered = passed
         except StoreError:
             if passed - answered > STORE_PATIENCE_SECONDS:
@@ -110,9 +113,9 @@ def _poll(
             continue
         if all(s.status != SourceStatus.PENDING for s in states) or passed >= timeout:
             return states
-        if passed >= next_election and ensure_flusher(paths, start=elections < MAX_ELECTIONS):
+        if passed >= next_election and ensure_flusher(session.paths, start=elections < MAX_ELECTIONS):
             if elections == MAX_ELECTIONS:
-                taken = enqueue.withdraw(store, ids, "taken back: no flusher could run, see flush.log")
+                taken = enqueue.withdraw(session.store, ids, "taken back: no flusher could run, see flush.log")
                 if len(taken) == len(ids):
                     return None
                 raise Stuck
@@ -123,7 +126,7 @@ def _poll(
 
 
 class _Countdown:
-    """A line for people at a terminal, who would wonder; agents' logs get none."""
+    """A progress line on a terminal; agents' logs get none."""
 
     def __init__(self, due: str) -> None:
         self.due = seconds_of(due)
@@ -144,9 +147,9 @@ class _Countdown:
             sys.stderr.flush()
 
 
-def until_settled(store: Store, paths: RepoPaths) -> None:
-    """Have somebody find out what became of a batch whose flusher died; gives up after SETTLE_SECONDS."""
+def until_settled(session: PushSession) -> None:
+    """Have a flusher find out what became of a batch whose flusher died; gives up after SETTLE_SECONDS."""
     deadline = time.monotonic() + SETTLE_SECONDS
-    while enqueue.unsettled(store) and time.monotonic() < deadline:
-        ensure_flusher(paths)
+    while enqueue.unsettled(session.store) and time.monotonic() < deadline:
+        ensure_flusher(session.paths)
         time.sleep(POLL_SECONDS)

@@ -54,20 +54,14 @@ def _became(db: sqlite3.Connection, tip: str) -> list[str]:
     return [row["oid"] for row in found]
 
 
-def push(
-    store: Store, sources: Sequence[NewSource], window: float, now: float, replaces: Sequence[Sequence[int]]
-) -> list[Ticket]:
-    """Queue the sources of one `git push` in one transaction; gives a ticket for each, in the same order.
+def push(store: Store, sources: Sequence[NewSource], window: float, now: float) -> list[Ticket]:
+    """Queue the sources of one `git push` in one transaction; returns a ticket for each, in the same order.
 
     A source joins the pending action of its remote and ref, if there is one, and does not extend its window
-    (`window` is in seconds). `replaces` names for each source the pending ones whose work it holds: it takes
-    their place.
+    (`window` is in seconds, `now` in seconds since 1970).
     """
     with store.transaction() as db:
-        return [
-            add(db, push_action(source, window), source, held, now)
-            for source, held in zip(sources, replaces, strict=True)
-        ]
+        return [add(db, push_action(source, window), source, source.replaces, now) for source in sources]
 
 
 def push_action(source: NewSource, window: float) -> NewAction:

@@ -56,7 +56,8 @@ class NewSource(NamedTuple):
     `expect` is what the ref must be there: an object name, "" for absent, FAST_FORWARD for an ancestor of the tip,
     None for whatever it is. `options` are what `git push -o` gave; pushes with different ones do not merge.
     A source that follows has the tip that its branch has when the batch is executed. `base` is the tip of the branch
-    that a commit by name was made for, `message` and `files` are what it was asked to hold.
+    that a commit by name was made for, `message` and `files` are its message and the files it was requested with.
+    `replaces` are the ids of the pending sources whose work it contains: it takes their place.
     """
 
     remote: str
@@ -75,6 +76,7 @@ class NewSource(NamedTuple):
     base: str = ""
     message: str = ""
     files: tuple[str, ...] = ()
+    replaces: tuple[int, ...] = ()
 
 
 class NewAction(NamedTuple):

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from uam_hooks.hot.core.errors import GitFailed
 from uam_hooks.hot.core.objects import Commit
 from uam_hooks.hot.core.paths import RepoPaths, head_of, process_alive
-from uam_hooks.hot.core.plumbing import EMPTY_TREE, ZERO, Git, is_ancestor, look_up
+from uam_hooks.hot.core.plumbing import EMPTY_TREE, ZERO, Git, is_ancestor, resolve_names
 from uam_hooks.hot.worktree import index
 
 # What git leaves in a worktree's git directory while it is in the middle of something.
@@ -74,7 +74,7 @@ def settle(git: Git, paths: RepoPaths, what: Landed, files: bool) -> Settled:
         # read only now: another settle may have moved it while this one waited
         at = _cwd(home, paths)
         wanted = (ref, f"{ref}^{{tree}}", f"{what.landing}^{{tree}}")
-        (now, _), (tree, _), (landed_tree, _) = look_up(git, wanted, at)
+        (now, _), (tree, _), (landed_tree, _) = resolve_names(git, wanted, at)
         if not now:
             return Settled(what.tip, why="it is gone")
         if now == what.landing:

@@ -1,0 +1,83 @@
+"""What git is told of each ref of a push, and what the person or agent behind it reads."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from uam_hooks.hot.core.errors import GitFailed, redact, say
+from uam_hooks.hot.core.plumbing import is_ancestor
+from uam_hooks.hot.core.refs import short_target
+from uam_hooks.hot.push import messages
+from uam_hooks.hot.push.own_branch import OwnBranches
+from uam_hooks.hot.push.protocol import ok, there_already
+from uam_hooks.hot.push.resolve import ResolvedSpec
+from uam_hooks.hot.push.session import PushSession
+from uam_hooks.hot.queue.leader import ensure_flusher
+from uam_hooks.hot.queue.model import Source, SourceStatus, seconds_of
+from uam_hooks.hot.worktree.settle import Landed
+
+
+class Answers:
+    """The answers of one conversation. A branch whose work has landed is settled before git hears of it."""
+
+    def __init__(self, session: PushSession, remote: str) -> None:
+        self.session, self.remote = session, remote
+        self.branches = OwnBranches(session, remote)
+
+    def queued(self, specs: Sequence[ResolvedSpec], mode: str) -> list[str]:
+        """Answer "accepted, not landed": exit 0, and the tracking ref stays where it is."""
+        if mode == "queue":
+            ensure_flusher(self.session.paths)
+        answers = []
+        for one in specs:
+            assert one.ticket is not None
+            where = f"{self.remote}/{short_target(one.spec.dst)}"
+            say(messages.queued(one.ticket.action, where, seconds_of(one.ticket.due) - time.time(), mode))
+            answers += ok(one.spec.dst, one.known, one.known)
+        return answers
+
+    def outcomes(self, specs: Sequence[ResolvedSpec]) -> list[str]:
+        """Say what became of each source, settle its branch, and answer git."""
+        answers = []
+        for one in specs:
+            state = one.state
+            assert state is not None
+            if state.status == SourceStatus.LANDED:
+                answers += self.landed(one, state)
+            elif state.status == SourceStatus.PENDING:
+                answers += self.queued([one], "queue")
+            else:
+                for line in state.outcome.advice:
+                    say(line)
+                why = redact(state.outcome.error or "it was withdrawn")
+                answers.append(f"error {one.spec.dst} {' '.join(why.split())}")
+        return answers
+
+    def landed(self, one: ResolvedSpec, state: Source) -> list[str]:
+        outcome = state.outcome
+        for said in (messages.landed(state, self.remote), outcome.note):
+            if said:
+                say(said)
+        if not state.exact:
+            self.branches.settle(one, Landed(one.source.branch, one.source.tip, outcome.new, outcome.keep))
+        if outcome.new == outcome.old:
+            return [there_already(one.spec.dst, one.source.tip, outcome.new)]
+        return ok(one.spec.dst, outcome.old, outcome.new) + self.forced(one, outcome.old, outcome.new)
+
+    def forced(self, one: ResolvedSpec, old: str, new: str) -> list[str]:
+        """The option that makes git print `+ old...new (forced update)`, for a push that was one."""
+        if not (one.spec.force and old and new):
+            return []
+        try:
+            return [] if is_ancestor(self.session.git, old, new) else ["option forced-update"]
+        except GitFailed:  # the push has landed; only a word in git's own report is missing
+            return []
+
+    def up_to_date(self, one: ResolvedSpec) -> str:
+        """The answer for a ref that brings nothing new; its branch is settled now if the work landed in a squash."""
+        if not one.source.exact:
+            known = Landed(one.source.branch, one.source.tip, one.known, one.known)
+            if not is_ancestor(self.session.git, one.source.tip, one.known):
+                self.branches.settle(one, known)
+        return there_already(one.spec.dst, one.source.tip, one.known)

@@ -1,0 +1,34 @@
+"""The pushed branch, moved onto its landing by the push itself."""
+
+from __future__ import annotations
+
+from uam_hooks.hot.core.errors import GitFailed, last_line, say
+from uam_hooks.hot.core.refs import shadow_ref, short_target
+from uam_hooks.hot.push import messages
+from uam_hooks.hot.push.resolve import ResolvedSpec
+from uam_hooks.hot.push.session import PushSession
+from uam_hooks.hot.worktree.settle import Landed, settle
+
+
+class OwnBranches:
+    """The branches that one conversation settles, each once."""
+
+    def __init__(self, session: PushSession, remote: str) -> None:
+        self.session, self.remote = session, remote
+        self.done: set[str] = set()
+
+    def settle(self, one: ResolvedSpec, landed: Landed) -> None:
+        """Settle the branch of `one` as uam.settle says; nothing happens when the push named no branch."""
+        mode = self.session.settings["uam.settle"]
+        if mode == "off" or (not landed.branch and one.spec.src != "HEAD") or landed.branch in self.done:
+            return
+        self.done.add(landed.branch)
+        landed = landed._replace(shadow=shadow_ref(self.remote, one.spec.dst))
+        try:
+            result = settle(self.session.git, self.session.paths, landed, files=mode == "keep")
+        except (GitFailed, OSError) as error:
+            say(f"the branch could not be brought over ({last_line(str(error))}); git uam sync does it.")
+            return
+        said = messages.settled(result, landed.branch, f"{self.remote}/{short_target(one.spec.dst)}")
+        if said and landed.tip != landed.landing:
+            say(said)

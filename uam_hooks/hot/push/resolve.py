@@ -1,0 +1,118 @@
+"""From the refspecs of a push to objects, and whether they bring anything that the remote lacks."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from uam_hooks.hot.core.paths import RepoPaths, head_of
+from uam_hooks.hot.core.plumbing import Git, is_ancestor, resolve_names
+from uam_hooks.hot.core.refs import HEADS, shadow_ref
+from uam_hooks.hot.push.request import Request, Spec
+from uam_hooks.hot.push.session import PushSession
+from uam_hooks.hot.queue.enqueue import Ticket
+from uam_hooks.hot.queue.model import FAST_FORWARD, NewSource, Source
+
+
+class ResolvedSpec(NamedTuple):
+    """One ref of a push. It is filled in on its way: resolved, then queued, then ended.
+
+    `known` is the object that the remote's ref named when it was last seen, "" when no such ref is known. `new` tells
+    whether the push brings anything that the remote lacks; commits that landed inside a squash count as present.
+    `error` is why the spec cannot be pushed at all. `ticket` is set by `enter`, `state` by `wait`.
+    """
+
+    spec: Spec
+    source: NewSource
+    known: str
+    new: bool
+    error: str = ""
+    ticket: Ticket | None = None
+    state: Source | None = None
+
+
+class _Seen(NamedTuple):
+    """What a ref of the remote named when it was last seen, its shadow, and the landing that the shadow belongs to.
+
+    Empty where there is none, or where this repository lacks the object.
+    """
+
+    known: str
+    shadow: str
+    landing: str
+
+
+def resolve(session: PushSession, request: Request, known: Mapping[str, str]) -> list[ResolvedSpec]:
+    """Resolve every spec of `request`; one that cannot be resolved carries its error.
+
+    `known` maps refs of the remote to the objects they named when they were last seen. GitFailed when git fails.
+    """
+    objects = _objects(session.git, request, known)
+    paths = session.paths
+    agent = session.settings.agent(os.environ.get("UAM_AGENT_ID", ""), paths.worktree.name)
+    group = f"{os.getpid()}.{time.time_ns()}"
+    found = []
+    for spec in request.specs:
+        tip, kind = objects.get(spec.src, ("", ""))
+        exact = not spec.dst.startswith(HEADS) or spec.force or spec.lease is not None or not spec.src
+        source = NewSource(
+            request.remote, spec.dst, agent, str(paths.git_dir), _branch_of(spec.src, paths), tip,
+            exact, _expectation(spec) if exact else None, group, request.atomic, os.getpid(),
+            request.push_options,
+        )  # fmt: skip
+        there = known.get(spec.dst, "")
+        shadow = shadow_ref(request.remote, spec.dst)
+        seen = _Seen(objects.get(there, ("", ""))[0], objects[shadow][0], objects[f"{shadow}^1"][0])
+        error = _fault(spec, kind)
+        new = bool(error) or exact or _brings_something(session.git, tip, seen)
+        found.append(ResolvedSpec(spec, source, there, new, error))
+    return found
+
+
+def _objects(git: Git, request: Request, known: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """Object and type of every name that resolving needs, in one call of git."""
+    names = [spec.src for spec in request.specs if spec.src]
+    for spec in request.specs:
+        shadow = shadow_ref(request.remote, spec.dst)
+        names += [name for name in (known.get(spec.dst, ""), shadow, f"{shadow}^1") if name]
+    return dict(zip(names, resolve_names(git, names), strict=True))
+
+
+def _fault(spec: Spec, kind: str) -> str:
+    """Why a spec whose source has the type `kind` ("" for none) cannot be pushed; "" when it can."""
+    if spec.src and not kind:
+        return f"{spec.src} does not name an object in this repository"
+    if spec.dst.startswith(HEADS) and spec.src and kind != "commit":
+        return f"{spec.src} is a {kind}, and a branch can only point to a commit"
+    return ""
+
+
+def _expectation(spec: Spec) -> str | None:
+    """What plain git would require of the remote's ref: a tag never moves without force, other refs only forward."""
+    if spec.lease is not None or spec.force or not spec.src:
+        return spec.lease
+    return "" if spec.dst.startswith("refs/tags/") else FAST_FORWARD
+
+
+def _branch_of(src: str, paths: RepoPaths) -> str:
+    if src == "HEAD":
+        return head_of(paths.git_dir)[0]
+    return src if src.startswith(HEADS) else ""
+
+
+def _brings_something(git: Git, tip: str, seen: _Seen) -> bool:
+    """Whether the tip has commits that have not landed.
+
+    What the shadow contains has landed, unless its landing (its first parent) is no longer on the remote. "Nothing"
+    allows the branch to be set to what the remote has, so only an answer of git counts: GitFailed otherwise.
+    """
+    if not seen.known:
+        return True
+    fresh = ("rev-list", "--max-count=1", tip, f"^{seen.known}")
+    if git.run(*fresh, *([f"^{seen.shadow}"] if seen.shadow else [])).lines:
+        return True
+    if not seen.shadow or is_ancestor(git, seen.landing, seen.known):
+        return False
+    return bool(git.run(*fresh).lines)

@@ -1,0 +1,41 @@
+"""What one push works with: the repository, its settings and its queue."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from uam_hooks.hot.core.paths import RepoPaths
+from uam_hooks.hot.core.plumbing import Git, HotGit, listed_refs
+from uam_hooks.hot.core.settings import Settings
+from uam_hooks.hot.queue.connection import Store
+from uam_hooks.hot.queue.spool import take_in
+
+
+class PushSession(NamedTuple):
+    """A repository as seen from the worktree of a push, with its settings and its open queue."""
+
+    paths: RepoPaths
+    git: Git
+    settings: Settings
+    store: Store
+
+    def ask_remote(self, remote: str, *patterns: str) -> dict[str, str]:
+        """The refs that the remote itself has now, by name; GitFailed when it does not answer."""
+        url = self.settings.push_urls(remote)[0]
+        return listed_refs(self.git.run("ls-remote", "--", url, *patterns))
+
+
+def open_session(git_dir: Path) -> PushSession | None:
+    """The session of a push from the worktree of `git_dir`, with the spool taken in; None when uam.enabled is false.
+
+    Raises UamError or OSError when the repository or its queue cannot be used.
+    """
+    paths = RepoPaths.of(git_dir)
+    git = HotGit(paths.git_dir, paths.worktree)
+    settings = Settings.read(git)
+    if not settings["uam.enabled"]:
+        return None
+    store = Store(paths.database)
+    take_in(store, paths, settings["uam.window.commit"])
+    return PushSession(paths, git, settings, store)

@@ -1,0 +1,35 @@
+"""A push without us: the shim's own way to the real remote."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+
+from uam_hooks.hot.queue.windows import URGENT_OPTION
+
+
+def push_straight(
+    shim: str, remote: str, options: Sequence[str], lines: Sequence[str], known: Mapping[str, str]
+) -> list[str]:
+    """Let the shim push what the `push` lines name; returns its answers to git.
+
+    `known` has the old values of the remote's refs that were listed to git, which the shim does not know.
+    """
+    urgent = f"push-option {URGENT_OPTION}"  # addressed to us; the remote might refuse push options
+    told = [f"option {option}" for option in options if option != urgent]
+    feed = "\n".join([*told, *lines, "", ""]).encode("utf-8", "surrogateescape")
+    done = subprocess.run(
+        ["sh", shim, remote, remote],
+        input=feed,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "UAM": "off"},
+        check=False,
+    )
+    answers: list[str] = []
+    for answer in filter(None, done.stdout.decode("utf-8", "surrogateescape").split("\n")[len(told) :]):
+        answers.append(answer)
+        dst = answer.removeprefix("ok ")
+        if answer != dst and dst in known:
+            answers.append(f"option old-oid {known[dst]}")
+    return answers

@@ -1,0 +1,97 @@
+"""One `git push` through the queue: decide what needs no landing, queue the rest, wait for it, answer."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+
+from uam_hooks.hot.core.errors import GitFailed, StoreError, UamError, say
+from uam_hooks.hot.push import waiting
+from uam_hooks.hot.push.answers import Answers
+from uam_hooks.hot.push.intake import enter
+from uam_hooks.hot.push.protocol import ok
+from uam_hooks.hot.push.request import Request
+from uam_hooks.hot.push.resolve import ResolvedSpec, resolve
+from uam_hooks.hot.push.session import PushSession
+from uam_hooks.hot.queue import enqueue
+
+
+class GoStraight(Exception):
+    """The queue cannot take this push to an end, so it goes to the remote without us; the text says so, and why."""
+
+
+def land(session: PushSession, request: Request, known: Mapping[str, str], answers: Answers) -> list[str]:
+    """The answers to git for every spec of `request`, when its work has landed or, without waiting, is queued.
+
+    `known` maps refs of the remote to the objects they named when they were last seen. Raises GoStraight when a fault
+    of ours keeps the push out of the queue.
+    """
+    try:
+        decided, fresh = _decide(session, request, resolve(session, request, known), answers)
+        mode = session.settings["uam.push.mode"]
+        timeout = session.settings["uam.push.waitTimeout"]
+        if not fresh:
+            _finish_crashed_batch(session)
+            return decided
+        # a signal that arrives while the push is being queued waits until it is known what to take back
+        with waiting.holding_signals():
+            queued = enter(session, fresh, urgent=request.urgent, waits=mode == "wait")
+            ended = _wait(session, queued, timeout) if mode == "wait" else None
+    except (GitFailed, StoreError, OSError) as error:
+        raise GoStraight(
+            f"{error.what if isinstance(error, UamError) else error} This push goes straight to the remote."
+        ) from error
+    except UamError as error:
+        why = " ".join(part for part in (error.what, error.do) if part)
+        return [f"error {spec.dst} {why}" for spec in request.specs]
+    if mode != "wait":
+        return decided + answers.queued(queued, mode)
+    if ended is None:
+        raise GoStraight(f"no flusher could run, see {session.paths.log}; this push goes straight to the remote.")
+    with waiting.holding_signals():  # or a branch would be left half moved
+        return decided + answers.outcomes(ended)
+
+
+def _decide(
+    session: PushSession, request: Request, specs: list[ResolvedSpec], answers: Answers
+) -> tuple[list[str], list[ResolvedSpec]]:
+    """The answers that need no landing, and the specs that remain to be queued."""
+    wrong = [f"error {one.spec.dst} {one.error}" for one in specs if one.error]
+    if wrong:
+        rest = [one for one in specs if not one.error]
+        return wrong + [f"error {one.spec.dst} not pushed, see the other refs" for one in rest], []
+    old = [one for one in specs if not one.new]
+    there = session.ask_remote(request.remote, *(one.spec.dst for one in old)) if old else {}
+    stale = [one for one in old if there.get(one.spec.dst) != one.known]
+    decided = [answers.up_to_date(one) for one in old if one not in stale]
+    fresh = [one for one in specs if one.new or one in stale]
+    if request.dry_run:
+        return decided + [line for one in fresh for line in ok(one.spec.dst, one.known, one.source.tip)], []
+    return decided, fresh
+
+
+def _finish_crashed_batch(session: PushSession) -> None:
+    """Have the batch of a crashed flusher finished: the next command does that, even a push that has nothing new."""
+    if enqueue.unsettled(session.store):
+        waiting.until_settled(session)
+
+
+def _wait(session: PushSession, specs: list[ResolvedSpec], timeout: float) -> list[ResolvedSpec] | None:
+    """`waiting.wait`, with its exceptions put into words; an interrupted push ends the process here."""
+    try:
+        return waiting.wait(session, specs, timeout)
+    except waiting.Stuck:
+        raise UamError(
+            f"no flusher could finish this push, see {session.paths.log};",
+            "it stays in the queue, and `git uam status` shows what becomes of it",
+        ) from None
+    except waiting.Interrupted as stopped:
+        if stopped.taken_back:
+            say("interrupted: this push is taken back, nothing of it will land.")
+        elif stopped.replaced:
+            say("interrupted, but a newer push of this branch contains this work and continues.")
+        else:
+            say("interrupted, but this push is landing already; `git uam status` shows how it ends.")
+        sys.stderr.flush()
+        os._exit(128 + stopped.signal)
