@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from types import FrameType
 
 from uam_hooks.hot.core.errors import StoreError
 from uam_hooks.hot.push.resolve import ResolvedSpec
@@ -47,16 +46,6 @@ class Interrupted(Exception):
         self.signal = number
 
 
-def _interrupt(number: int, _frame: FrameType | None) -> None:
-    raise _Signalled(number)
-
-
-class _Signalled(BaseException):
-    def __init__(self, number: int) -> None:
-        super().__init__()
-        self.number = number
-
-
 def wait(session: PushSession, specs: Sequence[ResolvedSpec], timeout: float) -> list[ResolvedSpec] | None:
     """Wait until every queued spec has ended, or for `timeout` seconds; returns them with their states.
 
@@ -68,24 +57,31 @@ def wait(session: PushSession, specs: Sequence[ResolvedSpec], timeout: float) ->
     tickets = [one.ticket for one in specs if one.ticket is not None]
     ids = [ticket.source for ticket in tickets]
     countdown = _Countdown(max(ticket.due for ticket in tickets))
-    before = {number: signal.signal(number, _interrupt) for number in _ENDINGS}
+    # Collected and looked at between two steps: an exception raised by a handler is lost where Python happens to run a
+    # destructor (that of Popen, when a flusher has just been started), and the push would wait on.
+    caught: list[int] = []
+    before = {number: signal.signal(number, lambda number, _: caught.append(number)) for number in _ENDINGS}
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDINGS)
-        states = _poll(session, ids, timeout, countdown)
-    except _Signalled as stopped:
-        signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
-        taken = enqueue.withdraw(session.store, ids, "taken back: the push was interrupted while it waited")
-        newest = enqueue.state(session.store, ids)
-        replaced = all(state.id != source for state, source in zip(newest, ids, strict=True))
-        raise Interrupted(len(taken) == len(ids), replaced, stopped.number) from None
+        states = _poll(session, ids, timeout, countdown, caught)
     finally:
         signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
         countdown.clear()
         for number, handler in before.items():
             signal.signal(number, handler)
+    if caught:  # after the last look: as if it had arrived after the wait
+        signal.raise_signal(caught[0])
     if states is None:
         return None
     return [one._replace(state=state) for one, state in zip(specs, states, strict=True)]
+
+
+def _take_back(session: PushSession, ids: Sequence[int], number: int) -> Interrupted:
+    """Withdraw what is still pending after the signal `number`; returns what is to be raised."""
+    taken = enqueue.withdraw(session.store, ids, "taken back: the push was interrupted while it waited")
+    newest = enqueue.state(session.store, ids)
+    replaced = all(state.id != source for state, source in zip(newest, ids, strict=True))
+    return Interrupted(len(taken) == len(ids), replaced, number)
 
 
 @contextmanager
@@ -98,10 +94,14 @@ def holding_signals() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _poll(session: PushSession, ids: Sequence[int], timeout: float, countdown: _Countdown) -> list[Source] | None:
+def _poll(
+    session: PushSession, ids: Sequence[int], timeout: float, countdown: _Countdown, caught: Sequence[int]
+) -> list[Source] | None:
     started = time.monotonic()
     answered, elections, next_election = 0.0, 0, 0.0
     while True:
+        if caught:
+            raise _take_back(session, ids, caught[0])
         passed = time.monotonic() - started
         try:
             states = enqueue.state(session.store, ids)
