@@ -1,4 +1,4 @@
 """Moving a branch that is checked out, with its index and files, onto what landed.
 
-Nothing of the queue or of remotes: old and new commit are handed in.
+It knows neither the queue nor remotes: callers pass the old and the new commit.
 """

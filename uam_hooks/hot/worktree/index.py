@@ -1,7 +1,7 @@
-"""A branch whose landing holds what its worktree has already: the index catches up, no file is touched.
+"""A branch whose worktree has the files of its landing already: the index is updated, no file changes.
 
-That is how a commit by name ends, whose files lie in the worktree that they were taken from: the landing brings them
-back, and git would call them changes in the way.
+That is how a commit by name ends, because its files are still in the worktree that they were read from: git alone would
+refuse to overwrite them with the same content.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ LINK, SUBMODULE, ABSENT = "120000", "160000", "000000"
 
 
 class Entry(NamedTuple):
-    """A path that differs between two trees, with its mode and object on either side."""
+    """A path that differs between two trees, with its mode and object in each."""
 
     path: str
     old_mode: str
@@ -27,7 +27,7 @@ class Entry(NamedTuple):
 
 
 def changed(git: Git, at: Path, old: str, new: str) -> list[Entry]:
-    """The paths in which two trees differ."""
+    """The paths that differ between two trees."""
     out = git.run("diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", old, new, at=at).out
     fields = out.decode("utf-8", "surrogateescape").split("\0")
     found = []
@@ -38,11 +38,11 @@ def changed(git: Git, at: Path, old: str, new: str) -> list[Entry]:
 
 
 def there_already(git: Git, at: Path, entries: list[Entry], mine: Mapping[str, tuple[str, str]]) -> list[Entry]:
-    """Those of `entries` that the worktree `at` has already, or that were taken from it: `mine` has mode and object
-    of what was. A later edit of such a file is an edit of what lands; of a file in which others' work landed as well it
-    would undo that.
+    """Those of `entries` that the worktree `at` has already, or that were read from it.
 
-    What is staged there besides is somebody's work, and in the way.
+    `mine` maps what was read to its mode and object. A later edit of such a file is an edit of what lands, unless
+    others' work landed in the file as well: the edit would undo that. A path with other content in the index is left
+    out: somebody staged it.
     """
     staged = _staged(git, at)
     found = []
@@ -65,12 +65,12 @@ def _after(entry: Entry) -> tuple[str, str] | None:
 
 
 def stage(git: Git, at: Path, entries: list[Entry]) -> None:
-    """Let the index have the new side of `entries`; the files stay as they are."""
+    """Set the index to the new side of `entries`; files do not change."""
     _write(git, at, [(e.path, e.new_mode, e.new) for e in entries])
 
 
 def unstage(git: Git, at: Path, entries: list[Entry]) -> None:
-    """Let the index have the old side of `entries` again."""
+    """Set the index back to the old side of `entries`."""
     _write(git, at, [(e.path, e.old_mode, e.old) for e in entries])
 
 
@@ -91,7 +91,10 @@ def _staged(git: Git, at: Path) -> dict[str, tuple[str, str]]:
 
 
 def _objects(git: Git, at: Path, entries: list[Entry]) -> dict[str, str]:
-    """What git would store for the files at these paths as they are in the worktree; ZERO where there is none."""
+    """The object ids that git would store for the files at these paths; ZERO where no file is.
+
+    Where mode or type differ, a word that equals no id.
+    """
     found, files = {}, []
     for entry in entries:
         path = at / entry.path
