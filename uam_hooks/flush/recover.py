@@ -9,9 +9,8 @@ from uam_hooks.git.remote import Remote, Unreachable
 from uam_hooks.hot.core.errors import Failure, GitFailed, say
 from uam_hooks.hot.queue.model import Action, Status, is_external
 from uam_hooks.hot.queue.outcome import Outcome
-from uam_hooks.land import commits
+from uam_hooks.land.branch import end_here
 from uam_hooks.land.finish import contains, finish_landed
-from uam_hooks.land.local_squash import finish_local
 from uam_hooks.session import Session
 from uam_hooks.store import finish, journal
 
@@ -46,9 +45,7 @@ def _decide(session: Session, action: Action) -> None:
             finish.release(session.store, action)
         return
     if not landing.remote:
-        if not landing.sources:
-            finish_local(session, action, landing)
-        elif not commits.end(session, action, landing):
+        if not end_here(session, action, landing):
             finish.release(session.store, action)
         return
     try:

@@ -1,15 +1,18 @@
 """One target's sources into a plan: what commit goes on its ref, over what, and what that is to each source.
 
-The plan is data. Making it writes objects and moves nothing; a dry run stops here.
+A plan is data, the same for what is pushed and for what stays on a branch here. Making it writes objects and moves
+nothing; a dry run stops here. Plans of pushes are made in this module, the others beside what executes them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from uam_hooks.git.attributes import Attributes
 from uam_hooks.git.repo import Repository
+from uam_hooks.hot.core.errors import Failure
 from uam_hooks.hot.core.objects import Commit
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.settings import Settings
@@ -20,17 +23,19 @@ from uam_hooks.integrate.graph import Graph, heads, in_order, parse, reachable
 from uam_hooks.integrate.merge import Conflict, Merged, chains, merge_sources, shadow_of
 from uam_hooks.integrate.proof import Contribution, prove
 from uam_hooks.integrate.replay import replay
+from uam_hooks.integrate.tips import Tips
 
 
 class Context(NamedTuple):
     """What a plan is made with, the same for all targets of a batch.
 
-    `noted` tells whether our hooks saw all these commits,
-    `memories` gives what has landed on a ref of a remote (see `living_shadow`),
+    `tips` are the refs as planning sees them, `noted` tells whether our hooks saw all these commits,
+    `memories` returns what has landed on a ref of a remote (see `living_shadow`),
     `tagged` are commits that pushed tags name: they keep their identity. Without `squash` all do.
     """
 
     repo: Repository
+    tips: Tips
     settings: Settings
     batch_id: str
     noted: Callable[[Sequence[str]], bool]
@@ -43,7 +48,11 @@ class Plan(NamedTuple):
     """What is to happen to one ref: `new` over `old`, nothing when they are the same.
 
     `keep` holds the originals, `how` says what the landing is to its sources, `counts` how many new commits each
-    brought, `commits` are all that landed with it.
+    brought, `commits` are all that landed with it. Sources in `conflicts` are left out, as those in `refused` are,
+    which has the reasons.
+
+    `here` is a plan for a branch of this repository instead of the remote's. Such a branch moves as its `worktree`
+    (the git directory of one) allows; `mine` are the paths that were taken from files there, with mode and object.
     """
 
     action: Action
@@ -56,6 +65,20 @@ class Plan(NamedTuple):
     counts: dict[int, int]
     commits: tuple[str, ...]
     proof: Proof | None
+    refused: Mapping[int, Failure] = MappingProxyType({})
+    here: bool = False
+    worktree: str = ""
+    mine: Mapping[str, tuple[str, str]] = MappingProxyType({})
+
+    @property
+    def remote(self) -> str:
+        """The remote whose ref is to move; empty for a branch of this repository."""
+        return "" if self.here else self.action.remote
+
+    @property
+    def ref(self) -> str:
+        """The full name of the ref that is to move."""
+        return self.action.ref
 
 
 class _News(NamedTuple):
@@ -103,7 +126,7 @@ def make_plan(context: Context, action: Action, sources: Sequence[Source], there
 def _other_branches(context: Context, action: Action) -> list[str]:
     """The remote's other branches, as far as we know them."""
     own = context.settings.tracking_ref(action.remote, action.ref)
-    tracked = context.repo.refs(f"refs/remotes/{action.remote}/")
+    tracked = context.tips.under(f"refs/remotes/{action.remote}/")
     return sorted({oid for name, oid in tracked.items() if name != own})
 
 

@@ -1,4 +1,7 @@
-"""A merge that was asked for by name, made in memory: one branch into another, with a commit, squashed, or forward."""
+"""A merge that was asked for by name, made in memory: one branch into another, with a commit, squashed, or forward.
+
+One function plans it, whether the merge stays on the branch here or is what a push brings.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,14 @@ from uam_hooks.hot.core.errors import UamError
 from uam_hooks.hot.core.objects import Commit
 from uam_hooks.hot.core.plumbing import EMPTY_TREE, ZERO
 from uam_hooks.hot.core.refs import pin_ref, short_target
-from uam_hooks.hot.queue.model import FAST_FORWARD, Action, Batch, NewSource
+from uam_hooks.hot.queue.model import FAST_FORWARD, Action, Batch, NewSource, Source
 from uam_hooks.hot.queue.outcome import How, Outcome
 from uam_hooks.integrate import squash
 from uam_hooks.integrate.merge import Conflict, merge_tree, remembering
-from uam_hooks.integrate.plan import living_shadow
-from uam_hooks.land.commits import Made, move, start_of
+from uam_hooks.integrate.plan import Plan, living_shadow
+from uam_hooks.integrate.tips import Tips
+from uam_hooks.land.branch import conflict_words, land_here
+from uam_hooks.land.commits import start_of
 from uam_hooks.land.shadow import memories
 from uam_hooks.session import Session
 from uam_hooks.store import claim, finish
@@ -23,42 +28,74 @@ STRATEGIES = ("no-ff", "squash", "ff-only")
 
 def merge_here(session: Session, batch: Batch, action: Action) -> None:
     """Merge into the branch of this repository. Raises UamError where that cannot be."""
-    base = start_of(session, action.ref, action.remote)
-    source = claim.sources(session.store, action.id)[0]
-    new = _merged(session, batch, action, base)
-    if new == base and session.repo.name_of(action.ref)[0]:
-        finish.command(session.store, action, Outcome(batch=batch.number, how=How.NOTHING_NEW, new=new))
-        return
-    old = session.repo.refs(action.ref).get(action.ref, ZERO)
-    made = Made(old, new, (source._replace(tip=new),), How(action.payload["strategy"]), {})
-    move(session, batch, action, made, {}, {})
+    plan = _without_conflict(plan_merge(session, batch, action, Tips(session.repo), None))
+    if plan.new == plan.old:
+        finish.command(session.store, action, Outcome(batch=batch.number, how=plan.how, new=plan.new))
+    else:
+        land_here(session, batch, plan)
 
 
 def merge_to_push(session: Session, batch: Batch, action: Action) -> None:
     """Make the merge on what the remote has, and let it be what this action pushes.
 
-    A local branch that has more than the remote is merged into as it is: its commits go along.
+    Raises UamError where that cannot be, Unreachable when the remote does not answer.
     """
     there = Remote(session.repo, session.settings, action.remote).observe([action.ref])[action.ref]
-    here = session.repo.name_of(action.ref)[0]
-    base = there
-    if there == ZERO or (here and not session.repo.is_ancestor(here, there)):
-        base = start_of(session, action.ref, action.remote)
-    new = _merged(session, batch, action, base)
-    session.repo.pin({pin_ref(new): new})
-    forward = action.payload["strategy"] == "ff-only"
-    source = claim.sources(session.store, action.id)[0]
+    plan = _without_conflict(plan_merge(session, batch, action, Tips(session.repo), there))
+    made = plan.landed[0]
+    session.repo.pin({pin_ref(plan.new): plan.new})
     claim.bring(session.store, action, NewSource(
-        action.remote, action.ref, source.agent, source.worktree, action.ref if here else "", new,
-        exact=forward, expect=FAST_FORWARD if forward else None,
-        base=source_tip(session, str(action.payload["source"]), action.remote),
+        action.remote, action.ref, made.agent, made.worktree, made.branch, made.tip,
+        exact=made.exact, expect=made.expect, base=made.base,
     ))  # fmt: skip
 
 
-def _merged(session: Session, batch: Batch, action: Action, base: str) -> str:
+def plan_merge(session: Session, batch: Batch, action: Action, tips: Tips, there: str | None) -> Plan:
+    """Plan a merge into the branch of this repository; with `there`, into what the remote has in that branch.
+
+    `there` is ZERO where the remote has no such branch. A local branch that has more than the remote is then merged
+    into as it is: its commits are carried. The source that the plan lands is what the action would push.
+
+    Writes objects and nothing else. Raises UamError where no merge can be made, as with ff-only when the lines have
+    parted; a conflict is part of the plan.
+    """
+    source = claim.sources(session.store, action.id)[0]
+    strategy, here = How(action.payload["strategy"]), tips.at(action.ref)
+    old = here if there is None else there
+    base = there or ZERO
+    if there in (None, ZERO) or (here != ZERO and not session.repo.is_ancestor(here, base)):
+        base = start_of(session, action.ref, action.remote, tips)
+    tip = source_tip(session, str(action.payload["source"]), action.remote, tips)
+    new = _merged(session, batch, action, base, tip, tips)
+    local = there is None
+    if isinstance(new, Conflict):
+        return Plan(action, old, old, old, strategy, (), {source.id: new}, {}, (), None, here=local)
+    made = source._replace(tip=new) if local else _to_push(action, source, new, tip, here)
+    how = How.NOTHING_NEW if new == old else strategy
+    return Plan(
+        action, old, new, new, how, (made,), {}, {source.id: 1}, (new,), None, here=local, worktree=source.worktree
+    )
+
+
+def _without_conflict(plan: Plan) -> Plan:
+    """The plan itself; a merge has one source, so with a conflict there is nothing to execute."""
+    for conflict in plan.conflicts.values():
+        raise UamError(conflict_words(plan.action, conflict))
+    return plan
+
+
+def _to_push(action: Action, source: Source, new: str, tip: str, here: str) -> Source:
+    """The merge as a source of a push; a fast-forward is pushed as it is, or not at all."""
+    forward = action.payload["strategy"] == "ff-only"
+    return source._replace(
+        tip=new, branch=action.ref if here != ZERO else "", exact=forward, expect=FAST_FORWARD if forward else None,
+        base=tip,
+    )  # fmt: skip
+
+
+def _merged(session: Session, batch: Batch, action: Action, base: str, tip: str, tips: Tips) -> str | Conflict:
     """The commit that the branch at `base` becomes."""
     repo, strategy = session.repo, action.payload["strategy"]
-    tip = source_tip(session, str(action.payload["source"]), action.remote)
     if base == ZERO:
         return tip
     if repo.is_ancestor(tip, base):
@@ -68,10 +105,9 @@ def _merged(session: Session, batch: Batch, action: Action, base: str) -> str:
             return tip
         raise UamError(f"{action.payload['source']} is not ahead of {short_target(action.ref)}: no fast-forward")
     with Attributes(repo, base) as attributes:
-        tree = merge_tree(attributes, _with_memory(session, action, base), tip)
+        tree = merge_tree(attributes, _with_memory(session, action, base, tips), tip)
     if isinstance(tree, Conflict):
-        files = ", ".join(tree.files[:5])
-        raise UamError(f"conflict in {files} between {action.payload['source']} and {short_target(action.ref)}")
+        return tree
     if strategy == "squash" and tree == repo.commit(base).tree:
         return base
     if strategy == "squash":
@@ -81,9 +117,9 @@ def _merged(session: Session, batch: Batch, action: Action, base: str) -> str:
     return repo.store_commit(Commit("", tree, (base, tip), ident, ident, text.encode("utf-8", "replace")))
 
 
-def _with_memory(session: Session, action: Action, base: str) -> str:
+def _with_memory(session: Session, action: Action, base: str, tips: Tips) -> str:
     """The commit to merge into: `base`, with what of others' work has landed in it squashed."""
-    shadow = living_shadow(session.repo, memories(session, action.remote, action.ref), base)
+    shadow = living_shadow(session.repo, memories(session, action.remote, action.ref, tips), base)
     return base if shadow is None else remembering(session.repo, base, shadow)
 
 
@@ -102,13 +138,14 @@ def _squashed(session: Session, batch: Batch, action: Action, base: str, tip: st
     return repo.store_commit(Commit("", tree or EMPTY_TREE, (base,), author, repo.committer(), text))
 
 
-def source_tip(session: Session, name: str, remote: str) -> str:
+def source_tip(session: Session, name: str, remote: str, tips: Tips | None = None) -> str:
     """What is to be merged: a branch here, a branch of the remote, or any commit. UamError where there is none."""
+    seen = tips or Tips(session.repo)
     branch = name if name.startswith("refs/") else f"refs/heads/{name}"
     for ref in (branch, session.settings.tracking_ref(remote, branch) if remote else None):
-        if ref and (found := session.repo.name_of(ref))[1] == "commit":
+        if ref and (found := seen.name_of(ref))[1] == "commit":
             return found[0]
-    answer = session.repo.run("rev-parse", "--quiet", "--verify", "--end-of-options", f"{name}^{{commit}}", ok=(0, 1))
-    if answer.code:
+    found_commit = seen.commit(name)
+    if not found_commit:
         raise UamError(f"There is no branch or commit '{name}' here to merge.", "See `git branch -a`.")
-    return answer.text
+    return found_commit

@@ -5,28 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from uam_hooks.git.remote import Pushed, RefOutcome, RefUpdate, Remote, Unreachable
-from uam_hooks.git.repo import Repository
-from uam_hooks.hot.core.errors import Failure, UamError, say
+from uam_hooks.hot.core.errors import Failure, say
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import landing_ref
 from uam_hooks.hot.queue.connection import Store
-from uam_hooks.hot.queue.model import FAST_FORWARD, Action, ActionType, Batch, Landing, Source
+from uam_hooks.hot.queue.model import Action, Batch, Landing, Source
 from uam_hooks.hot.queue.outcome import Detail, failed
-from uam_hooks.integrate.merge import shadow_of
-from uam_hooks.integrate.plan import Context, Plan, exact_plan, living_shadow, make_plan
+from uam_hooks.integrate.plan import Plan
+from uam_hooks.integrate.tips import Tips
 from uam_hooks.land import outcomes
 from uam_hooks.land.finish import contains, finish_landed
+from uam_hooks.land.push_plans import plan_push
 from uam_hooks.land.retry import fail_or_requeue, failure_of
-from uam_hooks.land.shadow import memories, move_shadow, remember
+from uam_hooks.land.shadow import move_shadow, remember
 from uam_hooks.land.steps import Step, reached
 from uam_hooks.session import Session
-from uam_hooks.store import claim, finish, journal, views
+from uam_hooks.store import claim, finish, journal
 from uam_hooks.store.claim import NewLanding
+
+ATOMIC = "another ref of this atomic push failed"
 
 
 def land_pushes(session: Session, batch: Batch, pushes: Sequence[Action]) -> None:
     """Land pushes of `batch`, one `git push` for each remote (and for each atomic push)."""
-    for (remote, options, atomic), actions in _groups(session.store, pushes).items():
+    for (remote, options, atomic), actions in groups(session.store, pushes).items():
         try:
             _land_group(session, batch, remote, list(options), bool(atomic), actions)
         except Exception as error:
@@ -41,14 +43,15 @@ def _planned_here(session: Session, batch: Batch, action: Action) -> bool:
     return landing is not None and landing.batch_id == batch.id
 
 
-def _groups(store: Store, pushes: Sequence[Action]) -> dict[tuple[str, tuple[str, ...], str], list[Action]]:
-    groups: dict[tuple[str, tuple[str, ...], str], list[Action]] = {}
+def groups(store: Store, pushes: Sequence[Action]) -> dict[tuple[str, tuple[str, ...], str], list[Action]]:
+    """The actions that share one `git push`, by remote, push options, and the name of an atomic push ("": none)."""
+    found: dict[tuple[str, tuple[str, ...], str], list[Action]] = {}
     for action in pushes:
         waiting = claim.sources(store, action.id)
         atomic = next((s.group for s in waiting if s.atomic), "")
         key = action.remote, tuple(action.payload.get("push_options", ())), atomic
-        groups.setdefault(key, []).append(action)
-    return groups
+        found.setdefault(key, []).append(action)
+    return found
 
 
 def _land_group(
@@ -86,88 +89,23 @@ def _plans(
         if not sources:
             finish.action(session.store, action, {})
             continue
-        plan = _plan_or_fail(session, batch, action, sources, there[action.ref])
-        if plan is None:
+        try:
+            plan = plan_push(session, batch, action, sources, there[action.ref], Tips(session.repo))
+        except Exception as error:
             broken = True
+            _fail(session, [action], failure_of(error))
             continue
-        broken = broken or bool(plan.conflicts)
+        for number, why in plan.refused.items():
+            finish.failed(session.store, failed([number], why))
+        broken = broken or bool(plan.conflicts or plan.refused)
         if plan.new == plan.old:
             _finish_unchanged(session, batch, plan, sources)
         else:
             found.append(plan)
     if atomic and broken:
-        _fail(session, [plan.action for plan in found], Failure("another ref of this atomic push failed"))
+        _fail(session, [plan.action for plan in found], Failure(ATOMIC))
         return []
     return found
-
-
-def _plan_or_fail(session: Session, batch: Batch, action: Action, sources: list[Source], there: str) -> Plan | None:
-    """The plan; where a source alone cannot be planned, it fails and the others go on without it."""
-    try:
-        return plan_action(session, batch, action, sources, there)
-    except Exception as error:
-        bad = (
-            {} if len(sources) == 1 else {s.id: e for s in sources if (e := _why_not(session, batch, action, s, there))}
-        )
-        if not bad or len(bad) == len(sources):
-            _fail(session, [action], failure_of(error))
-            return None
-    for source in sources:
-        if source.id in bad:
-            finish.failed(session.store, failed([source.id], bad[source.id]))
-    rest = [source for source in sources if source.id not in bad]
-    return _plan_or_fail(session, batch, action, rest, there)
-
-
-def _why_not(session: Session, batch: Batch, action: Action, source: Source, there: str) -> Failure | None:
-    """Why this source could not even land alone; None when it could."""
-    try:
-        plan_action(session, batch, action, [source], there)
-    except Exception as error:
-        return failure_of(error)
-    return None
-
-
-def plan_action(session: Session, batch: Batch, action: Action, sources: list[Source], there: str) -> Plan:
-    """What landing this action now would do; moves nothing. Raises UamError where it cannot land."""
-    if sources[0].exact:
-        _check_expectation(session.repo, sources[0], there)
-        return exact_plan(action, sources[0], there)
-    context = Context(
-        session.repo, session.settings, batch.id,
-        lambda oids: views.noted(session.store, oids), lambda *ref: memories(session, *ref),
-        _tagged(session, action.remote), session.settings["uam.squash"] and action.action_type == ActionType.PUSH,
-    )  # fmt: skip
-    plan = make_plan(context, action, sources, there)
-    if action.action_type == ActionType.MERGE and action.payload.get("strategy") == "squash" and plan.new != plan.old:
-        # what was squashed here has landed, as far as later pushes of it are concerned
-        shadow = living_shadow(session.repo, context.memories(action.remote, action.ref), there)
-        held = [oid for oid in (plan.keep, shadow, sources[0].base) if oid and oid != plan.new]
-        plan = plan._replace(keep=shadow_of(session.repo, plan.new, *dict.fromkeys(held)))
-    return plan
-
-
-def _tagged(session: Session, remote: str) -> frozenset[str]:
-    """The commits that pushed tags of this remote name, and those that are about to be pushed."""
-    tips = [tip for tip in views.tag_tips(session.store, remote) if session.repo.kind(tip)]
-    if not tips:
-        return frozenset()
-    return frozenset(session.repo.run("rev-parse", *(f"{tip}^{{}}" for tip in tips)).lines)
-
-
-def _check_expectation(repo: Repository, source: Source, there: str) -> None:
-    """What git itself would have checked before a push that is not integrated."""
-    if not source.tip and there == ZERO:
-        raise UamError("remote ref does not exist")
-    if source.expect is None or there == (source.tip or ZERO):
-        return
-    if source.expect == FAST_FORWARD:
-        if there != ZERO and not repo.is_ancestor(there, source.tip):
-            raise UamError("non-fast-forward")
-    elif source.expect == "" and there != ZERO:
-        raise UamError("already exists")
-    elif source.expect not in ("", there):
-        raise UamError("stale info")
 
 
 def _push(

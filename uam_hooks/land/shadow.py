@@ -9,12 +9,18 @@ from uam_hooks.hot.core.errors import GitFailed, say
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import shadow_ref, short_target
 from uam_hooks.hot.queue.model import Landing
+from uam_hooks.integrate.tips import Tips
 from uam_hooks.session import Session
 from uam_hooks.store import views
 
 
-def memories(session: Session, remote: str, ref: str) -> Iterator[tuple[str, str]]:
-    """What has landed on a ref, newest first, as `plan.living_shadow` takes it: the shadow, then the journal's."""
+def memories(session: Session, remote: str, ref: str, tips: Tips | None = None) -> Iterator[tuple[str, str]]:
+    """What has landed on a ref, newest first, as `plan.living_shadow` takes it.
+
+    First what plans would land there, then the shadow, then the journal's.
+    """
+    if tips is not None:
+        yield from tips.memories(remote, ref)
     name = shadow_ref(remote, ref)
     shadow = session.repo.refs(name).get(name)
     if shadow is not None:

@@ -10,7 +10,8 @@ from uam_hooks.hot.core.errors import UamError
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import short_target
 from uam_hooks.hot.queue.model import Action, ActionType, Batch, is_external, where
-from uam_hooks.land.pushes import plan_action
+from uam_hooks.integrate.tips import Tips
+from uam_hooks.land.push_plans import plan_push
 from uam_hooks.report.batch_view import as_shown, not_claimed
 from uam_hooks.session import Session
 from uam_hooks.store import claim
@@ -68,7 +69,7 @@ def _preview_push(session: Session, batch: Batch, action: Action, shown: dict[st
         there = Remote(session.repo, session.settings, action.remote).refs(action.ref).get(action.ref, ZERO)
         if there != ZERO and not session.repo.kind(there):
             return {**shown, "summary": f"the remote is at {there[:7]}, which is not here yet; fetch to see a plan"}
-        plan = plan_action(session, batch, action, sources, there)
+        plan = plan_push(session, batch, action, sources, there, Tips(session.repo))
     except UamError as error:
         return {**shown, "error": error.what, "summary": f"would fail: {error.what}"}
     conflicts = [s.agent for s in sources if s.id in plan.conflicts]

@@ -19,8 +19,8 @@ def settling(paths: RepoPaths, branch: str, now: str) -> Iterator[str]:
     """One settle at a time, and none while a commit on this branch is in flight; yields the obstacle, "" for none.
 
     `now` is the commit of a detached HEAD, for which `branch` is "". Our mark is set before we look for the hook's;
-    the hook does it the other way round, so one of us sees the other. A commit whose process is gone left its mark behind
-    and does not count.
+    the hook does it the other way round, so one of us sees the other. The mark of a commit whose process is gone does
+    not count.
     """
     head = f"ref: {branch}" if branch else now
     paths.settling.mkdir(parents=True, exist_ok=True)

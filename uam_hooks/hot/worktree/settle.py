@@ -103,20 +103,45 @@ def advance(
         return _catch_up(git, paths, what, now, home)
 
 
+def obstacle(
+    git: Git, paths: RepoPaths, branch: str, now: str, new: str, mine: Mapping[str, tuple[str, str]]
+) -> str:  # fmt: skip
+    """Why `advance` would leave a branch where it is; empty when it would move. Changes nothing.
+
+    What passes by itself is not looked at: locks, and commits in flight.
+    """
+    home = checked_out_at(paths, branch)
+    if home is None:
+        return ""
+    what = Landed(branch, now, new, new, mine if home == paths.git_dir else {})
+    return _there_already(git, paths, what, now, home)[1]
+
+
 def _catch_up(git: Git, paths: RepoPaths, what: Landed, now: str, home: Path) -> Settled:
     """Move a branch that is checked out, if its worktree has the files of the landing already."""
-    if busy := unfinished(home):
-        return Settled(now, why=busy)
     at = run_directory(home, paths)
-    entries = index.changed(git, at, EMPTY_TREE if now == ZERO else now, what.landing)
-    mine = what.mine if home == paths.git_dir else {}
-    if not at.is_dir() or len(there := index.there_already(git, at, entries, mine)) < len(entries):
-        return Settled(now, why="its files are checked out and would have to change")
+    there, why = _there_already(git, paths, what, now, home)
+    if why:
+        return Settled(now, why=why)
     index.stage(git, at, there)
     settled = _move_ref(git, paths, what, now, what.landing, home)
     if settled.why:
         index.unstage(git, at, there)
     return settled
+
+
+def _there_already(
+    git: Git, paths: RepoPaths, what: Landed, now: str, home: Path
+) -> tuple[list[index.Entry], str]:  # fmt: skip
+    """What changes for a worktree that has the files of the landing already, or why the branch stays."""
+    if busy := unfinished(home):
+        return [], busy
+    at = run_directory(home, paths)
+    entries = index.changed(git, at, EMPTY_TREE if now == ZERO else now, what.landing)
+    mine = what.mine if home == paths.git_dir else {}
+    if not at.is_dir() or len(there := index.there_already(git, at, entries, mine)) < len(entries):
+        return [], "its files are checked out and would have to change"
+    return there, ""
 
 
 def bring_over(git: Git, paths: RepoPaths, branch: str, now: str, new: str) -> Settled:

@@ -1,0 +1,95 @@
+"""The plan of a push: its sources, checked and integrated over what the remote has. Moves nothing; see pushes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from uam_hooks.git.repo import Repository
+from uam_hooks.hot.core.errors import Failure, UamError
+from uam_hooks.hot.core.plumbing import ZERO
+from uam_hooks.hot.queue.model import FAST_FORWARD, Action, ActionType, Batch, Source
+from uam_hooks.hot.queue.outcome import How
+from uam_hooks.integrate.merge import shadow_of
+from uam_hooks.integrate.plan import Context, Plan, exact_plan, living_shadow, make_plan
+from uam_hooks.integrate.tips import Tips
+from uam_hooks.land.retry import failure_of
+from uam_hooks.land.shadow import memories
+from uam_hooks.session import Session
+from uam_hooks.store import views
+
+
+def plan_push(
+    session: Session, batch: Batch, action: Action, sources: Sequence[Source], there: str, tips: Tips
+) -> Plan:
+    """Plan the landing of `sources` on the ref of `action`, which the remote has at `there` (ZERO: not at all).
+
+    A source that cannot be planned even alone is refused, and the plan is that of the others. Writes objects and
+    nothing else. Raises UamError, or what went wrong inside, where that is the case for all of them.
+    """
+    try:
+        return _plan(session, batch, action, sources, there, tips)
+    except Exception:
+        if len(sources) == 1:
+            raise
+        bad = {s.id: why for s in sources if (why := _why_not(session, batch, action, s, there, tips))}
+        if not bad or len(bad) == len(sources):
+            raise
+    rest = [source for source in sources if source.id not in bad]
+    try:
+        plan = plan_push(session, batch, action, rest, there, tips)
+    except Exception as error:
+        nothing = dict.fromkeys((source.id for source in rest), failure_of(error))
+        how = How.NOTHING_NEW
+        return Plan(action, there, there, there, how, (), {}, {}, (), None, refused={**bad, **nothing})
+    return plan._replace(refused={**bad, **plan.refused})
+
+
+def _why_not(session: Session, batch: Batch, action: Action, source: Source, there: str, tips: Tips) -> Failure | None:
+    """Why this source could not even land alone; None when it could."""
+    try:
+        _plan(session, batch, action, [source], there, tips)
+    except Exception as error:
+        return failure_of(error)
+    return None
+
+
+def _plan(session: Session, batch: Batch, action: Action, sources: Sequence[Source], there: str, tips: Tips) -> Plan:
+    if sources[0].exact:
+        _check_expectation(session.repo, sources[0], there)
+        return exact_plan(action, sources[0], there)
+    context = Context(
+        session.repo, tips, session.settings, batch.id,
+        lambda oids: views.noted(session.store, [oid for oid in oids if oid not in tips.made]),
+        lambda remote, ref: memories(session, remote, ref, tips),
+        _tagged(session, action.remote), session.settings["uam.squash"] and action.action_type == ActionType.PUSH,
+    )  # fmt: skip
+    plan = make_plan(context, action, sources, there)
+    if action.action_type == ActionType.MERGE and action.payload.get("strategy") == "squash" and plan.new != plan.old:
+        # what was squashed here has landed, as far as later pushes of it are concerned
+        shadow = living_shadow(session.repo, context.memories(action.remote, action.ref), there)
+        held = [oid for oid in (plan.keep, shadow, sources[0].base) if oid and oid != plan.new]
+        plan = plan._replace(keep=shadow_of(session.repo, plan.new, *dict.fromkeys(held)))
+    return plan
+
+
+def _tagged(session: Session, remote: str) -> frozenset[str]:
+    """The commits that pushed tags of this remote name, and those that are about to be pushed."""
+    tips = [tip for tip in views.tag_tips(session.store, remote) if session.repo.kind(tip)]
+    if not tips:
+        return frozenset()
+    return frozenset(session.repo.run("rev-parse", *(f"{tip}^{{}}" for tip in tips)).lines)
+
+
+def _check_expectation(repo: Repository, source: Source, there: str) -> None:
+    """What git itself would have checked before a push that is not integrated."""
+    if not source.tip and there == ZERO:
+        raise UamError("remote ref does not exist")
+    if source.expect is None or there == (source.tip or ZERO):
+        return
+    if source.expect == FAST_FORWARD:
+        if there != ZERO and not repo.is_ancestor(there, source.tip):
+            raise UamError("non-fast-forward")
+    elif source.expect == "" and there != ZERO:
+        raise UamError("already exists")
+    elif source.expect not in ("", there):
+        raise UamError("stale info")
