@@ -144,13 +144,17 @@ class DeployBatcher:
     def execute_batch(self, batch_id: str, tell: Tell | None = None) -> BatchResult:
         """Execute a batch; returns the recorded result if a flush has executed it meanwhile.
 
+        A dry run counts no action as executed or failed; `errors` has what would conflict or fail.
+
         Raises UsageError for an unknown id, Locked when another flush runs for longer than uam.flush.lockTimeout,
         Refused for a batch that was put back into the queue.
         """
         if self.dry_run:
-            for plan in self.plan_of(batch_id):
+            foreseen = self.plan_of(batch_id)
+            for plan in foreseen:
                 print(f"{plan['where']}: {plan['summary']}")
-            return BatchResult(batch_id, True, 0, 0, (), 0.0)
+            errors = tuple(plan["summary"] for plan in foreseen if plan["fails"])
+            return BatchResult(batch_id, not errors, 0, 0, errors, 0.0)
         with self._session() as session:
             return execute_batch(session, batch_id, session.settings["uam.flush.lockTimeout"], tell)
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.paths import worktree_name
 from uam_hooks.hot.queue.connection import Store
+from uam_hooks.integrate.tips import Tips
 from uam_hooks.store import finish, views
+from uam_hooks.store.views import QueuedCommit
+
+GONE = "gone"
 
 
 def refresh(repo: Repository, store: Store) -> None:
@@ -13,30 +19,33 @@ def refresh(repo: Repository, store: Store) -> None:
     waiting = views.commits(store)
     if not waiting:
         return
+    done = ended(repo, waiting, Tips(repo))
     facts: dict[str, tuple[str, str, str, int]] = {}
-    ended: dict[str, str] = {}
     for commit in waiting:
-        if not repo.kind(commit.oid):
-            ended[commit.oid] = "gone"
-        elif commit.subject is None:
+        if commit.subject is None and done.get(commit.oid) != GONE:
             known = repo.commit(commit.oid)
             mail = known.committer.partition(b"<")[2].partition(b">")[0].decode("utf-8", "replace")
             agent = f"{mail}@{worktree_name(commit.worktree)}"
             facts[commit.oid] = agent, known.subject, " ".join(known.parents), 0
     for oid, files in _count_files(repo, list(facts)).items():
         facts[oid] = (*facts[oid][:3], files)
-    alive = [commit.oid for commit in waiting if commit.oid not in ended]
-    unpushed = _unpushed(repo, alive)
-    ended.update({oid: "landed" for oid in alive if oid not in unpushed})
-    if facts or ended:
-        finish.describe(store, facts, ended)
+    if facts or done:
+        finish.describe(store, facts, done)
 
 
-def _unpushed(repo: Repository, oids: list[str]) -> set[str]:
+def ended(repo: Repository, waiting: Sequence[QueuedCommit], tips: Tips) -> dict[str, str]:
+    """Those of the waiting commits that need no push any more, and why: `landed` (a remote has it) or `gone`."""
+    alive = [commit.oid for commit in waiting if repo.kind(commit.oid)]
+    unpushed = _unpushed(repo, alive, tips)
+    done = {commit.oid: GONE for commit in waiting} | dict.fromkeys(alive, "landed")
+    return {oid: why for oid, why in done.items() if oid not in unpushed}
+
+
+def _unpushed(repo: Repository, oids: list[str], tips: Tips) -> set[str]:
     """Those that no remote-tracking ref and no shadow contains: commits that were pushed past us are done."""
     if not oids:
         return set()
-    known = repo.refs("refs/remotes/", "refs/uam/shadow/").values()
+    known = tips.under("refs/remotes/", "refs/uam/shadow/").values()
     feed = "".join(f"{line}\n" for line in [*oids, *(f"^{oid}" for oid in known)])
     return set(repo.rev_list("--stdin", feed=feed.encode()))
 

@@ -98,12 +98,9 @@ class Remote:
         return Unreachable(f"{self.name} {what}: {why}.", do, transient=_status_is_transient(why) is not False)
 
     def track(self, ref: str, oid: str) -> None:
-        """Let the remote-tracking ref say what the remote has; somebody who moves it meanwhile knows better.
-
-        Where pushes go elsewhere than fetches come from, it follows the fetches and is left alone.
-        """
-        tracking = self.settings.tracking_ref(self.name, ref)
-        if tracking is None or self.urls[0] not in self.settings.all(f"remote.{self.name}.url"):
+        """Let the remote-tracking ref say what the remote has; somebody who moves it meanwhile knows better."""
+        tracking = self.tracking(ref)
+        if tracking is None:
             return
         now = self.repo.refs(tracking).get(tracking, ZERO)
         if now != oid:
@@ -111,6 +108,15 @@ class Remote:
                 self.repo.move_refs([(tracking, oid, now)], "uam: what the remote has")
             except GitFailed:
                 return
+
+    def tracking(self, ref: str) -> str | None:
+        """The remote-tracking ref that says what the remote has in `ref`; None where there is none to keep.
+
+        Where pushes go elsewhere than fetches come from, it follows the fetches and is none of our business.
+        """
+        if self.urls[0] not in self.settings.all(f"remote.{self.name}.url"):
+            return None
+        return self.settings.tracking_ref(self.name, ref)
 
     def push(self, updates: Sequence[RefUpdate], options: Sequence[str], atomic: bool) -> dict[str, RefOutcome]:
         """One `git push` of all updates, each with its lease, to the first URL; then the same to the others.

@@ -74,14 +74,14 @@ def end_here(session: Session, action: Action, landing: Landing) -> bool:
     return True
 
 
-def would_stay(session: Session, plan: Plan) -> str:
-    """Why the branch of a plan would not move now; empty when it would. Changes nothing.
+def would_stay(session: Session, plan: Plan) -> Failure | None:
+    """Why the branch of a plan would not move now; None when it would. Changes nothing.
 
     Commits that are in flight and locks are not looked at: they pass.
     """
     paths = session.repo.paths.seen_from(plan.worktree)
     why = obstacle(session.repo, paths, plan.ref, plan.old, plan.new, plan.mine)
-    return stays(plan, why) if why else ""
+    return Failure(stays(plan, why)) if why else None
 
 
 def stays(plan: Plan, why: str) -> str:

@@ -9,7 +9,9 @@ from uam_hooks.hot.core.paths import process_alive
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import pin_ref, shadow_ref, short_target
 from uam_hooks.hot.queue.model import Action, ActionType, Source, SourceStatus
-from uam_hooks.hot.worktree.settle import Landed, settle
+from uam_hooks.hot.worktree.settle import Landed, obstacle, settle
+from uam_hooks.integrate.plan import Plan
+from uam_hooks.integrate.tips import Tips
 from uam_hooks.land.commits import taken_from
 from uam_hooks.land.retention import drop_pins
 from uam_hooks.session import Session
@@ -22,19 +24,25 @@ def follow(session: Session, pushes: Sequence[Action]) -> None:
     before: set[str] = set()
     for action in pushes:
         sources = claim.sources(session.store, action.id)
-        for source in sources:
-            if not source.follow:
-                continue
-            now = session.repo.refs(source.branch).get(source.branch, "")
-            if not now and not source.tip:  # a branch that is yet to begin: with the commits that are taken along
-                now = next((other.tip for other in sources if other.tip), "")
-            if now and now != source.tip:
-                tips[source.id] = now
+        for source, now in zip(sources, followed(sources, Tips(session.repo)), strict=True):
+            if now != source:
+                tips[source.id] = now.tip
                 before.add(source.tip)
     if tips:
         session.repo.pin({pin_ref(tip): tip for tip in tips.values()})
         claim.follow(session.store, tips)
         drop_pins(session, before)
+
+
+def followed(sources: Sequence[Source], tips: Tips) -> list[Source]:
+    """The sources of one action, those that follow their branch at where that is."""
+    found = []
+    for source in sources:
+        now = tips.at(source.branch) if source.follow else ZERO
+        if now == ZERO:  # a branch that is yet to begin: with the commits that are carried
+            now = source.tip or next((other.tip for other in sources if other.tip), "")
+        found.append(source._replace(tip=now) if source.follow else source)
+    return found
 
 
 def settle_unattended(session: Session, action: Action) -> None:
@@ -71,3 +79,36 @@ def _landed(session: Session, action: Action, source: Source, others: Sequence[S
     landed = [o for o in others if o.worktree == source.worktree and o.status == SourceStatus.LANDED and o.tip]
     mine = taken_from(session, landed)
     return Landed(source.branch, tip, source.outcome.new, keep, mine, shadow_ref(action.remote, action.ref))
+
+
+def would_follow(session: Session, plan: Plan, sources: Sequence[Source], tips: Tips) -> Tips:
+    """The tips once the branches that nobody waits for have followed a push, as `settle_unattended` lets them.
+
+    What a push that waits does with its own branch is not foreseen, nor are commits that would be carried.
+    """
+    if session.settings["uam.settle"] == "off":
+        return tips
+    landed = {source.id for source in plan.landed}
+    attended = {source.branch for source in sources if source.waiter and process_alive(source.waiter)}
+    for source in sources:
+        as_it_was = source.exact and plan.action.action_type != ActionType.MERGE
+        if source.id not in landed or as_it_was or not source.branch or source.branch in attended:
+            continue
+        now = tips.at(source.branch)
+        if now in (ZERO, plan.new) or not _would_keep(session, plan, source, now):
+            continue
+        mine = taken_from(session, [s for s in plan.landed if s.worktree == source.worktree and s.tip])
+        paths = session.repo.paths.seen_from(source.worktree)
+        if not obstacle(session.repo, paths, source.branch, now, plan.new, mine):
+            tips = tips.moved(source.branch, plan.new)
+    return tips
+
+
+def _would_keep(session: Session, plan: Plan, source: Source, now: str) -> bool:
+    """Whether the branch of a source is still its own at `now`, and all of it is in the landing or kept with it."""
+    named = source.base or plan.action.action_type == ActionType.MERGE  # these are on no branch yet
+    if not named and not session.repo.is_ancestor(source.tip, now):
+        return False
+    shadow = shadow_ref(plan.action.remote, plan.ref)
+    kept = (plan.new, plan.keep, *session.repo.refs(shadow).values())
+    return not session.repo.rev_list("--max-count=1", now, *(f"^{oid}" for oid in kept))

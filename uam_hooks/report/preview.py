@@ -1,17 +1,16 @@
-"""What a flush would do, without doing it: nothing is claimed, moved or pushed."""
+"""What a flush would do, without doing it: nothing is claimed, moved, fetched or pushed."""
 
 from __future__ import annotations
 
 import time
 from typing import Any
 
-from uam_hooks.git.remote import Remote
-from uam_hooks.hot.core.errors import UamError
-from uam_hooks.hot.core.plumbing import ZERO
+from uam_hooks.flush.foresee import foresee
+from uam_hooks.flush.foresight import Foreseen, Foresight
 from uam_hooks.hot.core.refs import short_target
 from uam_hooks.hot.queue.model import Action, ActionType, Batch, is_external, where
-from uam_hooks.integrate.tips import Tips
-from uam_hooks.land.push_plans import plan_push
+from uam_hooks.integrate.plan import Plan
+from uam_hooks.land import outcomes
 from uam_hooks.report.batch_view import as_shown, not_claimed
 from uam_hooks.session import Session
 from uam_hooks.store import claim
@@ -20,68 +19,131 @@ from uam_hooks.store.schedule import edges
 
 
 def preview(session: Session, due_only: bool) -> list[dict[str, Any]]:
-    """A plan as data for every action that a flush would execute, in an order that it could take."""
-    found = claim.would_be_due(session.store, time.time() if due_only else None, 1000)
-    left = [plan for batch in made_by_hand(session.store) for plan in plans(session, as_shown(session.store, batch))]
-    return left + (plans(session, not_claimed(session.store, found)) if found else [])
+    """A plan as data for every action that a flush would execute, in an order that it could take.
+
+    Batches that were made by hand come first, local squashes last.
+    """
+    foresight, now = Foresight(session), time.time() if due_only else None
+    batches = [as_shown(session.store, batch) for batch in made_by_hand(session.store)]
+    batches.append(not_claimed(session.store, claim.would_be_due(session.store, now, 1000)))
+    shown = [plan for batch in batches for plan in _of_batch(foresight, batch)]
+    if not due_only or session.settings["uam.commit.onWindow"] == "squash":
+        squashes = foresight.squashes(batches[-1], now)
+        shown += [_shown(foresight, batches[-1], one, _squash_words(one)) for one in squashes]
+    return shown
 
 
 def plans(session: Session, batch: Batch) -> list[dict[str, Any]]:
-    """A plan as data for every action of a batch."""
+    """A plan as data for every action of a batch, in an order that executing it could take."""
+    return _of_batch(Foresight(session), batch)
+
+
+def _of_batch(foresight: Foresight, batch: Batch) -> list[dict[str, Any]]:
     before: dict[int, list[int]] = {}
     for edge in edges(batch.actions):
         before.setdefault(edge.after, []).append(edge.before)
     return [
-        {**_preview_one(session, batch, action), "type": action.action_type.value, "where": where(action),
-         "after": sorted(set(before.get(action.id, ())))}
-        for action in batch.actions
-        if action.carried_by is None
-    ]  # fmt: skip
+        {**_shown(foresight, batch, one, _words(one)), "after": sorted(set(before.get(one.action.id, ())))}
+        for one in foresee(foresight, batch)
+    ]
 
 
-def _preview_one(session: Session, batch: Batch, action: Action) -> dict[str, Any]:
-    shown: dict[str, Any] = {"action": action.id, "remote": action.remote, "target": short_target(action.target)}
+def _shown(foresight: Foresight, batch: Batch, one: Foreseen, words: str) -> dict[str, Any]:
+    """One action as data: what it is, and its plan with the conflicts, or why it has none."""
+    action, plan = one.action, one.plan
+    ref = action.ref if action.action_type == ActionType.PUSH else action.target
+    shown: dict[str, Any] = {"action": action.id, "remote": action.remote, "target": short_target(ref)}
+    if action.action_type == ActionType.COMMIT and action.asked:
+        shown["files"] = action.payload.get("files", [])
+    if plan is not None:
+        whose = _rivals(foresight, batch, one, plan)
+        shown |= {**_facts(plan), "conflict_with": {str(number): found for number, found in whose.items()}}
+        words += _left_out(one, plan, whose)
+    if one.error:
+        shown["error"] = one.error
+    # a merge that conflicts has said so already, and with whom
+    if one.error and not (plan is not None and plan.conflicts and action.action_type == ActionType.MERGE):
+        words += f"{'; ' if words else ''}would fail: {one.error}"
+    shown["fails"] = bool(one.error) or (plan is not None and bool(plan.conflicts or plan.refused))
+    shown["summary"] = one.unknown or words
+    return {**shown, "type": action.action_type.value, "where": where(action), "after": []}
+
+
+def _facts(plan: Plan) -> dict[str, Any]:
+    return {
+        "old": plan.old,
+        "new": plan.new,
+        "how": plan.how,
+        "sources": [{"agent": s.agent, "tip": s.tip} for s in plan.landed],
+        "commits": list(plan.commits),
+        "conflicts": {str(number): list(conflict.files) for number, conflict in plan.conflicts.items()},
+        "refused": {str(number): failure.what for number, failure in plan.refused.items()},
+        "proof": plan.proof.facts() if plan.proof else {},
+    }
+
+
+def _rivals(foresight: Foresight, batch: Batch, one: Foreseen, plan: Plan) -> dict[int, dict[str, Any]]:
+    """For each source that conflicts, whose work it conflicts with."""
+    if not plan.conflicts:
+        return {}
+    session = foresight.session
+    ended = outcomes.of_plan(session.repo, session.store, batch, plan, list(one.sources))
+    found = {number: rival._asdict() for number in plan.conflicts if (rival := ended[number].rival) is not None}
+    before = foresight.all[: foresight.all.index(one)]
+    for whose in found.values():
+        for earlier in before:
+            # what is foreseen is in no batch that has ended
+            if earlier.done is not None and earlier.done.landed and earlier.done.new == whose["commit"]:
+                agents = ", ".join(dict.fromkeys(source.agent for source in earlier.done.landed))
+                words = f"the work of {agents} before it ({whose['commit'][:7]})"
+                whose |= {"agent": agents, "words": words}
+    return found
+
+
+def _left_out(one: Foreseen, plan: Plan, whose: dict[int, dict[str, Any]]) -> str:
+    """The sources that would fail alone, in words."""
+    agents = {source.id: source.agent for source in one.sources}
+    words = ""
+    if plan.conflicts:
+        found = [
+            f"{agents[number]} in {', '.join(conflict.files[:5])} with {whose[number]['words']}"
+            for number, conflict in plan.conflicts.items()
+        ]
+        words = f"; would conflict: {'; '.join(found)}"
+    for number, failure in plan.refused.items():
+        words += f"; would fail: {agents[number]}: {failure.what}"
+    return words
+
+
+def _words(one: Foreseen) -> str:
+    """What an action does, in a few words."""
+    action = one.action
     if action.action_type == ActionType.PUSH:
-        return _preview_push(session, batch, action, shown)
+        return "" if one.plan is None else _push_words(one.plan)
     if action.action_type == ActionType.COMMIT:
         files = action.payload.get("files", [])
         first = str(action.payload.get("message", "")).partition("\n")[0]
-        return {**shown, "files": files, "summary": f"{first} ({len(files)} file{'s' * (len(files) != 1)})"}
+        return f"{first} ({len(files)} file{'s' * (len(files) != 1)})"
     if action.action_type == ActionType.MERGE and not is_external(action):
         pushed = ", pushed" if action.payload["push"] else ""
-        return {**shown, "summary": f"merge {action.payload['source']} ({action.payload['strategy']}){pushed}"}
-    if action.action_type == ActionType.MERGE:
-        return {**shown, "summary": f"gh pr merge {action.payload['pr']} ({action.payload['method']})"}
-    if action.action_type == ActionType.WORKFLOW:
-        inputs = action.payload.get("inputs") or "no inputs"
-        return {**shown, "summary": f"dispatch on {action.payload['ref']} with {inputs}"}
-    return {**shown, "summary": f"deploy {action.payload['ref']}"}
+        return f"merge {action.payload['source']} ({action.payload['strategy']}){pushed}"
+    return _external_words(action)
 
 
-def _preview_push(session: Session, batch: Batch, action: Action, shown: dict[str, Any]) -> dict[str, Any]:
-    shown["target"] = short_target(action.ref)
-    carried = [a.id for a in batch.actions if a.carried_by == action.id]
-    sources = [s for i in (action.id, *carried) for s in claim.sources(session.store, i)]
-    now = {s.branch: session.repo.name_of(s.branch)[0] for s in sources if s.follow}
-    sources = [s._replace(tip=now[s.branch] or s.tip) if s.follow else s for s in sources]
-    sources = [s for s in sources if s.tip or s.exact]
-    try:
-        there = Remote(session.repo, session.settings, action.remote).refs(action.ref).get(action.ref, ZERO)
-        if there != ZERO and not session.repo.kind(there):
-            return {**shown, "summary": f"the remote is at {there[:7]}, which is not here yet; fetch to see a plan"}
-        plan = plan_push(session, batch, action, sources, there, Tips(session.repo))
-    except UamError as error:
-        return {**shown, "error": error.what, "summary": f"would fail: {error.what}"}
-    conflicts = [s.agent for s in sources if s.id in plan.conflicts]
+def _push_words(plan: Plan) -> str:
     many = f"{len(plan.commits)} commit{'s' * (len(plan.commits) != 1)}"
     what = "nothing to push" if plan.new == plan.old else f"{plan.how}, {many}"
-    words = f"{what} from {', '.join(dict.fromkeys(s.agent for s in plan.landed)) or 'nobody'}"
-    return {
-        **shown,
-        "old": plan.old,
-        "how": plan.how,
-        "sources": [{"agent": s.agent, "tip": s.tip} for s in plan.landed],
-        "conflicts": {str(k): list(v.files) for k, v in plan.conflicts.items()},
-        "proof": plan.proof.facts() if plan.proof else {},
-        "summary": words + (f"; would conflict: {', '.join(conflicts)}" if conflicts else ""),
-    }
+    return f"{what} from {', '.join(dict.fromkeys(s.agent for s in plan.landed)) or 'nobody'}"
+
+
+def _squash_words(one: Foreseen) -> str:
+    return f"{len(one.plan.commits) if one.plan else 0} commits would be one, not pushed"
+
+
+def _external_words(action: Action) -> str:
+    if action.action_type == ActionType.MERGE:
+        return f"gh pr merge {action.payload['pr']} ({action.payload['method']})"
+    if action.action_type == ActionType.WORKFLOW:
+        inputs = action.payload.get("inputs") or "no inputs"
+        return f"dispatch on {action.payload['ref']} with {inputs}"
+    return f"deploy {action.payload['ref']}"
