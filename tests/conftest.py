@@ -7,11 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.support.forge import Forge, reaching
 from tests.support.landscape import by_hand
 from tests.support.queueing import COUNT, Clock
 from tests.support.scenes import Scene, script
+
+# The same examples in every run, however slow the machine is.
+settings.register_profile("suite", derandomize=True, deadline=None, database=None)
+settings.load_profile("suite")
 
 # A shell that runs us in the background has these ignored, and so would every git that a test interrupts.
 for _number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):

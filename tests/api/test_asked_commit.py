@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.commits import change, entry, frozen, land, push
 from tests.support.landscape import kept, sound, write
+from tests.support.marks import bulk
 from tests.support.queueing import AT_ONCE, batcher
 from tests.support.scenes import Scene, Worktree, finished, script
 from uam_hooks import UamError
@@ -183,7 +184,7 @@ def test_unusual_names(scene: Scene) -> None:
     sound(scene.bare)
 
 
-@pytest.mark.parametrize("name", ['"quoted"', ":!magic", ":(top)magic", os.fsdecode(b"\xff")],
+@pytest.mark.parametrize("name", bulk(['"quoted"', ":!magic", ":(top)magic", os.fsdecode(b"\xff")]),
                          ids=["quotes around", "exclude magic", "top magic", "not utf-8"])  # fmt: skip
 def test_a_name_that_means_something_to_git_is_a_name(scene: Scene, name: str) -> None:
     write(scene, name, "x\n")
@@ -249,6 +250,7 @@ def test_an_ignored_file(scene: Scene) -> None:
     change(scene, "kept.log")
 
 
+@pytest.mark.slow
 def test_what_is_no_file_of_this_worktree(scene: Scene) -> None:
     write(scene, "d/f", "x\n")
     write(scene, "f", "x\n")

@@ -8,6 +8,7 @@ import uuid
 import pytest
 
 from tests.support.batchers import add, created, deploys, made, nothing_changes
+from tests.support.marks import bulk
 from tests.support.queueing import statuses
 from tests.support.scenes import Scene, locked
 from uam_hooks import Batch, DeployBatcher, Status
@@ -47,7 +48,7 @@ def test_what_is_shown_is_stored_and_executed(scene: Scene, here: DeployBatcher)
     assert changed == commit.payload["files"]
 
 
-@pytest.mark.parametrize("name", ["", "0", "99", "no such", "-1", "9" * 30, "²", "%", "_" * 36])
+@pytest.mark.parametrize("name", bulk(["", "0", "99", "no such", "-1", "9" * 30, "²", "%", "_" * 36]))
 def test_a_batch_that_does_not_exist(scene: Scene, here: DeployBatcher, name: str) -> None:
     add(here)
     created(here)

@@ -312,6 +312,7 @@ def test_retry_forgets_what_it_waited_for(scene: Scene, here: DeployBatcher) -> 
 # -- several at once -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_many_processes_queue_at_once(scene: Scene) -> None:
     agents = [scene.worktree(f"agent-{n}") for n in range(4)]
     code = (

@@ -278,6 +278,7 @@ def test_queue_starts_what_executes_it(scene: Scene) -> None:
     assert scene.clean()
 
 
+@pytest.mark.slow
 def test_uam_deploy_starts_nothing(scene: Scene) -> None:
     scene.git("config", "uam.window.push", "0")
     scene.commit("a")

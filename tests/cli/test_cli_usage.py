@@ -15,6 +15,7 @@ from tests.support.commands import (
     refused,
 )
 from tests.support.landscape import write
+from tests.support.marks import bulk
 from tests.support.queueing import due_now, statuses
 from tests.support.scenes import Scene, finished, script
 
@@ -54,6 +55,7 @@ uam deploy flush
 """
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_original(stocked: Scene) -> None:
     gh = script(stocked.root / "bin" / "gh", f'printf "%s\\n" "$*" >>"{stocked.root}/gh.log"\n')
     stocked.env["PATH"] = f"{gh.parent}{os.pathsep}{stocked.env['PATH']}"
@@ -80,7 +82,7 @@ def test_the_commands_of_the_original(stocked: Scene) -> None:
 # -- what is wrong ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", [("queue",), ("deploy", "queue")])
+@pytest.mark.parametrize("command", bulk([("queue",), ("deploy", "queue")]))
 def test_queue_refuses(stocked: Scene, command: tuple[str, ...]) -> None:
     write(stocked, ".git/info/exclude", "ignored\n")
     for name in ("a", "src/b", "ignored", "../outside"):
@@ -161,6 +163,7 @@ def test_usage(stocked: Scene) -> None:
     ])  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_real_process_answers_the_same(stocked: Scene) -> None:
     # what `call` does in this process, for one of each: done, failed, usage, refused
     asked(stocked, "deploy", "bad")

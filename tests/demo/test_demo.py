@@ -145,6 +145,7 @@ def test_it_prints_both_columns_and_leaves_nothing(small: Path, capsys: pytest.C
     assert list(small.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_tampered_remote_is_found_out(
     small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -174,6 +175,7 @@ def test_the_same_loss_on_both_sides_is_found_out(tmp_path: Path, monkeypatch: p
     assert not outcome.success
 
 
+@pytest.mark.slow
 def test_a_push_that_fails_is_reported(
     small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

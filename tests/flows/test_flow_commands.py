@@ -6,6 +6,8 @@ import json
 import os
 import signal
 
+import pytest
+
 from tests.support.queueing import WINDOW, due_now
 from tests.support.scenes import TRACKING, Scene, free, locked, script, until
 
@@ -173,6 +175,7 @@ def test_commits_that_nobody_pushed(scene: Scene) -> None:
     assert report["next"] == "`git push` the waiting commits when they are done"
 
 
+@pytest.mark.slow
 def test_failures_are_shown_until_they_are_mended(scene: Scene) -> None:
     hook = script(scene.remote / "hooks" / "update", "echo not on Fridays >&2\nexit 1\n")
     tip = scene.commit("a")

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from tests.support.marks import bulk
 from tests.support.queueing import WINDOW, due_now
 from tests.support.scenes import TRACKING, Scene, finished, free, gate, until
 from uam_hooks.hot.queue.model import seconds_of
@@ -108,7 +109,7 @@ def test_a_setting_that_makes_no_sense_is_named(scene: Scene, key: str, value: s
 # -- a wait that ends early ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", bulk([signal.SIGINT, signal.SIGTERM, signal.SIGHUP]))
 def test_an_interrupted_wait_takes_the_push_back(scene: Scene, number: signal.Signals) -> None:
     scene.git("config", "uam.window.push", WINDOW)
     tip = scene.commit("a")
@@ -215,6 +216,7 @@ def test_flusher_and_pushes_killed_the_next_command_lands_it(scene: Scene) -> No
     assert len(scene.pushes()) == 1
 
 
+@pytest.mark.slow
 def test_at_a_terminal_people_see_that_it_waits(scene: Scene) -> None:
     """A pseudo-terminal instead of pipes: the countdown shows, and is wiped before the result."""
     import pty

@@ -268,6 +268,7 @@ def test_a_setting_on_the_command_line_pushes_straight(scene: Scene, setting: st
     assert scene.clean()
 
 
+@pytest.mark.slow
 def test_tags_deletions_and_forced_updates_go_as_they_are(scene: Scene) -> None:
     scene.git("tag", "-a", "-m", "one", "v1")
     assert scene.push("origin", "v1").err == "To uam::origin\n * [new tag]         v1 -> v1\n"

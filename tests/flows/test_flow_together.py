@@ -6,6 +6,8 @@ import os
 import signal
 import threading
 
+import pytest
+
 from tests.support.queueing import WINDOW, due_now, in_one_window
 from tests.support.scenes import SHADOW, TRACKING, Done, Scene, Worktree, finished, script, together, until
 
@@ -58,6 +60,7 @@ def test_every_worktree_gets_what_all_of_them_landed(scene: Scene) -> None:
         assert scene.run("merge-base", "--is-ancestor", tip, SHADOW).code == 0
 
 
+@pytest.mark.slow
 def test_rounds_on_the_same_file_never_conflict_with_themselves(scene: Scene) -> None:
     """Each agent edits its own line again and again, while the others' landings come in between."""
     (scene.top / "table").write_text("".join(f"{n}: 0\n\n\n\n" for n in range(3)))
@@ -201,6 +204,7 @@ def test_a_flusher_that_is_killed_is_replaced_by_a_waiter(scene: Scene) -> None:
     assert len(scene.pushes()) == 1
 
 
+@pytest.mark.slow
 def test_a_single_waiter_replaces_its_flusher_again_and_again(scene: Scene) -> None:
     scene.git("config", "uam.window.push", WINDOW)
     tip = scene.commit("a")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.marks import bulk
 from tests.support.scenes import Scene, finished, unprivileged, writing
 
 
@@ -136,6 +137,7 @@ def test_database_locked_by_a_writer(scene: Scene) -> None:
     assert scene.landed() == ["Add a", "Add b", "Add c"]
 
 
+@pytest.mark.slow
 def test_a_short_lock_is_waited_for(scene: Scene) -> None:
     scene.report()
     for name in ("a", "b"):
@@ -183,7 +185,7 @@ def _modes_hold(where: Path) -> bool:
     return False
 
 
-@pytest.mark.parametrize("name", ["sqlite3", "click", "git", "uam_hooks", "site", "sitecustomize", "filelock"])
+@pytest.mark.parametrize("name", bulk(["sqlite3", "click", "git", "uam_hooks", "site", "sitecustomize", "filelock"]))
 def test_files_in_the_worktree_are_not_imported(scene: Scene, name: str) -> None:
     (scene.top / f"{name}.py").write_text(f'open("{scene.root}/was-imported", "w")\nraise SystemExit(0)\n')
     (scene.top / "sub").mkdir()

@@ -22,6 +22,7 @@ from tests.support.commits import commit_of
 from tests.support.deploys import deployed, noting
 from tests.support.forge import Dispatch, Forge, Merge, Witness, needs_gh
 from tests.support.landscape import by_hand, outsiders, sound, truthful, write
+from tests.support.marks import bulk
 from tests.support.queueing import AT_ONCE, batcher, ends
 from tests.support.scenes import Scene, alive, finished, until
 
@@ -293,7 +294,7 @@ def crash(scene: Scene, step: str) -> None:
 
 
 @pytest.mark.parametrize("step", ["claimed", pytest.param("pushed", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("command", _NEXT)
+@pytest.mark.parametrize("command", bulk(_NEXT))
 def test_row_07_the_next_command_of_any_kind_recovers(quiet: Scene, step: str, command: str) -> None:
     # After a kill -9 the rows stayed batched for ever, and nothing ever looked at them again.
     crash(quiet, step)
@@ -547,7 +548,7 @@ def _written(scene: Scene) -> tuple[dict[str, int], int]:
     return Counter(what for what, _ in found), max(size for _, size in found)
 
 
-@pytest.mark.parametrize("kind", ["commit", "push"])
+@pytest.mark.parametrize("kind", bulk(["commit", "push"]))
 def test_row_26_an_enqueue_costs_the_same_however_many_it_merges_with(quiet: Scene, kind: str) -> None:
     # Merging rewrote one payload that held all the others: 10,000 merged commits took 12 to 15 s to queue.
     trace = quiet.root / "trace"

@@ -29,6 +29,7 @@ from tests.support.landscape import (
     truthful,
     write,
 )
+from tests.support.marks import bulk
 from tests.support.scenes import Done, Scene, Worktree, finished, script, until
 from uam_hooks.land.steps import Step
 
@@ -80,7 +81,7 @@ def ended(scene: Scene) -> None:
 _ADDED = re.compile(r"Add (\S+)")
 
 
-@pytest.mark.parametrize("commits", [1, 2])
+@pytest.mark.parametrize("commits", bulk([1, 2]))
 def test_outsiders_who_push_while_the_remote_receives(scene: Scene, commits: int) -> None:
     agent = scene.worktree("agent")
     names = [f"mine-{n}" for n in range(commits)]
@@ -118,6 +119,7 @@ def test_outsiders_who_push_before_the_push_goes_out(scene: Scene, monkeypatch: 
     ended(scene)
 
 
+@pytest.mark.slow
 def test_outsiders_who_are_quicker_too_often(scene: Scene) -> None:
     """The push fails with a clear word and loses nothing; the next one lands."""
     scene.git("config", "uam.flush.retries", "2")
@@ -141,6 +143,7 @@ def test_outsiders_who_are_quicker_too_often(scene: Scene) -> None:
     ended(scene)
 
 
+@pytest.mark.slow
 def test_a_topic_that_the_remote_has_lands_on_a_main_that_moved_on(scene: Scene) -> None:
     """Nothing of it is to be squashed, and yet main needs a commit that joins both."""
     agent = scene.worktree("agent")
@@ -201,7 +204,7 @@ def test_two_hooked_clones_push_to_the_same_remote(scene: Scene) -> None:
 # -- somebody takes it away -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("settle", ["keep", "off"])
+@pytest.mark.parametrize("settle", bulk(["keep", "off"]))
 def test_a_landing_that_was_forced_away_lands_again(scene: Scene, settle: str) -> None:
     scene.git("config", "uam.settle", settle)
     agent, other = scene.worktree("agent"), scene.stranger()
@@ -224,7 +227,7 @@ def test_a_landing_that_was_forced_away_lands_again(scene: Scene, settle: str) -
     assert len(scene.pushes()) == pushes
 
 
-@pytest.mark.parametrize("more", [False, True])
+@pytest.mark.parametrize("more", bulk([False, True]))
 def test_a_branch_that_somebody_deleted_on_the_remote(scene: Scene, more: bool) -> None:
     agent = scene.worktree("agent")
     names = ["mine-1", "mine-2"]
@@ -326,7 +329,7 @@ read -r line <"{root}/go-$n"
 """
 
 
-@pytest.mark.parametrize("commits", [1, 2])
+@pytest.mark.parametrize("commits", bulk([1, 2]))
 def test_a_push_that_outlives_its_flusher_and_lands_late(scene: Scene, commits: int) -> None:
     """The next flusher asked the remote before it landed, and is about to push the same work once more."""
     hook = script(scene.remote / "hooks" / "pre-receive", _GATES.format(root=scene.root))

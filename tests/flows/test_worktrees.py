@@ -20,6 +20,7 @@ from tests.support.landscape import (
     updates,
     write,
 )
+from tests.support.marks import bulk
 from tests.support.queueing import WINDOW, due_now, in_one_window
 from tests.support.scenes import SHADOW, TRACKING, Done, Scene, Worktree, finished, gate, until
 
@@ -49,6 +50,7 @@ def table(scene: Scene) -> Scene:
 # -- what lands --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_same_line_in_three_batches_without_syncing(table: Scene) -> None:
     """Nobody's branch ever moves, and each landing holds what the others did meanwhile."""
     by_hand(table, settle="off")
@@ -73,6 +75,7 @@ def test_the_same_line_in_three_batches_without_syncing(table: Scene) -> None:
     sound(table)
 
 
+@pytest.mark.slow
 def test_lines_taken_in_turn_with_a_strangers_pushes_in_between(table: Scene) -> None:
     by_hand(table, settle="off")
     agent, other = table.worktree("agent"), table.stranger()
@@ -207,6 +210,7 @@ def test_work_amended_after_its_landing_lands_as_the_difference(table: Scene) ->
 # -- pull requests ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_pull_request_shows_the_same_difference(scene: Scene) -> None:
     """A branch that merged main: main's commits stay parents, or the forge would show them as the branch's."""
     scene.git("config", "uam.window.push", "1ms")
@@ -294,7 +298,7 @@ def test_uncommitted_work_is_untouched(scene: Scene) -> None:
     assert any(path.name.startswith("theirs-") for path in agent.top.iterdir())
 
 
-@pytest.mark.parametrize("how", ["modified", "staged", "unknown"])
+@pytest.mark.parametrize("how", bulk(["modified", "staged", "unknown"]))
 def test_a_change_in_the_way_leaves_the_branch_where_it_was(scene: Scene, how: str) -> None:
     agent = scene.worktree("agent")
     other = scene.stranger()
@@ -374,6 +378,7 @@ def test_a_newer_commit_is_carried_over_where_nothing_has_to_be_merged(scene: Sc
     assert scene.landed() == ["Squashed 2 commits:", "Add three"]
 
 
+@pytest.mark.slow
 def test_a_newer_commit_with_others_work_in_between_is_left_and_lands_next(scene: Scene) -> None:
     scene.git("config", "uam.window.push", WINDOW)
     agent = scene.worktree("agent")
@@ -397,6 +402,7 @@ def test_a_newer_commit_with_others_work_in_between_is_left_and_lands_next(scene
     assert scene.landed()[-1] == "Add three"
 
 
+@pytest.mark.slow
 def test_settle_off_moves_nothing_and_ref_moves_no_file(scene: Scene) -> None:
     agent = scene.worktree("agent")
     for mode in ("off", "ref"):
@@ -428,6 +434,7 @@ def test_a_push_that_nobody_waited_for_moves_only_what_needs_no_file(scene: Scen
     assert late.git("status", "--porcelain") == ""
 
 
+@pytest.mark.slow
 def test_a_branch_pushed_from_where_it_is_not_checked_out(scene: Scene) -> None:
     """`git push origin other:main`, where `other` is checked out in another worktree with work in progress."""
     other = scene.worktree("other")
@@ -467,6 +474,7 @@ def test_a_commit_during_the_landing_stays_on_its_branch(scene: Scene) -> None:
 # -- conflicts -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_conflicts_fail_alone_in_queue_order(table: Scene) -> None:
     """Two of five are in the way of the first; which is first is the order of the queue, on every run."""
     for turn in range(2):
@@ -489,6 +497,7 @@ def test_conflicts_fail_alone_in_queue_order(table: Scene) -> None:
     truthful(table)
 
 
+@pytest.mark.slow
 def test_a_conflict_names_an_earlier_batch_and_can_be_resolved(table: Scene) -> None:
     by_hand(table)
     early, late = table.worktree("early"), table.worktree("late")

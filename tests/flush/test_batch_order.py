@@ -414,6 +414,7 @@ def _in_the_way(action: Action, busy: Places) -> bool:
     return any(("", name) in busy for name in (changes(action), reads(action)) if name)
 
 
+@pytest.mark.slow
 @RANDOM
 @given(queued(), st.booleans(), st.integers(1, 4))
 def test_a_batch_holds_what_may_be_executed_now(case: Any, due_only: bool, most: int) -> None:
@@ -453,6 +454,7 @@ def test_a_batch_holds_what_may_be_executed_now(case: Any, due_only: bool, most:
     assert len(places) == len(set(places)), "two pushes of one ref"
 
 
+@pytest.mark.slow
 @RANDOM
 @given(queued(atomic=False), st.booleans(), st.integers(1, 4))
 @example(
@@ -470,6 +472,7 @@ def test_what_is_due_and_free_does_not_starve(case: Any, due_only: bool, most: i
     assert choose(pending, ended, busy, NOW, due_only, most) or not free
 
 
+@pytest.mark.slow
 @RANDOM
 @given(queued(), st.integers(1, 4))
 def test_batch_after_batch_everything_has_its_turn(case: Any, most: int) -> None:

@@ -205,6 +205,7 @@ def test_a_log_that_cannot_be_written_fails_the_deploy_alone(scene: Scene) -> No
     assert ends(scene, push) == [DONE]
 
 
+@pytest.mark.slow
 def test_a_command_that_takes_too_long_ends_with_all_that_it_started(scene: Scene) -> None:
     """... also what does not listen when it is asked to end."""
     at = command(scene, "prod", "sh -c 'trap \"\" TERM; echo $$ >child; exec sleep 300' &\necho $$ >parent\nwait")

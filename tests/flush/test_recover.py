@@ -7,6 +7,7 @@ import signal
 
 import pytest
 
+from tests.support.marks import bulk
 from tests.support.queueing import WINDOW, due_now
 from tests.support.scenes import SHADOW, TRACKING, Scene, finished, free, gate, until
 from uam_hooks.land.steps import Step
@@ -62,6 +63,7 @@ def test_every_step_is_tested() -> None:
     assert set(Step) == set(PUSHED) | {Step.BEGUN}
 
 
+@pytest.mark.slow
 def test_a_command_whose_flush_died_is_not_run_again_by_itself(scene: Scene) -> None:
     scene.git("config", "uam.deploy.prod.command", f"sh -c 'echo ran >>{scene.root}/ran'")
     scene.git("uam", "deploy", "queue", "--action-type", "deploy", "--target", "prod", "--agent-id", "a")
@@ -77,7 +79,7 @@ def test_a_command_whose_flush_died_is_not_run_again_by_itself(scene: Scene) -> 
     assert (scene.root / "ran").read_text() == "ran\n"
 
 
-@pytest.mark.parametrize("step", PUSHED)
+@pytest.mark.parametrize("step", bulk(PUSHED, quick=(Step.PLANNED, Step.PUSHED)))
 def test_the_next_push_finds_out(scene: Scene, step: Step) -> None:
     commits = crash_at(scene, step)
     assert (scene.there() != scene.start_oid) is PUSHED[step]
@@ -89,7 +91,7 @@ def test_the_next_push_finds_out(scene: Scene, step: Step) -> None:
     assert scene.oid("main") == scene.there()
 
 
-@pytest.mark.parametrize("step", PUSHED)
+@pytest.mark.parametrize("step", bulk(PUSHED, quick=(Step.PLANNED, Step.PUSHED)))
 def test_status_finds_out_what_the_remote_has(scene: Scene, step: Step) -> None:
     commits = crash_at(scene, step)
     scene.git("config", "uam.push.mode", "manual")  # else status also starts a flusher for what is due
@@ -104,7 +106,9 @@ def test_status_finds_out_what_the_remote_has(scene: Scene, step: Step) -> None:
     landed_exactly_once(scene, commits)
 
 
-@pytest.mark.parametrize("step", [Step.CLAIMED, Step.PLANNED, Step.PINNED, Step.PUSHED, Step.TRACKED])
+@pytest.mark.parametrize(
+    "step", bulk((Step.CLAIMED, Step.PLANNED, Step.PINNED, Step.PUSHED, Step.TRACKED), quick=(Step.PUSHED,))
+)
 def test_a_waiting_push_survives_its_flusher(scene: Scene, step: Step) -> None:
     """The flusher of a waiting push dies in the middle of its work: another one goes on where it stopped."""
     commits = [scene.commit(name) for name in ("a", "b", "c")]
@@ -125,7 +129,7 @@ def test_a_waiting_push_survives_its_flusher(scene: Scene, step: Step) -> None:
     assert scene.run("merge-base", "--is-ancestor", commits[-1], SHADOW).code == 0
 
 
-@pytest.mark.parametrize("step", [Step.PLANNED, Step.PINNED])
+@pytest.mark.parametrize("step", bulk([Step.PLANNED, Step.PINNED]))
 def test_a_landing_that_never_left_is_made_anew_on_what_the_remote_has(scene: Scene, step: Step) -> None:
     crash_at(scene, step)
     other = scene.stranger()
@@ -151,6 +155,7 @@ def test_a_landing_below_a_strangers_push_is_recognised(scene: Scene) -> None:
     assert scene.oid(TRACKING) == scene.there()
 
 
+@pytest.mark.slow
 def test_while_the_remote_is_away_nothing_is_decided(scene: Scene) -> None:
     commits = crash_at(scene, Step.PUSHED)
     away = scene.remote.rename(scene.root / "away")
@@ -163,7 +168,7 @@ def test_while_the_remote_is_away_nothing_is_decided(scene: Scene) -> None:
     landed_exactly_once(scene, commits)
 
 
-@pytest.mark.parametrize("step", [Step.PLANNED, Step.PUSHED])
+@pytest.mark.parametrize("step", bulk([Step.PLANNED, Step.PUSHED]))
 def test_new_work_after_a_crash_goes_on_top(scene: Scene, step: Step) -> None:
     crash_at(scene, step)
     scene.git("config", "uam.push.mode", "wait")
@@ -176,6 +181,7 @@ def test_new_work_after_a_crash_goes_on_top(scene: Scene, step: Step) -> None:
     assert scene.report()["running"] == []
 
 
+@pytest.mark.slow
 def test_recovery_that_crashes_is_recovered(scene: Scene) -> None:
     commits = crash_at(scene, Step.PUSHED)
     assert scene.run("uam", "status", UAM_DIE_AT=Step.REMEMBERED).code != 0
@@ -184,6 +190,7 @@ def test_recovery_that_crashes_is_recovered(scene: Scene) -> None:
     landed_exactly_once(scene, commits)
 
 
+@pytest.mark.slow
 def test_a_flusher_killed_while_the_remote_still_works_on_the_push(scene: Scene) -> None:
     """The push outlives its flusher: it must not land a second time when it comes through after all."""
     with gate(scene, scene.remote / "hooks" / "pre-receive") as open_gate:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.marks import bulk
 from tests.support.scenes import Scene, script, unprivileged
 
 # what POSIX counts as utilities and these hooks may start; anything else is a surprise
@@ -165,7 +166,7 @@ def test_a_commit_with_a_corrupt_queue(scene: Scene) -> None:
     assert scene.run("commit", "-q", "-m", "Add a") == (0, "", "")
 
 
-@pytest.mark.parametrize("missing", ["spool", "inflight", "settling"])
+@pytest.mark.parametrize("missing", bulk(["spool", "inflight", "settling"]))
 def test_a_commit_without_our_directories(scene: Scene, missing: str) -> None:
     shutil.rmtree(scene.uam / missing)
     (scene.top / "a").write_text("a\n")

@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from tests.support.marks import bulk
 from tests.support.queueing import WINDOW, due_now, in_one_window
 from tests.support.scenes import TRACKING, Scene, Worktree, finished, gate, script, until
 
@@ -46,7 +47,7 @@ def test_local_modifications_are_kept(scene: Scene) -> None:
     assert (scene.top / "theirs").exists()
 
 
-@pytest.mark.parametrize("known", [True, False], ids=["a change", "an unknown file"])
+@pytest.mark.parametrize("known", bulk([True, False]), ids=["a change", "an unknown file"])
 def test_what_is_in_the_way_stays_and_is_named(scene: Scene, known: bool) -> None:
     if known:
         scene.commit("theirs", "ours\n")
@@ -73,6 +74,7 @@ def test_what_is_in_the_way_stays_and_is_named(scene: Scene, known: bool) -> Non
     assert (scene.git("status", "--porcelain") == " M theirs") is known
 
 
+@pytest.mark.slow
 def test_work_goes_on_from_a_branch_that_stayed(scene: Scene) -> None:
     """A branch that could not be settled still lands its next commits, without conflict and once."""
     behind(scene)
@@ -89,7 +91,7 @@ def test_work_goes_on_from_a_branch_that_stayed(scene: Scene) -> None:
     assert scene.landed() == ["Add theirs", "Add mine", "Change mine", "Change mine again"]
 
 
-@pytest.mark.parametrize("mode", ["ref", "off"])
+@pytest.mark.parametrize("mode", bulk(["ref", "off"]))
 def test_settle_as_it_is_set(scene: Scene, mode: str) -> None:
     scene.git("config", "uam.settle", mode)
     scene.commit("a")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.landscape import environment, write
+from tests.support.marks import bulk
 from tests.support.queueing import KINDS, ask, change, due_now
 from tests.support.scenes import Done, Scene, Worktree, finished, script, until
 from tests.support.windows import actions, at_the_door, waited, window_facts, window_line
@@ -159,6 +160,7 @@ def test_an_urgent_action_by_name(scene: Scene, kind: str) -> None:
 # -- everybody in a hurry --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_urgent_mode(lone: Scene) -> None:
     other = lone.worktree("other")
     other.commit("b")
@@ -245,7 +247,7 @@ def test_the_spellings_of_a_window(scene: Scene) -> None:
 BAD = ("soon", "-5", "NaN", "inf", "1e3", "5 parsecs", "", "0x10", "99999999999d")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", bulk(KINDS))
 def test_a_window_that_cannot_be_read_is_an_error_and_not_the_default(scene: Scene, kind: str) -> None:
     one_of_each(scene, "commit")
     before = scene.queue()
@@ -271,7 +273,7 @@ def test_a_push_with_a_window_that_cannot_be_read_is_not_queued(scene: Scene, ke
         assert actions(scene) == []
 
 
-@pytest.mark.parametrize("key", ["uam.window.push", "uam.window.company", "uam.window.commit"])
+@pytest.mark.parametrize("key", bulk(["uam.window.push", "uam.window.company", "uam.window.commit"]))
 def test_after_a_bad_window_the_push_lands(scene: Scene, key: str) -> None:
     tip = scene.commit("a")
     scene.git("config", key, "soon")

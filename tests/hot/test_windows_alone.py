@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.landscape import environment, write
+from tests.support.marks import bulk
 from tests.support.queueing import ask, change
 from tests.support.scenes import Scene, Worktree, finished, until
 from tests.support.windows import actions, at_the_door, waited, window_facts, window_line
@@ -70,7 +71,7 @@ def test_nobody_waits_for_nobody(lone: Scene) -> None:
     assert (facts["urgent"], facts["urgent_until"]) == (False, None)
 
 
-@pytest.mark.parametrize("named", ["nobody", "config", "environment"])
+@pytest.mark.parametrize("named", bulk(["nobody", "config", "environment"]))
 def test_ones_own_work_is_no_company(lone: Scene, named: str) -> None:
     if named == "config":
         lone.git("config", "uam.agent", "me")
@@ -196,6 +197,7 @@ def test_company(lone: Scene, act: Callable[[Scene, Worktree], str]) -> None:
     assert others(lone) == [who]
 
 
+@pytest.mark.slow
 def test_a_push_waits_for_the_company_of_a_commit(lone: Scene) -> None:
     other = lone.worktree("other")
     tip = lone.commit("a")
@@ -243,7 +245,7 @@ def test_the_first_five_of_many_are_named(lone: Scene) -> None:
     assert set(names) < {f"agent-{number}" for number in range(7)}
 
 
-@pytest.mark.parametrize("act", [unnamed_commit_elsewhere, commit_here, push_here])
+@pytest.mark.parametrize("act", bulk([unnamed_commit_elsewhere, commit_here, push_here]))
 def test_company_of_long_ago_does_not_count(lone: Scene, act: Callable[[Scene, Worktree], str]) -> None:
     other = lone.worktree("other")
     lone.commit("a")
@@ -256,7 +258,7 @@ def test_company_of_long_ago_does_not_count(lone: Scene, act: Callable[[Scene, W
     assert others(lone) == []
 
 
-@pytest.mark.parametrize("act", [push_elsewhere, ask_here, ask_for_a_deploy])
+@pytest.mark.parametrize("act", bulk([push_elsewhere, ask_here, ask_for_a_deploy]))
 def test_what_somebody_waits_for_counts_however_old(lone: Scene, act: Callable[[Scene, Worktree], str]) -> None:
     other = lone.worktree("other")
     lone.commit("a")
@@ -286,6 +288,7 @@ def test_how_far_back_is_a_setting(lone: Scene) -> None:
     assert others(lone) == []
 
 
+@pytest.mark.slow
 def test_off(lone: Scene) -> None:
     lone.git("config", "uam.window.company", "off")
     lone.commit("a")

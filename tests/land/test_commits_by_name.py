@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.commits import change, entry, frozen, land, push
 from tests.support.landscape import environment, flushed, kept, queue, sound, states, truthful, write
+from tests.support.marks import bulk
 from tests.support.queueing import AT_ONCE, batcher
 from tests.support.scenes import Scene, Worktree
 from uam_hooks import DeployBatcher
@@ -290,7 +291,7 @@ def test_a_file_that_was_deleted_again_stays_deleted(scene: Scene) -> None:
     assert scene.git("status", "--porcelain") == " D f" and not (scene.top / "f").exists()
 
 
-@pytest.mark.parametrize("others", [False, True], ids=["alone", "with strangers"])
+@pytest.mark.parametrize("others", bulk([False, True]), ids=["alone", "with strangers"])
 def test_rounds_on_the_same_line(scene: Scene, others: bool) -> None:
     """Each round builds on the one before, whether or not the checkout could follow what landed."""
     write(scene, "f", TEN)
@@ -339,6 +340,7 @@ def test_what_landed_merged_is_not_taken_for_what_the_worktree_has(scene: Scene)
     assert entry(scene.bare, "f")[1] == "two\n" + TEN + "theirs\n"
 
 
+@pytest.mark.slow
 def test_rounds_in_which_the_checkout_catches_up(scene: Scene) -> None:
     """`git uam sync` brings the checkout over, and the next round stands on that."""
     stranger = scene.stranger()
@@ -372,6 +374,7 @@ def test_a_push_that_is_due_takes_commits_along_that_are_not(scene: Scene) -> No
     assert [row["status"] for row in scene.rows("deploy_queue")] == ["completed", "completed"]
 
 
+@pytest.mark.slow
 def test_an_ordinary_push_takes_waiting_commits_along(scene: Scene) -> None:
     """`git push` of the branch they are for, as any agent runs it; a push of another branch does not."""
     scene.git("config", "uam.push.mode", "wait")

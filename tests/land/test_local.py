@@ -47,6 +47,7 @@ def test_ready_commits_become_one_and_the_originals_can_be_restored(scene: Scene
     sound(scene)
 
 
+@pytest.mark.slow
 def test_again_changes_nothing_and_one_commit_stays_as_it_is(scene: Scene) -> None:
     tip = scene.commit("a")
     assert scene.run("uam", "flush") == (0, "nothing to land\n", "")
@@ -134,6 +135,7 @@ def test_an_amended_commit_counts_once(scene: Scene) -> None:
     assert scene.oid("HEAD^") == scene.start_oid
 
 
+@pytest.mark.slow
 def test_a_detached_head_and_a_merge_stay_as_they_are(scene: Scene) -> None:
     agent = scene.worktree("agent", "--detach")
     agent.commit("a")
@@ -166,6 +168,7 @@ def test_commits_that_the_remote_has_are_not_touched(scene: Scene) -> None:
     kept(scene, [tip])
 
 
+@pytest.mark.slow
 def test_the_setting_squashes_what_is_due_at_a_flush(scene: Scene) -> None:
     by_hand(scene)
     scene.git("config", "uam.commit.onWindow", "squash")
@@ -224,6 +227,7 @@ def test_a_commit_in_flight_leaves_the_branch_alone(scene: Scene) -> None:
     assert scene.git("log", "-1", "--format=%s") == "Squashed 3 commits:"
 
 
+@pytest.mark.slow
 def test_a_flush_that_dies_when_the_branch_has_moved(scene: Scene) -> None:
     """Killed by a hook in the moment after the ref moved: the next flush finds out by looking at the branch."""
     commits = [scene.commit("a"), scene.commit("b")]
@@ -248,6 +252,7 @@ def test_a_flush_that_dies_when_the_branch_has_moved(scene: Scene) -> None:
     assert {row["status"] for row in scene.rows("deploy_queue")} == {"completed"}
 
 
+@pytest.mark.slow
 def test_a_flush_that_dies_before_the_branch_moves(scene: Scene) -> None:
     commits = [scene.commit("a"), scene.commit("b")]
     hook = script(

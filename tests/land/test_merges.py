@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.landscape import write
+from tests.support.marks import bulk
 from tests.support.merges import MERGED, STRATEGIES, Before, body, files, last, merge, on, parents, topic
 from tests.support.queueing import acting, row
 from tests.support.scenes import TRACKING, Scene
@@ -87,8 +88,8 @@ def test_the_message_that_is_given(scene: Scene, strategy: str, push: bool) -> N
     assert body(scene.bare if push else scene, "main") == text
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
-@pytest.mark.parametrize("push", [False, True])
+@pytest.mark.parametrize("strategy", bulk(STRATEGIES))
+@pytest.mark.parametrize("push", bulk([False, True]))
 def test_what_is_merged_already(scene: Scene, strategy: str, push: bool) -> None:
     topic(scene)
     scene.git("update-ref", "refs/heads/main", "topic")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.landscape import by_hand, flushed, kept, queue, record, sound, truthful, write
+from tests.support.marks import bulk
 from tests.support.merges import MERGED, STRATEGIES, Before, body, files, last, merge, on, parents, topic
 from tests.support.queueing import acting, row
 from tests.support.scenes import TRACKING, Scene, Worktree, script
@@ -81,7 +82,7 @@ def test_forward_only_is_refused_where_the_remote_has_parted(scene: Scene) -> No
     assert scene.oid("main") == scene.start_oid
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("strategy", bulk(STRATEGIES))
 def test_somebody_is_quicker_during_the_push(scene: Scene, strategy: str) -> None:
     """A stranger's push lands between our look at the remote and our own push."""
     tip = topic(scene)
@@ -265,7 +266,7 @@ def test_a_merge_of_a_branch_whose_pushes_were_squashed(scene: Scene) -> None:
     assert scene.bare.git("show", "main:f") == "4"
 
 
-@pytest.mark.parametrize("strategy", ["no-ff", "squash"])
+@pytest.mark.parametrize("strategy", bulk(["no-ff", "squash"]))
 def test_pushes_of_a_branch_after_it_was_merged(scene: Scene, strategy: str) -> None:
     """Its agent goes on where it is, on the same line of the same file."""
     by_hand(scene, settle="off")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import time
 
+import pytest
+
 from tests.support.landscape import (
     by_hand,
     collect,
@@ -49,6 +51,7 @@ def time_passes() -> None:
     until(lambda: time.time() > began + 0.005, "5 ms")
 
 
+@pytest.mark.slow
 def test_prune_never_lets_go_of_what_has_not_landed(scene: Scene) -> None:
     """Failed, withdrawn, pending, and open after a crash: with branches and worktrees gone, all of it stays."""
     by_hand(scene, settle="off")
@@ -114,6 +117,7 @@ def edit(agent: Worktree, number: int, text: str) -> str:
     return record(agent, f"Set {number} to {text}")
 
 
+@pytest.mark.slow
 def test_the_same_line_in_three_batches_with_pruning_in_between(scene: Scene) -> None:
     """Branches that never sync build on originals: those are what a shadow must not forget."""
     write(scene, "table", "".join(f"{n}: 0\n\n\n\n" for n in range(4)))

@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.forge import Dispatch, Forge, needs_gh, reaching
 from tests.support.landscape import away, enqueue, flushed, record, write
+from tests.support.marks import bulk
 from tests.support.queueing import COUNT, ask, askers, batcher, last_push, retry, row, state
 from tests.support.scenes import TRACKING, Scene, Worktree, script, until
 from uam_hooks.git.remote import is_transient
@@ -151,6 +152,7 @@ def test_a_flush_of_what_is_due_leaves_the_pause_alone_and_one_by_hand_does_not(
     assert row(patient, number)["error"] == ""
 
 
+@pytest.mark.slow
 def test_a_flush_by_hand_says_so_with_its_exit_code(patient: Scene) -> None:
     tip = patient.commit("a")
     assert patient.push().code == 0
@@ -335,7 +337,7 @@ def test_a_lock_of_this_repository_is_waited_for(patient: Scene, lock: str) -> N
     assert state(patient, number) == ("completed", 1)
 
 
-@pytest.mark.parametrize("lock", ["index.lock", "refs/heads/main.lock"])
+@pytest.mark.parametrize("lock", bulk(["index.lock", "refs/heads/main.lock"]))
 def test_a_lock_that_stays_is_not_waited_for_without_end(patient: Scene, lock: str) -> None:
     """A git that crashed leaves its lock behind for ever."""
     write(patient, "a", "a\n")
@@ -354,7 +356,9 @@ def test_a_lock_that_stays_is_not_waited_for_without_end(patient: Scene, lock: s
 
 
 @needs_gh
-@pytest.mark.parametrize("trouble", [(502, ""), (0, ""), (429, ""), (403, "API rate limit exceeded for user ID 1.")])
+@pytest.mark.parametrize(
+    "trouble", bulk([(502, ""), (0, ""), (429, ""), (403, "API rate limit exceeded for user ID 1.")])
+)
 def test_a_server_in_trouble_is_asked_again_once_a_flush(
     patient: Scene, forge: Forge, trouble: tuple[int, str], capsys: pytest.CaptureFixture[str]
 ) -> None:

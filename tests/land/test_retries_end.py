@@ -224,6 +224,7 @@ def test_a_batch_made_by_hand_gives_back_what_may_pass(patient: Scene) -> None:
     assert (patient.there(), len(patient.pushes())) == (tip, 1)
 
 
+@pytest.mark.slow
 def test_while_a_flush_is_busy_what_it_gave_back_is_not_taken_twice(patient: Scene) -> None:
     """A second flush comes in while the first one still works at something else."""
     patient.commit("a")

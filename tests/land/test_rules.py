@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.support.landscape import by_hand, flushed, queue, record, states, write
 from tests.support.scenes import Scene
 
 
+@pytest.mark.slow
 def test_a_branch_below_the_name_of_a_deleted_one(scene: Scene) -> None:
     """topic, then topic/more: git cannot have both, and what is remembered of the first must not be in the way."""
     by_hand(scene, settle="off")
@@ -30,6 +33,7 @@ def test_a_branch_below_the_name_of_a_deleted_one(scene: Scene) -> None:
     assert "d-2" in scene.files("topic/more")
 
 
+@pytest.mark.slow
 def test_more_branches_than_a_batch_usually_holds_are_one_push(scene: Scene) -> None:
     by_hand(scene)
     names = [f"branch-{n}" for n in range(25)]
@@ -42,6 +46,7 @@ def test_more_branches_than_a_batch_usually_holds_are_one_push(scene: Scene) -> 
     assert len(scene.pushes()) == 1
 
 
+@pytest.mark.slow
 def test_an_atomic_push_of_many_branches_lands_and_blocks_nobody(scene: Scene) -> None:
     by_hand(scene)
     names = [f"branch-{n}" for n in range(25)]

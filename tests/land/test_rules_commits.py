@@ -95,6 +95,7 @@ def test_two_agents_begin_the_same_branch(scene: Scene) -> None:
     assert scene.files("topic") == ["README", "one-1", "one-2", "two-1", "two-2"]
 
 
+@pytest.mark.slow
 def test_a_stacked_branch_keeps_the_commits_of_the_one_below(scene: Scene) -> None:
     """What is on another branch of the remote is not flattened: a pull request against it shows its own alone."""
     scene.git("config", "uam.squash", "false")
@@ -117,6 +118,7 @@ def test_a_stacked_branch_keeps_the_commits_of_the_one_below(scene: Scene) -> No
     assert scene.bare.subjects("below..above") == ["Squashed 2 commits:"] * 2
 
 
+@pytest.mark.slow
 def test_another_branch_that_was_merged_in_stays_a_parent(scene: Scene) -> None:
     """dev has landed; a feature merges it and lands on main: dev's commits must be on main as they are."""
     scene.git("config", "uam.squash", "false")
@@ -162,6 +164,7 @@ def empty_remote(scene: Scene) -> Worktree:
     return Worktree(scene.root / "empty.git", scene.env)
 
 
+@pytest.mark.slow
 def test_a_first_push_squashes_only_what_the_hooks_have_seen(scene: Scene) -> None:
     empty = empty_remote(scene)
     scene.git("checkout", "-q", "--orphan", "fresh")
@@ -239,6 +242,7 @@ def test_skipping_ci_takes_every_agent(scene: Scene, unanimous: bool) -> None:
     assert "2. Add two" in text
 
 
+@pytest.mark.slow
 def test_the_subjects_in_the_first_line(scene: Scene) -> None:
     scene.git("config", "uam.squash.subject", "list")
     scene.commit("a")
@@ -276,6 +280,7 @@ def signing(scene: Scene) -> Scene:
     return scene
 
 
+@pytest.mark.slow
 def test_squashes_and_moved_commits_are_signed(signing: Scene) -> None:
     for name in ("a", "b"):
         signing.commit(name, "", *BOB)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.landscape import by_hand, flushed, queue, states, unresolved, updates
+from tests.support.marks import bulk
 from tests.support.scenes import Scene, script
 
 ZERO = "0" * 40
@@ -42,8 +43,8 @@ def test_tags_keep_their_identity_and_are_not_moved_without_force(scene: Scene) 
     assert scene.push("origin", "light").code == 0
 
 
-@pytest.mark.parametrize("moved", [False, True], ids=["in place", "on a moved tip"])
-@pytest.mark.parametrize("way", ["named", "follow"])
+@pytest.mark.parametrize("moved", bulk([False, True]), ids=["in place", "on a moved tip"])
+@pytest.mark.parametrize("way", bulk(["named", "follow"]))
 def test_a_tag_pushed_along_keeps_its_commits(scene: Scene, way: str, moved: bool) -> None:
     """A tag inside a source names a commit that has to be on the branch: the source lands unsquashed."""
     by_hand(scene)
@@ -232,8 +233,8 @@ def taken(scene: Scene) -> list[str]:
     return scene.bare.git("for-each-ref", "--format=%(refname)", "refs/uam/").splitlines()
 
 
-@pytest.mark.parametrize("uam", ["on", "off"])
-@pytest.mark.parametrize("how", [["--all"], ["--mirror"], ["origin", "refs/*:refs/*"]], ids=" ".join)
+@pytest.mark.parametrize("uam", bulk(["on", "off"]))
+@pytest.mark.parametrize("how", bulk([["--all"], ["--mirror"], ["origin", "refs/*:refs/*"]]), ids=" ".join)
 def test_everything_never_means_what_is_ours(scene: Scene, how: list[str], uam: str) -> None:
     with_refs_of_ours(scene)
     scene.git("branch", "more")
@@ -245,7 +246,7 @@ def test_everything_never_means_what_is_ours(scene: Scene, how: list[str], uam: 
     assert scene.there("refs/heads/more") == scene.oid("more")
 
 
-@pytest.mark.parametrize("how", [["--mirror"], ["origin", "refs/*:refs/*"]], ids=" ".join)
+@pytest.mark.parametrize("how", bulk([["--mirror"], ["origin", "refs/*:refs/*"]]), ids=" ".join)
 def test_nor_by_the_hook_door(unwired: Scene, how: list[str]) -> None:
     unwired.commit("a")
     unwired.commit("b")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.landscape import by_hand, flushed, queue, states, truthful
+from tests.support.marks import bulk
 from tests.support.scenes import Scene, Worktree, script
 
 ODD_NAMES = [
@@ -31,6 +32,7 @@ def pushes(remote: Worktree) -> int:
     return len(log.read_text().splitlines()) if log.exists() else 0
 
 
+@pytest.mark.slow
 def test_two_remotes_at_once_get_one_push_each(scene: Scene) -> None:
     backup = another(scene, "backup")
     by_hand(scene)
@@ -68,6 +70,7 @@ def test_one_remote_that_is_away_holds_up_only_itself(scene: Scene) -> None:
     assert backup.git("ls-tree", "--name-only", "main").split() == ["README", "a", "b"]
 
 
+@pytest.mark.slow
 def test_a_remote_with_a_slash_in_its_name(scene: Scene) -> None:
     there = another(scene, "team/b")
     for turn in ("1", "2"):
@@ -130,6 +133,7 @@ def test_a_push_url_that_is_away_or_refuses_is_named(plain: Scene) -> None:
     assert plain.landed() == ["Squashed 2 commits:"] * 2
 
 
+@pytest.mark.slow
 def test_branch_names_with_unusual_characters(scene: Scene) -> None:
     by_hand(scene, settle="off")
     scene.commit("a")
@@ -149,7 +153,7 @@ def test_branch_names_with_unusual_characters(scene: Scene) -> None:
     assert scene.bare.subjects("refs/heads/it's") == ["Add c", "Squashed 2 commits:", "Begin"]
 
 
-@pytest.mark.parametrize("name", ["refs/heads/main", "refs/odd", "heads/main"])
+@pytest.mark.parametrize("name", bulk(["refs/heads/main", "refs/odd", "heads/main"]))
 def test_a_branch_that_is_named_like_a_ref(scene: Scene, name: str) -> None:
     """A common accident: HEAD:refs/heads/refs/heads/main is a branch of that name, not main."""
     scene.commit("a")

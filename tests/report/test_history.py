@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.support.landscape import (
     by_hand,
     collect,
@@ -84,6 +86,7 @@ def test_a_batch_that_is_not_there(scene: Scene) -> None:
 # -- restore -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_restore_brings_every_source_back(scene: Scene) -> None:
     commits = landed_together(scene)
     for name in ("one", "two"):
@@ -104,6 +107,7 @@ def test_restore_brings_every_source_back(scene: Scene) -> None:
     assert [scene.oid(f"back-{n}") for n in (1, 2)] == [commits["one"][1], commits["two"][1]]
 
 
+@pytest.mark.slow
 def test_restore_one_original_commit(scene: Scene) -> None:
     commits = landed_together(scene)
     first = commits["one"][0]
@@ -136,6 +140,7 @@ def test_restore_after_retention_says_so(scene: Scene) -> None:
 # -- out and in again --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_out_and_in_again_keeps_what_was_kept(scene: Scene) -> None:
     """A new queue counts from 1 again; refs of the old one neither collide with it nor get lost."""
     commits = []

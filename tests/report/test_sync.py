@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.landscape import at_remote, by_hand, record, write
+from tests.support.marks import bulk
 from tests.support.scenes import Done, Scene, Worktree
 
 
@@ -97,6 +98,7 @@ def test_a_modification_in_the_way_is_refused_before_anything_is_touched(scene: 
     assert not (agent.top / "theirs").exists() or how == "unknown"
 
 
+@pytest.mark.slow
 def test_unlanded_commits_are_put_on_top(scene: Scene) -> None:
     agent = scene.worktree("agent")
     left_behind(scene, agent)
@@ -125,6 +127,7 @@ def test_a_detached_head(scene: Scene) -> None:
     assert scene.oid("main") == scene.start_oid
 
 
+@pytest.mark.slow
 def test_a_target_that_is_named(scene: Scene) -> None:
     scene.push("origin", "main:team/topic", UAM="off")
     other = scene.stranger()
@@ -165,6 +168,7 @@ def test_nothing_landed_and_nothing_tracked(scene: Scene) -> None:
         assert "git uam sync origin/main" in done.err
 
 
+@pytest.mark.slow
 def test_a_conflict_is_refused_and_what_it_advises_works(scene: Scene) -> None:
     agent = scene.worktree("agent")
     left_behind(scene, agent)
@@ -237,8 +241,8 @@ def test_a_remote_out_of_reach(scene: Scene) -> None:
 # -- people who do it with git ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("how", ["--rebase", "--no-rebase"])
-@pytest.mark.parametrize("more", [False, True], ids=["all landed", "with more work"])
+@pytest.mark.parametrize("how", bulk(["--rebase", "--no-rebase"]))
+@pytest.mark.parametrize("more", bulk([False, True]), ids=["all landed", "with more work"])
 def test_git_pull_after_a_landing_works_as_well(scene: Scene, how: str, more: bool) -> None:
     agent = scene.worktree("agent")
     left_behind(scene, agent)
