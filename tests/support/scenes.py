@@ -305,7 +305,7 @@ class Scene(Worktree):
                     line = (entry / "cmdline").read_bytes()
                 except OSError:
                     continue
-                if b"uam_hooks.flush.flusher" in line and mark in line.split(b"\0"):
+                if b"flusher import main" in line and mark in line.split(b"\0"):
                     found.append(int(entry.name))
         return found
 
