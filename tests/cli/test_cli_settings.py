@@ -58,7 +58,7 @@ def test_urgent_of_nothing(stocked: Scene) -> None:
 def test_config(stocked: Scene) -> None:
     lines = said(stocked, "config").splitlines()
     assert "uam.window.push = 50ms  # how long a push waits for company" in lines
-    assert "uam.agent = (none)  # who acts here; `UAM_AGENT_ID` goes before it" in lines
+    assert "uam.agent = (none)  # who acts here; `UAM_AGENT_ID` takes precedence" in lines
     found = facts(stocked, "config")
     assert (found["uam.window.push"], found["uam.window.commit"], found["uam.agent"]) == ("50ms", "30s", "")
     assert said(stocked, "config", "uam.window.push", "7s") == "7s"
@@ -90,21 +90,21 @@ def test_config_for_all_repositories(stocked: Scene) -> None:
 
 def test_config_refuses(stocked: Scene) -> None:
     each(stocked, [(("config", *args), 2, words) for args, words in (
-        (("uam.window.push", "-5"), "'-5' is no duration"),
+        (("uam.window.push", "-5"), "'-5' is not a duration"),
         (("uam.window.push", "--", "-5s"), "'-5s' is no duration"),
-        (("uam.window.push", "NaN"), "'NaN' is no duration"),
-        (("uam.window.push", "soon"), "'soon' is no duration"),
-        (("uam.window.push", ""), "'' is no duration"),
+        (("uam.window.push", "NaN"), "'NaN' is not a duration"),
+        (("uam.window.push", "soon"), "'soon' is not a duration"),
+        (("uam.window.push", ""), "'' is not a duration"),
         (("uam.window.push", "99999999999d"), "99999999999d"),
-        (("uam.window.company", "never"), "'never' is no duration"),
-        (("uam.batch.size", "0"), "'0' is no whole number from 1 up"),
-        (("uam.batch.size", "-1"), "'-1' is no whole number from 1 up"),
-        (("uam.batch.size", "1.5"), "'1.5' is no whole number"),
+        (("uam.window.company", "never"), "'never' is not a duration"),
+        (("uam.batch.size", "0"), "'0' is not a whole number from 1 up"),
+        (("uam.batch.size", "-1"), "'-1' is not a whole number from 1 up"),
+        (("uam.batch.size", "1.5"), "'1.5' is not a whole number"),
         (("uam.batch.parallel", "NaN"), "'NaN' is no whole number"),
-        (("uam.retry.count", "-1"), "'-1' is no whole number from 0 up"),
-        (("uam.push.mode", "later"), "'later' is none of wait, queue, manual"),
+        (("uam.retry.count", "-1"), "'-1' is not a whole number from 0 up"),
+        (("uam.push.mode", "later"), "'later' is not one of wait, queue, manual"),
         (("uam.squash", "perhaps"), "'perhaps' is neither true nor false"),
-        (("uam.agent", "a\nb"), "has control characters"),
+        (("uam.agent", "a\nb"), "contains control characters"),
         (("uam.nonsense", "1"), "There is no setting 'uam.nonsense'. `git uam config` lists them."),
         (("user.name", "Eve"), "There is no setting 'user.name'."),
         (("alias.x", "!true"), "There is no setting 'alias.x'."),

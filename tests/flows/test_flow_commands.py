@@ -92,7 +92,7 @@ def test_wrong_usage_is_exit_2(scene: Scene) -> None:
         done = scene.run("uam", "flush", *arguments)
         assert (done.code, done.out) == (2, "")
     assert (
-        "Invalid value for '--timeout': 'soon' is no duration such as"
+        "Invalid value for '--timeout': 'soon' is not a duration such as"
         in scene.run("uam", "flush", "--timeout", "soon").err
     )
     assert scene.outside.execute(str(scene.uam / "bin" / "git-uam"), "flush").code == 2

@@ -90,8 +90,8 @@ def test_after_the_wait_timeout_a_push_answers_as_in_queue_mode(scene: Scene) ->
 @pytest.mark.parametrize(
     ("key", "value", "why"),
     [
-        ("uam.push.mode", "later", "The setting uam.push.mode is 'later', which is none of wait, queue, manual."),
-        ("uam.window.push", "soon", "The setting uam.window.push is 'soon', which is no duration such as"),
+        ("uam.push.mode", "later", "The setting uam.push.mode is 'later', which is not one of wait, queue, manual."),
+        ("uam.window.push", "soon", "The setting uam.window.push is 'soon', which is not a duration such as"),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_named(scene: Scene, key: str, value: str, why: str) -> None:

@@ -278,7 +278,7 @@ def test_after_a_bad_window_the_push_lands(scene: Scene, key: str) -> None:
     tip = scene.commit("a")
     scene.git("config", key, "soon")
     done = scene.push("origin", "HEAD:main")
-    assert f"The setting {key} is 'soon', which is no duration" in done.err
+    assert f"The setting {key} is 'soon', which is not a duration" in done.err
     assert scene.oid("HEAD") == tip
     # either it says that it failed, or the work is there
     assert (done.code == 0) == (scene.there() != scene.start_oid)

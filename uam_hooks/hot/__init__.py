@@ -1,6 +1,6 @@
-"""What a hook, the remote helper or a waiting push loads, as `python -I -S`: each import costs every push.
+"""What a hook, the remote helper or a waiting push loads, as `python -I -S`. Every import costs time in every push.
 
-Standard library and hot itself only: no click, no GitPython, and no dataclasses, which load inspect.
+It imports the standard library and itself only: no click, no GitPython, and no dataclasses, which import inspect.
 """
 
 

@@ -1,4 +1,4 @@
-"""What everything stands on: errors, paths, settings, names of refs, git as a child process.
+"""The base of everything else: errors, paths, settings, names of refs, and git as a child process.
 
-Nothing that knows what a push, a queue or a landing is.
+Nothing here knows what a push, a queue or a landing is.
 """

@@ -1,4 +1,4 @@
-"""One family of errors, turned into words in one place (`report`).
+"""One family of errors, printed in one place (`report`).
 
 Every error says in one sentence what happened and in one what to do about it.
 """
@@ -60,7 +60,7 @@ class Locked(UamError):
 
 
 class Refused(UamError):
-    """The state of the repository forbids it; nothing was changed."""
+    """The state of the repository does not allow it; nothing was changed."""
 
     code = ExitCode.REFUSED
 
@@ -76,7 +76,7 @@ class StoreError(UamError):
 
 
 class GitFailed(UamError):
-    """A git command ended in a way its caller did not expect."""
+    """A git command ended with an exit code that its caller did not expect."""
 
     def __init__(self, command: Sequence[str], code: int, stdout: str, stderr: str) -> None:
         words = reason(stderr) or last_line(stdout) or "no output"
@@ -107,20 +107,20 @@ def has_secret(url: str) -> bool:
 
 
 def last_line(text: str) -> str:
-    """The last line of `text` that says something, without git's prefix."""
+    """The last line of `text` that is not empty, without git's `fatal:` or `error:`."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return re.sub(r"^(fatal|error): ", "", lines[-1]).rstrip(".") if lines else ""
 
 
 def reason(err: str) -> str:
-    """Why git could not talk to a remote: its first line that is not merely passed on or a warning."""
+    """Why git could not talk to a remote: the first line of `err` that is git's own error."""
     lines = [line.strip() for line in err.splitlines() if line.strip()]
     told = [line for line in lines if not line.startswith(("remote:", "warning:", "hint:"))]
     return re.sub(r"^(fatal|error): ", "", told[0]).rstrip(".") if told else last_line(err)
 
 
 def say(text: str) -> None:
-    """One line of ours on stderr; a closed stderr is nobody's fault."""
+    """Print one line of ours on stderr; a closed stderr is not an error."""
     try:
         sys.stderr.write(f"uam: {text}\n")
         sys.stderr.flush()
@@ -129,7 +129,7 @@ def say(text: str) -> None:
 
 
 def report(error: UamError) -> ExitCode:
-    """Print `error` the one way errors are printed, and give the exit status that goes with it."""
+    """Print `error` on one line of stderr, and return its exit status."""
     text = " ".join(part for part in (error.what, error.do) if part)
     say("".join(" " if c in "\r\n\t" else c if c.isprintable() else "?" for c in text))
     return error.code

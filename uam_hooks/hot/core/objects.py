@@ -18,7 +18,7 @@ class Commit(NamedTuple):
 
     @classmethod
     def parse(cls, oid: str, raw: bytes) -> Commit:
-        """Read git's commit format; unknown headers (signatures, mergetags) are passed over."""
+        """Read git's commit format; unknown headers (signatures, mergetags) are ignored."""
         head, _, message = raw.partition(b"\n\n")
         fields: dict[bytes, list[bytes]] = {}
         for line in head.split(b"\n"):
@@ -44,7 +44,7 @@ class Commit(NamedTuple):
         return b"\n".join(lines) + b"\n\n" + self.message
 
     def named(self) -> Commit:
-        """The same commit with the name that its contents give it."""
+        """The same commit, with the object id that its contents have."""
         return self._replace(oid=object_name("commit", self.raw()))
 
     @property
@@ -67,7 +67,7 @@ class Commit(NamedTuple):
 
 
 def object_name(kind: str, data: bytes) -> str:
-    """The name git gives an object of this type and content."""
+    """The id that git gives an object of this type and content."""
     import hashlib  # loads OpenSSL, 5 ms that a waiting push does not need
 
     return hashlib.sha1(b"%s %d\0" % (kind.encode(), len(data)) + data, usedforsecurity=False).hexdigest()

@@ -1,4 +1,4 @@
-"""Where things lie: git directory, common directory, and .git/uam within it."""
+"""The directories of a repository: git directory, common directory, and .git/uam within it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class RepoPaths(NamedTuple):
         return cls(git_dir, Path(os.path.normpath(git_dir / common)))
 
     def seen_from(self, git_dir: str) -> RepoPaths:
-        """The same repository seen from the worktree of `git_dir`; from the main one where that is gone."""
+        """The same repository seen from the worktree of `git_dir`; from the main worktree if that one is gone."""
         home = Path(git_dir)
         return RepoPaths.of(home if (home / "HEAD").is_file() else self.common_dir)
 
@@ -77,7 +77,7 @@ class RepoPaths(NamedTuple):
         return self.uam / "flush.log"
 
     def log_of(self, action: int) -> Path:
-        """What the command of an action printed."""
+        """The file with the output of an action's command."""
         return self.uam / "log" / f"{action}.log"
 
     @property
@@ -94,15 +94,15 @@ class RepoPaths(NamedTuple):
         """The git directories of all worktrees, the main one first."""
         try:
             linked = sorted((self.common_dir / "worktrees").iterdir())
-        except FileNotFoundError:  # anything else is not known, and not "none"
+        except FileNotFoundError:  # any other error means "unknown", not "none"
             linked = []
         return [self.common_dir, *(d for d in linked if (d / "HEAD").is_file())]
 
 
 def head_of(git_dir: Path) -> tuple[str, str]:
-    """What HEAD is in `git_dir`: (full branch name, "") or ("", commit) when it is detached; empty where there is none.
+    """HEAD of `git_dir`: (full branch name, ""), ("", commit) when it is detached, ("", "") when there is no HEAD.
 
-    OSError where it cannot be read: a branch that may be checked out is not one that nobody has.
+    Raises OSError when it cannot be read: a branch that may be checked out must not be taken for one that is not.
     """
     try:
         text = (git_dir / "HEAD").read_text().strip()
@@ -112,13 +112,13 @@ def head_of(git_dir: Path) -> tuple[str, str]:
 
 
 def worktree_name(git_dir: str) -> str:
-    """What people call the worktree of a git directory: its own name, or that of the directory around `.git`."""
+    """The name of the worktree of a git directory for people: its own, or that of the directory around `.git`."""
     parts = git_dir.rstrip("/").split("/")
     return parts[-2] if parts[-1] == ".git" and len(parts) > 1 else parts[-1]
 
 
 def process_alive(pid: int) -> bool:
-    """Whether a process with this id exists, be it ours or another user's."""
+    """Whether a process with this id exists, whoever owns it."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

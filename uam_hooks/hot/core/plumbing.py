@@ -1,7 +1,7 @@
 """git for the hot path: one child process per call, argument lists only.
 
-Everything off the hot path goes through `repo.Repository`, which offers the same call on top of GitPython;
-code that is used on both sides (settle) takes either as a `Git`.
+Off the hot path `git.repo.Repository` is used, which offers the same call on top of GitPython; code that is used on
+both sides (settle) takes either as a `Git`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 
 
 class Answer(NamedTuple):
-    """What a git command answered. `out` is bytes: paths and messages need not be UTF-8."""
+    """The exit code and output of a git command. `out` is bytes: paths and messages need not be UTF-8."""
 
     code: int
     out: bytes
@@ -54,13 +54,13 @@ class Answer(NamedTuple):
 
 
 def listed_refs(answer: Answer) -> dict[str, str]:
-    """What `git ls-remote` printed: ref to object, without HEAD and without peeled tags."""
+    """The output of `git ls-remote` as objects by ref, without HEAD and peeled tags."""
     pairs = [line.split("\t", 1) for line in answer.lines if "\t" in line]
     return {ref: oid for oid, ref in pairs if ref.startswith("refs/") and not ref.endswith("^{}")}
 
 
 def fed(names: Sequence[str]) -> bytes:
-    """Names as `git hash-object --stdin-paths` reads them: it takes a first quote for a quoted name."""
+    """`names` as input for `git hash-object --stdin-paths`, which unquotes a name that begins with a quote."""
     lines = [_quoted(name) if name.startswith('"') else name for name in names]
     return "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
 
@@ -73,8 +73,8 @@ def _quoted(name: str) -> str:
 class Git(Protocol):
     """A way to run git in one repository.
 
-    A question that failed has no answer: `ok` names the exit codes that are one, and any other raises GitFailed. So
-    a git that was killed, or that met a damaged object, is never read as "none".
+    A question that failed has no answer: `ok` names the exit codes that are answers, and any other raises GitFailed. So
+    a git that was killed, or that found a damaged object, is never read as "none".
     """
 
     def run(
@@ -93,15 +93,15 @@ class Git(Protocol):
 
 
 def is_ancestor(git: Git, old: str, new: str, at: Path | None = None) -> bool:
-    """Whether `new` contains `old`; GitFailed where git cannot tell, as with an object that is not here."""
+    """Whether `new` contains `old`; GitFailed when git cannot tell, for example because an object is missing here."""
     return old == new or git.run("merge-base", "--is-ancestor", old, new, ok=(0, 1), at=at).code == 0
 
 
 def resolve_names(git: Git, names: Sequence[str], at: Path | None = None) -> list[tuple[str, str]]:
-    """Object and type of each name, with empty strings for one that does not exist.
+    """Object id and type of each name, two empty strings for a name that does not exist.
 
-    GitFailed where an object is there and cannot be read: `cat-file --batch-check` calls it missing, too (git 2.39 and
-    2.55), and says the difference on stderr only, which is why that is looked at.
+    GitFailed when an object exists but cannot be read. `cat-file --batch-check` reports that as missing, too, and shows
+    the difference on stderr only (git 2.39 and 2.55).
     """
     if not names:
         return []
@@ -118,13 +118,13 @@ def resolve_names(git: Git, names: Sequence[str], at: Path | None = None) -> lis
 
 
 def refuse_damaged(git: Git, name: str, err: str, at: Path | None = None) -> None:
-    """GitFailed when the object `name`, which git could not read, is there all the same; `err` is what git said."""
+    """Raise GitFailed if the object `name`, which git could not read, exists; `err` is what git printed."""
     if git.run("cat-file", "-e", name, ok=(0, 1, 128), at=at).code == 0:
         raise GitFailed(["cat-file", name], 128, "", err)
 
 
 def scrubbed(environ: Mapping[str, str]) -> dict[str, str]:
-    """`environ` without what would tie a git command to the caller's worktree, index or `-c` settings."""
+    """`environ` without the variables that tie a git command to the caller's worktree, index or `-c` settings."""
     local = {name for name in environ if name.startswith(("GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_"))}
     return {k: v for k, v in environ.items() if k not in LOCAL_ENV and k not in local}
 

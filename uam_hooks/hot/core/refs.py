@@ -1,4 +1,4 @@
-"""The names of refs: those that the tool keeps for itself, and how people call branches."""
+"""Names of refs: uam's own under refs/uam/, and the short names of branches."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from uam_hooks.hot.core.objects import object_name
 
 HEADS = "refs/heads/"
 OURS = "refs/uam/"
-# What can be a part of a ref's name as it is; a remote that is a URL goes by a hash of it.
+# A remote that can be part of a ref's name unchanged; for a URL its hash is used.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]*[A-Za-z0-9_-]|[A-Za-z0-9_]")
 
 
@@ -22,17 +22,17 @@ def short_target(ref: str) -> str:
 
 
 def shadow_ref(remote: str, ref: str) -> str:
-    """Where the memory of what has landed on a branch of a remote is kept."""
+    """The ref of the shadow of `ref` on `remote`: the memory of what has landed there."""
     if not _NAME.fullmatch(remote) or ".." in remote or "//" in remote:
         remote = f"url-{object_name('url', remote.encode('utf-8', 'surrogateescape'))[:16]}"
     return f"refs/uam/shadow/{remote}/{short_target(ref)}"
 
 
 def pin_ref(tip: str) -> str:
-    """The ref that keeps a queued tip; named by its object, so that pinning twice is pinning once."""
+    """The ref that keeps a queued tip reachable; it is named after the object, so that pinning is idempotent."""
     return f"refs/uam/pin/{tip}"
 
 
 def landing_ref(batch_id: str, landing_id: int) -> str:
-    """The ref that pins a landing and all that went into it."""
+    """The ref that keeps a landing and all of its originals reachable."""
     return f"refs/uam/landing/{batch_id}/{landing_id}"

@@ -17,7 +17,7 @@ def duration(text: str) -> float:
     """`500ms`, `5s`, `10m`, `2h`, `30d` or a bare number of seconds, in seconds. ValueError for anything else."""
     found = _DURATION.fullmatch(text.strip())
     if found is None:
-        raise ValueError("is no duration such as 500ms, 5s, 10m, 2h or 30d")
+        raise ValueError("is not a duration such as 500ms, 5s, 10m, 2h or 30d")
     seconds = float(found[1]) * _UNITS[found[2]]
     if seconds > 100 * 366 * 86400:
         raise ValueError("is longer than a hundred years")
@@ -25,7 +25,7 @@ def duration(text: str) -> float:
 
 
 def boolean(text: str) -> bool:
-    """git's own idea of a boolean."""
+    """A boolean, in git's spellings."""
     lowered = text.strip().lower()
     if lowered in ("true", "yes", "on", "1"):
         return True
@@ -37,14 +37,14 @@ def boolean(text: str) -> bool:
 def count(text: str) -> int:
     """A whole number from 0 up."""
     if not re.fullmatch(r"\d{1,9}", text.strip()):
-        raise ValueError("is no whole number from 0 up")
+        raise ValueError("is not a whole number from 0 up")
     return int(text)
 
 
 def positive(text: str) -> int:
     """A whole number from 1 up."""
     if not re.fullmatch(r"\d{1,9}", text.strip()) or int(text) == 0:
-        raise ValueError("is no whole number from 1 up")
+        raise ValueError("is not a whole number from 1 up")
     return int(text)
 
 
@@ -58,7 +58,7 @@ def one_of(*words: str) -> Callable[[str], str]:
 
     def check(text: str) -> str:
         if text not in words:
-            raise ValueError(f"is none of {', '.join(words)}")
+            raise ValueError(f"is not one of {', '.join(words)}")
         return text
 
     return check
@@ -67,12 +67,12 @@ def one_of(*words: str) -> Callable[[str], str]:
 def anything(text: str) -> str:
     """Any text without control characters."""
     if re.search(r"[\x00-\x1f\x7f]", text):
-        raise ValueError("has control characters")
+        raise ValueError("contains control characters")
     return text
 
 
 class Key(NamedTuple):
-    """One setting: its name as git writes it, its default, its check, and a line for people."""
+    """One setting: its name as git writes it, its default, its check, and one line of help."""
 
     name: str
     default: str
@@ -82,7 +82,7 @@ class Key(NamedTuple):
 
 KEYS = (
     Key("uam.enabled", "true", boolean, "false: every push goes straight to the remote"),
-    Key("uam.agent", "", anything, "who acts here; `UAM_AGENT_ID` goes before it"),
+    Key("uam.agent", "", anything, "who acts here; `UAM_AGENT_ID` takes precedence"),
     Key("uam.push.mode", "wait", one_of("wait", "queue", "manual"), "when `git push` answers"),
     Key("uam.push.waitTimeout", "10m", duration, "how long a waiting push waits before it answers as in `queue`"),
     Key("uam.window.push", "5s", duration, "how long a push waits for company"),
@@ -99,18 +99,18 @@ KEYS = (
     Key("uam.squash.subject", "count", one_of("count", "list"), "first line of a squash: a count, or the subjects"),
     Key("uam.settle", "keep", one_of("keep", "ref", "off"),
         "what a landing moves here: branch and files, branches only, nothing"),
-    Key("uam.flush.retries", "5", count, "how often a landing is integrated anew when somebody else pushed in between"),
-    Key("uam.retry.count", "4", count, "how often what failed for a passing reason is tried again"),
-    Key("uam.retry.delay", "2s", duration, "how long the first pause before that is; each next one is twice as long"),
-    Key("uam.deploy.timeout", "10m", duration, "after how long a deploy command is ended, with all that it started"),
-    Key("uam.gh.repo", "", anything, "OWNER/REPO or HOST/OWNER/REPO for gh; without it the remote's URL tells"),
+    Key("uam.flush.retries", "5", count, "how often a landing is integrated again when others pushed in between"),
+    Key("uam.retry.count", "4", count, "how often a transient failure is retried"),
+    Key("uam.retry.delay", "2s", duration, "the pause before the first retry; each next one is twice as long"),
+    Key("uam.deploy.timeout", "10m", duration, "after how long a deploy command is killed, with all that it started"),
+    Key("uam.gh.repo", "", anything, "OWNER/REPO or HOST/OWNER/REPO for gh; by default from the remote's URL"),
     Key("uam.flush.lockTimeout", "30s", duration, "how long `git uam flush` waits for another flush"),
     Key("uam.retention", "30d", duration, "how long originals of what landed are kept"),
 )  # fmt: skip
 _BY_NAME = {key.name.lower(): key for key in KEYS}
 
 
-# What a deploy target has: git leaves the case of the middle part as it is.
+# The keys of a deploy target; git keeps the case of the middle part.
 _TARGET = re.compile(r"uam\.deploy\.([A-Za-z0-9_][A-Za-z0-9_.-]*)\.(command|timeout)", re.IGNORECASE)
 
 
@@ -123,7 +123,7 @@ def arguments(text: str) -> list[str]:
     except ValueError as error:
         raise ValueError(f"has {str(error)[0].lower()}{str(error)[1:]}") from None
     if not words:
-        raise ValueError("names nothing to run")
+        raise ValueError("names no command")
     return words
 
 
@@ -132,25 +132,25 @@ def _of_target(name: str) -> Key | None:
     if found is None:
         return None
     if found[2].lower() == "timeout":
-        return Key(name, "", duration, f"after how long the deploy {found[1]} is ended; without it uam.deploy.timeout")
-    return Key(name, "", arguments, f"what is run for the deploy {found[1]}: an argument list, no shell")
+        return Key(name, "", duration, f"after how long the deploy {found[1]} is killed; by default uam.deploy.timeout")
+    return Key(name, "", arguments, f"the command of the deploy {found[1]}: an argument list, no shell")
 
 
 def _spelled(name: str) -> str:
-    """A key as git prints it: section and last part in small letters."""
+    """A key as git prints it: section and last part in lower case."""
     found = _TARGET.fullmatch(name)
     return f"uam.deploy.{found[1]}.{found[2].lower()}" if found else name.lower()
 
 
 class Settings:
-    """What git config says, checked when it is asked for."""
+    """The values of git config. Each is checked when it is used, so a wrong one stops only what needs it."""
 
     def __init__(self, values: dict[str, list[str]]) -> None:
         self._values = values
 
     @classmethod
     def read(cls, git: Git) -> Settings:
-        """One `git config` call for everything that the tool wants to know, remotes included."""
+        """Read everything that the tool needs, remotes included, in one `git config` call."""
         wanted = r"^(uam\..*|remote\..*|user\.email|push\.followtags|core\.filemode)$"
         answer = git.run("config", "-z", "--get-regexp", wanted, ok=(0, 1))
         values: dict[str, list[str]] = {}
@@ -161,11 +161,11 @@ class Settings:
         return cls(values)
 
     def with_own(self, own: Mapping[str, str]) -> Settings:
-        """These settings with some of the caller's own before them."""
+        """These settings, with the caller's `own` taking precedence."""
         return Settings({**self._values, **{name.lower(): [value] for name, value in own.items()}})
 
     def __getitem__(self, name: str) -> Any:
-        """The value of the uam key `name`; UsageError when it is not what it should be."""
+        """The value of the uam key `name`; UsageError when it is not valid."""
         key = self.key(name)
         text = self.text(name)
         try:
@@ -181,7 +181,7 @@ class Settings:
 
     @staticmethod
     def key(name: str) -> Key:
-        """The key of that name, however its case is; UsageError for one that does not exist."""
+        """The key of that name, in any case; UsageError for one that does not exist."""
         found = _BY_NAME.get(name.lower()) or _of_target(name)
         if found is None:
             raise UsageError(f"There is no setting '{name}'.", "`git uam config` lists them.")
@@ -192,7 +192,7 @@ class Settings:
         return self._values.get(name, [])
 
     def push_urls(self, remote: str) -> list[str]:
-        """Where a push to `remote` really goes, the first being the one that decides; empty when unknown."""
+        """Where a push to `remote` really goes, the deciding one first; empty when unknown."""
         found = self.all(f"remote.{remote}.uam-pushurl")
         if not found:
             found = [url for url in self.all(f"remote.{remote}.pushurl") if not url.startswith("uam::")]
@@ -203,20 +203,20 @@ class Settings:
         return sorted({k[len("remote.") : -len(".url")] for k in self._values if re.fullmatch(r"remote\..+\.url", k)})
 
     def check_remote(self, remote: str) -> None:
-        """UsageError unless `remote` is configured here with a URL that may be used."""
+        """Raise UsageError unless `remote` is configured here with a URL."""
         if remote not in self.remotes():
             raise UsageError(f"There is no remote '{remote}' here.", "See `git remote -v`.")
 
     def tracking_ref(self, remote: str, ref: str) -> str | None:
-        """The remote-tracking ref that `remote`'s fetch refspecs give `ref`, as `git fetch` would write it."""
+        """The remote-tracking ref that `git fetch` would write for `ref` of `remote`; None without one."""
         return _mapped(ref, self._fetched(remote))
 
     def remote_ref(self, remote: str, tracking: str) -> str | None:
-        """The ref of the remote that `tracking` follows: the inverse of `tracking_ref`."""
+        """The ref of `remote` that `tracking` tracks: the inverse of `tracking_ref`."""
         return _mapped(tracking, [(dst, src) for src, dst in self._fetched(remote)])
 
     def _fetched(self, remote: str) -> list[tuple[str, str]]:
-        """The refspecs by which `remote` is fetched into refs: source and destination."""
+        """The fetch refspecs of `remote` that have a destination, as (source, destination)."""
         specs = [spec for spec in self.all(f"remote.{remote}.fetch") if not spec.startswith("^")]
         pairs = [spec.lstrip("+").partition(":")[::2] for spec in specs]
         return [(src, dst) for src, dst in pairs if dst]

@@ -1,4 +1,4 @@
-"""`git push` at the two doors: from git's request to sources in the queue, to the wait, to the words at the end.
+"""`git push` at the two doors: git's request, its sources in the queue, the wait, and the answer.
 
-Nothing that anything outside of a push needs: that is in the three folders beside this one.
+Code that is needed outside of a push belongs in the three folders beside this one.
 """

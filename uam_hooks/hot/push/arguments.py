@@ -1,8 +1,8 @@
-"""What the `git push` that started us was asked for, where the protocol does not say.
+"""The command line of the `git push` that started this process, for what the protocol does not say.
 
-git tells a remote helper about a lease only after the helper has listed the remote's refs, and tells a pre-push
-hook nothing of a dry run. The command line of our ancestors does. Where it cannot be read (an alias, a system
-without /proc and ps) the answer is an empty list, and the push is treated as a plain one.
+git tells a remote helper about a lease only after the helper has listed the remote's refs, and never tells a pre-push
+hook about a dry run, but both are on the command line of an ancestor process. Where that cannot be read (an alias, a
+system without /proc and ps), the list of arguments is empty and the push is treated as a plain one.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def push_arguments() -> list[str]:
 
 
 def _process(pid: int) -> tuple[int, list[str]]:
-    """Parent and command line of a process; (0, []) when it cannot be looked at."""
+    """Parent and command line of a process; (0, []) when they cannot be read."""
     try:
         raw = Path(f"/proc/{pid}/cmdline").read_bytes()
         stat = Path(f"/proc/{pid}/stat").read_text()
@@ -52,12 +52,12 @@ def _is_option(argument: str, option: str, shortest: int) -> bool:
 
 
 def wants_lease(arguments: list[str]) -> bool:
-    """Whether a lease was asked for: git checks it against the listed value, which then has to be real."""
+    """Whether a lease was requested: git checks it against the listed value, which then has to be real."""
     return any(_is_option(a, "--force-with-lease", 9) for a in arguments)
 
 
 def wants_everything(arguments: list[str]) -> bool:
-    """Whether the push is about what the remote has (tags, deletions, a mirror), so that only it can tell."""
+    """Whether the push depends on what the remote has (tags, deletions, a mirror), so that the remote must be asked."""
     options = (("--tags", 4), ("--follow-tags", 5), ("--delete", 4), ("--mirror", 3), ("--prune", 5))
     return any(
         any(_is_option(a, option, shortest) for option, shortest in options)

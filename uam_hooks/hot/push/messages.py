@@ -1,7 +1,7 @@
 """The sentences that a pushing agent reads.
 
-They were tried on agents that had never heard of the tool: what landed as what, with whom, and where the branch
-is now. A landing that changed nothing is not mentioned.
+They were tried on agents that did not know the tool: what landed as what, with whom, and where the branch is now. A
+landing that changed nothing is not mentioned.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from uam_hooks.hot.worktree.settle import Settled
 
 
 def landed(source: Source, remote: str) -> str | None:
-    """What a landed push says of itself; None when it went out exactly as it was."""
+    """What landed, and as what; None for a push that landed unchanged."""
     facts = source.outcome
     if facts.how in (None, How.AS_IS, How.EXACT) or source.tip == facts.new:
         return None
@@ -39,7 +39,7 @@ def landed(source: Source, remote: str) -> str | None:
 
 
 def settled(result: Settled, branch: str, where: str) -> str | None:
-    """Where the branch is now; None when it already was there."""
+    """Where the branch is now; None when it was there before."""
     name = f"branch {short_target(branch)}" if branch else "HEAD"
     if result.why:
         return f"{name} stays at {result.at[:7]}: {result.why}; `git uam sync` brings it to what {where} has"
@@ -50,7 +50,7 @@ def settled(result: Settled, branch: str, where: str) -> str | None:
 
 
 def queued(action: int, where: str, due: float, mode: str) -> str:
-    """A push that is not waited for."""
+    """A push that was queued and is not waited for; `due` is in seconds from now."""
     when = "`git uam flush` lands it" if mode == "manual" else f"it lands within {max(due, 0):.0f} s"
     return f"queued as #{action} for {where}; {when} (git uam status)"
 

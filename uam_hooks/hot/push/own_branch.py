@@ -27,7 +27,7 @@ class OwnBranches:
         try:
             result = settle(self.session.git, self.session.paths, landed, files=mode == "keep")
         except (GitFailed, OSError) as error:
-            say(f"the branch could not be brought over ({last_line(str(error))}); git uam sync does it.")
+            say(f"the branch could not be brought over ({last_line(str(error))}); `git uam sync` does it.")
             return
         said = messages.settled(result, landed.branch, f"{self.remote}/{short_target(one.spec.dst)}")
         if said and landed.tip != landed.landing:

@@ -1,4 +1,4 @@
-"""The queue as every process knows it: its values, its database, who fills it, and who starts the flusher.
+"""The queue as every process uses it: its values, its database, what fills it, and what starts the flusher.
 
-Claiming, ending and showing are the flush's and the commands' (store).
+Claiming, finishing and reporting belong to the flush and the commands (`store`).
 """

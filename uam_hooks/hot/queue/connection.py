@@ -19,7 +19,7 @@ BUSY_SECONDS = 10.0
 class Store:
     """One connection to the queue of one repository.
 
-    Every change is one `transaction`; a failure of the database is a StoreError and leaves nothing half done.
+    Every change is one `transaction`; a failure of the database is a StoreError, and the change is rolled back.
     """
 
     def __init__(self, database: Path) -> None:
@@ -32,7 +32,7 @@ class Store:
                     self._migrate()
                 return
             except (sqlite3.Error, OSError) as error:
-                # several who make the database at once: the switch to WAL fails at once, whatever the busy timeout
+                # while others create the database, the switch to WAL fails at once, whatever the busy timeout is
                 if "locked" not in str(error) or time.monotonic() > deadline:
                     raise self._broken(error) from error
                 self.db.close()
@@ -49,11 +49,11 @@ class Store:
     def _broken(self, error: Exception) -> StoreError:
         return StoreError(
             f"The queue {self.database} cannot be used: {error}.",
-            "If it stays so, move the file away: git keeps every queued commit under refs/uam/.",
+            "If this persists, move the file away: git keeps every queued commit under refs/uam/.",
         )
 
     def version(self) -> int:
-        """How many migrations this database has seen."""
+        """The number of migrations that this database has had."""
         return int(self.db.execute("PRAGMA user_version").fetchone()[0])
 
     def _migrate(self) -> None:

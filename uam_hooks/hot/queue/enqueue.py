@@ -1,4 +1,4 @@
-"""Into the queue, and what a waiting push asks of it."""
+"""Filling the queue, and what a waiting push reads from it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from uam_hooks.hot.queue.model import ActionType, NewAction, NewSource, Source, 
 
 
 class CommitNote(NamedTuple):
-    """What post-commit left in the spool. `agent` is empty where the environment named none."""
+    """A commit that post-commit noted in the spool. `agent` is empty if the environment named none."""
 
     oid: str
     branch: str
@@ -25,7 +25,7 @@ class CommitNote(NamedTuple):
 
 
 class Ticket(NamedTuple):
-    """A place in the queue: the source, the action that it joined, and when that action's window ends."""
+    """A place in the queue: ids of the source and of the action that it joined, and the end of that action's window."""
 
     source: int
     action: int
@@ -33,7 +33,7 @@ class Ticket(NamedTuple):
 
 
 def older(store: Store, new: NewSource) -> list[tuple[int, list[str]]]:
-    """Pending sources of the same worktree, branch and target: each with its tip and what rewriting made of that."""
+    """Pending sources of the same worktree, branch and target: id, and the tip with what it was rewritten to."""
     with store.reading() as db:
         found = db.execute(
             "SELECT s.id, s.tip FROM sources s JOIN deploy_queue q ON q.id = s.action_id WHERE s.status = 'pending'"
@@ -45,7 +45,7 @@ def older(store: Store, new: NewSource) -> list[tuple[int, list[str]]]:
 
 
 def _became(db: sqlite3.Connection, tip: str) -> list[str]:
-    """A commit and everything that amends and rebases made of it, one after the other."""
+    """A commit and everything that amends and rebases rewrote it to, in order."""
     found = db.execute(
         "WITH RECURSIVE line (oid) AS (SELECT ? UNION SELECT c.became FROM queued_commits c"
         " JOIN line ON c.oid = line.oid WHERE c.became IS NOT NULL) SELECT oid FROM line",
@@ -65,16 +65,17 @@ def push(store: Store, sources: Sequence[NewSource], window: float, now: float) 
 
 
 def push_action(source: NewSource, window: float) -> NewAction:
-    """The action that a push of `source` is, or joins: exact and atomic ones never merge."""
+    """The action of a push of `source`, which may merge with a pending one; exact and atomic pushes never do."""
     key = None if source.exact or source.atomic else "\0".join(("push", source.remote, source.ref, *source.options))
     payload = {"push_options": list(source.options)} if source.options else {}
     return NewAction(source.agent, ActionType.PUSH, short_target(source.ref), source.remote, payload, window, key)
 
 
 def add(db: sqlite3.Connection, new: NewAction, source: NewSource, replaces: Sequence[int], now: float) -> Ticket:
-    """Queue an action with its source, inside a transaction, or let the source join the pending action it merges with.
+    """Inside a transaction, queue an action with its source, or let the source join the pending action it merges with.
 
-    The group keeps its earlier end of the window and takes the higher priority.
+    The merged action keeps the earlier end of its window and the higher priority. The pending sources `replaces` give
+    way to the new one.
     """
     due = iso(now + new.window)
     found = None
@@ -121,7 +122,7 @@ def _add_source(db: sqlite3.Connection, new: NewSource, action_id: int, now: str
 
 
 def _stored(path: str) -> str | bytes:
-    """A path as the database takes it: text, or bytes where it is no UTF-8."""
+    """A path as the database accepts it: text, or bytes if it is not UTF-8."""
     try:
         path.encode()
     except UnicodeEncodeError:
@@ -130,7 +131,7 @@ def _stored(path: str) -> str | bytes:
 
 
 def state(store: Store, source_ids: Iterable[int]) -> list[Source]:
-    """The sources with these ids, each followed to the newer push that replaced it."""
+    """The sources with these ids, in order; for one that was replaced, the newest push that replaced it."""
     found = []
     with store.reading() as db:
         for source_id in source_ids:
@@ -142,9 +143,9 @@ def state(store: Store, source_ids: Iterable[int]) -> list[Source]:
 
 
 def withdraw(store: Store, source_ids: Sequence[int], why: str) -> list[int]:
-    """Take sources back that no batch has claimed; gives the ids that were.
+    """Take back the sources that no batch has claimed; returns their ids.
 
-    The older tips that one of them had replaced are wanted again: their own pushes were answered already.
+    The older sources that they had replaced are pending again, because their own pushes were answered already.
     """
     taken = []
     with store.transaction() as db:
@@ -172,9 +173,9 @@ def withdraw(store: Store, source_ids: Sequence[int], why: str) -> list[int]:
 
 
 def due_at(store: Store) -> str | None:
-    """When the next action is due, or None when nothing is pending that could be claimed.
+    """When the next action is due; None when nothing pending could be claimed.
 
-    What waits for another action, or for a branch that another batch is changing, is not counted.
+    Actions that wait for another action, or for a branch that another batch is changing, do not count.
     """
     with store.reading() as db:
         row = db.execute(
@@ -190,9 +191,9 @@ def due_at(store: Store) -> str | None:
 
 
 def at_work(store: Store, since: float) -> list[tuple[str, str]]:
-    """Who has committed or queued something since `since`, or waits in the queue: agent and worktree, each once.
+    """Agent and worktree of everything committed or queued since `since` (seconds since 1970), or pending; each once.
 
-    The agent is empty for a commit that was made without a name.
+    The agent is empty for a commit whose environment named none.
     """
     with store.reading() as db:
         found = db.execute(
@@ -205,7 +206,7 @@ def at_work(store: Store, since: float) -> list[tuple[str, str]]:
 
 
 def urgent_mode(store: Store, now: float) -> str | None:
-    """Until when everything is urgent: a moment, "" for no end, None when it is not."""
+    """Until when urgent mode lasts: a moment, or "" for no end; None when it is off."""
     with store.reading() as db:
         row = db.execute("SELECT until FROM urgent").fetchone()
     if row is None or (row["until"] and row["until"] <= iso(now)):
@@ -214,13 +215,13 @@ def urgent_mode(store: Store, now: float) -> str | None:
 
 
 def newest(store: Store) -> int:
-    """The number of the newest source: it grows with everything that is queued."""
+    """The id of the newest source, which grows with everything that is queued."""
     with store.reading() as db:
         return int(db.execute("SELECT coalesce(max(id), 0) FROM sources").fetchone()[0])
 
 
 def unsettled(store: Store) -> bool:
-    """Whether a batch was begun and not finished: after a crash, somebody has to ask the remote."""
+    """Whether a batch was begun and not finished. After a crash the remote must be asked what became of it."""
     with store.reading() as db:
         row = db.execute(
             "SELECT 1 FROM deploy_queue WHERE status IN ('batched', 'executing')"
@@ -236,10 +237,9 @@ def commits(
     window: float,
     now: float,
 ) -> None:
-    """Take in what the commit hooks left, in one transaction. Doing it twice changes nothing.
+    """Queue what the commit hooks noted, in one transaction. Doing it twice changes nothing.
 
-    Commits of one branch gather in one action. A commit that an amend or a rebase replaced hands its place
-    to what it became.
+    Commits of one branch share one action. A commit that an amend or a rebase rewrote is replaced by the result.
     """
     if not notes and not rewritten:
         return
@@ -258,7 +258,7 @@ def commits(
 
 
 def note_commit(db: sqlite3.Connection, note: CommitNote, now: str, due: str) -> None:
-    """Add a commit to the open action of its branch, inside a transaction; one that is known stays as it is."""
+    """Inside a transaction, add a commit to the pending action of its branch, unless it is known already."""
     if db.execute("SELECT 1 FROM queued_commits WHERE oid = ?", (note.oid,)).fetchone():
         return
     target = short_target(note.branch) or "HEAD"

@@ -38,7 +38,7 @@ def try_lock(path: Path) -> int | None:
 
 
 def ensure_flusher(paths: RepoPaths, start: bool = True) -> bool:
-    """Start a flusher unless one is alive (or only look, without `start`); gives whether none was alive."""
+    """Start a flusher unless one is alive (without `start`, only look); returns whether none was alive."""
     fd = try_lock(paths.flusher_lock)
     if fd is None:
         return False

@@ -1,4 +1,4 @@
-"""What the queue holds, as immutable values."""
+"""The contents of the queue as immutable values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FAST_FORWARD = "ff"
 
 
 class ActionType(StrEnum):
-    """What an action does. The names are the original's schema."""
+    """What an action does. The names come from the schema of the tool that this one replaces."""
 
     COMMIT = "commit"
     PUSH = "push"
@@ -22,7 +22,7 @@ class ActionType(StrEnum):
     DEPLOY = "deploy"
 
 
-# How long each type waits for company, and how long when it is urgent, in seconds.
+# How long each type of action waits for others to join it, normally and when it is urgent, in seconds.
 WINDOWS = {"commit": 30.0, "push": 5.0, "merge": 10.0, "workflow": 5.0, "deploy": 60.0}
 URGENT_WINDOWS = {"commit": 2.0, "push": 1.0, "merge": 2.0, "workflow": 1.0, "deploy": 5.0}
 PRIORITY = 5
@@ -50,12 +50,12 @@ class SourceStatus(StrEnum):
 
 
 class NewSource(NamedTuple):
-    """A source as a door hands it over. `ref` is the full name of the ref on the remote.
+    """A source to be queued. `ref` is the full name of the ref on the remote.
 
-    `exact` sources (tags, deletions, forced updates) go to the remote as they are and never merge.
-    `expect` is what the ref must be there: an object name, "" for absent, FAST_FORWARD for an ancestor of the tip,
-    None for whatever it is. `options` are what `git push -o` gave; pushes with different ones do not merge.
-    A source that follows has the tip that its branch has when the batch is executed. `base` is the tip of the branch
+    `exact` sources (tags, deletions, forced updates) go to the remote unchanged and never merge.
+    `expect` is what the remote's ref must be: an object id, "" for absent, FAST_FORWARD for an ancestor of the tip,
+    None for anything. `options` are those of `git push -o`; pushes with different ones do not merge.
+    A source with `follow` has the tip that its branch has when the batch is executed. `base` is the tip of the branch
     that a commit by name was made for, `message` and `files` are its message and the files it was requested with.
     `replaces` are the ids of the pending sources whose work it contains: it takes their place.
     """
@@ -80,9 +80,10 @@ class NewSource(NamedTuple):
 
 
 class NewAction(NamedTuple):
-    """An action as a door or the API hands it over. `window` is in seconds, `not_before` a moment or empty.
+    """An action to be queued. `window` is in seconds, `not_before` a moment or empty.
 
-    Actions with the same `merge_key` become one while the first of them is pending.
+    Actions with the same `merge_key` become one while the first of them is pending. `asked` is true for one that was
+    requested by name, through the API or a command.
     """
 
     agent: str
@@ -99,7 +100,7 @@ class NewAction(NamedTuple):
 
 
 class Source(NamedTuple):
-    """One line of work that a push brings; `tip` is empty for a deletion."""
+    """One line of work in the queue (see NewSource); `tip` is empty for a deletion."""
 
     id: int
     action_id: int
@@ -168,9 +169,9 @@ class Batch(NamedTuple):
 
 
 class Landing(NamedTuple):
-    """The journal's word on one ref of a batch: what was to be pushed where, over which old value.
+    """The journal's record of one ref of a batch: what was to be pushed where, over which old value.
 
-    `keep` is the commit that holds everything on to the landing's originals: the shadow, or the landing itself.
+    `keep` is the commit that keeps the landing and its originals reachable: the shadow, or the landing itself.
     """
 
     id: int
@@ -187,9 +188,9 @@ class Landing(NamedTuple):
 
 
 class BatchResult(NamedTuple):
-    """What executing a batch came to. `duration` is in milliseconds.
+    """The result of executing a batch. `duration` is in milliseconds.
 
-    `deferred_actions` failed for a reason that may pass, and are in the queue again.
+    `deferred_actions` counts those that failed for a transient reason and are in the queue again.
     """
 
     batch_id: str
@@ -202,14 +203,14 @@ class BatchResult(NamedTuple):
 
 
 def is_external(action: Action) -> bool:
-    """Whether a command of others does the action's work: gh, or what is configured for a deploy."""
+    """Whether an external command does the action's work: gh, or the command configured for a deploy."""
     return action.action_type in (ActionType.WORKFLOW, ActionType.DEPLOY) or (
         action.action_type == ActionType.MERGE and bool(action.payload.get("pr"))
     )
 
 
 def where(action: Action) -> str:
-    """What an action is for, for people: `origin/main` for what goes to a remote, else the target."""
+    """The target of an action for people: `origin/main` for what goes to a remote, else the target's name."""
     goes_out = action.action_type == ActionType.PUSH or (
         action.action_type == ActionType.MERGE and bool(action.payload.get("push") or action.payload.get("pr"))
     )

@@ -1,4 +1,4 @@
-"""Rows into values."""
+"""From rows of the database to values."""
 
 from __future__ import annotations
 

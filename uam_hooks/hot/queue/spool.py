@@ -1,7 +1,7 @@
-"""What the commit hooks left in .git/uam/spool, into the queue.
+"""From the notes of the commit hooks in .git/uam/spool to the queue.
 
-A file is taken in and then deleted, in that order: killed in between, the next reader takes it in again, which
-changes nothing. A file that is not complete yet is left for the next reader.
+A file is queued first and deleted second: after a kill in between, the next reader queues it again, which changes
+nothing. A file that is not complete yet is left for the next reader.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.enqueue import CommitNote
 
 _OID = re.compile(r"[0-9a-f]{40}")
-# A file that its writer did not finish within this many seconds belongs to a process that died.
+# A file that is incomplete after this many seconds was left by a process that died.
 ABANDONED_AFTER = 3600.0
 
 
 def take_in(store: Store, paths: RepoPaths, window: float) -> None:
-    """Move the spool into the queue; `window` is how long a commit waits, in seconds."""
+    """Move the notes in the spool to the queue; `window` is how long a commit waits, in seconds."""
     files = _complete_files(paths.spool)
     if not files:
         return

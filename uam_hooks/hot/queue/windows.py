@@ -1,4 +1,4 @@
-"""How long an action waits for company."""
+"""How long an action waits for others to join it, and whether there are others."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ URGENT_OPTION = "urgent"
 
 
 class Company(NamedTuple):
-    """Whether somebody else is at work. `seconds` is how far back was looked, None where the rule is off."""
+    """Who else is at work. `seconds` is how far back activity counts, None when uam.window.company is off."""
 
     others: list[str]
     seconds: float | None
 
     @property
     def alone(self) -> bool:
-        """A push that is waited for gains nothing from its window."""
+        """Whether a push that is waited for gains nothing from its window."""
         return self.seconds is not None and not self.others
 
 
@@ -46,9 +46,7 @@ def urgent_here() -> bool:
 
 
 def who_else(settings: Settings, store: Store, paths: RepoPaths, agent: str) -> Company:
-    """Who else has been at work within uam.window.company, seen from the worktree of `paths`: another worktree, or
-    another agent in this one.
-    """
+    """Who else was active within uam.window.company: another worktree than that of `paths`, or another agent in it."""
     seconds: float | None = settings["uam.window.company"]
     if seconds is None:
         return Company([], None)
@@ -58,7 +56,7 @@ def who_else(settings: Settings, store: Store, paths: RepoPaths, agent: str) -> 
     for name, git_dir in enqueue.at_work(store, time.time() - seconds):
         place = worktree_name(git_dir)
         if os.path.realpath(git_dir) == here:
-            # who commits here without a name goes by the worktree's, with whatever address the commit has
+            # without a name of its own, an agent is called after the worktree, with the mail address of the commit
             unnamed = name.endswith((f"@{place}", f"@{worktree_name(here)}", f"@{paths.worktree.name}"))
             if name in ("", agent) or unnamed:
                 continue
