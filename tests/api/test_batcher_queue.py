@@ -123,7 +123,7 @@ def plain_here(
 
 @pytest.mark.parametrize("agent", ["", None, 5, "a\nb", "a\0b"], ids=repr)
 def test_an_agent_without_a_name(scene: Scene, here: DeployBatcher, agent: Any) -> None:
-    with nothing_changes(scene), pytest.raises(UsageError, match="name for an agent"):
+    with nothing_changes(scene), pytest.raises(UsageError, match="not a valid agent name"):
         here.queue(agent, "push", "main")
 
 

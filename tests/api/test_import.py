@@ -26,7 +26,7 @@ CREATE TABLE deploy_queue (
 );
 CREATE TABLE deploy_batches (id TEXT PRIMARY KEY, created_at TEXT, executed_at TEXT, status TEXT, result TEXT);
 """
-COUNT = "{} of {} actions are taken over; `git uam status` shows them"
+COUNT = "{} of {} actions imported; `git uam status` shows them"
 THEN = "2026-03-01T10:00:00.000Z"
 
 
@@ -198,7 +198,7 @@ def test_empty_columns(stocked: Scene, old: Original) -> None:
     stocked.commit("a")
     old.add("push", "main", payload="", needs="")
     old.add("deploy", "prod", payload=None, needs=[], after=None)
-    assert imported(stocked, old)[-1].startswith("2 of 2 actions are taken over")
+    assert imported(stocked, old)[-1].startswith("2 of 2 actions imported")
     assert call(stocked, "flush").code == 0
 
 
@@ -232,7 +232,7 @@ def test_dependencies_on_what_was_not_taken_over(stocked: Scene, old: Original) 
     old.add("push", "main")
     found = taken(stocked, old)
     assert found["imported"] == {"16": 1}
-    assert found["skipped"]["4"] == "it depends on 1, which was not taken over"
+    assert found["skipped"]["4"] == "it depends on 1, which was not imported"
     assert all(found["skipped"][str(n)].startswith("it depends on ") for n in range(4, 16)), found
 
 
@@ -241,7 +241,7 @@ def test_a_second_import_knows_what_the_first_has_taken(stocked: Scene, old: Ori
     imported(stocked, old)
     old.add("deploy", "prod", needs=[str(first)])
     assert imported(stocked, old) == [
-        "1: skipped: taken over before, as #1", "2: queued as #2", COUNT.format(1, 2),
+        "1: skipped: imported before, as #1", "2: queued as #2", COUNT.format(1, 2),
     ]  # fmt: skip
     assert json.loads(row(stocked, 2)["dependencies"]) == [1]
 
@@ -255,7 +255,7 @@ def test_what_has_ended_or_runs_is_skipped(stocked: Scene, old: Original) -> Non
     assert imported(stocked, old) == [
         "1: skipped: it is completed",
         "2: skipped: it is failed",
-        "3: skipped: it was being executed: nobody knows whether it was done",
+        "3: skipped: it was being executed, and its outcome is unknown",
         "4: skipped: it is cancelled",
         "5: skipped: it is None",
         "6: queued as #1",
@@ -309,39 +309,39 @@ def test_bad_rows_do_not_stop_the_good_ones(stocked: Scene, old: Original) -> No
         (old.add("push", "main", needs="{}"), "its payload or its dependencies cannot be read"),
         (old.add("dance", "main"), "There is no action type 'dance'."),
         (old.add(None, "main"), "There is no action type"),
-        (old.add("push", None), "The target is None, which is no name."),
-        (old.add("push", ""), "The target is '', which is no name."),
-        (old.add("push", b"main"), "which is no name."),
-        (old.add("push", "main", agent=None), "is no name for an agent."),
-        (old.add("push", "main", agent="a\nb"), "is no name for an agent."),
+        (old.add("push", None), "The target is None, which is not a valid name."),
+        (old.add("push", ""), "The target is '', which is not a valid name."),
+        (old.add("push", b"main"), "which is not a valid name."),
+        (old.add("push", "main", agent=None), "is not a valid agent name."),
+        (old.add("push", "main", agent="a\nb"), "is not a valid agent name."),
         (old.add("push", "nowhere"), "There is no branch nowhere here to push."),
-        (old.add("push", ":victim"), "':victim' is no name of a branch."),
-        (old.add("push", "--all"), "'--all' is no name of a branch."),
+        (old.add("push", ":victim"), "':victim' is not a valid branch name."),
+        (old.add("push", "--all"), "'--all' is not a valid branch name."),
         (old.add("push", "main", {"remote": "--receive-pack=touch INJECTED"}), "There is no remote '--receive-pack"),
-        (old.add("push", "main", {"remote": 7}), "The remote is 7, which is no name."),
+        (old.add("push", "main", {"remote": 7}), "The remote is 7, which is not a valid name."),
         (old.add("push", "main", {"force": "yes"}), "force is 'yes', which is neither true nor false."),
         (old.add("commit", "main", {"files": ["a"]}), "A commit needs a message."),
         (old.add("commit", "main", {"message": 7, "files": ["a"]}), "A commit needs a message."),
         (old.add("commit", "main", {"message": "\ud800", "files": ["a"]}), ""),
         (old.add("commit", "main", {"message": "m", "files": ["\ud800"]}), ""),
         (old.add("commit", "main", {"message": "m", "files": ["x" * 300]}), ""),
-        (old.add("commit", "main", {"message": "m", "files": "a"}), "files has to be a list of names."),
-        (old.add("commit", "main", {"message": "m", "files": [7]}), "files has to be a list of names."),
-        (old.add("commit", "main", {"message": "m", "files": ["gone"]}), "There is no file gone, neither here"),
+        (old.add("commit", "main", {"message": "m", "files": "a"}), "files must be a list of names."),
+        (old.add("commit", "main", {"message": "m", "files": [7]}), "files must be a list of names."),
+        (old.add("commit", "main", {"message": "m", "files": ["gone"]}), "There is no file gone here or in main"),
         (old.add("commit", "main", {"message": "m", "files": ["-A"]}), "There is no file -A"),
-        (old.add("commit", "main", {"message": "m", "files": ["."]}), ". is nothing that can be committed."),
+        (old.add("commit", "main", {"message": "m", "files": ["."]}), ". cannot be committed."),
         (old.add("commit", "main", {"message": "m", "files": ["../outside"]}), "../outside is not in this worktree."),
-        (old.add("commit", "main", {"message": "m", "files": [".git/config"]}), ".git/config is nothing that can be"),
-        (old.add("commit", ":victim", good), "':victim' is no name of a branch."),
-        (old.add("merge", "main", {}), "The merge source is None, which is no name."),
-        (old.add("merge", "main", {"source": "--exec=touch INJECTED"}), "is nothing that can be merged."),
+        (old.add("commit", "main", {"message": "m", "files": [".git/config"]}), ".git/config cannot be committed."),
+        (old.add("commit", ":victim", good), "':victim' is not a valid branch name."),
+        (old.add("merge", "main", {}), "The merge source is None, which is not a valid name."),
+        (old.add("merge", "main", {"source": "--exec=touch INJECTED"}), "cannot be merged."),
         (old.add("merge", "main", {"source": "nowhere"}), "nowhere"),
         (old.add("merge", "main", {"source": "topic", "strategy": "octopus"}), "There is no merge strategy 'octopus'."),
-        (old.add("workflow", "--repo=evil/x", {"ref": "main"}), "'--repo=evil/x' is no workflow."),
-        (old.add("workflow", "test.yml", {"ref": "-x"}), "'-x' is no name of a branch."),
-        (old.add("workflow", "test.yml", {"inputs": {"a b": "c"}}), "The inputs of a workflow have to be names"),
-        (old.add("workflow", "test.yml", {"inputs": ["a"]}), "The inputs of a workflow have to be names"),
-        (old.add("deploy", "prod; x"), "'prod; x' is no name for a deploy."),
+        (old.add("workflow", "--repo=evil/x", {"ref": "main"}), "'--repo=evil/x' is not a workflow."),
+        (old.add("workflow", "test.yml", {"ref": "-x"}), "'-x' is not a valid branch name."),
+        (old.add("workflow", "test.yml", {"inputs": {"a b": "c"}}), "The inputs of a workflow must be names"),
+        (old.add("workflow", "test.yml", {"inputs": ["a"]}), "The inputs of a workflow must be names"),
+        (old.add("deploy", "prod; x"), "'prod; x' is not a valid deploy name."),
     ]  # fmt: skip
     last = old.add("commit", "main", good)
     found = taken(stocked, old)
@@ -399,8 +399,8 @@ def test_nothing_is_taken_twice(stocked: Scene, old: Original) -> None:
     old.add("push", "main", {"force": True})
     old.add("deploy", "prod")
     imported(stocked, old)
-    again = ["1: skipped: taken over before, as #1", "2: skipped: taken over before, as #2",
-             "3: skipped: taken over before, as #3", COUNT.format(0, 3)]  # fmt: skip
+    again = ["1: skipped: imported before, as #1", "2: skipped: imported before, as #2",
+             "3: skipped: imported before, as #3", COUNT.format(0, 3)]  # fmt: skip
     with unchanged(stocked):
         assert imported(stocked, old) == again
         # however the database is named

@@ -200,9 +200,9 @@ def test_a_push_that_fails_is_reported(
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("[]", "is no scenario"),
-        ("{", "is no scenario"),
-        ('{"window": "soon", "ci_minutes": 5, "start": {}, "agents": []}', "is no scenario"),
+        ("[]", "is not a scenario"),
+        ("{", "is not a scenario"),
+        ('{"window": "soon", "ci_minutes": 5, "start": {}, "agents": []}', "is not a scenario"),
     ],
 )
 def test_a_scenario_that_is_none(tmp_path: Path, text: str, words: str) -> None:

@@ -72,7 +72,7 @@ def test_a_command_whose_flush_died_is_not_run_again_by_itself(scene: Scene) -> 
     report = scene.report()
     assert (report["waiting"], report["running"]) == ([], [])
     assert [failure["error"] for failure in report["failed"]] == [
-        "its flush ended while it ran, so nobody knows whether it was done; `git uam retry 1` runs it again"
+        "its flush ended while it ran, so its outcome is unknown; `git uam retry 1` runs it again"
     ]
     assert scene.git("uam", "retry", "1") == "#1 is queued again as #2"
     scene.git("uam", "flush")

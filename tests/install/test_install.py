@@ -321,10 +321,10 @@ def test_remotes_that_cannot_be_wired_are_named_with_the_reason(top: Path) -> No
     before = snapshot(top / ".git")
     skipped = {one.remote: one.why for one in put_in(top).skipped}
     assert skipped == {
-        "origin": "its pushurl is set outside this repository's config file, where it is not ours to change",
+        "origin": "its pushurl is set outside this repository's config file, where git uam does not change it",
         "empty": "it has no URL",
         "a b": "its name is not one that git accepts for a remote",
-        "helped": "it has a remote helper of its own",
+        "helped": "it has its own remote helper",
     }
     take_out(top)
     assert snapshot(top / ".git") == before
@@ -445,7 +445,7 @@ def test_a_hook_replaced_by_another_tool_is_refused_while_one_is_kept(top: Path)
     script(hook, "# another tool\n")
     with pytest.raises(Refused, match="is not ours"):
         put_in(top)
-    assert take_out(top).left == (f"{hook}.before-uam: pre-commit beside it is not ours",)
+    assert take_out(top).left == (f"{hook}.before-uam: pre-commit next to it is not ours",)
     assert hook.read_text() == "#!/bin/sh\n# another tool\n"
 
 
@@ -513,7 +513,7 @@ def test_hooks_among_tracked_files_are_refused(top: Path, link: bool) -> None:
 def test_an_alias_of_our_name_is_refused(top: Path, alias: str) -> None:
     git(top, "config", f"alias.{alias}", "status")
     before = snapshot(top / ".git")
-    with pytest.raises(Refused, match=f"alias.{alias} of its own"):
+    with pytest.raises(Refused, match=f"its own alias.{alias}"):
         put_in(top)
     assert snapshot(top / ".git") == before
     assert not (top / ".git" / "uam").exists()
@@ -563,7 +563,7 @@ def test_a_failed_install_is_undone(top: Path) -> None:
 def test_a_queue_that_is_not_empty_keeps_us_in(top: Path) -> None:
     put_in(top)
     installed = snapshot(top / ".git")
-    with pytest.raises(Refused, match="2 things are queued: 7 push main; 8 commit main") as refused:
+    with pytest.raises(Refused, match="2 actions are queued: 7 push main; 8 commit main") as refused:
         take_out(top, pending=lambda: ["7 push main", "8 commit main"])
     assert "git uam flush" in refused.value.do
     assert snapshot(top / ".git") == installed

@@ -102,7 +102,7 @@ def test_restore_brings_every_source_back(scene: Scene) -> None:
     # the same under another name, and not where a branch is
     again = scene.run("uam", "restore", "1")
     assert (again.code, again.out) == (4, "")
-    assert "restored-1-1 exists already" in again.err
+    assert "restored-1-1 already exists" in again.err
     scene.git("uam", "restore", scene.there(), "--branch", "back")
     assert [scene.oid(f"back-{n}") for n in (1, 2)] == [commits["one"][1], commits["two"][1]]
 
@@ -132,7 +132,7 @@ def test_restore_after_retention_says_so(scene: Scene) -> None:
     collect(scene)
     done = scene.run("uam", "restore", "1")
     assert done.code == 4
-    assert "no longer kept: its retention has ended" in done.err
+    assert "no longer available: its retention has ended" in done.err
     shown = scene.run("uam", "show", "1")
     assert (shown.code, "Traceback" in shown.err) == (0, False)
 

@@ -1,4 +1,4 @@
-"""What is asked for by name, checked and queued, and `DeployBatcher`, the Python API.
+"""Actions by name, checked and queued, and `DeployBatcher`, the Python API.
 
-No printing (cli) and no execution: that is the flush's, which may run in another process.
+No printing (that is cli) and no execution (that is flush, which may run in another process).
 """

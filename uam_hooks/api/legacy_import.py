@@ -1,4 +1,4 @@
-"""`git uam import`: the queue of the tool that this one replaces, action by action, each checked as if it were new."""
+"""`git uam import`: import the queue of the tool that this one replaces; each action is checked like a new one."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _FIELDS = {
 
 
 class Imported(NamedTuple):
-    """What became of one action: its id there, its id here (None when it was skipped), and why it was skipped, or
-    what of it was left behind.
+    """The result for one action: its id there, its id here (None when it was skipped), and why it was skipped or which
+    parts of it were left out.
     """
 
     there: int
@@ -36,12 +36,13 @@ class Imported(NamedTuple):
 
 
 def take_over(session: Session, path: Path, at: Path) -> list[Imported]:
-    """Queue what waits in the original's database `path`. What was taken over before is not taken again.
+    """Queue what waits in the original's database `path`; what was imported before is skipped.
 
-    Files of a commit are taken as they are now: the original kept their names only.
+    Files of a commit are read as they are now: the original stored only their names. Relative names count from `at`.
+    Raises UsageError for a file that is not such a database.
     """
     if path.resolve() == session.repo.paths.database.resolve():
-        raise UsageError(f"{path} is the queue of this repository itself.", "Name the one to take over.")
+        raise UsageError(f"{path} is the queue of this repository itself.", "Name the database to import.")
     origin = str(path.resolve())
     known = legacy.taken(session.store, origin)
     found = legacy.rows(path)
@@ -59,9 +60,9 @@ def _one(
     session: Session, row: legacy.Row, states: Mapping[int, str], known: dict[int, int], origin: str, at: Path
 ) -> Imported:
     if row.id in known:
-        return Imported(row.id, None, f"taken over before, as #{known[row.id]}")
+        return Imported(row.id, None, f"imported before, as #{known[row.id]}")
     if row.status == "executing":
-        return Imported(row.id, None, "it was being executed: nobody knows whether it was done")
+        return Imported(row.id, None, "it was being executed, and its outcome is unknown")
     if row.status not in _WAITING:
         return Imported(row.id, None, f"it is {row.status}")
     if not isinstance(row.payload, dict) or not isinstance(row.dependencies, list):
@@ -72,13 +73,13 @@ def _one(
         if number in known:
             needs.append(known[number])
         elif states.get(number) != "completed":
-            return Imported(row.id, None, f"it depends on {name!r}, which was not taken over")
+            return Imported(row.id, None, f"it depends on {name!r}, which was not imported")
     kind = str(row.action_type)
     payload, left = _payload(kind, row.payload)
     options: dict[str, Any] = {"dependencies": needs}
     if isinstance(row.priority, int):
         options["priority"] = row.priority
-    # one column held the end of the window and a moment that was asked for; nobody waits for hours in a window
+    # one column held the end of the window as well as a requested time; no window is hours long
     if isinstance(row.execute_after, str) and row.execute_after > iso(time.time() + _LONGEST_WINDOW):
         options["execute_after"] = row.execute_after
     wanted = action_request(row.agent_id, kind, row.target, payload, options)
@@ -87,9 +88,9 @@ def _one(
 
 
 def _payload(kind: str, given: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """What of a payload means something here, and the names of what does not.
+    """The fields of a payload that exist here, and the names of those that do not.
 
-    A deploy keeps everything but its command: only git config says what is run.
+    A deploy keeps all fields but its command: only git config determines what is run.
     """
     if kind == "deploy":
         left = [name for name in ("command",) if name in given]

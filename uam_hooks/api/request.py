@@ -1,4 +1,4 @@
-"""What somebody asks for by name, from loose words: the same from Python, from a command line, from another queue."""
+"""Requests for actions by name, parsed: the same from Python, from the command line and from another queue."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ OPTIONS = ("urgent", "priority", "dependencies", "execute_after", "name")
 
 
 class ActionRequest(NamedTuple):
-    """An action as it is asked for. `execute_after` is in seconds since 1970; `name` is for others of the same bulk,
-    which may depend on it: `dependencies` are ids, or such names.
+    """An action as it was requested. `execute_after` is in seconds since 1970; `dependencies` are ids of actions in the
+    queue, or the `name` of another request of the same bulk.
     """
 
     agent: str
@@ -35,27 +35,27 @@ class ActionRequest(NamedTuple):
 def action_request(
     agent: str, kind: str, target: str, payload: Mapping[str, Any] | None, options: Mapping[str, Any]
 ) -> ActionRequest:
-    """A wish from loose words; UsageError where one of them is not what it should be."""
+    """Parse a request; raises UsageError for an invalid value."""
     if kind not in list(ActionType):
         raise UsageError(f"There is no action type '{kind}'.", f"Use one of {', '.join(ActionType)}.")
     unknown = set(options) - set(OPTIONS)
     if unknown:
         raise UsageError(f"There is no option '{sorted(unknown)[0]}' for an action.")
     if payload is not None and not isinstance(payload, Mapping):
-        raise UsageError("The payload has to name its fields, each with a value.")
+        raise UsageError("The payload must be an object of named fields.")
     try:
         json.dumps(payload or {})
     except (TypeError, ValueError) as error:
         raise UsageError(f"The payload cannot be written as JSON: {error}.") from None
     priority = options.get("priority")
     if priority is not None and (isinstance(priority, bool) or not isinstance(priority, int) or abs(priority) > _MOST):
-        raise UsageError(f"The priority is {priority!r}, which is no whole number up to {_MOST}.")
+        raise UsageError(f"The priority is {priority!r}, which is not a whole number up to {_MOST}.")
     urgent = options.get("urgent") or False
     if not isinstance(urgent, bool):
         raise UsageError(f"urgent is {urgent!r}, which is neither true nor false.")
     name = options.get("name") or ""
     if not isinstance(name, str) or re.fullmatch(r"#?[0-9]+", name):
-        raise UsageError(f"{name!r} is no name for an action: it would be taken for an id.")
+        raise UsageError(f"{name!r} is not a valid name for an action: it looks like an id.")
     return ActionRequest(
         _agent(agent), ActionType(kind), text_of(target, "target"), dict(payload or {}), urgent,
         PRIORITY if priority is None else priority, _dependencies(options.get("dependencies") or ()),
@@ -65,20 +65,20 @@ def action_request(
 
 def _agent(agent: str) -> str:
     if not isinstance(agent, str) or not agent or not agent.isprintable():
-        raise UsageError(f"{agent!r} is no name for an agent.", "Use any text that can be printed.")
+        raise UsageError(f"{agent!r} is not a valid agent name.", "Use printable text.")
     return agent
 
 
 def text_of(text: Any, what: str) -> str:
     """A name without control characters; UsageError for anything else."""
     if not isinstance(text, str) or not text or any(ord(c) < 32 or ord(c) == 127 for c in text):
-        raise UsageError(f"The {what} is {text!r}, which is no name.")
+        raise UsageError(f"The {what} is {text!r}, which is not a valid name.")
     return text
 
 
 def _dependencies(given: Sequence[Any]) -> tuple[int | str, ...]:
     if isinstance(given, str) or not isinstance(given, Sequence):
-        raise UsageError(f"{given!r} is no list of actions to depend on.")
+        raise UsageError(f"{given!r} is not a list of dependencies.")
     for one in given:
         if (
             isinstance(one, bool)
@@ -86,7 +86,7 @@ def _dependencies(given: Sequence[Any]) -> tuple[int | str, ...]:
             or one == ""
             or (isinstance(one, int) and not 0 < one <= _MOST)
         ):
-            raise UsageError(f"{one!r} is no action to depend on.", "Give the id of one that is queued.")
+            raise UsageError(f"{one!r} is not a valid dependency.", "Use the id of a queued action.")
     return tuple(
         int(one.removeprefix("#")) if isinstance(one, str) and re.fullmatch(r"#?[0-9]{1,9}", one) else one
         for one in given
@@ -94,7 +94,7 @@ def _dependencies(given: Sequence[Any]) -> tuple[int | str, ...]:
 
 
 def _moment(given: Any) -> float | None:
-    """Seconds since 1970 from such a number, a datetime, or an ISO 8601 text (UTC unless it says otherwise)."""
+    """Seconds since 1970 from such a number, a datetime, or an ISO 8601 text (UTC unless it has an offset)."""
     if given is None or given == "":
         return None
     try:
@@ -104,9 +104,9 @@ def _moment(given: Any) -> float | None:
             given = (given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp()
         moment = float(given)
         iso(moment)
-        # texts of later moments would not sort as the moments do
+        # as texts, later times would not sort in order
         if isinstance(given, bool) or not 0 <= moment < _YEAR_10000:
             raise ValueError
     except (TypeError, ValueError, OverflowError, OSError):
-        raise UsageError(f"{given!r} is no moment.", "Write it as 2026-05-06T07:08:09Z.") from None
+        raise UsageError(f"{given!r} is not a valid time.", "Write it as 2026-05-06T07:08:09Z.") from None
     return moment

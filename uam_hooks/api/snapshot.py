@@ -1,4 +1,4 @@
-"""Named files, as they are now, as a commit on a branch: neither index nor worktree nor the branch is touched."""
+"""A commit of named files as they are now, without touching the index, the worktree or the branch."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ FILE, EXECUTABLE, LINK, SUBMODULE = 0o100644, 0o100755, 0o120000, 0o160000
 
 
 def names(top: Path, at: Path, files: Iterable[str]) -> tuple[str, ...]:
-    """The files by their paths from the top of the worktree; UsageError for one that is not in it.
+    """The files as paths relative to the top of the worktree; raises UsageError for one that is not in it.
 
-    Relative names count from `at`. Each file is checked for itself, so one bad name spoils no other's commit.
+    Relative names count from `at`. Each file is checked on its own, so that one bad name does not affect other commits.
     """
     found = []
     for name in files:
         if not name or any(ord(c) < 32 or ord(c) == 127 for c in name) or not _is_path(name):
-            raise UsageError(f"{name!r} is no name of a file that can be committed.")
-        # the last part may be a link, which is committed as one; what leads there may not
+            raise UsageError(f"{name!r} is not a valid file name for a commit.")
+        # the last component may be a symbolic link, which is committed as one; a parent directory may not
         full = Path(os.path.normpath(at / name))
-        if not full.is_relative_to(top):  # the worktree by another name
+        if not full.is_relative_to(top):  # another path to the same worktree
             full = next((top / full.relative_to(up) for up in full.parents if up.resolve() == top), full)
         try:
             path = full.relative_to(top)
         except ValueError:
             raise UsageError(f"{name} is not in this worktree.", f"Name files below {top}.") from None
         if not path.parts or ".git" in (part.lower() for part in path.parts):
-            raise UsageError(f"{name} is nothing that can be committed.", "Name the files themselves.")
+            raise UsageError(f"{name} cannot be committed.", "Name the files themselves.")
         for above in list(path.parents)[:-1]:
             if (top / above).is_symlink():
                 raise UsageError(f"{name} is beyond the symbolic link {above}.", "Name the file itself.")
@@ -53,7 +53,7 @@ def _is_path(name: str) -> bool:
 
 
 def contents(repo: Repository, top: Path, paths: Sequence[str], file_mode: bool) -> dict[str, tuple[int, str] | None]:
-    """What git would store for these files as they are now: mode and object; None for one that is not there."""
+    """What git would store for these files as they are now: mode and object id; None for a missing file."""
     found: dict[str, tuple[int, str] | None] = {}
     plain: list[str] = []
     for path in paths:
@@ -70,9 +70,9 @@ def contents(repo: Repository, top: Path, paths: Sequence[str], file_mode: bool)
             plain.append(path)
             found[path] = EXECUTABLE if file_mode and what.st_mode & 0o100 else FILE, ""
         else:
-            raise UsageError(f"{path} is no file.", "Name the files themselves, not a directory.")
+            raise UsageError(f"{path} is not a file.", "Name the files themselves, not a directory.")
     if plain:
-        # the paths decide about filters and line ends, as `git add` would
+        # with the paths, so that filters and line endings are applied as by `git add`
         oids = repo.run("hash-object", "-w", "--stdin-paths", feed=fed(plain), at=top).lines
         found.update({path: ((found[path] or (FILE, ""))[0], oid) for path, oid in zip(plain, oids, strict=True)})
     return found
@@ -82,9 +82,9 @@ def make(
     session: Session, top: Path, target: str, parent: str, changes: dict[str, tuple[int, str] | None], message: str,
     file_mode: bool,
 ) -> str:  # fmt: skip
-    """A commit on `parent` (ZERO: none) with these files and nothing else changed.
+    """Store a commit on `parent` (ZERO: none) that changes only these files; returns its id.
 
-    UsageError for a file that is neither in the worktree nor in the branch, and where nothing differs.
+    Raises UsageError for a file that is neither in the worktree nor in the branch, and when nothing changes.
     """
     repo = session.repo
     tree = EMPTY_TREE if parent == ZERO else repo.commit(parent).tree
@@ -92,19 +92,19 @@ def make(
     for path, what in changes.items():
         old = before[path]
         if what is None and old is None:
-            raise UsageError(f"There is no file {path}, neither here nor in {short_target(target)}.")
+            raise UsageError(f"There is no file {path} here or in {short_target(target)}.")
         if old is not None and old[0] == SUBMODULE:
             raise UsageError(f"{path} is a submodule.", "Commit it with `git commit`.")
         for above in list(Path(path).parents)[:-1]:
             if (entry := repo.entry(tree, str(above))) is not None and entry[0] == SUBMODULE:
                 raise UsageError(f"{path} is in the submodule {above}.", "Commit it there.")
     _refuse_ignored(repo, top, [p for p, what in changes.items() if what is not None and before[p] is None])
-    if not file_mode:  # the worktree cannot tell, so it stays as it was
+    if not file_mode:  # the worktree has no executable bit, so the old mode is kept
         kept = {path for path, old in before.items() if old is not None and old[0] == EXECUTABLE}
         changes = {p: (EXECUTABLE, what[1]) if p in kept and what is not None else what for p, what in changes.items()}
     made = repo.edit_tree(tree, changes)
     if changes and made == tree:
-        raise UsageError(f"Nothing to commit: {', '.join(changes)} is as {short_target(target)} has it.")
+        raise UsageError(f"Nothing to commit; unchanged from {short_target(target)}: {', '.join(changes)}.")
     author, committer = _idents(repo, top)
     text = message.strip("\n") + "\n"
     parents = () if parent == ZERO else (parent,)
@@ -112,7 +112,7 @@ def make(
 
 
 def _refuse_ignored(repo: Repository, top: Path, paths: list[str]) -> None:
-    """git ignores these files for a reason: they may hold secrets."""
+    """Raise UsageError for an ignored file: it may hold secrets."""
     if paths:
         feed = "".join(f"./{path}\0" for path in paths).encode("utf-8", "surrogateescape")
         ignored = repo.run("check-ignore", "-z", "--stdin", feed=feed, ok=(0, 1), at=top).out
@@ -126,7 +126,7 @@ _NAMED = ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMM
 
 
 def _idents(repo: Repository, top: Path) -> tuple[bytes, bytes]:
-    """Author and committer. git is asked once for each worktree and name; the time is always now, or what is set."""
+    """Author and committer, asked of git once for each worktree and identity; the time is now unless it is set."""
     key = str(top), *(os.environ.get(name, "") for name in _NAMED)
     dated = "GIT_AUTHOR_DATE" in os.environ or "GIT_COMMITTER_DATE" in os.environ
     if dated or key not in _known:

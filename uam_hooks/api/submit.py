@@ -1,6 +1,6 @@
-"""What somebody asks for by name, checked: from words to an action of the queue.
+"""Requests for actions by name: check them, and put them into the queue.
 
-Everything that comes from outside is checked here, where it enters. A request that is refused has changed nothing.
+All input from outside is checked here, where it enters. A request that is refused has changed nothing.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _DEFAULT_REMOTE = "origin"
 
 
 class CheckedRequest(NamedTuple):
-    """A wish that may enter the queue, with what has to be pinned before."""
+    """A request that may enter the queue, and the commit that must be pinned before."""
 
     action: NewAction
     source: NewSource
@@ -51,7 +51,7 @@ class RequestChecker:
         self.fresh: dict[tuple[str, str], queue.LastCommit] = {}
 
     def check(self, requests: Sequence[ActionRequest]) -> list[CheckedRequest]:
-        """All of them or none: UsageError names what is wrong with the first that is."""
+        """Check all of the requests; raises UsageError for the first invalid one."""
         promised: set[str] = set()
         found = []
         for request in requests:
@@ -65,7 +65,7 @@ class RequestChecker:
         self, request: ActionRequest, target: str, remote: str, payload: dict[str, Any], key: str | None,
         source: NewSource, pin: str = "",
     ) -> CheckedRequest:  # fmt: skip
-        # what waits for something of its own may hold nobody else up
+        # an action with conditions of its own must not delay others, so it never merges with them
         alone = bool(request.dependencies) or request.execute_after is not None
         seconds = window(self.session.settings, self.session.store, request.kind, request.urgent)
         later = "" if request.execute_after is None else iso(request.execute_after)
@@ -90,7 +90,7 @@ class RequestChecker:
         files = snapshot.names(self.paths.worktree, self.at, _list(payload.get("files", ()), "files"))
         file_mode = self.session.settings.all("core.filemode")[-1:] != ["false"]
         changes = snapshot.contents(self.session.repo, self.paths.worktree, files, file_mode)
-        base = _said(lambda: start_of(self.session, ref, remote))
+        base = _checked_by(lambda: start_of(self.session, ref, remote))
         parent = self._parent(ref, base)
         tip = snapshot.make(self.session, self.paths.worktree, ref, parent, changes, message, file_mode)
         self.fresh[str(self.paths.git_dir), ref] = queue.LastCommit(tip, base, True)
@@ -98,10 +98,10 @@ class RequestChecker:
         return self._checked(request, short_target(ref), "", {}, f"api-commit\0{ref}", source, tip)
 
     def _parent(self, ref: str, base: str) -> str:
-        """What a commit stands on: what its files were made from, so that landing it merges and undoes nobody's work.
+        """The parent of a commit by name: what its files were made from, so that landing it does not undo other work.
 
         That is the last commit by name from this worktree, while it waits or the branch has not moved since: the files
-        hold what it brought. Otherwise it is where the worktree and the branch were last the same.
+        contain it. Otherwise it is the merge base of the worktree's HEAD and the branch.
         """
         place = str(self.paths.git_dir), ref
         last = self.fresh.get(place) or queue.last_commit(self.session.store, *place)
@@ -129,9 +129,9 @@ class RequestChecker:
         more: dict[str, Any] = {"options": options, "follow": True}
         if _flag(payload, "force"):
             tracking = self.session.settings.tracking_ref(remote, ref)
-            # what the remote was last seen to have: nobody's newer work is overwritten
+            # the value that the remote was last seen to have, as a lease: newer work is not overwritten
             more |= {"exact": True, "expect": (self.session.repo.name_of(tracking)[0] if tracking else "") or ""}
-        tip = tip or _said(lambda: start_of(self.session, ref, remote))
+        tip = tip or _checked_by(lambda: start_of(self.session, ref, remote))
         source = self._source(request, remote, ref, ref, "" if tip == ZERO else tip, **more)
         like = push_action(source, 0.0)
         return self._checked(request, like.target, remote, like.payload, like.merge_key, source, source.tip)
@@ -147,9 +147,9 @@ class RequestChecker:
         remote = self.remote(given, needed=_flag(given, "push"))
         source = text_of(given.get("source"), "merge source")
         if source.startswith("-") or self._bad_ref(source):
-            raise UsageError(f"'{source}' is nothing that can be merged.", "Name a branch or a commit.")
-        _said(lambda: source_tip(self.session, source, remote))
-        _said(lambda: start_of(self.session, ref, remote))
+            raise UsageError(f"'{source}' cannot be merged.", "Name a branch or a commit.")
+        _checked_by(lambda: source_tip(self.session, source, remote))
+        _checked_by(lambda: start_of(self.session, ref, remote))
         strategy = str(given.get("strategy") or "no-ff").removeprefix("--")
         if strategy not in STRATEGIES:
             raise UsageError(f"There is no merge strategy '{strategy}'.", f"Use one of {', '.join(STRATEGIES)}.")
@@ -161,7 +161,7 @@ class RequestChecker:
     ) -> CheckedRequest:
         number = given["pr"]
         if isinstance(number, bool) or not re.fullmatch(r"[1-9]\d{0,9}", str(number)):
-            raise UsageError(f"{number!r} is no number of a pull request.")
+            raise UsageError(f"{number!r} is not a pull request number.")
         method = str(given.get("method") or given.get("strategy") or "merge").removeprefix("no-ff") or "merge"
         if method not in _METHODS:
             raise UsageError(f"gh has no merge method '{method}'.", f"Use one of {', '.join(_METHODS)}.")
@@ -175,15 +175,15 @@ class RequestChecker:
     def _workflow(self, request: ActionRequest, _promised: set[str]) -> CheckedRequest:
         given = _known(request, "ref", "inputs", "remote")
         if request.target.startswith("-"):
-            raise UsageError(f"'{request.target}' is no workflow.", "Name its file, its id, or its name.")
+            raise UsageError(f"'{request.target}' is not a workflow.", "Name its file, its id, or its name.")
         remote = self.remote(given, needed=False)
         branch = self.ref_named(given, remote)
         inputs = given.get("inputs") or {}
         if not isinstance(inputs, Mapping) or not all(isinstance(k, str) and _INPUT.fullmatch(k) for k in inputs):
-            raise UsageError("The inputs of a workflow have to be names with values.", 'Write {"env": "staging"}.')
+            raise UsageError("The inputs of a workflow must be names with values.", 'Write {"env": "staging"}.')
         plain = {name: value if isinstance(value, str) else json.dumps(value) for name, value in inputs.items()}
         if any("\0" in value for value in plain.values()):
-            raise UsageError("An input of a workflow has a NUL character in it.")
+            raise UsageError("An input of a workflow contains a NUL character.")
         gh.repository(self.session, remote)
         payload = {"ref": branch, "inputs": plain}
         key = "\0".join(("workflow", remote, request.target, branch, json.dumps(plain, sort_keys=True)))
@@ -196,23 +196,23 @@ class RequestChecker:
         payload = {**request.payload, "ref": self.ref_named(request.payload, remote)}
         return self._checked(request, target, remote, payload, None, self._source(request, remote, ""))
 
-    # -- what is named -----------------------------------------------------------------------------------
+    # -- names -------------------------------------------------------------------------------------------
 
     def branch(self, name: str) -> str:
-        """The full name of a branch; UsageError for what git would not take as one."""
+        """The full ref name of a branch; raises UsageError for a name that git does not accept."""
         short = name.removeprefix(HEADS)
         if short.startswith("-") or short == "HEAD" or self._bad_ref(short):
-            raise UsageError(f"'{name}' is no name of a branch.", "See git check-ref-format.")
+            raise UsageError(f"'{name}' is not a valid branch name.", "See git check-ref-format.")
         return HEADS + short
 
     def _bad_ref(self, name: str) -> bool:
-        # what git would refuse, without a process for the names that everybody uses
+        # what git would refuse, without starting git for common names
         if re.fullmatch(r"[A-Za-z0-9_]+(?:[/-][A-Za-z0-9_]+)*", name):
             return False
         return bool(self.session.repo.run("check-ref-format", "--allow-onelevel", name, ok=(0, 1)).code)
 
     def remote(self, payload: Mapping[str, Any], *, needed: bool = True) -> str:
-        """The remote that is named, else origin, else the only one; UsageError for one that is not configured."""
+        """The named remote, else origin, else the only one; raises UsageError for one that is not configured."""
         named = payload.get("remote")
         remotes = self.session.settings.remotes()
         if named is not None:
@@ -225,12 +225,12 @@ class RequestChecker:
         return ""
 
     def ref_named(self, payload: Mapping[str, Any], remote: str) -> str:
-        """The branch that a workflow or a deploy is about: what is named, else the remote's default branch."""
+        """The branch of a workflow or a deploy: the named one, else the remote's default branch."""
         named = payload.get("ref")
         if named is not None:
             text = text_of(named, "ref")
             if text.startswith("-") or self._bad_ref(text):
-                raise UsageError(f"'{text}' is no name of a branch.", "See git check-ref-format.")
+                raise UsageError(f"'{text}' is not a valid branch name.", "See git check-ref-format.")
             return short_target(text)
         head = f"refs/remotes/{remote}/HEAD"
         followed = self.session.repo.run("symbolic-ref", "--quiet", head, ok=(0, 1)).text if remote else ""
@@ -238,16 +238,16 @@ class RequestChecker:
 
 
 def _known(request: ActionRequest, *names: str) -> Mapping[str, Any]:
-    """The payload, when it has nothing but these fields: what is not known would be silently left undone."""
+    """The payload; raises UsageError for a field that is not among `names`, which would be ignored silently."""
     unknown = sorted(set(request.payload) - set(names))
     if unknown:
-        raise UsageError(f"A {request.kind.value} has no '{unknown[0]}'.", f"It knows {', '.join(names)}.")
+        raise UsageError(f"A {request.kind.value} has no field '{unknown[0]}'.", f"Its fields are {', '.join(names)}.")
     return request.payload
 
 
 def _list(given: Any, what: str) -> list[str]:
     if isinstance(given, str) or not isinstance(given, Sequence) or not all(isinstance(one, str) for one in given):
-        raise UsageError(f"{what} has to be a list of names.")
+        raise UsageError(f"{what} must be a list of names.")
     return list(given)
 
 
@@ -266,8 +266,8 @@ def _flag(payload: Mapping[str, Any], name: str) -> bool:
     return given
 
 
-def _said(ask: Any) -> Any:
-    """What is asked for, with a refusal as what it is here: a wrong request."""
+def _checked_by(ask: Any) -> Any:
+    """The result of `ask`, with any UamError turned into a UsageError: the request is wrong."""
     try:
         return ask()
     except UamError as error:
@@ -277,9 +277,9 @@ def _said(ask: Any) -> Any:
 def enter(
     session: Session, requests: Sequence[ActionRequest], at: Path, origin: tuple[str, int] | None = None
 ) -> list[int]:
-    """Check all of `requests`, pin what they bring, and queue them in one transaction; gives an id for each.
+    """Check all of `requests`, pin what they bring, and queue them in one transaction; returns an id for each.
 
-    `origin` is remembered with the first: another database, and the action's id there.
+    `origin` is recorded with the first: another database, and the action's id there.
     """
     checked = RequestChecker(session, at).check(requests)
     queue.check(session.store, [(c.name, c.needs) for c in checked])

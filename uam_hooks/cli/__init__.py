@@ -22,8 +22,8 @@ COMMANDS = {
     "help": "Explain git uam, or one of its commands.",
     "import": "Take over the queue of the tool that this one replaces.",
     "install": "Enable the tool in a repository.",
-    "log": "Show what an action came to, and what its command printed.",
-    "prune": "Let go of what landed long ago.",
+    "log": "Show the result of an action, and what its command printed.",
+    "prune": "Expire what landed long ago.",
     "queue": "Queue an action by name: a commit of files, a push, a merge, a workflow, a deploy.",
     "restore": "Bring unsquashed commits back as branches.",
     "retry": "Queue what failed, or was cancelled, once more.",
@@ -85,7 +85,7 @@ def main() -> NoReturn:
         error.show()
         sys.exit(ExitCode.USAGE if isinstance(error, click.UsageError) else ExitCode.FAILED)
     except click.Abort:
-        say("interrupted; what was under way is finished or taken up by the next command.")
+        say("interrupted; the next command finishes what was in progress.")
         sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()

@@ -30,7 +30,7 @@ def demo(keep: bool, as_json: bool) -> int:
         if keep:
             root = Path(tempfile.mkdtemp(prefix=_PREFIX))
         else:
-            # a background process of git may still leave a file while the directory is being removed
+            # a background process of git may still write a file while the directory is being removed
             made = tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True)
             root = Path(stack.enter_context(made))
         if not as_json:

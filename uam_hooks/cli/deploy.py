@@ -1,4 +1,4 @@
-"""`uam deploy ...`: the commands under the names that the original gave them."""
+"""`uam deploy ...`: the commands under the names of the original tool."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from uam_hooks.cli.status import status
 def deploy() -> None:
     """The queue under its older name: queue, batch, execute, status, flush.
 
-    Nothing that is queued here runs by itself: it waits for `flush`, or for `batch` and `execute`.
+    Actions queued here do not run by themselves: they wait for `flush`, or for `batch` and `execute`.
     """
 
 

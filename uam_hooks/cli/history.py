@@ -62,7 +62,7 @@ def restore(name: str, branch: str | None) -> int:
 
 @click.command()
 def prune() -> int:
-    """Let go of what landed longer ago than uam.retention; never of anything that has not landed."""
+    """Expire what landed longer ago than uam.retention, and nothing that has not landed."""
     with open_recovered(Path.cwd()) as session:
         done = delete_expired(session, session.settings["uam.flush.lockTimeout"])
     click.echo(f"deleted {done.pins} pins and {done.landings} landings; {done.shadows} shadows cut")

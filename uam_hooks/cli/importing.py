@@ -21,7 +21,7 @@ def printable(text: str) -> str:
 @click.argument("database", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def import_(database: Path, as_json: bool) -> int:
-    """Take over what waits in a coordination.db of the tool that this one replaces, and say what was skipped."""
+    """Import what waits in a coordination.db of the tool that this one replaces, and list what was skipped."""
     with open_recovered(Path.cwd()) as session:
         report = take_over(session, database, Path.cwd())
     taken = [one for one in report if one.here is not None]
@@ -35,5 +35,5 @@ def import_(database: Path, as_json: bool) -> int:
     for one in report:
         fate = f"skipped: {one.words}" if one.here is None else f"queued as #{one.here} {one.words}".rstrip()
         click.echo(f"{one.there}: {printable(fate)}")
-    click.echo(f"{len(taken)} of {len(report)} actions are taken over; `git uam status` shows them")
+    click.echo(f"{len(taken)} of {len(report)} actions imported; `git uam status` shows them")
     return ExitCode.OK

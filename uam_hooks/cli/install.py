@@ -19,8 +19,8 @@ _WHERE = click.Path(exists=True, file_okay=False, path_type=Path)
 def install(path: Path, hooks_only: bool) -> None:
     """Enable git uam in the repository at PATH, for all its worktrees.
 
-    Hooks that are there already are kept and run first. Doing it again brings hooks up to date and wires
-    remotes added since. Exit status 4: the repository cannot be enabled, and nothing was changed.
+    Existing hooks are kept and run first. Running it again updates our hooks and wires remotes that were
+    added since. Exit status 4: the repository cannot be enabled, and nothing was changed.
     """
     with Repository.at(path) as repo:
         report = stage.install(repo, hooks_only=hooks_only)
@@ -29,7 +29,7 @@ def install(path: Path, hooks_only: bool) -> None:
     if report.kept:
         _tell(f"kept, and run before ours: {', '.join(report.kept)}")
     if report.left:
-        _tell(f"left as somebody edited them: {', '.join(report.left)}")
+        _tell(f"left alone, because somebody edited them: {', '.join(report.left)}")
     if report.wired:
         _tell(f"pushes go through the queue: {', '.join(report.wired)}")
     for name, why in report.skipped:
@@ -43,7 +43,7 @@ def install(path: Path, hooks_only: bool) -> None:
 def uninstall(path: Path, force: bool) -> None:
     """Take git uam out of the repository at PATH.
 
-    The config file and the hooks are again what they would be without it. Exit status 4: something is
+    It restores the config file and the hooks to what they would be without it. Exit status 4: something is
     queued, and nothing was changed.
     """
     with Repository.at(path) as repo:

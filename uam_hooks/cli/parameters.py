@@ -1,4 +1,4 @@
-"""Types of parameters that several commands have."""
+"""Parameter types and context that several commands share."""
 
 from __future__ import annotations
 
@@ -30,6 +30,6 @@ class Id(click.IntRange):
 
 
 def under_deploy() -> bool:
-    """Whether the command was called as `uam deploy ...`: the original's way, where nothing is started beside it."""
+    """Whether the command was called as `uam deploy ...`: that starts nothing in the background."""
     parent = click.get_current_context().parent
     return parent is not None and parent.info_name == "deploy"

@@ -81,10 +81,10 @@ def _payload(said: dict[str, Any]) -> dict[str, Any]:
 
 
 def _split(given: str) -> list[str]:
-    """Several names with commas, unless a file is really called that."""
+    """Split at commas, unless a file has exactly this name."""
     try:
         whole = "," not in given or Path(given).exists()
-    except OSError:  # together they are too long for a name
+    except OSError:  # together they are too long for a file name
         whole = False
     if whole:
         return [given]
@@ -97,7 +97,7 @@ def _json(text: str | None, option: str) -> dict[str, Any]:
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{option} is no JSON: {error}.", 'Write {"env": "staging"}.') from None
+        raise UsageError(f"{option} is not valid JSON: {error}.", 'Write {"env": "staging"}.') from None
     if not isinstance(found, dict):
-        raise UsageError(f"{option} has to be a JSON object.", 'Write {"env": "staging"}.')
+        raise UsageError(f"{option} must be a JSON object.", 'Write {"env": "staging"}.')
     return found

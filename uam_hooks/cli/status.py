@@ -52,14 +52,14 @@ def _show(found: dict[str, Any]) -> None:
 
 
 def _others(rows: list[dict[str, Any]]) -> list[str]:
-    """How many actions of the other types wait, where any do."""
+    """How many actions of the other types wait, leaving out types with none."""
     kinds = {"commit": "commit by name", "merge": "merge", "workflow": "workflow", "deploy": "deploy"}
     many = {kind: sum(row["type"] == kind for row in rows) for kind in kinds}
     return [_count(many[k], one, "commits by name" if k == "commit" else "") for k, one in kinds.items() if many[k]]
 
 
 def _window(window: dict[str, Any], mode: str) -> str:
-    """Which of the two holds: a push waits for company, or it lands at once."""
+    """Whether a push waits for company now, or lands at once."""
     until = f" until {window['urgent_until']}" if window["urgent_until"] else ""
     mark = f" (urgent{until})" if window["urgent"] else ""
     waits = f"a push waits {window['seconds']:g} s{mark}"
@@ -94,7 +94,7 @@ def _table(rows: list[tuple[str, ...]]) -> None:
     table = Table("id", "type", "where", "agents", "what", "when", box=None, pad_edge=False)
     for row in rows:
         table.add_row(*row)
-    # piped, a table keeps its rows whole: a program's or an agent's log has no width
+    # when piped, rows are not wrapped: the log of a program or an agent has no width
     console = Console(highlight=False, markup=False)
     if not console.is_terminal:
         console = Console(highlight=False, markup=False, width=200)

@@ -14,9 +14,9 @@ from uam_hooks.report.sync import sync as sync_branch
 @click.command()
 @click.argument("target", required=False, metavar="[REMOTE/BRANCH]")
 def sync(target: str | None) -> int:
-    """Bring the branch that is checked out here over to what the remote has, unlanded commits on top.
+    """Move the branch that is checked out here to what the remote has, with unlanded commits on top.
 
-    Local modifications stay; where that cannot be, nothing is touched.
+    Local modifications are kept; where that is impossible, nothing is changed.
     """
     with open_recovered(Path.cwd()) as session:
         done = sync_branch(session, session.repo.git_dir, target)

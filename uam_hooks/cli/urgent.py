@@ -20,9 +20,9 @@ from uam_hooks.hot.queue import enqueue
 @click.option("--for", "seconds", type=Duration(), help="on: until when, such as 10m; without it until `off`.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def urgent(switch: str | None, seconds: float | None, as_json: bool) -> int:
-    """Shorten the windows for everybody in this repository, or say whether they are."""
+    """Shorten the windows for everybody in this repository, or show whether they are shortened."""
     if seconds is not None and (switch != "on" or not seconds):
-        raise UsageError("--for goes with `on`, and a time.", "Write `git uam urgent on --for 10m`.")
+        raise UsageError("--for needs `on` and a duration above zero.", "Write `git uam urgent on --for 10m`.")
     with open_recovered(Path.cwd()) as session:
         if switch:
             set_urgent_mode(session, switch == "on", seconds)

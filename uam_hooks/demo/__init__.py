@@ -1,4 +1,4 @@
-"""The demo: one scenario played on two real remotes, with us and without.
+"""The demo: one scenario played on two real remotes, with git uam and without.
 
-Nothing that the tool itself needs; the agents are processes that use git alone.
+The tool itself does not need it; the agents are processes that use git only.
 """

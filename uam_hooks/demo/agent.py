@@ -1,7 +1,7 @@
 """An agent of the demo: a process of its own that commits and pushes with ordinary git, in its own worktree.
 
-`orders.json` says what to commit, and whether this agent has to fetch, rebase and try again by itself. It says
-"ready", begins when its stdin ends, and prints as one line of JSON what happened.
+`orders.json` says what to commit, and whether this agent has to fetch, rebase and try again by itself. It prints
+"ready", begins when its stdin ends, and prints its results as one line of JSON.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Any
 
 from uam_hooks.hot.core.plumbing import Answer, HotGit
 
-# A plain push that was rejected this often is given up; three agents never come near it.
+# Limit of rejected pushes; three agents stay far below it.
 MAX_TRIES = 200
 
 
 class Failed(Exception):
-    """A git command did what no agent can go on from."""
+    """A git command failed in a way that the agent cannot handle."""
 
     def __init__(self, command: str, answer: Answer) -> None:
         super().__init__(f"`git {command}` exited {answer.code}: {' '.join((answer.err or answer.text).split())}")
@@ -34,7 +34,7 @@ class Agent:
         self.told: list[str] = []
 
     def git(self, *args: str) -> None:
-        """Run a command that has to succeed."""
+        """Run a command that must succeed; raises Failed."""
         answer = self._try(*args)
         if answer.code:
             raise Failed(" ".join(args[:3]), answer)
@@ -58,7 +58,7 @@ class Agent:
             raise Failed("push", answer)
 
     def push_until_it_works(self) -> None:
-        """What an agent has to run without us: push, and while somebody else was quicker, fetch, rebase, again."""
+        """What an agent has to run without git uam: push, and while another agent was first, fetch, rebase, repeat."""
         for _ in range(MAX_TRIES):
             answer = self._try("push", "origin", "HEAD:main")
             if not answer.code:
@@ -66,14 +66,14 @@ class Agent:
             if "rejected]" not in answer.err:
                 break
             self.rejected += 1
-            # two fetches at once get into each other's way in one repository; the next round fetches again
+            # two fetches at the same time in one repository may fail; the next round fetches again
             if not self._try("fetch", "-q", "origin").code:
                 self.git("rebase", "-q", "origin/main")
         raise Failed("push", answer)
 
 
 def main() -> None:
-    """`python -c ... orders.json`: wait for the start, follow the orders, report."""
+    """`python -c ... orders.json`: wait for the start, carry out the orders, report."""
     orders: dict[str, Any] = json.loads(Path(sys.argv[1]).read_text())
     agent = Agent(Path(orders["worktree"]))
     print("ready", flush=True)

@@ -1,7 +1,7 @@
-"""The demo: the same work of the same agents with plain git and with us, measured on real remotes.
+"""The demo: the same work of the same agents with plain git and with git uam, measured on real remotes.
 
-Everything happens below one directory: a home of its own, so that nobody's git settings count, and for each side a
-bare remote, a repository and a worktree for each agent. The remote's post-receive hook writes down each CI run.
+Everything is created below one directory: a separate home, so that the user's git settings do not matter, and for each
+side a bare remote, a repository and a worktree for each agent. The remote's post-receive hook records each CI run.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from uam_hooks.hot.core.plumbing import HotGit
 from uam_hooks.hot.core.settings import duration
 from uam_hooks.install.install import install
 
-# What both sides may take together, before something is wrong that waiting does not mend.
+# Time limit for the agents of one side; more means that something is broken.
 PATIENCE_SECONDS = 300.0
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _AGENT = "import sys; sys.path.append(sys.argv.pop(1)); from uam_hooks.demo.agent import main; main()"
 _CI = """#!/bin/sh
-# One line for each run that a forge would start: one for each branch that is pushed, none where the commit says so.
+# One line for each run that a forge would start: one for each pushed branch, none for a commit with [skip ci].
 while read -r old new ref; do
 	case $ref in refs/heads/*) ;; *) continue ;; esac
 	case $new in *[!0]*) ;; *) continue ;; esac
@@ -41,7 +41,7 @@ done
 
 
 class Commit(NamedTuple):
-    """One commit of an agent: a file gets these contents."""
+    """One commit of an agent: `file` gets these `contents`."""
 
     message: str
     file: str
@@ -49,14 +49,14 @@ class Commit(NamedTuple):
 
 
 class Agent(NamedTuple):
-    """What one agent does: the commits of a round, a push, the next round."""
+    """The work of one agent: in each round some commits, then a push."""
 
     name: str
     rounds: tuple[tuple[Commit, ...], ...]
 
 
 class Scenario(NamedTuple):
-    """A demo as data: `start` is what the repository holds before, `window` is uam.window.push."""
+    """A demo as data: `start` has the files of the first commit, `window` is uam.window.push."""
 
     window: str
     ci_minutes: float
@@ -65,7 +65,7 @@ class Scenario(NamedTuple):
 
     @classmethod
     def read(cls, path: Path) -> Scenario:
-        """The scenario in the file `path`; UsageError where it is none."""
+        """The scenario in the file `path`; raises UsageError where it is invalid."""
         try:
             found = json.loads(path.read_text())
             agents = tuple(
@@ -75,12 +75,12 @@ class Scenario(NamedTuple):
             scenario = cls(found["window"], found["ci_minutes"], dict(found["start"]), agents)
             duration(scenario.window)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UsageError(f"{path} is no scenario of the demo: {error!r}.", "See fixtures/demo.json.") from None
+            raise UsageError(f"{path} is not a scenario of the demo: {error!r}.", "See fixtures/demo.json.") from None
         scenario.files()
         return scenario
 
     def files(self) -> dict[str, str]:
-        """What main holds when all have landed. UsageError when that depends on who comes first."""
+        """The files on main when everything has landed; raises UsageError when that depends on the order."""
         found, owner = dict(self.start), dict.fromkeys(self.start, "")
         for agent in self.agents:
             for commit in (commit for commits in agent.rounds for commit in commits):
@@ -92,7 +92,7 @@ class Scenario(NamedTuple):
 
 
 class Side(NamedTuple):
-    """What was measured on one side. `failed` and `told` go by the agent's name; `tree` is what main holds."""
+    """The measurements of one side. The keys of `failed` and `told` are agents' names; `tree` is the tree of main."""
 
     ci_runs: int
     ci_minutes: float
@@ -105,7 +105,7 @@ class Side(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """Both sides, and the tree that the scenario's files make."""
+    """Both sides, and the tree of the scenario's files."""
 
     plain: Side
     hooked: Side
@@ -113,17 +113,17 @@ class Outcome(NamedTuple):
 
     @property
     def same_files(self) -> bool:
-        """Whether both remotes hold the same files, and those that the agents wrote."""
+        """Whether both remotes have the same files, and exactly those that the agents wrote."""
         return self.plain.tree == self.hooked.tree == self.expected
 
     @property
     def success(self) -> bool:
-        """Whether they do, and every agent's every push landed."""
+        """Whether the files are the same and every push landed."""
         return self.same_files and not self.plain.failed and not self.hooked.failed
 
 
 def shipped(name: str) -> Path:
-    """A file of fixtures/: inside the package where it was installed, beside it in a checkout."""
+    """A file of fixtures/: inside the installed package, or next to it in a checkout."""
     for directory in (_PACKAGE / "fixtures", _PACKAGE.parent / "fixtures"):
         if (directory / name).is_file():
             return directory / name
@@ -140,7 +140,7 @@ def play(scenario: Scenario, root: Path) -> Outcome:
 
 @contextmanager
 def private_environment(home: Path) -> Iterator[None]:
-    """Nobody's settings but those in `home`, for everything that runs here and is started here."""
+    """Use only the settings in `home`, in this process and in those that it starts."""
     home.mkdir(parents=True)
     config = home / ".gitconfig"
     config.write_text("[user]\n\tname = demo\n\temail = demo@example.invalid\n[init]\n\tdefaultBranch = main\n")
@@ -157,14 +157,14 @@ def private_environment(home: Path) -> Iterator[None]:
 
 
 def play_side(scenario: Scenario, root: Path, *, hooked: bool) -> Side:
-    """Make a remote, a repository and the agents' worktrees in `root`, let the agents loose, and measure."""
+    """Create a remote, a repository and the agents' worktrees in `root`, run the agents, and measure."""
     remote, work, worktrees = root / "remote.git", root / "work", root / "worktrees"
     remote.mkdir(parents=True)
     _git(root, "init", "-q", "--bare", "remote.git")
     seed = _commit_files(scenario.start, work, "Begin")
     _git(work, "remote", "add", "origin", str(remote))
     _git(work, "push", "-q", "origin", "main")
-    # the run for the first commit is nobody's; counting begins here
+    # the run for the first commit belongs to no agent; counting begins here
     hook = remote / "hooks" / "post-receive"
     hook.parent.mkdir(exist_ok=True)
     hook.write_text(_CI)
@@ -175,9 +175,9 @@ def play_side(scenario: Scenario, root: Path, *, hooked: bool) -> Side:
         _git(work, "config", "uam.window.push", scenario.window)
         with Repository.at(work) as repo:
             install(repo)
-    reports, seconds = _let_loose(scenario, root, worktrees, retry=not hooked)
+    reports, seconds = _run_agents(scenario, root, worktrees, retry=not hooked)
     if hooked:
-        _flusher_is_gone(work)
+        _wait_for_flusher(work)
     runs = ci_runs(remote)
     return Side(
         ci_runs=len(runs),
@@ -192,15 +192,15 @@ def play_side(scenario: Scenario, root: Path, *, hooked: bool) -> Side:
 
 
 def ci_runs(remote: Path) -> list[str]:
-    """What the remote's post-receive hook wrote down: a commit and a ref for each run."""
+    """The lines of the remote's post-receive hook: a commit and a ref for each run."""
     log = remote / "ci.log"
     return log.read_text().splitlines() if log.exists() else []
 
 
-def _let_loose(
+def _run_agents(
     scenario: Scenario, root: Path, worktrees: Path, *, retry: bool
 ) -> tuple[dict[str, dict[str, Any]], float]:
-    """Start the agents together; gives their reports, and how long it took until everybody's last push returned."""
+    """Start the agents together; returns their reports, and the seconds until the last push returned."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     read_end, write_end = os.pipe()
     running: dict[str, subprocess.Popen[str]] = {}
@@ -237,19 +237,19 @@ def _started(name: str, orders: Path, gate: IO[bytes]) -> subprocess.Popen[str]:
 
 
 def _report(name: str, process: subprocess.Popen[str], deadline: float) -> dict[str, Any]:
-    """What an agent said of itself in the end."""
+    """The report of an agent, which it prints when it ends."""
     try:
         out, err = process.communicate(timeout=max(0.0, deadline - time.monotonic()))
     except subprocess.TimeoutExpired:
-        raise UamError(f"{name} has not come to an end within {PATIENCE_SECONDS:g} s.") from None
+        raise UamError(f"{name} did not finish within {PATIENCE_SECONDS:g} s.") from None
     if process.returncode:
         return {"rejected": 0, "told": [], "failed": last_line(err) or f"it ended with {process.returncode}"}
     report: dict[str, Any] = json.loads(out)
     return report
 
 
-def _flusher_is_gone(work: Path) -> None:
-    """Wait until the background process has let go of its lock: nobody writes here any more."""
+def _wait_for_flusher(work: Path) -> None:
+    """Wait until the background process releases its lock: nothing is written after that."""
     with RepoPaths.of(work / ".git").flusher_lock.open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
 
@@ -259,7 +259,7 @@ def _git(at: Path, *args: str) -> str:
 
 
 def _commit_files(files: dict[str, str], where: Path, message: str) -> str:
-    """A new repository `where` with one commit on main that holds `files`; gives the commit."""
+    """Create a repository `where` with one commit of `files` on main; returns the commit."""
     where.mkdir(parents=True)
     for name, contents in files.items():
         path = where / name
@@ -272,5 +272,5 @@ def _commit_files(files: dict[str, str], where: Path, message: str) -> str:
 
 
 def _tree_of(files: dict[str, str], where: Path) -> str:
-    """The name of the tree that holds `files` and nothing else."""
+    """The id of the tree that has exactly `files`."""
     return _git(where, "rev-parse", f"{_commit_files(files, where, 'What the agents wrote')}^{{tree}}")

@@ -19,14 +19,14 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
 def check_target(name: str) -> str:
-    """The name of a deploy target; UsageError where it is none."""
+    """Return `name` if it is a valid name for a deploy; raises UsageError otherwise."""
     if not _NAME.fullmatch(name):
-        raise UsageError(f"'{name}' is no name for a deploy.", "Use letters, digits, dots, dashes and underscores.")
+        raise UsageError(f"'{name}' is not a valid deploy name.", "Use letters, digits, dots, dashes and underscores.")
     return name
 
 
 def words_of(session: Session, target: str) -> list[str]:
-    """The argument list that is configured for `target`; UsageError where there is none."""
+    """The argument list that is configured for `target`; raises UsageError where there is none."""
     key = f"uam.deploy.{target}.command"
     if not session.settings.all(key):
         raise UsageError(f"There is no deploy '{target}' here.", f"Name its command: `git uam config {key} ...`.")
@@ -40,7 +40,7 @@ def _timeout(session: Session, target: str) -> float:
 
 
 def command(session: Session, batch: Batch, action: Action, log: Path) -> Command:
-    """What to run for a deploy: in the main worktree, with the payload on stdin."""
+    """The command of a deploy: it runs in the main worktree and reads the payload on stdin."""
     words = words_of(session, action.target)
     branch = str(action.payload.get("ref", ""))
     facts = {
@@ -56,7 +56,7 @@ def command(session: Session, batch: Batch, action: Action, log: Path) -> Comman
 
 
 def tip_of(session: Session, batch: Batch, remote: str, branch: str) -> str:
-    """The commit that a branch is at: what this batch put on it, what the remote has, or what it is here; else ""."""
+    """The tip of a branch: what this batch landed on it, else what the remote has, else the local one, else ""."""
     ref = branch if branch.startswith("refs/") else HEADS + branch
     for landing in reversed(views.landings(session.store, batch.id)):
         if landing.ref == ref and landing.status == "landed" and landing.remote == remote:

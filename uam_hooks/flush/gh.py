@@ -1,4 +1,4 @@
-"""GitHub's own command: which `gh` to run for an action, and what its failure means."""
+"""GitHub's command line: the `gh` command for an action, and the meaning of its failure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from uam_hooks.hot.core.plumbing import scrubbed
 from uam_hooks.hot.queue.model import Action
 from uam_hooks.session import Session
 
-# gh waits for a server without end.
+# gh itself waits for a server indefinitely.
 TIMEOUT_SECONDS = 120.0
 NOT_LOGGED_IN = 4
 
@@ -26,23 +26,23 @@ _URL = re.compile(
 
 
 def repository(session: Session, remote: str) -> str:
-    """HOST/OWNER/REPO for gh: what uam.gh.repo says, else what the URL of the remote says.
+    """HOST/OWNER/REPO for gh, from uam.gh.repo, else from the URL of the remote.
 
-    UsageError when neither does: left to itself gh would take another remote's.
+    Raises UsageError when neither has it: by default gh would choose a remote by itself.
     """
     named: str = session.settings["uam.gh.repo"]
     if named:
         if not _REPO.fullmatch(named):
-            raise UsageError(f"The setting uam.gh.repo is '{named}'.", "It has to be OWNER/REPO or HOST/OWNER/REPO.")
+            raise UsageError(f"The setting uam.gh.repo is '{named}'.", "It must be OWNER/REPO or HOST/OWNER/REPO.")
         return named
     for url in session.settings.push_urls(remote)[:1]:
-        # as git would rewrite it (url.<base>.insteadOf)
+        # as git rewrites it (url.<base>.insteadOf)
         there = session.repo.run("ls-remote", "--get-url", "--", url).text or url
         if found := _URL.fullmatch(there):
             host = found["host"] or found["scp"]
             return f"{'github.com' if host == 'ssh.github.com' else host}/{found['path']}"
     raise UsageError(
-        f"The URL of {remote or 'the remote'} names no repository of GitHub.", "Set uam.gh.repo to OWNER/REPO."
+        f"The URL of {remote or 'the remote'} does not name a GitHub repository.", "Set uam.gh.repo to OWNER/REPO."
     )
 
 
@@ -69,7 +69,7 @@ def _at(session: Session, action: Action) -> list[str]:
 
 def _command(session: Session, words: list[str], log: Path) -> Command:
     env = scrubbed(os.environ)
-    # gh 2.23 keeps an answer like "401" in $TMPDIR/gh-cli-cache for a day and gives it to every later call
+    # gh 2.23 caches an answer like "401" in $TMPDIR/gh-cli-cache for a day and uses it for every later call
     cache = log.with_suffix(".gh")
     forget(log)
     cache.mkdir(parents=True)
@@ -78,7 +78,7 @@ def _command(session: Session, words: list[str], log: Path) -> Command:
 
 
 def forget(log: Path) -> None:
-    """Throw away what gh has kept while it ran for the action with this log."""
+    """Delete the cache of gh for the action with this log."""
     shutil.rmtree(log.with_suffix(".gh"), ignore_errors=True)
 
 

@@ -1,4 +1,4 @@
-"""What git knows of the commits that the hooks noted: subject, parents, files, and whether a remote has them."""
+"""The commits that the hooks noted, completed from git: subject, parents, files, and whether a remote has them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ GONE = "gone"
 
 
 def refresh(repo: Repository, store: Store) -> None:
-    """Complete the noted commits, and end those that need no push any more."""
+    """Complete the noted commits, and end those that no longer need a push."""
     waiting = views.commits(store)
     if not waiting:
         return
@@ -42,7 +42,7 @@ def ended(repo: Repository, waiting: Sequence[QueuedCommit], tips: Tips) -> dict
 
 
 def _unpushed(repo: Repository, oids: list[str], tips: Tips) -> set[str]:
-    """Those that no remote-tracking ref and no shadow contains: commits that were pushed past us are done."""
+    """Those that no remote-tracking ref and no shadow contains: a commit may be pushed without git uam."""
     if not oids:
         return set()
     known = tips.under("refs/remotes/", "refs/uam/shadow/").values()
@@ -51,7 +51,7 @@ def _unpushed(repo: Repository, oids: list[str], tips: Tips) -> set[str]:
 
 
 def _count_files(repo: Repository, oids: list[str]) -> dict[str, int]:
-    """How many files each commit changed, for all of them in one process."""
+    """The number of files that each commit changed, for all of them in one process."""
     if not oids:
         return {}
     feed = "".join(f"{oid}\n" for oid in oids).encode()

@@ -1,6 +1,6 @@
-"""Commands of others, run for an action: argument lists, an end to their time, and their output kept.
+"""External commands: run an argument list with a timeout and keep its output.
 
-Each runs as the leader of a session of its own, so that ending it ends all that it has started.
+Each command leads its own process group, so that ending it ends every process that it has started.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from uam_hooks.hot.core.errors import last_line, redact
 
-# How long a command that was told to end has for it.
+# How long a command has to end after SIGTERM.
 GRACE_SECONDS = 3.0
 TAIL_BYTES = 4000
 
@@ -33,9 +33,7 @@ class Command(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """How a command ended: `error` is empty where it went well, `tail` the end of what it printed; `by_us` when its
-    time was over.
-    """
+    """How a command ended: `error` is empty on success, `tail` the end of its output, `by_us` is set on a timeout."""
 
     code: int
     error: str
@@ -44,7 +42,7 @@ class Ended(NamedTuple):
 
 
 class Running:
-    """The commands that are running now, so that they can be ended with us."""
+    """The commands that are running now, so that they can be ended together with this process."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -52,7 +50,7 @@ class Running:
         self._ending = False
 
     def run(self, command: Command) -> Ended:
-        """Run a command to its end, or to the end of its time. Safe to call from several threads."""
+        """Run a command until it ends or its timeout is over. Safe to call from several threads."""
         try:
             command.log.parent.mkdir(parents=True, exist_ok=True)
             kept = command.log.open("wb")
@@ -91,7 +89,7 @@ class Running:
             return process
 
     def end_all(self) -> None:
-        """End whatever runs, and start nothing more."""
+        """End every running command, and start no more."""
         with self._lock:
             self._ending = True
             running = list(self._processes)
@@ -100,13 +98,13 @@ class Running:
 
 
 def end_group(process: subprocess.Popen[bytes]) -> None:
-    """End a command and all that it has started: asked first, then killed."""
+    """End a command and every process that it has started: with SIGTERM, then with SIGKILL."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, number)
         with suppress(subprocess.TimeoutExpired):
             process.wait(GRACE_SECONDS)
-    # who ignores the first signal and outlives its parent is still in the group
+    # a child that ignores SIGTERM and outlives its parent is still in the group
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
 

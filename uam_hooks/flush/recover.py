@@ -1,6 +1,6 @@
-"""After a crash: decide what really happened, by asking the remote.
+"""Recovery after a crash: find out what really happened, by asking the remote.
 
-Runs under the flush lock, so every batch that was begun and not ended belongs to a process that is gone.
+It runs under the flush lock, so every batch that was begun and not ended belongs to a process that is gone.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from uam_hooks.land.finish import contains, finish_landed
 from uam_hooks.session import Session
 from uam_hooks.store import finish, journal
 
-# a command is not run a second time by itself: nobody knows what the first one did
-_UNKNOWN = "its flush ended while it ran, so nobody knows whether it was done"
+# a command is not run again automatically: what the first run did is unknown
+_UNKNOWN = "its flush ended while it ran, so its outcome is unknown"
 
 
 def recover(session: Session) -> None:
-    """Bring every unfinished batch to a known state.
+    """Bring every unfinished batch to a known state; call it under the flush lock.
 
-    What was claimed and never begun goes back into the queue. A batch whose remote does not answer stays as it is,
-    and its targets take no new one.
+    What was claimed and never begun goes back into the queue. A batch whose remote does not answer stays as it is, and
+    its targets take no new batch.
     """
     for batch in journal.open_batches(session.store):
         if batch.by_hand and batch.status == Status.PENDING:
-            continue  # nobody has begun it: the flush executes it as it is
+            continue  # its execution has not begun: the flush executes it as it is
         for action in batch.actions:
             try:
                 _decide(session, action)

@@ -1,7 +1,7 @@
-"""Our hooks in the directory where git looks for hooks, next to what was there before.
+"""Our hooks in the directory where git looks for hooks, together with hooks that exist already.
 
-A hook that is not ours is kept under another name, and ours runs it first. What we wrote is remembered by
-its checksum, so that a hook somebody edited since is neither overwritten nor removed.
+A hook that is not ours is kept under another name, and ours runs it first. The checksum of each file that is
+written is recorded, so that a hook that somebody has edited is neither overwritten nor removed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _USERS = ".uam-repositories"  # in a hooks directory that several repositories s
 
 @dataclass(frozen=True)
 class Record:
-    """What an installation put into a hooks directory."""
+    """What an install has put into a hooks directory."""
 
     hooks_dir: Path
     made: bool = False
@@ -38,7 +38,7 @@ class Record:
 
     @classmethod
     def read(cls, uam: Path) -> Record | None:
-        """The record in the directory `uam`; None when there is none that can be read."""
+        """The record in the directory `uam`; None when it is missing or cannot be read."""
         try:
             found = json.loads((uam / RECORD).read_text())
             return cls(uam.parent / found["hooks_dir"], bool(found["made"]), dict(found["sums"]))
@@ -46,7 +46,7 @@ class Record:
             return None
 
     def text(self, uam: Path) -> bytes:
-        """What the record's file in `uam` says; it stays true when the repository is moved."""
+        """The contents of the record's file in `uam`; paths are relative, so the repository can be moved."""
         inside = self.hooks_dir.is_relative_to(uam.parent)
         directory = self.hooks_dir.relative_to(uam.parent) if inside else self.hooks_dir
         fields = {"hooks_dir": str(directory), "made": self.made, "sums": dict(self.sums)}
@@ -65,7 +65,7 @@ class Placed:
 
 @dataclass(frozen=True)
 class Removed:
-    """What `remove` did: hooks taken out, earlier ones put back, hooks left alone and why."""
+    """What `remove` did: hooks removed, earlier ones restored, hooks left alone and why."""
 
     hooks: tuple[str, ...] = ()
     restored: tuple[str, ...] = ()
@@ -80,7 +80,7 @@ class _State(Enum):
 
 
 def write_file(path: Path, data: bytes, mode: int) -> None:
-    """Give `path` this content and mode in one step, or leave it as it was."""
+    """Write `path` with this content and mode atomically; on an error it stays as it was."""
     descriptor, name = tempfile.mkstemp(prefix=".uam-", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as out:
@@ -95,7 +95,7 @@ def write_file(path: Path, data: bytes, mode: int) -> None:
 
 
 def put_file(path: Path, data: bytes, mode: int, undo: ExitStack) -> None:
-    """`write_file`, with what gives back the earlier file, or its absence, put onto `undo`."""
+    """`write_file`; a callback that restores the earlier file, or deletes the new one, goes onto `undo`."""
     earlier = (path.read_bytes(), path.stat().st_mode & 0o7777) if path.is_file() else None
     write_file(path, data, mode)
     if earlier:
@@ -106,10 +106,10 @@ def put_file(path: Path, data: bytes, mode: int, undo: ExitStack) -> None:
 
 @contextmanager
 def exclusive(directory: Path) -> Iterator[None]:
-    """Alone among those who call this for `directory`, which is the lock itself: no file is left."""
+    """Exclude other callers for the same `directory`. The directory itself is locked, so no lock file is left."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
-        with suppress(OSError):  # some network file systems lock no directories
+        with suppress(OSError):  # some network file systems cannot lock directories
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
@@ -120,7 +120,7 @@ def exclusive(directory: Path) -> Iterator[None]:
 
 
 def hooks_directory(repo: Repository) -> Path:
-    """Where git looks for this repository's hooks. Refused when that is among the files it tracks."""
+    """Where git looks for this repository's hooks; raises Refused when that is inside a worktree."""
     paths = repo.paths
     found = repo.run("rev-parse", "--path-format=absolute", "--git-path", "hooks", at=paths.worktree)
     directory = Path(os.fsdecode(found.out.removesuffix(b"\n")))
@@ -130,7 +130,7 @@ def hooks_directory(repo: Repository) -> Path:
         if real.is_relative_to(top) and not ours:
             raise Refused(
                 f"git runs this repository's hooks from {directory}, among the files of the worktree {top}.",
-                "Use git's own place with `git config --unset core.hooksPath`, or call our hooks from yours: "
+                "Use git's default directory with `git config --unset core.hooksPath`, or call our hooks from yours: "
                 f"they are in {shipped_dir()}.",
             )
     return directory
@@ -139,7 +139,7 @@ def hooks_directory(repo: Repository) -> Path:
 def _worktrees(repo: Repository) -> list[Path]:
     listed = repo.run("worktree", "list", "--porcelain", "-z").out.split(b"\0")
     tops = [os.fsdecode(line.removeprefix(b"worktree ")) for line in listed if line.startswith(b"worktree ")]
-    # git takes the main worktree of a submodule, and of --separate-git-dir, for the git directory
+    # for a submodule, and for --separate-git-dir, git lists the git directory as the main worktree
     here = repo.run("rev-parse", "--show-toplevel", at=repo.paths.worktree, ok=(0, 128))
     if here.code == 0:
         tops.append(os.fsdecode(here.out.removesuffix(b"\n")))
@@ -147,14 +147,14 @@ def _worktrees(repo: Repository) -> list[Path]:
 
 
 def shipped_dir() -> Path:
-    """The directory that holds our shell hooks: inside the package, or beside it in a checkout."""
+    """The directory of our shell hooks: inside the package, or next to it in a checkout."""
     package = Path(__file__).resolve().parent.parent
     inside = package / "hooks"
     return inside if inside.is_dir() else package.parent / "hooks"
 
 
 def shared(repo: Repository, directory: Path) -> bool:
-    """Whether other repositories may use this hooks directory, too (a global core.hooksPath)."""
+    """Whether other repositories may also use this hooks directory (a global core.hooksPath)."""
     return not directory.resolve().is_relative_to(repo.paths.common_dir.resolve())
 
 
@@ -184,17 +184,17 @@ def _states(directory: Path, record: Record | None) -> dict[str, _State]:
 
 
 def refuse_two_foreign(directory: Path, record: Record | None) -> None:
-    """Refused when a hook is not ours and an earlier one is kept already: there is room for one."""
+    """Raise Refused when a hook is not ours and an earlier one is kept already: only one can be kept."""
     for name, state in _states(directory, record).items():
         if state is _State.FOREIGN and os.path.lexists(directory / (name + KEPT)):
             raise Refused(
-                f"The hook {directory / name} is not ours, and {name}{KEPT} beside it is kept from before.",
-                f"Make one {name} of the two, remove {name}{KEPT}, and install again.",
+                f"The hook {directory / name} is not ours, and {name}{KEPT} next to it is an earlier one.",
+                f"Merge the two into one {name}, remove {name}{KEPT}, and install again.",
             )
 
 
 def place(repo: Repository, directory: Path, record: Record | None, undo: ExitStack) -> Placed:
-    """Put our hooks into `directory`, keeping what is there; how to take each step back goes onto `undo`."""
+    """Put our hooks into `directory`, keeping existing ones; a callback that undoes each step goes onto `undo`."""
     made = record.made if record else False
     if not directory.is_dir():
         directory.mkdir(parents=True)
@@ -227,7 +227,7 @@ def _rename(old: Path, new: Path, undo: ExitStack) -> None:
 
 
 def place_shims(directory: Path, undo: ExitStack) -> None:
-    """Copy the two shims that the aliases run into `directory`, unless they are there already."""
+    """Copy the two shims that the aliases run into `directory`, unless they are up to date."""
     for name in SHIMS:
         data = (shipped_dir() / name).read_bytes()
         shim = directory / name
@@ -239,9 +239,9 @@ def place_shims(directory: Path, undo: ExitStack) -> None:
 
 
 def remove(repo: Repository, record: Record) -> Removed:
-    """Take our hooks out and put back what they had replaced; those that somebody edited stay.
+    """Remove our hooks and restore what they had replaced; hooks that somebody has edited stay.
 
-    In a hooks directory that several repositories share, all stay until the last of them is taken out.
+    In a hooks directory that several repositories share, the hooks stay until the last repository is uninstalled.
     """
     directory = record.hooks_dir
     if not directory.is_dir():
@@ -265,9 +265,9 @@ def remove(repo: Repository, record: Record) -> Removed:
         elif state is _State.EDITED:
             left.append(f"{hook}: it was edited since we wrote it")
         elif os.path.lexists(kept):
-            left.append(f"{kept}: {name} beside it is not ours")
+            left.append(f"{kept}: {name} next to it is not ours")
     if record.made:
-        with suppress(OSError):  # not empty: somebody put something of theirs there
+        with suppress(OSError):  # not empty: it has files of others
             directory.rmdir()
     return Removed(tuple(hooks), tuple(restored), tuple(left))
 

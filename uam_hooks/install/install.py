@@ -1,8 +1,8 @@
-"""Enabling git uam in a repository, and taking it out again without a trace.
+"""Enable git uam in a repository, and remove it again without a trace.
 
-Everything is refused before anything is changed, and an install that fails midway undoes what it did. The
-file `.git/uam/env` is written last and removed first: while it is not there, the hooks and the remote helper
-do nothing of their own.
+All checks come before the first change, and an install that fails midway undoes what it did. The file
+`.git/uam/env` is written last and removed first: while it is missing, the hooks and the remote helper do
+nothing of their own.
 """
 
 from __future__ import annotations
@@ -38,45 +38,45 @@ _SITE = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class InstallReport:
-    """What an install did; `hooks`, `kept` and `wired` are empty when everything was in place."""
+    """What an install did; `hooks`, `kept` and `wired` are empty when nothing had to be changed."""
 
     hooks_dir: Path
     hooks: tuple[str, ...]
-    """Hooks that were written or brought up to date."""
+    """Hooks that were written or updated."""
     kept: tuple[str, ...]
     """Hooks that were there before; ours run them first."""
     left: tuple[str, ...]
-    """Hooks of ours that somebody edited since; they were left as they are."""
+    """Our hooks that somebody has edited; they were not changed."""
     wired: tuple[str, ...]
-    """Remotes whose pushes go through us from now on."""
+    """Remotes whose pushes go through git uam from now on."""
     skipped: tuple[Skipped, ...]
-    """Remotes whose pushes do not, and why."""
+    """Remotes whose pushes do not go through git uam, and why."""
 
 
 @dataclass(frozen=True)
 class UninstallReport:
-    """What an uninstall did. `installed` is False when there was nothing to take out."""
+    """What an uninstall did. `installed` is False when there was nothing to remove."""
 
     installed: bool = True
     hooks: tuple[str, ...] = ()
     """Hooks that were removed."""
     restored: tuple[str, ...] = ()
-    """Hooks from before the install that are back in place."""
+    """Hooks from before the install that were restored."""
     left: tuple[str, ...] = ()
     """What was not touched, and why."""
     dropped: tuple[str, ...] = ()
-    """What was queued and is no longer."""
+    """What was queued and has been dropped."""
     refs: int = 0
-    """How many refs below refs/uam keep original commits; `DROP_REFS` drops them."""
+    """The number of refs below refs/uam that keep original commits; the command `DROP_REFS` deletes them."""
 
 
 def install(
     repo: Repository, *, hooks_only: bool = False, python: str = sys.executable, site: Path = _SITE
 ) -> InstallReport:
-    """Enable git uam in `repo` for all its worktrees. A second call changes nothing that is in place.
+    """Enable git uam in `repo` for all its worktrees. A second call only adds what is missing.
 
     `python` is the interpreter that hooks and commands start, `site` the directory that holds this package.
-    `hooks_only` wires no remote: pushes are then taken by the pre-push hook. Raises Refused, with nothing
+    With `hooks_only` no remote is wired: the pre-push hook then queues pushes. Raises Refused, with nothing
     changed, when the repository cannot be enabled, and UamError when a file could not be written.
     """
     _refuse_unfit(repo)
@@ -102,10 +102,10 @@ def install(
 
 
 def uninstall(repo: Repository, *, pending: Callable[[], list[str]], force: bool = False) -> UninstallReport:
-    """Take git uam out of `repo`: config file and hooks are again as if it had never been there.
+    """Remove git uam from `repo`: the config file and the hooks become what they would be without it.
 
-    `pending` names what is queued, one line each. Refused when there is something, unless `force` drops it.
-    Commits stay in any case, on their branches and below refs/uam.
+    `pending` returns one line for each queued action. Raises Refused when there is one, unless `force` drops it.
+    Commits are kept in any case, on their branches and below refs/uam.
     """
     uam = repo.paths.uam
     with exclusive(repo.paths.common_dir), _in_words():
@@ -136,7 +136,7 @@ def _refuse_unfit(repo: Repository) -> None:
     require_git()
     if repo.run("rev-parse", "--show-object-format").text != "sha1":
         raise Refused(
-            "This repository names its objects with SHA-256, which git uam does not know yet.",
+            "This repository uses SHA-256 object names, which git uam does not support yet.",
             "Nothing was changed; plain git works as before.",
         )
     bare = repo.run("rev-parse", "--is-bare-repository").text == "true"
@@ -150,25 +150,25 @@ def _refuse_unfit(repo: Repository) -> None:
 def _refuse_queued(pending: Callable[[], list[str]], force: bool) -> list[str]:
     try:
         queued = pending()
-    except UamError as error:  # a queue that cannot be read must not keep anybody from leaving it
+    except UamError as error:  # a queue that cannot be read must not prevent an uninstall
         if not force:
             raise
         return [f"the whole queue, which cannot be read: {error.what}"]
     if queued and not force:
-        count = "1 thing is" if len(queued) == 1 else f"{len(queued)} things are"
+        count = "1 action is" if len(queued) == 1 else f"{len(queued)} actions are"
         raise Refused(f"{count} queued: {'; '.join(queued)}.", "Run `git uam flush` first, or --force to drop them.")
     return queued
 
 
 @contextmanager
 def _in_words() -> Iterator[None]:
-    """Turn a failure of the file system into an error of ours."""
+    """Turn an error of the file system into a UamError."""
     try:
         yield
     except OSError as error:
         raise UamError(
             f"Could not write {error.filename or 'a file'}: {error.strerror or error}.",
-            "Mend that and run the same command again.",
+            "Fix that and run the same command again.",
         ) from error
 
 
@@ -188,7 +188,7 @@ def _put_if_new(path: Path, data: bytes, undo: ExitStack, mode: int = 0o644) -> 
 
 
 def _replace_config(repo: Repository, config: ConfigFile, text: bytes, undo: ExitStack) -> None:
-    """Write the wired config, and beside it, first, what an uninstall needs to revert exactly that."""
+    """Write the wired config; before it, write what an uninstall needs to revert exactly that."""
     before, after = repo.paths.uam / _BEFORE, repo.paths.uam / _AFTER
     old_before, old_after = _content(before), _content(after)
     if text == config.text and old_before is not None and old_after is not None:
@@ -215,17 +215,17 @@ def _content(path: Path) -> bytes | None:
 
 
 def _guess_record(repo: Repository) -> Record | None:
-    """Where our hooks must be when the record of them is lost."""
+    """A record of where our hooks must be, when the real one is lost."""
     with suppress(Refused):
         return Record(hooks_directory(repo))
     return None
 
 
 def _remove_directory(uam: Path) -> list[str]:
-    """Remove .git/uam in one step for everybody who looks at it; gives what could not be removed."""
+    """Remove .git/uam atomically for other processes; returns what could not be removed."""
     if not uam.is_dir():
         return []
     away = uam.with_name(f"uam.removed-{os.getpid()}")
     uam.rename(away)
     shutil.rmtree(away, ignore_errors=True)
-    return [f"{away}: it could not be removed wholly"] if away.exists() else []
+    return [f"{away}: it could not be removed completely"] if away.exists() else []

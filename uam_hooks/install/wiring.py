@@ -1,8 +1,8 @@
-"""What install writes into the repository's config file, and the config file as it would be without it.
+"""The settings that install writes into the repository's config file, and the file as it would be without them.
 
-git edits a private copy; the result replaces the file in one rename, under git's own `config.lock`. Unsetting
-a key with git does not bring the old bytes back, so the text before and after our edit is kept, and taking
-us out reverts that edit in the text, checked against what git reads from it.
+git edits a private copy, and the result replaces the file in one rename, under git's own `config.lock`.
+Unsetting a key with git does not restore the old bytes, so the text before and after our edit is kept, and an
+uninstall reverts that edit in the text, checked against what git reads from it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _LOCK_PATIENCE = 3.0  # seconds; git gives up at once, but several agents may in
 
 
 class Skipped(NamedTuple):
-    """A remote that keeps its own push URL, and why."""
+    """A remote that was not wired, and why."""
 
     remote: str
     why: str
@@ -41,7 +41,7 @@ class Skipped(NamedTuple):
 
 @dataclass(frozen=True)
 class Wired:
-    """A config file's new text, the remotes that it wires and the old one did not, and those left alone."""
+    """A config file's new text, the remotes that were wired by it, and those left alone."""
 
     text: bytes
     remotes: tuple[str, ...]
@@ -70,14 +70,14 @@ class _Draft:
         self._config(*exact, "--unset-all", key, *value, ok=(0, 5))  # 5: there is none
 
     def put(self, key: str, values: Sequence[str]) -> None:
-        """Make `values` all that `key` has; the first takes the place of the first there was."""
+        """Set `key` to exactly these `values`; the first one is written where the first one was."""
         if not values:
             self.unset(key)
         for position, value in enumerate(values):
             self._config("--add" if position else "--replace-all", key, value)
 
     def entries(self) -> list[tuple[str, str]]:
-        """All (key, value) of the file, in order, without what it includes."""
+        """All (key, value) pairs of the file, in order, without included files."""
         pairs = (line.partition("\n") for line in _strings(self._config("--no-includes", "-z", "--list")))
         return [(key, value) for key, _, value in pairs]
 
@@ -98,7 +98,7 @@ def _draft(repo: Repository, text: bytes) -> Iterator[_Draft]:
 
 
 class ConfigFile:
-    """The repository's config file while its lock is ours; `replace` may be called once."""
+    """The repository's config file while it is locked by us; `replace` may be called once."""
 
     def __init__(self, path: Path, lock: Path, descriptor: int) -> None:
         self.text = path.read_bytes() if path.exists() else b""
@@ -107,7 +107,7 @@ class ConfigFile:
         self._descriptor = descriptor
 
     def replace(self, text: bytes) -> None:
-        """Give the file this text, all of it or nothing; its mode stays."""
+        """Replace the text of the file atomically; its mode stays."""
         if self._path.exists():
             os.fchmod(self._descriptor, self._path.stat().st_mode & 0o7777)
         with os.fdopen(os.dup(self._descriptor), "wb") as out:
@@ -119,8 +119,8 @@ class ConfigFile:
 
 @contextmanager
 def config_file(repo: Repository) -> Iterator[ConfigFile]:
-    """The repository's config file, locked as git locks it. Refused when somebody else keeps the lock."""
-    path = Path(os.path.realpath(repo.paths.common_dir / "config"))  # git, too, writes through a symlink
+    """The repository's config file, locked as git locks it; raises Refused when another process holds the lock."""
+    path = Path(os.path.realpath(repo.paths.common_dir / "config"))  # git also writes through a symlink
     lock = path.with_name(path.name + ".lock")
     deadline = time.monotonic() + _LOCK_PATIENCE
     while True:
@@ -140,28 +140,28 @@ def config_file(repo: Repository) -> Iterator[ConfigFile]:
     finally:
         os.close(descriptor)
         with suppress(FileNotFoundError):
-            if lock.stat().st_ino == held:  # else we have renamed ours, and this is the next one's
+            if lock.stat().st_ino == held:  # otherwise ours was renamed, and this lock belongs to another process
                 lock.unlink()
 
 
-# -- putting us in -------------------------------------------------------------------------------------
+# -- wiring -------------------------------------------------------------------------------------------
 
 
 def refuse_foreign_aliases(repo: Repository, text: bytes) -> None:
-    """Refused when the config file has an alias of our name that is not ours."""
+    """Raise Refused when the config file has an alias with one of our names and another value."""
     with _draft(repo, text) as draft:
         for key, _ in _ALIASES:
             if any((key, found) not in (*_ALIASES, *_EARLIER_ALIASES) for found in draft.get(key)):
                 raise Refused(
-                    f"This repository has a {key} of its own.",
+                    f"This repository has its own {key}.",
                     f"Rename it, or remove it with `git config --unset-all {key}`.",
                 )
 
 
 def wired(repo: Repository, text: bytes, *, hooks_only: bool) -> Wired:
-    """The config `text` with our aliases and with every remote's pushes going through us.
+    """The config `text` with our aliases and with every remote's pushes going through git uam.
 
-    `hooks_only` adds nothing but the alias for `git uam`. A wired text comes back unchanged.
+    `hooks_only` adds only the alias for `git uam`. A text that is wired already is returned unchanged.
     """
     remotes: list[str] = []
     skipped: list[Skipped] = []
@@ -178,21 +178,21 @@ def wired(repo: Repository, text: bytes, *, hooks_only: bool) -> Wired:
 
 
 def _unfit(repo: Repository, draft: _Draft, name: str) -> str:
-    """Why pushes to the remote `name` cannot go through us; "" when they can."""
+    """Why pushes to the remote `name` cannot go through git uam; "" when they can."""
     if name.startswith("-") or repo.run("check-ref-format", f"refs/remotes/{name}/x", ok=(0, 1)).code != 0:
         return "its name is not one that git accepts for a remote"
     urls = repo.config(f"remote.{name}.url")
     if not urls:
         return "it has no URL"
     if any(url.startswith(SCHEME) for url in urls) or repo.config(f"remote.{name}.vcs"):
-        return "it has a remote helper of its own"
+        return "it has its own remote helper"
     if repo.config(f"remote.{name}.pushurl") != draft.get(f"remote.{name}.pushurl"):
-        return "its pushurl is set outside this repository's config file, where it is not ours to change"
+        return "its pushurl is set outside this repository's config file, where git uam does not change it"
     return ""
 
 
 def _wire_remote(repo: Repository, draft: _Draft, name: str) -> bool:
-    """Send pushes to `name` through us and remember where they went; False when that is so already."""
+    """Route pushes to `name` through git uam and record where they went; False when that is done already."""
     pushurl, remembered = f"remote.{name}.pushurl", f"remote.{name}.uam-pushurl"
     found, ours = draft.get(pushurl), SCHEME + name
     if found == [ours]:
@@ -200,7 +200,7 @@ def _wire_remote(repo: Repository, draft: _Draft, name: str) -> bool:
     theirs = [url for url in found if not url.startswith(SCHEME)]
     if len(theirs) == len(found):
         real = theirs
-    else:  # wired before, then renamed, or given one more URL: pushes go on to where they go now
+    else:  # wired before, then renamed or given another URL: the real URLs stay the same
         real = draft.get(remembered)
         if theirs:
             real = (real or repo.config(f"remote.{name}.url")) + theirs
@@ -210,14 +210,14 @@ def _wire_remote(repo: Repository, draft: _Draft, name: str) -> bool:
     return True
 
 
-# -- taking us out -------------------------------------------------------------------------------------
+# -- unwiring ------------------------------------------------------------------------------------------
 
 
 def unwired(repo: Repository, text: bytes, before: bytes | None, after: bytes | None) -> bytes:
-    """The config `text` as it would be without us.
+    """The config `text` as it would be without git uam.
 
-    `before` and `after` are the file around our last edit, None when they are lost. Where the lines that we
-    added stand as we left them, exactly they go; otherwise git edits key by key.
+    `before` and `after` are the file around our last edit, None when they are lost. Where the lines that we added
+    are unchanged, exactly they are removed; otherwise git unsets key by key.
     """
     if before is not None and text == after:
         return before
@@ -230,14 +230,14 @@ def unwired(repo: Repository, text: bytes, before: bytes | None, after: bytes | 
 
 
 def _reverted(before: bytes, after: bytes, text: bytes) -> bytes | None:
-    """`text` with the edit from `before` to `after` undone, or None when its place cannot be told."""
+    """`text` with the edit from `before` to `after` undone, or None when its place is ambiguous."""
     plain, edited = before.splitlines(keepends=True), after.splitlines(keepends=True)
     lines = text.splitlines(keepends=True)
     hunks = SequenceMatcher(None, plain, edited, autojunk=False).get_opcodes()
     for kind, i1, i2, j1, j2 in reversed(hunks):
         if kind == "equal":
             continue
-        if j1 == j2 and j1 > 0:  # lines went away: the line before them tells where they were
+        if j1 == j2 and j1 > 0:  # lines were removed: the line before them marks the place
             i1, j1 = i1 - 1, j1 - 1
         ours, theirs = edited[j1:j2], plain[i1:i2]
         places = [at for at in range(len(lines)) if ours and lines[at : at + len(ours)] == ours]
@@ -245,7 +245,7 @@ def _reverted(before: bytes, after: bytes, text: bytes) -> bytes | None:
             return None
         behind = lines[places[0] + len(ours) :]
         added = [line for line in ours if _is_header(line) and line not in theirs]
-        if added and _goes_on(behind):  # somebody has put a setting of theirs into the section that we made
+        if added and _goes_on(behind):  # somebody has added a setting to the section that we created
             theirs = [*theirs, added[-1]]
         if theirs and behind and not theirs[-1].endswith(b"\n"):
             theirs[-1] += b"\n"
@@ -258,7 +258,7 @@ def _is_header(line: bytes) -> bool:
 
 
 def _goes_on(lines: list[bytes]) -> bool:
-    """Whether a section that is open before `lines` has a setting in them."""
+    """Whether `lines` begin with a setting of the section that is open before them."""
     for line in lines:
         if _is_header(line):
             return False
@@ -268,14 +268,14 @@ def _goes_on(lines: list[bytes]) -> bool:
 
 
 def _same(repo: Repository, one: bytes, other: bytes) -> bool:
-    """Whether git reads the same settings from both."""
+    """Whether git reads the same settings from both texts."""
     with suppress(GitFailed), _draft(repo, one) as left, _draft(repo, other) as right:
         return Counter(left.entries()) == Counter(right.entries())
     return False
 
 
 def _unset(repo: Repository, text: bytes) -> bytes:
-    """The config `text` with our keys unset by git, and the push URLs that they stood for set again."""
+    """The config `text` with our keys unset by git, and the push URLs that they replaced set again."""
     with _draft(repo, text) as draft:
         keys = [key.rpartition(".") for key, _ in draft.entries() if key.startswith("remote.")]
         for section in dict.fromkeys(section for section, _, name in keys if name.endswith("pushurl")):

@@ -1,4 +1,4 @@
-"""The queue, a batch and what landed as data, and bringing back what is shown: status, preview, history, sync.
+"""The queue, a batch and what landed, as data, and restoring from it: status, preview, history, sync.
 
 Nothing here claims, plans into the journal, or pushes.
 """

@@ -1,4 +1,4 @@
-"""What is kept of landed work: looking at it, and bringing it back."""
+"""What landed: showing a batch, and restoring original commits."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def find_batch(session: Session, name: str) -> Batch:
 
 
 def describe(session: Session, batch: Batch) -> dict[str, Any]:
-    """A batch as data: what it landed where, from which sources and commits, and the proof."""
+    """A batch as data: its landings with their sources, commits and proof, and what failed."""
     shown = []
     landings = views.landings(session.store, batch.id)
     done = {landing.action_id for landing in landings if landing.status == "landed"}
@@ -88,7 +88,7 @@ def _commits(repo: Repository, oids: Iterable[str]) -> list[dict[str, str]]:
 
 
 class Restored(NamedTuple):
-    """A branch that holds unsquashed commits again."""
+    """A branch that was created at original commits."""
 
     branch: str
     tip: str
@@ -96,9 +96,9 @@ class Restored(NamedTuple):
 
 
 def restore(session: Session, name: str, branch: str | None) -> list[Restored]:
-    """Make a branch at the tip of every source of a batch, or at one original commit.
+    """Create a branch at the tip of every source of a batch, or at one original commit.
 
-    Raises UsageError for a branch name that git does not take, Refused where the branch exists already.
+    Raises UsageError for an invalid branch name, Refused where the branch already exists or the commits have expired.
     """
     tips = _original(session, name)
     if tips is None:
@@ -109,26 +109,26 @@ def restore(session: Session, name: str, branch: str | None) -> list[Restored]:
         tips = list(dict.fromkeys([*((s.tip, s.agent) for s in sources), *((oid, "local") for oid in local)]))
         name = str(batch.number)
     if not tips:
-        raise Refused(f"Batch {name} has nothing to restore.", "`git uam show` tells what it did.")
+        raise Refused(f"Batch {name} has nothing to restore.", "`git uam show` shows what it did.")
     base = branch or f"restored-{name}"
     names = [base] if len(tips) == 1 else [f"{base}-{n}" for n in range(1, len(tips) + 1)]
     for one in names:
         if session.repo.run("check-ref-format", "--branch", one, ok=(0, 128)).code or one.startswith("-"):
-            raise UsageError(f"'{one}' is no name for a branch.", "Give another one with --branch.")
+            raise UsageError(f"'{one}' is not a valid branch name.", "Choose another one with --branch.")
     taken = session.repo.refs(*(HEADS + one for one in names))
     for one in names:
         if HEADS + one in taken:
-            raise Refused(f"The branch {one} exists already.", "Give another name with --branch.")
+            raise Refused(f"The branch {one} already exists.", "Choose another name with --branch.")
     gone = [tip for tip, _ in tips if not session.repo.kind(tip)]
     if gone:
-        raise Refused(f"{gone[0][:7]} is no longer kept: its retention has ended.", "See uam.retention.")
+        raise Refused(f"{gone[0][:7]} is no longer available: its retention has ended.", "See uam.retention.")
     moves = [(HEADS + one, tip, ZERO) for one, (tip, _) in zip(names, tips, strict=True)]
     session.repo.move_refs(moves, f"uam: restored from {name}")
     return [Restored(one, tip, agent) for one, (tip, agent) in zip(names, tips, strict=True)]
 
 
 def _original(session: Session, name: str) -> list[tuple[str, str]] | None:
-    """`name` as an original commit that is no landing of ours itself."""
+    """The commit `name` and its author, unless it names a batch or a landing."""
     if name.isdigit() and views.batch(session.store, name) is not None:
         return None
     answer = session.repo.run("rev-parse", "--quiet", "--verify", "--end-of-options", f"{name}^{{commit}}", ok=(0, 1))

@@ -1,4 +1,4 @@
-"""`git uam sync`: bring the branch that is checked out over to what the remote has, with its unlanded commits."""
+"""`git uam sync`: move the branch that is checked out to what the remote has, with its unlanded commits on top."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from uam_hooks.store import views
 
 
 class Synced(NamedTuple):
-    """Where the branch was and is, what it follows, and how many commits of its own it still has to push."""
+    """The old and new commit of the branch, the remote branch `where`, and the number of unlanded commits on top."""
 
     branch: str
     where: str
@@ -33,10 +33,10 @@ class Synced(NamedTuple):
 
 
 def sync(session: Session, git_dir: Path, target: str | None) -> Synced:
-    """Bring the worktree of `git_dir` over; `target` is `<remote>/<branch>`, else where it last pushed or follows.
+    """Move the branch of the worktree `git_dir` to `target` (`<remote>/<branch>`), else to where it last landed.
 
-    Local modifications stay, commits that have not landed are put on top. Raises Refused, with nothing touched,
-    where that cannot be.
+    Local modifications are kept, and unlanded commits are put on top. Raises Refused, with nothing changed, where that
+    is impossible.
     """
     paths = RepoPaths.of(git_dir)
     branch, detached = head_of(git_dir)
@@ -61,11 +61,11 @@ def _split(session: Session, target: str) -> tuple[str, str]:
     for remote in session.settings.remotes():
         if target.startswith(f"{remote}/"):
             return remote, HEADS + target[len(remote) + 1 :]
-    raise UsageError(f"'{target}' names no branch of a remote.", "Say it as origin/main.")
+    raise UsageError(f"'{target}' does not name a branch of a remote.", "Write it as origin/main.")
 
 
 def _follows(session: Session, paths: RepoPaths, branch: str) -> tuple[str, str]:
-    """Where this worktree's branch last landed, else what it tracks."""
+    """Where this worktree's branch last landed, else its upstream."""
     landed = views.last_landed(session.store, str(paths.git_dir), branch)
     if landed is not None:
         return landed
@@ -73,13 +73,15 @@ def _follows(session: Session, paths: RepoPaths, branch: str) -> tuple[str, str]
     remote = session.repo.config(f"branch.{name}.remote")[-1:]
     merge = session.repo.config(f"branch.{name}.merge")[-1:]
     if not (branch and remote and merge):
-        raise UsageError("Nothing of this branch has landed, and it tracks nothing.", "Say `git uam sync origin/main`.")
+        raise UsageError(
+            "Nothing of this branch has landed, and it has no upstream.", "Run `git uam sync origin/main`."
+        )
     session.settings.check_remote(remote[0])
     return remote[0], merge[0]
 
 
 def _on_top(repo: Repository, landed: Iterable[tuple[str, str]], there: str, now: str) -> tuple[str, int]:
-    """What `now` becomes on top of `there`: the commits that never landed, put there one by one."""
+    """Replay the unlanded commits of `now` onto `there`; returns the new tip and how many there are."""
     memory = living_shadow(repo, landed, there)
     without = [f"^{oid}" for oid in (there, memory) if oid]
     graph = parse(repo.rev_list("--parents", "--topo-order", "--reverse", now, *without))
@@ -95,7 +97,7 @@ def _on_top(repo: Repository, landed: Iterable[tuple[str, str]], there: str, now
     roots = [c for c in commits if not c.parents]
     if roots:
         raise Refused(
-            f"{now[:7]} has a beginning of its own ({roots[0].oid[:7]}), which cannot be put on top of {there[:7]}.",
+            f"{now[:7]} has a root commit of its own ({roots[0].oid[:7]}), which cannot be put on top of {there[:7]}.",
             "Nothing was touched; pushing it merges unrelated histories.",
         )
     with Attributes(repo, there) as attributes:

@@ -1,4 +1,4 @@
-"""Actions that were asked for by name: into the queue, back out of it, and in again."""
+"""Actions by name: put them into the queue, cancel them, and queue them again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Needs = Sequence[int | str]
 
 
 def check(store: Store, wanted: Sequence[tuple[str, Needs]]) -> None:
-    """UsageError unless every dependency is queued already, or another one of `wanted`, without a circle."""
+    """Raise UsageError unless every dependency is in the queue or in `wanted`, without a circle."""
     with store.reading() as db:
         _order(db, wanted)
 
@@ -52,7 +52,7 @@ def enter(
     store: Store, wanted: Sequence[tuple[NewAction, NewSource, Needs, str]], now: float,
     origin: tuple[str, int] | None = None,
 ) -> list[int]:  # fmt: skip
-    """Queue all of it in one transaction; returns the id of each in the same order. Actions that merge share one."""
+    """Queue all of it in one transaction; returns an id for each, in the same order. Merged ones share an id."""
     found: dict[int, int] = {}
     by_name: dict[str, int] = {}
     with store.transaction() as db:
@@ -68,7 +68,7 @@ def enter(
 
 
 class LastCommit(NamedTuple):
-    """A commit that was made by name, with the tip that its branch had then; `waits` until it has landed."""
+    """A commit by name, with the tip that its branch had then; `waits` is true until it has landed."""
 
     tip: str
     base: str
@@ -97,9 +97,7 @@ def commits_wait(store: Store, target: str) -> bool:
 
 
 def cancel(store: Store, ids: Sequence[int], why: str = "cancelled by hand") -> None:
-    """Take actions out of the queue with everything in them, all or none. Refused once a batch has one, or one has
-    ended.
-    """
+    """Cancel actions with all of their sources, all or none; raises Refused for one that is in a batch or has ended."""
     with store.transaction() as db:
         for action_id in dict.fromkeys(ids):
             _cancel(db, action_id, why)
@@ -109,7 +107,7 @@ def _cancel(db: sqlite3.Connection, action_id: int, why: str) -> None:
     status = _status(db, action_id)
     seen = "SELECT 1 FROM deploy_queue WHERE id = ? AND action_type = 'commit' AND asked = 0"
     if db.execute(seen, (action_id,)).fetchone():
-        raise Refused(f"#{action_id} is a commit on a branch here: nothing is done with it unless it is pushed.")
+        raise Refused(f"#{action_id} is a commit on a branch here: it lands only when it is pushed.")
     if status != Status.PENDING:
         raise Refused(f"#{action_id} is {status} and cannot be cancelled.", "`git uam status` shows the queue.")
     db.execute(
@@ -124,10 +122,10 @@ def _cancel(db: sqlite3.Connection, action_id: int, why: str) -> None:
 
 
 def retry(store: Store, ids: Sequence[int]) -> dict[int, int]:
-    """Queue actions again that failed or were cancelled, all or none, with what of them has not landed; returns the new
-    id of each.
+    """Queue failed or cancelled actions again, all or none, with those of their sources that have not landed; returns
+    the new id of each.
 
-    Dependencies that have completed are met, one that failed is dropped, the others still hold.
+    Of their dependencies, only those that still wait or run are kept.
     """
     with store.transaction() as db:
         return {action_id: _retry(db, action_id) for action_id in ids}
@@ -161,7 +159,7 @@ def _retry(db: sqlite3.Connection, action_id: int) -> int:
 
 
 def _status(db: sqlite3.Connection, action_id: int) -> Status:
-    known = isinstance(action_id, int) and abs(action_id) < 2**63  # what SQLite calls an integer
+    known = isinstance(action_id, int) and abs(action_id) < 2**63  # the range of an integer in SQLite
     row = known and db.execute("SELECT status FROM deploy_queue WHERE id = ?", (action_id,)).fetchone()
     if not row:
         raise UsageError(f"There is no action #{action_id}.", "`git uam status` lists what is queued.")
@@ -177,7 +175,7 @@ def set_urgent(store: Store, until: float | None, on: bool) -> None:
 
 
 def members(store: Store, action_id: int) -> list[tuple[int, str, list[str]]]:
-    """What a commit by name is made of: number, message and files of each that was queued, in their order."""
+    """The sources of a commit by name, oldest first: id, message and files of each."""
     with store.reading() as db:
         found = db.execute(
             "SELECT id, message FROM sources WHERE action_id = ? AND status <> 'withdrawn' ORDER BY id", (action_id,)

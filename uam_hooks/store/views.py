@@ -26,14 +26,14 @@ class QueuedCommit(NamedTuple):
 
 
 def noted(store: Store, oids: Sequence[str]) -> bool:
-    """Whether every one of these commits was made here: the commit hooks saw it, or it was asked for by name."""
+    """Whether every one of these commits was made here: noted by the commit hooks, or made by name."""
     seen = "SELECT 1 FROM queued_commits WHERE oid = ? UNION ALL SELECT 1 FROM sources WHERE tip = ? AND base <> ''"
     with store.reading() as db:
         return all(db.execute(f"{seen} LIMIT 1", (oid, oid)).fetchone() is not None for oid in oids)
 
 
 def landed_as(store: Store, oid: str) -> tuple[int, list[str]] | None:
-    """The batch whose landing the commit is, and the agents in it; None when it is not a landing of ours."""
+    """The batch whose landing the commit is, and the agents in it; None when it is not a landing."""
     with store.reading() as db:
         row = db.execute(
             "SELECT l.sources, b.number FROM landings l JOIN deploy_batches b ON b.id = l.batch_id"
@@ -74,14 +74,14 @@ def actions(store: Store, *states: str, most: int = 1000) -> list[Action]:
 
 
 def sources(store: Store, action_id: int) -> list[Source]:
-    """All sources of an action, those that were replaced or withdrawn included."""
+    """All sources of an action, including replaced and withdrawn ones."""
     with store.reading() as db:
         found = db.execute("SELECT * FROM sources WHERE action_id = ? ORDER BY id", (action_id,)).fetchall()
     return [rows.source(row) for row in found]
 
 
 def files(store: Store, source_id: int) -> list[str]:
-    """The files that a commit was asked to hold."""
+    """The files of a commit by name."""
     with store.reading() as db:
         found = db.execute("SELECT path FROM source_files WHERE source_id = ? ORDER BY path", (source_id,)).fetchall()
     return [os.fsdecode(row["path"]) for row in found]
@@ -90,7 +90,7 @@ def files(store: Store, source_id: int) -> list[str]:
 def failed_sources(store: Store, since: float) -> list[tuple[Action, Source]]:
     """Sources that failed after `since` (seconds since 1970), newest first, with their action.
 
-    One that the same agent has landed since is left out.
+    A source whose branch has landed since from the same worktree is left out.
     """
     with store.reading() as db:
         found = db.execute(
@@ -138,12 +138,12 @@ def waiting_commits(store: Store, now: float | None) -> list[Action]:
 
 
 def batch(store: Store, name: str) -> Batch | None:
-    """The batch with this number, id, or unambiguous beginning of an id: four characters at least, as in git."""
+    """The batch with this number, id, or unambiguous prefix of an id of at least four characters, as in git."""
     with store.reading() as db:
         found = []
         if name.isascii() and name.isdecimal() and len(name) < 10:
             found = db.execute("SELECT * FROM deploy_batches WHERE number = ?", (int(name),)).fetchall()
-        if not found and len(name) >= 4:  # an id may well begin with digits alone
+        if not found and len(name) >= 4:  # an id may begin with digits only
             found = db.execute("SELECT * FROM deploy_batches WHERE substr(id, 1, ?) = ?", (len(name), name)).fetchall()
         if len(found) != 1:
             return None
@@ -160,7 +160,7 @@ def existing_batch(store: Store, name: str) -> Batch:
 
 
 def landings(store: Store, batch_id: str) -> list[Landing]:
-    """What a batch put, or tried to put, on its refs."""
+    """The landings of a batch, also those that did not succeed."""
     with store.reading() as db:
         found = db.execute("SELECT * FROM landings WHERE batch_id = ? ORDER BY id", (batch_id,)).fetchall()
     return [rows.landing(row) for row in found]
@@ -187,7 +187,7 @@ def last_landed(store: Store, worktree: str, branch: str) -> tuple[str, str] | N
 
 
 def landed_tips(store: Store, before: str) -> list[str]:
-    """Tips that landed before this moment, and tips whose replacement did, and that nothing waits for."""
+    """Tips that landed, or whose replacement landed, before this time, and that nothing still needs."""
     with store.reading() as db:
         found = db.execute(
             "SELECT DISTINCT s.tip FROM sources s JOIN deploy_queue q ON q.id = s.action_id"
@@ -206,13 +206,13 @@ def pending_tips(store: Store) -> list[str]:
 
 
 def pending_branches(store: Store) -> set[str]:
-    """Local branches whose push waits, or whose outcome is open."""
+    """Local branches whose push waits, or whose outcome is unknown."""
     with store.reading() as db:
         return {row["branch"] for row in db.execute("SELECT DISTINCT branch FROM sources WHERE status = 'pending'")}
 
 
 def landings_before(store: Store, before: str) -> list[Landing]:
-    """Landings of actions that ended before this moment."""
+    """Landings of actions that ended before this time."""
     with store.reading() as db:
         found = db.execute(
             "SELECT l.* FROM landings l JOIN deploy_queue q ON q.id = l.action_id"
@@ -230,7 +230,7 @@ def landed_refs(store: Store) -> list[tuple[str, str]]:
 
 
 def young_tips(store: Store, remote: str, ref: str, since: str) -> list[str]:
-    """Tips that landed on a ref since this moment."""
+    """Tips that landed on a ref since this time."""
     with store.reading() as db:
         found = db.execute(
             "SELECT DISTINCT s.tip FROM landings l JOIN deploy_queue q ON q.id = l.action_id"
@@ -242,7 +242,7 @@ def young_tips(store: Store, remote: str, ref: str, since: str) -> list[str]:
 
 
 def tag_tips(store: Store, remote: str) -> list[str]:
-    """What the newest tags name that were pushed to a remote, or are about to be."""
+    """The objects of the newest tags that were pushed to a remote, or are about to be."""
     with store.reading() as db:
         found = db.execute(
             "SELECT s.tip FROM sources s JOIN deploy_queue q ON q.id = s.action_id WHERE s.status IN"
@@ -254,7 +254,7 @@ def tag_tips(store: Store, remote: str) -> list[str]:
 
 
 def memories(store: Store, remote: str, ref: str) -> Iterator[tuple[str, str]]:
-    """What has landed on a ref, newest first: each landing with what keeps its originals."""
+    """The landings on a ref, newest first, each with the shadow that keeps its originals."""
     with store.reading() as db:
         found = db.execute(
             "SELECT new, keep FROM landings WHERE remote = ? AND ref = ? AND status = 'landed' ORDER BY id DESC",
