@@ -91,7 +91,7 @@ def test_config_for_all_repositories(stocked: Scene) -> None:
 def test_config_refuses(stocked: Scene) -> None:
     each(stocked, [(("config", *args), 2, words) for args, words in (
         (("uam.window.push", "-5"), "'-5' is not a duration"),
-        (("uam.window.push", "--", "-5s"), "'-5s' is no duration"),
+        (("uam.window.push", "--", "-5s"), "'-5s' is not a duration"),
         (("uam.window.push", "NaN"), "'NaN' is not a duration"),
         (("uam.window.push", "soon"), "'soon' is not a duration"),
         (("uam.window.push", ""), "'' is not a duration"),
@@ -100,7 +100,7 @@ def test_config_refuses(stocked: Scene) -> None:
         (("uam.batch.size", "0"), "'0' is not a whole number from 1 up"),
         (("uam.batch.size", "-1"), "'-1' is not a whole number from 1 up"),
         (("uam.batch.size", "1.5"), "'1.5' is not a whole number"),
-        (("uam.batch.parallel", "NaN"), "'NaN' is no whole number"),
+        (("uam.batch.parallel", "NaN"), "'NaN' is not a whole number"),
         (("uam.retry.count", "-1"), "'-1' is not a whole number from 0 up"),
         (("uam.push.mode", "later"), "'later' is not one of wait, queue, manual"),
         (("uam.squash", "perhaps"), "'perhaps' is neither true nor false"),

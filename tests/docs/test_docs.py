@@ -93,7 +93,7 @@ def test_every_setting_that_a_page_mentions_exists(page: str) -> None:
 
 def test_every_environment_variable_is_documented_and_no_other() -> None:
     python = "\n".join(path.read_text() for path in SOURCES)
-    shell = "\n".join(path.read_text() for path in (CHECKOUT / "hooks").iterdir())
+    shell = "\n".join(path.read_text() for path in (CHECKOUT / "hooks").iterdir() if path.is_file())
     read = {*re.findall(r'environ(?:\.get\(|\[)"(UAM\w*)"', python), *re.findall(r"\$\{(UAM\w*)-", shell)}
     assert {row[0].strip("`") for row in rows(section(SETTINGS, "## Environment"))} == read - {"UAM_DIE_AT"}
 
