@@ -105,7 +105,7 @@ def make_plan(context: Context, action: Action, sources: Sequence[Source], there
     others = _other_branches(context, action)
     shadow = living_shadow(repo, context.memories(action.remote, action.ref), there)
     base = there if there != ZERO else _where_it_starts(repo, sources, others)
-    news = _look(repo, base, shadow, others, [s.tip for s in sources])
+    news = _survey(repo, base, shadow, others, [s.tip for s in sources])
     with Attributes(repo, base) as attributes:
         merged = merge_sources(repo, base, shadow, news.graph, news.new, sources, attributes)
     own = _shares(news, merged)
@@ -152,7 +152,7 @@ def _where_it_starts(repo: Repository, sources: Sequence[Source], others: list[s
     return lines[0] if lines else ZERO
 
 
-def _look(repo: Repository, base: str, shadow: str | None, others: list[str], tips: Sequence[str]) -> _News:
+def _survey(repo: Repository, base: str, shadow: str | None, others: list[str], tips: Sequence[str]) -> _News:
     known = [] if base == ZERO else [base]
 
     def listed(*without: str) -> dict[str, tuple[str, ...]]:
