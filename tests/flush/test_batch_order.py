@@ -177,7 +177,7 @@ def test_a_merge_waits_for_every_push_before_it_and_every_push_after_it_waits() 
 def test_a_commit_that_fails_fails_the_pushes_of_its_branch_that_were_asked_for_by_name() -> None:
     """What an agent has pushed is its own work, and lands all the same."""
     commit = act(1, COMMIT, "main", 101)
-    assert edges([commit, act(2, PUSH), act(3, PUSH, remote="backup")._replace(asked=False)]) == [
+    assert edges([commit, act(2, PUSH), act(3, PUSH, remote="backup")._replace(explicit=False)]) == [
         Edge(1, 2, True), Edge(1, 3, False),
     ]  # fmt: skip
 

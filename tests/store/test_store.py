@@ -82,7 +82,7 @@ def test_pushes_of_one_ref_gather_in_one_action_whose_window_does_not_move(store
         source(2, ref="refs/heads/other"),
         source(2)._replace(remote="backup"),
         source(2, options=("ci.skip",)),
-        source(2, exact=True),
+        source(2, verbatim=True),
         source(2, atomic=True),
     ],
     ids=["ref", "remote", "push options", "exact", "atomic"],
@@ -105,7 +105,7 @@ def test_older_pushes_of_the_same_place_are_found_with_what_became_of_them(store
     old = push(store, source(1, tip="a" * 40))[0]
     push(store, source(1, tip="5" * 40, ref="refs/heads/other"))
     push(store, source(2))
-    push(store, source(1, tip="6" * 40, exact=True))
+    push(store, source(1, tip="6" * 40, verbatim=True))
     enqueue.commits(store, [CommitNote("a" * 40, MAIN, "", "/w/1")], [("a" * 40, "b" * 40)], 30, NOW)
     enqueue.commits(store, [], [("b" * 40, "c" * 40)], 30, NOW)
     assert enqueue.older(store, source(1, tip="d" * 40)) == [(old.source, ["a" * 40, "b" * 40, "c" * 40])]
@@ -267,7 +267,7 @@ def test_an_atomic_push_is_claimed_whole(store: Store) -> None:
 def test_queue_order_holds_for_a_ref(store: Store) -> None:
     """An exact push (a forced update) and what was queued before it go one after the other."""
     first = push(store, source(1))[0]
-    forced = push(store, source(2, exact=True), window=0)[0]
+    forced = push(store, source(2, verbatim=True), window=0)[0]
     batch = claimed(store, NOW + 1)
     assert [a.id for a in batch.actions] == [first.action]
     finish.action(store, batch.actions[0], {first.source: Outcome()})

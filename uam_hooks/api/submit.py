@@ -126,11 +126,11 @@ class RequestChecker:
         if not tip and not waiting:
             raise UsageError(f"There is no branch {short_target(ref)} here to push.", "See `git branch`.")
         options = tuple(text_of(o, "push option") for o in _list(payload.get("push_options", ()), "push_options"))
-        more: dict[str, Any] = {"options": options, "follow": True}
+        more: dict[str, Any] = {"options": options, "tracks_branch": True}
         if _flag(payload, "force"):
             tracking = self.session.settings.tracking_ref(remote, ref)
             # the value that the remote was last seen to have, as a lease: newer work is not overwritten
-            more |= {"exact": True, "expect": (self.session.repo.name_of(tracking)[0] if tracking else "") or ""}
+            more |= {"verbatim": True, "expect": (self.session.repo.name_of(tracking)[0] if tracking else "") or ""}
         tip = tip or _checked_by(lambda: start_of(self.session, ref, remote))
         source = self._source(request, remote, ref, ref, "" if tip == ZERO else tip, **more)
         like = push_action(source, 0.0)

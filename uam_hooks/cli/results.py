@@ -81,7 +81,7 @@ def _lines(store: Store, result: BatchResult) -> Iterator[str]:
     for action in batch.actions:
         if action.action_type == ActionType.PUSH or action.carried_by is not None:
             yield from (f"batch {batch.number}: {line}" for line in _of_sources(store, action))
-        elif action.asked:
+        elif action.explicit:
             yield f"batch {batch.number}: {_of_action(store, action)}"
     if result.deferred_actions:
         many = result.deferred_actions

@@ -93,7 +93,7 @@ class _News(NamedTuple):
     flat: frozenset[str]
 
 
-def exact_plan(action: Action, source: Source, there: str) -> Plan:
+def verbatim_plan(action: Action, source: Source, there: str) -> Plan:
     """A source that goes to the remote as it is: a tag, a deletion, a forced update."""
     new = source.tip or ZERO
     return Plan(action, there, new, new, How.EXACT, (source,), {}, {source.id: 0}, (), None)

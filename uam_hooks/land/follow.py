@@ -38,10 +38,10 @@ def followed(sources: Sequence[Source], tips: Tips) -> list[Source]:
     """The sources of one action, those that follow their branch at where that is."""
     found = []
     for source in sources:
-        now = tips.at(source.branch) if source.follow else ZERO
+        now = tips.at(source.branch) if source.tracks_branch else ZERO
         if now == ZERO:  # a branch that is yet to begin: with the commits that are carried
             now = source.tip or next((other.tip for other in sources if other.tip), "")
-        found.append(source._replace(tip=now) if source.follow else source)
+        found.append(source._replace(tip=now) if source.tracks_branch else source)
     return found
 
 
@@ -54,11 +54,11 @@ def settle_unattended(session: Session, action: Action) -> None:
     # a push that waits settles its branch itself, with the commits that it carried: two settles would collide
     attended = {source.branch for source in sources if source.waiter and process_alive(source.waiter)}
     for source in sources:
-        as_it_was = source.exact and action.action_type != ActionType.MERGE
+        as_it_was = source.verbatim and action.action_type != ActionType.MERGE
         if source.status != SourceStatus.LANDED or as_it_was or not source.branch or source.branch in attended:
             continue
         # of many commits by name from one place, the branch follows once
-        if (source.base or source.follow) and source.key in seen:
+        if (source.base or source.tracks_branch) and source.key in seen:
             continue
         seen.add(source.key)
         paths = session.repo.paths.seen_from(source.worktree)
@@ -91,7 +91,7 @@ def would_follow(session: Session, plan: Plan, sources: Sequence[Source], tips: 
     landed = {source.id for source in plan.landed}
     attended = {source.branch for source in sources if source.waiter and process_alive(source.waiter)}
     for source in sources:
-        as_it_was = source.exact and plan.action.action_type != ActionType.MERGE
+        as_it_was = source.verbatim and plan.action.action_type != ActionType.MERGE
         if source.id not in landed or as_it_was or not source.branch or source.branch in attended:
             continue
         now = tips.at(source.branch)

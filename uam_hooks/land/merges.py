@@ -46,7 +46,7 @@ def merge_to_push(session: Session, batch: Batch, action: Action) -> None:
     session.repo.pin({pin_ref(plan.new): plan.new})
     claim.bring(session.store, action, NewSource(
         action.remote, action.ref, made.agent, made.worktree, made.branch, made.tip,
-        exact=made.exact, expect=made.expect, base=made.base,
+        verbatim=made.verbatim, expect=made.expect, base=made.base,
     ))  # fmt: skip
 
 
@@ -88,7 +88,7 @@ def _to_push(action: Action, source: Source, new: str, tip: str, here: str) -> S
     """The merge as a source of a push; a fast-forward is pushed as it is, or not at all."""
     forward = action.payload["strategy"] == "ff-only"
     return source._replace(
-        tip=new, branch=action.ref if here != ZERO else "", exact=forward, expect=FAST_FORWARD if forward else None,
+        tip=new, branch=action.ref if here != ZERO else "", verbatim=forward, expect=FAST_FORWARD if forward else None,
         base=tip,
     )  # fmt: skip
 

@@ -19,7 +19,7 @@ def of_plan(repo: Repository, store: Store, batch: Batch, plan: Plan, sources: l
     found: dict[int, Outcome] = {}
     agents = {source.agent for source in plan.landed if plan.counts[source.id]}
     for source in plan.landed:
-        nothing = not source.exact and not plan.counts[source.id] and source.tip not in plan.commits
+        nothing = not source.verbatim and not plan.counts[source.id] and source.tip not in plan.commits
         found[source.id] = Outcome(
             batch=batch.number,
             how=How.NOTHING_NEW if nothing and plan.how != How.AS_IS else plan.how,

@@ -10,7 +10,7 @@ from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.queue.model import FAST_FORWARD, Action, ActionType, Batch, Source
 from uam_hooks.hot.queue.outcome import How
 from uam_hooks.integrate.merge import shadow_of
-from uam_hooks.integrate.plan import Context, Plan, exact_plan, living_shadow, make_plan
+from uam_hooks.integrate.plan import Context, Plan, living_shadow, make_plan, verbatim_plan
 from uam_hooks.integrate.tips import Tips
 from uam_hooks.land.retry import failure_of
 from uam_hooks.land.shadow import memories
@@ -54,9 +54,9 @@ def _why_not(session: Session, batch: Batch, action: Action, source: Source, the
 
 
 def _plan(session: Session, batch: Batch, action: Action, sources: Sequence[Source], there: str, tips: Tips) -> Plan:
-    if sources[0].exact:
+    if sources[0].verbatim:
         _check_expectation(session.repo, sources[0], there)
-        return exact_plan(action, sources[0], there)
+        return verbatim_plan(action, sources[0], there)
     context = Context(
         session.repo, tips, session.settings, batch.id,
         lambda oids: views.noted(session.store, [oid for oid in oids if oid not in tips.made]),

@@ -32,7 +32,7 @@ def not_claimed(store: Store, actions: Sequence[Action]) -> Batch:
 
 def _filled(store: Store, action: Action) -> Action:
     """A commit by name shows the message of its squash and all of its files."""
-    if action.action_type != ActionType.COMMIT or not action.asked:
+    if action.action_type != ActionType.COMMIT or not action.explicit:
         return action
     members = requests.members(store, action.id)
     files = sorted({path for _, _, paths in members for path in paths})

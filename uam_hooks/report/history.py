@@ -60,7 +60,7 @@ def describe(session: Session, batch: Batch) -> dict[str, Any]:
         {"action": a.id, "type": a.action_type.value, "where": where(a), "status": a.status.value, "error": a.error,
          "agents": list(dict.fromkeys(s.agent for s in views.sources(session.store, a.id)))}
         for a in batch.actions
-        if a.asked and a.action_type != "push"
+        if a.explicit and a.action_type != "push"
     ]  # fmt: skip
     return {
         "batch": batch.number, "id": batch.id, "status": batch.status.value, "created_at": batch.created_at,

@@ -53,7 +53,7 @@ def _shown(foresight: Foresight, batch: Batch, one: Foreseen, words: str) -> dic
     action, plan = one.action, one.plan
     ref = action.ref if action.action_type == ActionType.PUSH else action.target
     shown: dict[str, Any] = {"action": action.id, "remote": action.remote, "target": short_target(ref)}
-    if action.action_type == ActionType.COMMIT and action.asked:
+    if action.action_type == ActionType.COMMIT and action.explicit:
         shown["files"] = action.payload.get("files", [])
     if plan is not None:
         whose = _rivals(foresight, batch, one, plan)

@@ -64,7 +64,7 @@ def _window(session: Session, now: float) -> dict[str, Any]:
 
 def _row(session: Session, action: Action, commits: list[QueuedCommit], now: float) -> dict[str, Any]:
     left = seconds_of(max(action.execute_after, action.not_before)) - now
-    if action.action_type == ActionType.COMMIT and not action.asked:
+    if action.action_type == ActionType.COMMIT and not action.explicit:
         members = [c for c in commits if c.action_id == action.id]
         what = [{"agent": c.agent, "commit": c.oid, "subject": c.subject, "files": c.files} for c in members]
         agents = [c.agent for c in members]
@@ -75,7 +75,7 @@ def _row(session: Session, action: Action, commits: list[QueuedCommit], now: flo
     return {
         "action": action.id,
         "type": action.action_type.value,
-        "asked": action.asked,
+        "asked": action.explicit,
         "where": where(action),
         "status": action.status.value,
         "agents": list(dict.fromkeys(agents)),
@@ -143,5 +143,5 @@ def queued_lines(session: Session) -> list[str]:
     return [
         f"#{a.id} {a.action_type} to {where(a)} by {a.agent_id}"
         for a in waiting
-        if a.asked or a.action_type != ActionType.COMMIT
+        if a.explicit or a.action_type != ActionType.COMMIT
     ]

@@ -161,7 +161,7 @@ def bring(store: Store, action: Action, source: NewSource) -> None:
     with store.transaction() as db:
         db.execute("UPDATE sources SET tip = ?, branch = ?, exact = ?, expect = ?, base = ? WHERE action_id = ?"
                    " AND status = 'pending'",
-                   (source.tip, source.branch, source.exact, source.expect, source.base, action.id))  # fmt: skip
+                   (source.tip, source.branch, source.verbatim, source.expect, source.base, action.id))  # fmt: skip
 
 
 def sources(store: Store, action_id: int) -> list[Source]:

@@ -94,7 +94,7 @@ def _implied(actions: Sequence[Action]) -> Iterable[Edge]:
         first = [a for a in same if a.action_type == ActionType.COMMIT]
         then = [a for a in same if a.action_type != ActionType.COMMIT]
         # what an agent has pushed is its own work; a push by name is one of the branch with that commit
-        yield from (Edge(a.id, b.id, b.asked) for a in first for b in then)
+        yield from (Edge(a.id, b.id, b.explicit) for a in first for b in then)
     for action in actions:
         for other in changing.get(reads(action), ()):
             # two merges that name each other's branches: as they were queued

@@ -59,7 +59,7 @@ class Answers:
         for said in (messages.landed(state, self.remote), outcome.note):
             if said:
                 say(said)
-        if not state.exact:
+        if not state.verbatim:
             self.branches.settle(one, Landed(one.source.branch, one.source.tip, outcome.new, outcome.keep))
         if outcome.new == outcome.old:
             return [there_already(one.spec.dst, one.source.tip, outcome.new)]
@@ -76,7 +76,7 @@ class Answers:
 
     def up_to_date(self, one: ResolvedSpec) -> str:
         """The answer for a ref that brings nothing new; its branch is settled now if the work landed in a squash."""
-        if not one.source.exact:
+        if not one.source.verbatim:
             known = Landed(one.source.branch, one.source.tip, one.known, one.known)
             if not is_ancestor(self.session.git, one.source.tip, one.known):
                 self.branches.settle(one, known)

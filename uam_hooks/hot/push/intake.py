@@ -38,7 +38,7 @@ def _replaced(source: NewSource, git: Git, store: Store) -> tuple[int, ...]:
 
     Anything else that was pushed from the same worktree and branch is separate work and lands by itself.
     """
-    if source.exact:
+    if source.verbatim:
         return ()
     older = enqueue.older(store, source)
     names = [tip for _, tips in older for tip in tips]

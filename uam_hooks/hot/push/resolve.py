@@ -56,17 +56,17 @@ def resolve(session: PushSession, request: Request, known: Mapping[str, str]) ->
     found = []
     for spec in request.specs:
         tip, kind = objects.get(spec.src, ("", ""))
-        exact = not spec.dst.startswith(HEADS) or spec.force or spec.lease is not None or not spec.src
+        verbatim = not spec.dst.startswith(HEADS) or spec.force or spec.lease is not None or not spec.src
         source = NewSource(
             request.remote, spec.dst, agent, str(paths.git_dir), _branch_of(spec.src, paths), tip,
-            exact, _expectation(spec) if exact else None, group, request.atomic, os.getpid(),
+            verbatim, _expectation(spec) if verbatim else None, group, request.atomic, os.getpid(),
             request.push_options,
         )  # fmt: skip
         there = known.get(spec.dst, "")
         shadow = shadow_ref(request.remote, spec.dst)
         seen = _Seen(objects.get(there, ("", ""))[0], objects[shadow][0], objects[f"{shadow}^1"][0])
         error = _fault(spec, kind)
-        new = bool(error) or exact or _brings_something(session.git, tip, seen)
+        new = bool(error) or verbatim or _brings_something(session.git, tip, seen)
         found.append(ResolvedSpec(spec, source, there, new, error))
     return found
 

@@ -65,8 +65,8 @@ def push(store: Store, sources: Sequence[NewSource], window: float, now: float) 
 
 
 def push_action(source: NewSource, window: float) -> NewAction:
-    """The action of a push of `source`, which may merge with a pending one; exact and atomic pushes never do."""
-    key = None if source.exact or source.atomic else "\0".join(("push", source.remote, source.ref, *source.options))
+    """The action of a push of `source`, which may merge with a pending one; verbatim and atomic pushes never do."""
+    key = None if source.verbatim or source.atomic else "\0".join(("push", source.remote, source.ref, *source.options))
     payload = {"push_options": list(source.options)} if source.options else {}
     return NewAction(source.agent, ActionType.PUSH, short_target(source.ref), source.remote, payload, window, key)
 
@@ -88,7 +88,7 @@ def add(db: sqlite3.Connection, new: NewAction, source: NewSource, replaces: Seq
             "INSERT INTO deploy_queue (agent_id, action_type, target, payload, queued_at, execute_after, remote,"
             " merge_key, priority, dependencies, not_before, asked) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (new.agent, new.action_type.value, new.target, json.dumps(new.payload), iso(now), due, new.remote,
-             new.merge_key, new.priority, json.dumps(new.dependencies), new.not_before, new.asked),
+             new.merge_key, new.priority, json.dumps(new.dependencies), new.not_before, new.explicit),
         ).lastrowid  # fmt: skip
     else:
         action_id = found["id"]
@@ -112,8 +112,8 @@ def _add_source(db: sqlite3.Connection, new: NewSource, action_id: int, now: str
     source_id = db.execute(
         "INSERT INTO sources (action_id, agent_id, worktree, branch, tip, exact, expect, push_group, atomic,"
         " waiter, queued_at, follow, base, message) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (action_id, new.agent, new.worktree, new.branch, new.tip, new.exact, new.expect, new.group,
-         new.atomic, new.waiter, now, new.follow, new.base, new.message),
+        (action_id, new.agent, new.worktree, new.branch, new.tip, new.verbatim, new.expect, new.group,
+         new.atomic, new.waiter, now, new.tracks_branch, new.base, new.message),
     ).lastrowid  # fmt: skip
     assert source_id is not None
     for path in new.files:

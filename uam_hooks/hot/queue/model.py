@@ -52,11 +52,12 @@ class SourceStatus(StrEnum):
 class NewSource(NamedTuple):
     """A source to be queued. `ref` is the full name of the ref on the remote.
 
-    `exact` sources (tags, deletions, forced updates) go to the remote unchanged and never merge.
+    `verbatim` sources (tags, deletions, forced updates) go to the remote unchanged and never merge.
     `expect` is what the remote's ref must be: an object id, "" for absent, FAST_FORWARD for an ancestor of the tip,
     None for anything. `options` are those of `git push -o`; pushes with different ones do not merge.
-    A source with `follow` has the tip that its branch has when the batch is executed. `base` is the tip of the branch
-    that a commit by name was made for, `message` and `files` are its message and the files it was requested with.
+    A source with `tracks_branch` has the tip that its branch has when the batch is executed. `base` is the tip of the
+    branch that a commit by name was made for, `message` and `files` are its message and the files it was requested
+    with.
     `replaces` are the ids of the pending sources whose work it contains: it takes their place.
     """
 
@@ -66,13 +67,13 @@ class NewSource(NamedTuple):
     worktree: str
     branch: str
     tip: str
-    exact: bool = False
+    verbatim: bool = False
     expect: str | None = None
     group: str = ""
     atomic: bool = False
     waiter: int = 0
     options: tuple[str, ...] = ()
-    follow: bool = False
+    tracks_branch: bool = False
     base: str = ""
     message: str = ""
     files: tuple[str, ...] = ()
@@ -96,7 +97,7 @@ class NewAction(NamedTuple):
     priority: int = PRIORITY
     dependencies: tuple[int, ...] = ()
     not_before: str = ""
-    asked: bool = False
+    explicit: bool = False
 
 
 class Source(NamedTuple):
@@ -108,7 +109,7 @@ class Source(NamedTuple):
     worktree: str
     branch: str
     tip: str
-    exact: bool
+    verbatim: bool
     expect: str | None
     group: str
     atomic: bool
@@ -117,7 +118,7 @@ class Source(NamedTuple):
     status: SourceStatus
     replaced_by: int | None
     outcome: Outcome
-    follow: bool = False
+    tracks_branch: bool = False
     base: str = ""
     message: str = ""
 
@@ -144,7 +145,7 @@ class Action(NamedTuple):
     remote: str
     finished_at: str | None
     error: str
-    asked: bool = False
+    explicit: bool = False
     carried_by: int | None = None
     not_before: str = ""
     attempts: int = 0
