@@ -316,7 +316,7 @@ def test_a_change_in_the_way_leaves_the_branch_where_it_was(scene: Scene, how: s
     assert (agent.oid("agent"), agent.git("status", "--porcelain")) == (tip, before)
     assert (agent.top / name).read_text() == "in the way\n"
     assert done.ours[-1] == (
-        f"branch agent stays at {tip[:7]}: your changes to {name} are in the way; `git uam sync` brings it to what"
+        f"branch agent stays at {tip[:7]}: your changes to {name} conflict with it; `git uam sync` brings it to what"
         " origin/main has"
     )
     # nothing is in the way any more

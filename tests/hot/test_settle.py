@@ -63,7 +63,7 @@ def test_what_is_in_the_way_stays_and_is_named(scene: Scene, known: bool) -> Non
     done = scene.push()
     assert done.code == 0
     if known:
-        assert done.ours[-1] == stays("main", mine, "your changes to theirs are in the way")
+        assert done.ours[-1] == stays("main", mine, "your changes to theirs conflict with it")
     else:
         assert done.ours[-1].startswith(f"branch main stays at {mine[:7]}: ")
         assert "theirs" in done.ours[-1]

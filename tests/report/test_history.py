@@ -45,6 +45,19 @@ def test_show_tells_what_landed_from_whom(scene: Scene) -> None:
         assert scene.git("uam", "show", name).splitlines() == text
 
 
+def test_a_landing_whose_name_has_digits_only(scene: Scene) -> None:
+    """One commit in 27 begins with seven of them, which is what is printed of it."""
+    tip, number = scene.commit("a"), 0
+    while not tip[:7].isdigit():
+        scene.git("commit", "-q", "--amend", "-m", f"Add a, {number}")
+        tip, number = scene.oid("HEAD"), number + 1
+    assert scene.push().code == 0
+    assert scene.there() == tip
+    for name in (tip, tip[:7], tip[:10]):
+        assert scene.git("uam", "show", name).startswith("batch 1 ")
+    assert scene.run("uam", "show", tip[:6]).code == (2 if tip[:6].isdigit() else 0)
+
+
 def test_show_as_data(scene: Scene) -> None:
     commits = landed_together(scene)
     found = json.loads(scene.git("uam", "show", "1", "--json"))

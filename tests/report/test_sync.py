@@ -93,7 +93,7 @@ def test_a_modification_in_the_way_is_refused_before_anything_is_touched(scene: 
     before = state(agent)
     done = agent.run("uam", "sync")
     untouched(agent, before, done)
-    assert f"your changes to {name} are in the way" in done.err
+    assert f"your changes to {name} conflict with it" in done.err
     assert (agent.top / name).read_text() == "in the way\n"
     assert not (agent.top / "theirs").exists() or how == "unknown"
 

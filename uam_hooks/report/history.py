@@ -18,7 +18,8 @@ from uam_hooks.store import journal, views
 def find_batch(session: Session, name: str) -> Batch:
     """The batch with this number or id, or the one that landed the commit of this name."""
     found = views.batch(session.store, name) if name else None
-    if found is None and name and not name.isdigit():
+    # a commit's abbreviation may consist of digits; a number as short as those of batches is not one
+    if found is None and name and not (name.isdigit() and len(name) < 7):
         answer = session.repo.run(
             "rev-parse", "--quiet", "--verify", "--end-of-options", f"{name}^{{commit}}", ok=(0, 1)
         )

@@ -237,7 +237,7 @@ def _whole(free: list[Waiting], pending: Sequence[Waiting]) -> list[Waiting]:
 
 
 def _bringing(pushes: Iterable[Waiting]) -> dict[str, list[int]]:
-    """The pushes that take commits along, by the branch of these: each from a branch to one of the same name."""
+    """The pushes that carry commits, by the branch of these: each from a branch to one of the same name."""
     found: dict[str, list[int]] = {}
     for one in pushes:
         if one.action.action_type == ActionType.PUSH and not one.whole and one.action.ref in one.lines:

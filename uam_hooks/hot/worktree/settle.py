@@ -219,7 +219,7 @@ def _refused(now: str, err: str) -> Settled:
     names = [line.split("'")[1] for line in lines if line.startswith(("error: Entry '", "error: Untracked"))]
     if not names:  # a list of names, between lines of git's own
         names = [line for line in lines if not line.startswith(("error:", "fatal:", "Please", "Aborting"))]
-    return Settled(now, why=f"your changes to {names[0]} are in the way" if names else "files there are in the way")
+    return Settled(now, why=f"your changes to {names[0]} conflict with it" if names else "files there conflict with it")
 
 
 def _carry_newer(git: Git, paths: RepoPaths, what: Landed, now: str, landed_tree: str, home: Path | None) -> Settled:
