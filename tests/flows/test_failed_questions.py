@@ -124,6 +124,7 @@ def test_any_git_of_a_push_may_be_killed(scene: Scene) -> None:
         scene.git("reset", "-q", "--hard")
         other.commit(f"other{number}")
         assert other.push("origin", "HEAD:main").code == 0
+        scene.idle()  # a flusher that still lives would land the next push with a git that is not ours
         name = f"mine{number}"
         commit = scene.commit(name)
         counted = scene.root / "counted"
