@@ -14,6 +14,7 @@ from tests.support.landscape import by_hand, environment, kept, queue, record, s
 from tests.support.scenes import TRACKING, Done, Scene, Worktree, script
 from uam_hooks import Batch, BatchResult, DeployBatcher
 from uam_hooks.git.repo import Repository
+from uam_hooks.land.steps import Step
 
 AT_ONCE = {"commit": 0, "push": 0, "merge": 0, "workflow": 0, "deploy": 0}
 ADA = "Ada <ada@example.invalid>"
@@ -150,6 +151,10 @@ def tree(place: Worktree, commit: str) -> str:
     return place.oid(f"{commit}^{{tree}}")
 
 
+def parents(place: Worktree, commit: str) -> list[str]:
+    return place.git("rev-list", "--parents", "-1", commit).split()[1:]
+
+
 # -- a commit by name --------------------------------------------------------------------------------------------
 
 
@@ -163,6 +168,7 @@ def test_a_commit_by_name(scene: Scene) -> None:
     assert plan["proof"]["ok"] is True
     assert plan["summary"] == "Squashed 2 commits: (2 files)"
     assert executed(scene, batch).success
+    assert scene.subjects("main") == ["Squashed 2 commits:", "Begin"]
     assert scene.oid("main") == plan["new"]
     as_foreseen(scene, plans)
 
@@ -219,9 +225,8 @@ def test_a_commit_onto_files_that_are_checked_out_and_differ(scene: Scene) -> No
 @pytest.mark.parametrize("strategy", ["no-ff", "squash", "ff-only"])
 def test_a_merge_by_name(scene: Scene, strategy: str, pushed: bool) -> None:
     on(scene, "topic", "t", "t\n")
-    on(scene, "topic", "u", "u\n")
-    if strategy != "ff-only":
-        on(scene, "main", "m", "m\n")
+    tip = on(scene, "topic", "u", "u\n")
+    main = on(scene, "main", "m", "m\n") if strategy != "ff-only" else scene.oid("main")
     merge(scene, strategy=strategy, push=pushed)
     batch, plans = batch_of(scene)
     (plan,) = plans
@@ -230,6 +235,10 @@ def test_a_merge_by_name(scene: Scene, strategy: str, pushed: bool) -> None:
     assert plan["summary"] == f"merge topic ({strategy}){', pushed' * pushed}"
     assert executed(scene, batch).success
     assert (scene.there() if pushed else scene.oid("main")) == plan["new"]
+    if strategy == "ff-only":
+        assert plan["new"] == tip
+    else:
+        assert parents(scene, plan["new"]) == [main, tip][: 2 if strategy == "no-ff" else 1]
     as_foreseen(scene, plans)
 
 
@@ -237,17 +246,17 @@ def test_a_merge_by_name(scene: Scene, strategy: str, pushed: bool) -> None:
 def test_a_merge_by_name_that_conflicts(scene: Scene, pushed: bool) -> None:
     on(scene, "topic", "f", "topic\n")
     ours = on(scene, "main", "f", "main\n")
-    scene.git("push", "-q", "origin", "main", UAM="off")
     merge(scene, push=pushed)
     batch, plans = batch_of(scene)
     (plan,) = plans
     words = "conflict in f between topic and main"
     assert (plan["conflicts"], plan["fails"], plan["error"]) == ({"1": ["f"]}, True, words)
+    assert plan["old"] == plan["new"] == (scene.start_oid if pushed else ours)
     assert plan["conflict_with"]["1"]["commit"] == ours
     whose = f"merge topic (no-ff){', pushed' * pushed}; would conflict: ann in f with {ours[:7]} by {ADA}"
     assert plan["summary"] == whose
     assert executed(scene, batch).errors == (words,)
-    assert (scene.oid("main"), scene.there()) == (ours, ours)
+    assert (scene.oid("main"), scene.there()) == (ours, scene.start_oid)
 
 
 @pytest.mark.parametrize("pushed", [False, True])
@@ -261,6 +270,21 @@ def test_a_merge_that_cannot_go_forward(scene: Scene, pushed: bool) -> None:
     assert (plan["error"], plan["fails"]) == (words, True)
     assert plan["summary"].endswith(f"; would fail: {words}")
     assert executed(scene, batch).errors == (words,)
+
+
+def test_a_merge_into_a_branch_that_only_the_remote_has(scene: Scene) -> None:
+    """The branch here begins where the remote has it."""
+    there = on(scene, "release", "r", "r\n")
+    scene.git("push", "-q", "origin", "release", UAM="off")
+    scene.git("branch", "-q", "-D", "release")
+    tip = on(scene, "topic", "t", "t\n")
+    merge(scene, "release")
+    batch, plans = batch_of(scene)
+    (plan,) = plans
+    assert (plan["old"], parents(scene, plan["new"])) == ("0" * 40, [there, tip])
+    assert executed(scene, batch).success
+    assert scene.oid("release") == plan["new"]
+    as_foreseen(scene, plans)
 
 
 def test_a_merge_into_a_branch_that_is_checked_out(scene: Scene) -> None:
@@ -452,6 +476,29 @@ def test_commits_that_a_foreseen_push_takes_are_not_squashed(scene: Scene) -> No
     assert [row["remote"] for row in scene.rows("landings")] == ["origin"]
 
 
+def test_what_a_foreseen_push_takes_is_no_part_of_a_squash(scene: Scene) -> None:
+    """Also where no tracking ref would say that the remote has it."""
+    scene.commit("a")
+    scene.git("push", "origin", "elsewhere")
+    scene.commit("b")
+    scene.git("config", "--unset-all", "remote.origin.fetch")
+    plans = foreseen(scene)
+    assert [(plan["type"], plan["how"]) for plan in plans] == [("push", "as-is")]
+    assert scene.run("uam", "flush").code == 0
+    assert scene.subjects("elsewhere") == ["Add b", "Add a", "Begin"]
+
+
+@pytest.mark.parametrize("step", [Step.PLANNED, Step.PINNED, Step.PUSHED, Step.FINISHED])
+def test_a_local_squash_that_dies_is_taken_up(scene: Scene, step: Step) -> None:
+    originals = [scene.commit("a"), scene.commit("b")]
+    assert scene.run("uam", "flush", UAM_DIE_AT=step).code == 137
+    assert scene.oid("elsewhere^") == (originals[0] if step in (Step.PLANNED, Step.PINNED) else scene.start_oid)
+    assert scene.run("uam", "flush").code == 0
+    assert scene.subjects("elsewhere") == ["Squashed 2 commits:", "Begin"]
+    assert [row["status"] for row in scene.rows("queued_commits")] == ["squashed", "squashed", "pending"]
+    kept(scene, originals)
+
+
 def test_a_commit_by_name_is_squashed_with_those_before_it(scene: Scene) -> None:
     """A flush by hand notes the commit by name like any other, and then makes one of both."""
     scene.commit("a")
@@ -478,7 +525,7 @@ def test_a_chain_in_one_batch(scene: Scene) -> None:
     commits, merges, pushes = plans
     assert [plan["type"] for plan in plans] == ["commit", "merge", "push"]
     assert (merges["old"], pushes["old"]) == (scene.oid("main"), scene.there())
-    assert scene.git("rev-list", "--parents", "-1", merges["new"]).split()[1:] == [scene.oid("main"), commits["new"]]
+    assert parents(scene, merges["new"]) == [scene.oid("main"), commits["new"]]
     assert pushes["new"] not in ("", pushes["old"])
     assert pushes["fails"] is False
     assert executed(scene, batch).success
@@ -531,7 +578,7 @@ def test_a_merge_of_what_a_push_before_it_lands(scene: Scene) -> None:
     merge(scene, agent="bob")
     batch, plans = batch_of(scene)
     assert [plan["type"] for plan in plans] == ["push", "merge"]
-    assert scene.git("rev-list", "--parents", "-1", plans[1]["new"]).split()[2] == plans[0]["new"]
+    assert parents(scene, plans[1]["new"])[1] == plans[0]["new"]
     assert executed(scene, batch).success
     as_foreseen(scene, plans)
 
@@ -545,10 +592,25 @@ def test_a_merge_of_what_a_merge_before_it_pushes(scene: Scene) -> None:
     merge(scene, "release", "main", agent="bob")
     batch, plans = batch_of(scene)
     assert [plan["where"] for plan in plans] == ["origin/main", "release"]
-    assert scene.git("rev-list", "--parents", "-1", plans[1]["new"]).split()[2] == plans[0]["new"]
+    assert parents(scene, plans[1]["new"])[1] == plans[0]["new"]
     assert executed(scene, batch).success
     as_foreseen(scene, plans)
     assert scene.oid(TRACKING) == plans[0]["new"]
+
+
+def test_a_merge_that_is_pushed_after_a_push_of_the_branch(scene: Scene) -> None:
+    """It is planned on what the push would leave on the remote."""
+    on(scene, "topic", "t", "t\n")
+    on(scene, "topic", "u", "u\n")
+    push(scene, "topic")
+    on(scene, "other", "o", "o\n")
+    merge(scene, "topic", "other", agent="bob", push=True)
+    batch, plans = batch_of(scene)
+    assert [plan["where"] for plan in plans] == ["origin/topic", "origin/topic"]
+    assert plans[1]["old"] == plans[0]["new"]
+    assert parents(scene, plans[1]["new"]) == [plans[0]["new"], scene.oid("other")]
+    assert executed(scene, batch).success
+    as_foreseen(scene, plans)
 
 
 # -- from Python -------------------------------------------------------------------------------------------------

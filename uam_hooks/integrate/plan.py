@@ -47,9 +47,9 @@ class Context(NamedTuple):
 class Plan(NamedTuple):
     """What is to happen to one ref: `new` over `old`, nothing when they are the same.
 
-    `keep` holds the originals, `how` says what the landing is to its sources, `counts` how many new commits each
-    brought, `commits` are all that landed with it. Sources in `conflicts` are left out, as those in `refused` are,
-    which has the reasons.
+    `keep` holds the originals; where nothing lands, it is what that was to be merged into. `how` says what the landing
+    is to its sources, `counts` how many new commits each brought, `commits` are all that landed with it. Sources in
+    `conflicts` are left out, as those in `refused` are, which has the reasons.
 
     `here` is a plan for a branch of this repository instead of the remote's. Such a branch moves as its `worktree`
     (the git directory of one) allows; `mine` are the paths that were taken from files there, with mode and object.

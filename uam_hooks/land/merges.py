@@ -69,7 +69,7 @@ def plan_merge(session: Session, batch: Batch, action: Action, tips: Tips, there
     new = _merged(session, batch, action, base, tip, tips)
     local = there is None
     if isinstance(new, Conflict):
-        return Plan(action, old, old, old, strategy, (), {source.id: new}, {}, (), None, here=local)
+        return Plan(action, old, old, base, strategy, (), {source.id: new}, {}, (), None, here=local)
     made = source._replace(tip=new) if local else _to_push(action, source, new, tip, here)
     how = How.NOTHING_NEW if new == old else strategy
     return Plan(

@@ -87,7 +87,9 @@ def _rivals(foresight: Foresight, batch: Batch, one: Foreseen, plan: Plan) -> di
     if not plan.conflicts:
         return {}
     session = foresight.session
-    ended = outcomes.of_plan(session.repo, session.store, batch, plan, list(one.sources))
+    # a merge that would be pushed is made on the branch here where that has more than the remote
+    seen = plan if plan.landed else plan._replace(old=plan.keep)
+    ended = outcomes.of_plan(session.repo, session.store, batch, seen, list(one.sources))
     found = {number: rival._asdict() for number in plan.conflicts if (rival := ended[number].rival) is not None}
     before = foresight.all[: foresight.all.index(one)]
     for whose in found.values():
