@@ -25,6 +25,7 @@ Shown = dict[str, Any]
 def scene(scene: Scene) -> Iterator[Scene]:
     """Nothing happens by itself, this process has the scene's environment, and HEAD is on no branch of interest."""
     by_hand(scene)
+    scene.git("config", "uam.window.push", "0")  # a batch is made of what is due, maybe within milliseconds
     scene.git("switch", "-q", "-c", "elsewhere")
     with environment(scene.env):
         yield scene
