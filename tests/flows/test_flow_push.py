@@ -61,6 +61,7 @@ def test_a_second_push_has_nothing_to_do(scene: Scene) -> None:
     for name in ("a", "b"):
         scene.commit(name)
     scene.push()
+    scene.idle()  # a push has its answer before the flusher has closed the batch
     before = scene.queue()
     assert scene.push() == (0, "", "Everything up-to-date\n")
     assert scene.queue() == before
