@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.marks import bulk
 from tests.support.scenes import Scene, script, unprivileged
+from uam_hooks.hot.core.processes import alive, started
 
 # what POSIX counts as utilities and these hooks may start; anything else is a surprise
 TOOLS = ("git", "python", "python3", "sh", "env", "rm", "cat", "sleep", "date", "mv", "mkdir", "sed", "grep", "tr")
@@ -229,7 +230,7 @@ def test_a_settle_that_died_holds_no_commit_up(scene: Scene) -> None:
 
 def test_a_commit_waits_for_a_settle_of_its_branch(scene: Scene) -> None:
     mark = scene.uam / "settling" / str(os.getpid())
-    mark.write_text("ref: refs/heads/main\n")
+    mark.write_text(f"ref: refs/heads/main\n{started(os.getpid())}\n")
     (scene.top / "a").write_text("a\n")
     scene.git("add", "a")
     process = scene.start("commit", "-q", "-m", "Add a")
@@ -238,6 +239,21 @@ def test_a_commit_waits_for_a_settle_of_its_branch(scene: Scene) -> None:
     mark.unlink()
     out, err = process.communicate(timeout=10)
     assert (process.returncode, out, err) == (0, "", "")
+
+
+def test_g5_a_settle_whose_number_another_process_has_by_now_holds_nothing_up(scene: Scene) -> None:
+    """The mark names this very process, which lives, and says that it started at another moment."""
+    (scene.uam / "settling" / str(os.getpid())).write_text("ref: refs/heads/main\n1\n")
+    assert run_hook(scene, "pre-commit") == ("", [])  # it would sleep
+
+
+def test_g5_both_sides_read_the_start_of_a_process_alike(scene: Scene) -> None:
+    run_hook(scene, "pre-commit")
+    mark = (scene.uam / "inflight" / str(os.getpid())).read_text()
+    assert mark == f"ref: refs/heads/main\n{scene.top / '.git'}\n{started(os.getpid())}\n"
+    assert alive(os.getpid(), started(os.getpid()))
+    assert not alive(os.getpid(), "1")
+    assert alive(os.getpid())
 
 
 def test_a_settle_of_another_branch_holds_nothing_up(scene: Scene) -> None:

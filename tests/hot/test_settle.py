@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from tests.support.landscape import enqueue
 from tests.support.marks import bulk
 from tests.support.queueing import WINDOW, due_now, in_one_window
 from tests.support.scenes import TRACKING, Scene, Worktree, finished, gate, script, until
@@ -163,6 +164,43 @@ def test_the_mark_of_a_commit_that_died_counts_for_nothing(scene: Scene) -> None
     assert scene.push().code == 0
     assert scene.clean()
     assert list((scene.uam / "inflight").iterdir()) == []
+
+
+def test_g5_a_number_that_another_process_has_by_now_is_no_commit_in_flight(scene: Scene) -> None:
+    """The mark names this very process, which lives, and says that it started at another moment."""
+    mark = scene.uam / "inflight" / str(os.getpid())
+    mark.write_text(f"ref: refs/heads/main\n{scene.top / '.git'}\n1\n")
+    scene.commit("a")
+    scene.commit("b")
+    done = scene.push()
+    assert (done.code, scene.clean()) == (0, True), done
+    assert not mark.exists()
+
+
+def test_g5_the_mark_of_an_earlier_version_counts_by_its_number(scene: Scene) -> None:
+    (scene.uam / "inflight" / str(os.getpid())).write_text(f"ref: refs/heads/main\n{scene.top / '.git'}\n")
+    scene.commit("a")
+    tip = scene.commit("b")
+    assert scene.push().ours[-1] == stays("main", tip, "a commit on it is in flight")
+
+
+def test_g5_a_waiter_whose_number_another_process_has_by_now_settles_nothing(quiet: Scene) -> None:
+    """A push that is gone does not keep its branch from following what landed."""
+    quiet.commit("a")
+    quiet.commit("b")
+    assert enqueue(quiet, waits=True)  # as this process
+    with quiet.store() as store, store.transaction() as db:
+        db.execute("UPDATE sources SET waiter_started = '1'")
+    quiet.git("uam", "flush")
+    assert (quiet.landed(), quiet.oid("main")) == (["Squashed 2 commits:"], quiet.there())
+
+
+def test_a_mark_that_cannot_be_read_may_be_a_commit_in_flight(scene: Scene) -> None:
+    (scene.uam / "inflight" / str(os.getpid())).mkdir()  # reading it fails, and this process lives
+    (scene.uam / "inflight" / "notes").write_text("no mark\n")
+    scene.commit("a")
+    tip = scene.commit("b")
+    assert scene.push().ours[-1] == stays("main", tip, "a commit on it is in flight")
 
 
 @pytest.mark.parametrize(("state", "what"), [("merge", "a merge"), ("rebase", "a rebase")])

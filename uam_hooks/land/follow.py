@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from uam_hooks.hot.core.errors import GitFailed, last_line, say
-from uam_hooks.hot.core.paths import process_alive
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import pin_ref, shadow_ref, short_target
 from uam_hooks.hot.queue.model import Action, ActionType, Source, SourceStatus
@@ -52,7 +51,7 @@ def settle_unattended(session: Session, action: Action) -> None:
     seen: set[tuple[str, str]] = set()
     sources = claim.with_carried(session.store, action.id)
     # a push that waits settles its branch itself, with the commits that it carried: two settles would collide
-    attended = {source.branch for source in sources if source.waiter and process_alive(source.waiter)}
+    attended = {source.branch for source in sources if source.is_waited_for}
     for source in sources:
         as_it_was = source.verbatim and action.action_type != ActionType.MERGE
         if source.status != SourceStatus.LANDED or as_it_was or not source.branch or source.branch in attended:
@@ -89,7 +88,7 @@ def would_follow(session: Session, plan: Plan, sources: Sequence[Source], tips: 
     if session.settings["uam.settle"] == "off":
         return tips
     landed = {source.id for source in plan.landed}
-    attended = {source.branch for source in sources if source.waiter and process_alive(source.waiter)}
+    attended = {source.branch for source in sources if source.is_waited_for}
     for source in sources:
         as_it_was = source.verbatim and plan.action.action_type != ActionType.MERGE
         if source.id not in landed or as_it_was or not source.branch or source.branch in attended:

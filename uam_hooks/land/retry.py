@@ -10,8 +10,7 @@ import time
 import traceback
 
 from uam_hooks.hot.core.errors import Failure, UamError, say
-from uam_hooks.hot.core.paths import process_alive
-from uam_hooks.hot.queue.model import Action, Source, iso
+from uam_hooks.hot.queue.model import Action, iso
 from uam_hooks.hot.queue.outcome import failed
 from uam_hooks.session import Session
 from uam_hooks.store import claim, finish
@@ -38,7 +37,7 @@ def fail_or_requeue(
     answer; who is gets it now.
     """
     sources = claim.sources(session.store, action.id)
-    waiting = [source.id for source in sources if _is_waited_for(source)]
+    waiting = [source.id for source in sources if source.is_waited_for]
     another = failure.transient and action.attempts < int(session.settings["uam.retry.count"])
     if another and len(waiting) < len(sources):
         finish.failed(session.store, failed(waiting, failure))
@@ -55,7 +54,3 @@ def requeue_with_backoff(session: Session, action: Action, why: str) -> None:
     pause = min(session.settings["uam.retry.delay"] * 2.0 ** min(action.attempts, 40), LONGEST_PAUSE)
     say(f"#{action.id} is tried again in {pause:g} s: {why}")
     finish.requeue(session.store, action, iso(time.time() + pause), why, tried=True)
-
-
-def _is_waited_for(source: Source) -> bool:
-    return bool(source.waiter) and process_alive(source.waiter)

@@ -115,14 +115,3 @@ def worktree_name(git_dir: str) -> str:
     """The name of the worktree of a git directory for people: its own, or that of the directory around `.git`."""
     parts = git_dir.rstrip("/").split("/")
     return parts[-2] if parts[-1] == ".git" and len(parts) > 1 else parts[-1]
-
-
-def process_alive(pid: int) -> bool:
-    """Whether a process with this id exists, whoever owns it."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        return True
-    return True

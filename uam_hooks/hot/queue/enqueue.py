@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from uam_hooks.hot.core.processes import started
 from uam_hooks.hot.core.refs import short_target
 from uam_hooks.hot.queue import rows
 from uam_hooks.hot.queue.connection import Store
@@ -111,9 +112,11 @@ def add(db: sqlite3.Connection, new: NewAction, source: NewSource, replaces: Seq
 def _add_source(db: sqlite3.Connection, new: NewSource, action_id: int, now: str) -> int:
     source_id = db.execute(
         "INSERT INTO sources (action_id, agent_id, worktree, branch, tip, exact, expect, push_group, atomic,"
-        " waiter, queued_at, follow, base, message) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " waiter, queued_at, follow, base, message, waiter_started)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (action_id, new.agent, new.worktree, new.branch, new.tip, new.verbatim, new.expect, new.group,
-         new.atomic, new.waiter, now, new.tracks_branch, new.base, new.message),
+         new.atomic, new.waiter, now, new.tracks_branch, new.base, new.message,
+         started(new.waiter) if new.waiter else ""),
     ).lastrowid  # fmt: skip
     assert source_id is not None
     for path in new.files:

@@ -6,6 +6,7 @@ import time
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from uam_hooks.hot.core.processes import alive
 from uam_hooks.hot.core.refs import HEADS, short_target
 from uam_hooks.hot.queue.outcome import Detail, Outcome
 
@@ -121,6 +122,12 @@ class Source(NamedTuple):
     tracks_branch: bool = False
     base: str = ""
     message: str = ""
+    waiter_started: str = ""
+
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether the process that pushed it still waits for it, and will settle its branch."""
+        return bool(self.waiter) and alive(self.waiter, self.waiter_started)
 
     @property
     def key(self) -> tuple[str, str]:

@@ -54,6 +54,7 @@ def source(row: sqlite3.Row) -> Source:
         bool(row["follow"]),
         row["base"],
         row["message"],
+        row["waiter_started"],
     )
 
 

@@ -133,4 +133,11 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         CREATE TABLE urgent (id INTEGER PRIMARY KEY CHECK (id = 1), until TEXT NOT NULL);
         """,
     ),
+    (
+        "when the process that waits for a push started",
+        """
+        -- a number alone is another process's one day (empty: not known)
+        ALTER TABLE sources ADD COLUMN waiter_started TEXT NOT NULL DEFAULT '';
+        """,
+    ),
 )

@@ -7,8 +7,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from fcntl import LOCK_EX, LOCK_NB, flock
+from pathlib import Path
 
-from uam_hooks.hot.core.paths import RepoPaths, process_alive
+from uam_hooks.hot.core.paths import RepoPaths
+from uam_hooks.hot.core.processes import alive, started
 
 # How long a settle waits for another one, in seconds.
 LOCK_SECONDS = 10.0
@@ -30,29 +32,48 @@ def settling(paths: RepoPaths, branch: str, now: str) -> Iterator[str]:
         if not _lock(fd):
             yield "another settle is running"
             return
-        mark.write_text(head + "\n")
-        for flight in paths.inflight.iterdir() if paths.inflight.is_dir() else ():
-            with suppress(OSError, ValueError):
-                if flight.read_text().split("\n")[0] != head:
-                    continue
-                if process_alive(int(flight.name)):
-                    yield "a commit on it is in flight"
-                    return
-                flight.unlink()
-        yield ""
+        mark.write_text(f"{head}\n{started(os.getpid())}\n")
+        yield "a commit on it is in flight" if _commit_in_flight(paths, head) else ""
     finally:
         with suppress(OSError):
             mark.unlink()
         os.close(fd)
 
 
+def _commit_in_flight(paths: RepoPaths, head: str) -> bool:
+    """Whether a commit on `head` is between its hooks; a mark that cannot be read may be one of it.
+
+    Marks whose process is gone are removed.
+    """
+    try:
+        flights = list(paths.inflight.iterdir())
+    except FileNotFoundError:
+        return False
+    return any(_is_in_flight(flight, head) for flight in flights if flight.name.isdecimal())
+
+
+def _is_in_flight(mark: Path, head: str) -> bool:
+    try:
+        on, _, start, *_ = [*mark.read_text("utf-8", "surrogateescape").split("\n"), "", ""]
+    except FileNotFoundError:  # it has ended meanwhile
+        return False
+    except OSError:
+        on, start = head, ""
+    if alive(int(mark.name), start):
+        return on in (head, "")  # empty: it is just being written
+    with suppress(OSError):
+        mark.unlink()
+    return False
+
+
 def _lock(fd: int) -> bool:
+    """Whether the lock was got in time; OSError where it cannot be had at all."""
     deadline = time.monotonic() + LOCK_SECONDS
     while True:
         try:
             flock(fd, LOCK_EX | LOCK_NB)
             return True
-        except OSError:
+        except BlockingIOError:  # EWOULDBLOCK: another one has it
             if time.monotonic() > deadline:
                 return False
             time.sleep(0.01)

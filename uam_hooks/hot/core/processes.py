@@ -1,0 +1,57 @@
+"""Which process a mark names: its number alone is given to another process sooner or later.
+
+The second half of the name is when the process started, as the system writes it. What cannot be found out is "", and
+then the number alone has to do.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+_PROC = Path("/proc/self/stat")
+
+
+def started(pid: int) -> str:
+    """When process `pid` started, in the system's own words; "" when that is unknown or there is no such process."""
+    return _stat(pid)[1] if _PROC.exists() else _started_elsewhere(pid)
+
+
+def alive(pid: int, start: str = "") -> bool:
+    """Whether the process that a mark names as `pid` and `start` still lives, whoever owns it.
+
+    An empty `start` stands for "not known": marks of earlier versions have none.
+    """
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        pass
+    state, now = _stat(pid) if _PROC.exists() else ("", _started_elsewhere(pid) if start else "")
+    if state in ("Z", "X"):  # it only waits to be reaped, and does nothing any more
+        return False
+    return not (start and now) or start == now
+
+
+def _stat(pid: int) -> tuple[str, str]:
+    """State and start of a process, as /proc/<pid>/stat has them (proc(5)); "" for what cannot be read."""
+    try:
+        # counted from behind the name, which may hold anything: field 3 and field 22
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].decode("ascii").split()
+        return fields[0], fields[19]
+    except (OSError, IndexError, UnicodeDecodeError):
+        return "", ""
+
+
+def _started_elsewhere(pid: int) -> str:
+    """The start where there is no /proc, for example on macOS; the hooks ask `ps` in the same way."""
+    try:
+        done = subprocess.run(
+            ["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, check=False, stdin=subprocess.DEVNULL,
+            env={**os.environ, "LC_ALL": "C", "TZ": "UTC"},
+        )  # fmt: skip
+    except OSError:
+        return ""
+    return " ".join(done.stdout.decode("ascii", "replace").split())
