@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import NotInstalled
+from uam_hooks.hot.core.identity import Identity, agent_name, identity_of
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.settings import Settings
 from uam_hooks.hot.queue.connection import Store
@@ -17,11 +18,12 @@ from uam_hooks.hot.queue.spool import take_in
 
 
 class Session(NamedTuple):
-    """A repository, its queue and its settings."""
+    """A repository, its queue and its settings, and who acts in it."""
 
     repo: Repository
     store: Store
     settings: Settings
+    identity: Identity
 
 
 @contextmanager
@@ -49,10 +51,10 @@ def open_queue(
     with Store(database or repo.paths.database) as store:
         if database is None:
             take_in(store, repo.paths, settings["uam.window.commit"])
-        yield Session(repo, store, settings)
+        yield Session(repo, store, settings, identity_of(repo.paths, settings, os.environ))
 
 
 def agent_here(session: Session) -> str:
     """The name of the agent that runs this process: UAM_AGENT_ID, uam.agent, or an address and the worktree."""
     paths = RepoPaths.of(session.repo.git_dir)
-    return session.settings.agent(os.environ.get("UAM_AGENT_ID", ""), paths.worktree.name)
+    return agent_name(session.settings, os.environ, paths.worktree.name)

@@ -6,6 +6,7 @@ All input from outside is checked here, where it enters. A request that is refus
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ from uam_hooks.api import snapshot
 from uam_hooks.api.request import ActionRequest, text_of
 from uam_hooks.flush import deploy, gh
 from uam_hooks.hot.core.errors import UamError, UsageError
+from uam_hooks.hot.core.identity import asker
 from uam_hooks.hot.core.paths import RepoPaths, head_of
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import HEADS, pin_ref, short_target
@@ -78,7 +80,8 @@ class RequestChecker:
     def _source(
         self, request: ActionRequest, remote: str, ref: str, branch: str = "", tip: str = "", **more: Any
     ) -> NewSource:
-        return NewSource(remote, ref, request.agent, str(self.paths.git_dir), branch, tip, **more)
+        by = asker(self.session.identity, self.session.settings, os.environ, remote)
+        return NewSource(remote, ref, request.agent, str(self.paths.git_dir), branch, tip, asker=by, **more)
 
     def _commit(self, request: ActionRequest, _promised: set[str]) -> CheckedRequest:
         payload = _known(request, "message", "files", "remote")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from uam_hooks.flush.acting import leads_elsewhere
 from uam_hooks.hot.core.errors import Failure
 from uam_hooks.hot.queue.model import Action, Batch, SourceStatus, Status
 from uam_hooks.land.retention import unpin
@@ -46,7 +47,12 @@ class BatchRun:
         return [action for action in actions if self.status(action) in (Status.BATCHED, Status.EXECUTING)]
 
     def held_back(self, action: Action) -> bool:
-        """Fail or put back an action whose dependency has failed or was put back; returns whether that was so."""
+        """Fail or put back an action whose dependency has failed or was put back, or whose remote leads elsewhere than
+        when it was queued; returns whether that was so.
+        """
+        if (elsewhere := leads_elsewhere(self.session, action)) is not None:
+            self.fail(action, elsewhere)
+            return True
         gating = [edge.before for edge in self._before[action.id] if edge.gating]
         # a push may have landed without the commit that it was to carry
         gating += [commit for push in gating for commit in self._carried.get(push, ())]

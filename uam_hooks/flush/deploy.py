@@ -9,7 +9,7 @@ from pathlib import Path
 
 from uam_hooks.flush.process import Command
 from uam_hooks.hot.core.errors import UsageError
-from uam_hooks.hot.core.plumbing import scrubbed
+from uam_hooks.hot.core.identity import reduced
 from uam_hooks.hot.core.refs import HEADS
 from uam_hooks.hot.queue.model import Action, Batch
 from uam_hooks.session import Session
@@ -52,7 +52,9 @@ def command(session: Session, batch: Batch, action: Action, log: Path) -> Comman
     }
     feed = json.dumps(action.payload).encode()
     at = session.repo.paths.worktree
-    return Command(words, {**scrubbed(os.environ), **facts}, feed, at, _timeout(session, action.target), log)
+    return Command(
+        words, {**reduced(os.environ, session.settings), **facts}, feed, at, _timeout(session, action.target), log
+    )
 
 
 def tip_of(session: Session, batch: Batch, remote: str, branch: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from uam_hooks.flush.recover import recover
 from uam_hooks.flush.result import recorded_result
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import Locked
+from uam_hooks.hot.core.identity import reduced
 from uam_hooks.hot.queue import enqueue
 from uam_hooks.hot.queue.leader import ensure_flusher
 from uam_hooks.hot.queue.model import Batch, BatchResult
@@ -127,5 +129,5 @@ def ensure_flush(session: Session) -> bool:
     if session.settings["uam.push.mode"] == "manual":
         return False
     if enqueue.due_at(session.store) is not None:
-        ensure_flusher(session.repo.paths)
+        ensure_flusher(session.repo.paths, reduced(os.environ, session.settings))
     return True

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from uam_hooks.flush.flush import flush, prune
 from uam_hooks.flush.noted_commits import refresh
-from uam_hooks.git.repo import Repository, clear_git_environment
+from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import NotInstalled, UamError, say
+from uam_hooks.hot.core.settings import Settings
 from uam_hooks.hot.queue import enqueue
 from uam_hooks.hot.queue.leader import try_lock
 from uam_hooks.hot.queue.model import iso, seconds_of
@@ -37,7 +38,6 @@ def main(common_dir: str, lock: int) -> None:
     os.set_inheritable(lock, False)
     # the process that started this one may have blocked signals, and the mask is inherited
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    clear_git_environment()
     os.environ["GIT_TERMINAL_PROMPT"] = "0"  # nobody is there to answer
     try:
         with Repository(Path(common_dir)) as repo:
@@ -77,6 +77,8 @@ def _work(repo: Repository) -> None:
             if due is not None and not open_batch:
                 refresh(session.repo, session.store)  # while nobody waits for it
                 _sleep_until(session, due)
+                # where a remote leads may have changed meanwhile
+                session = session._replace(settings=Settings.read(session.repo))
             newest = enqueue.newest(session.store)
             done = flush(session, due_only=True, timeout=LOCK_SECONDS)
             left = enqueue.due_at(session.store)

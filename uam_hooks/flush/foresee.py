@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from graphlib import TopologicalSorter
 
+from uam_hooks.flush.acting import leads_elsewhere
 from uam_hooks.flush.foresight import Foreseen, Foresight
 from uam_hooks.git.remote import Remote
 from uam_hooks.hot.core.errors import Failure, UamError
@@ -82,7 +83,12 @@ class _Batch:
                 outside = []
 
     def held_back(self, action: Action) -> bool:
-        """Whether something that the action depends on would have failed, or would be given back."""
+        """Whether something that the action depends on would have failed, or would be given back; or whether its remote
+        leads elsewhere than when it was queued.
+        """
+        if (elsewhere := leads_elsewhere(self.session, action)) is not None:
+            self.fail([action], elsewhere)
+            return True
         gating = [edge.before for edge in self.before[action.id] if edge.gating]
         gating += [a.id for a in self.batch.actions if a.carried_by in gating]
         for number in dict.fromkeys((*action.dependencies, *gating)):

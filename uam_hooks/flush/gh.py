@@ -10,7 +10,7 @@ from pathlib import Path
 from uam_hooks.flush.process import Command, Ended
 from uam_hooks.git.remote import is_transient
 from uam_hooks.hot.core.errors import Failure, UsageError
-from uam_hooks.hot.core.plumbing import scrubbed
+from uam_hooks.hot.core.identity import reduced
 from uam_hooks.hot.queue.model import Action
 from uam_hooks.session import Session
 
@@ -68,7 +68,7 @@ def _at(session: Session, action: Action) -> list[str]:
 
 
 def _command(session: Session, words: list[str], log: Path) -> Command:
-    env = scrubbed(os.environ)
+    env = reduced(os.environ, session.settings)
     # gh 2.23 caches an answer like "401" in $TMPDIR/gh-cli-cache for a day and uses it for every later call
     cache = log.with_suffix(".gh")
     forget(log)

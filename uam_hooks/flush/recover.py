@@ -5,6 +5,7 @@ It runs under the flush lock, so every batch that was begun and not ended belong
 
 from __future__ import annotations
 
+from uam_hooks.flush.acting import may_ask
 from uam_hooks.git.remote import Remote, Unreachable
 from uam_hooks.hot.core.errors import Failure, GitFailed, say
 from uam_hooks.hot.queue.model import Action, Status, is_external
@@ -21,8 +22,8 @@ _UNKNOWN = "its flush ended while it ran, so its outcome is unknown"
 def recover(session: Session) -> None:
     """Bring every unfinished batch to a known state; call it under the flush lock.
 
-    What was claimed and never begun goes back into the queue. A batch whose remote does not answer stays as it is, and
-    its targets take no new batch.
+    What was claimed and never begun goes back into the queue. A batch whose remote does not answer, or leads elsewhere
+    for this process, stays as it is, and its targets take no new batch.
     """
     for batch in journal.open_batches(session.store):
         if batch.by_hand and batch.status == Status.PENDING:
@@ -48,6 +49,8 @@ def _decide(session: Session, action: Action) -> None:
         if not end_here(session, action, landing):
             finish.release(session.store, action)
         return
+    if not may_ask(session, action):
+        return  # whoever it acts as asks
     try:
         remote = Remote(session.repo, session.settings, action.remote)
         there = remote.observe([action.ref])[action.ref]

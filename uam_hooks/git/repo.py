@@ -15,9 +15,10 @@ from gitdb.db import LooseObjectDB
 
 from uam_hooks.git.object_reader import ObjectReader
 from uam_hooks.hot.core.errors import GitFailed, Refused, UsageError
+from uam_hooks.hot.core.identity import belongs_to_commands, given_in
 from uam_hooks.hot.core.objects import Commit, object_name
 from uam_hooks.hot.core.paths import RepoPaths
-from uam_hooks.hot.core.plumbing import EMPTY_TREE, LOCAL_ENV, ZERO, Answer, is_ancestor
+from uam_hooks.hot.core.plumbing import EMPTY_TREE, ZERO, Answer, is_ancestor
 
 MINIMUM_GIT = (2, 38)
 TREE = 0o040000
@@ -169,13 +170,7 @@ class Repository:
         """Write the commit, signed where commit.gpgSign asks for it."""
         if not self.signs:
             return self.write_commit(commit)
-        author, _, date = commit.author.partition(b"> ")
-        name, _, mail = author.partition(b" <")
-        env = {
-            "GIT_AUTHOR_NAME": name.decode("utf-8", "replace"),
-            "GIT_AUTHOR_EMAIL": mail.decode("utf-8", "replace"),
-            "GIT_AUTHOR_DATE": "@" + date.decode(),
-        }
+        env = {**_as_environment("AUTHOR", commit.author), **_as_environment("COMMITTER", commit.committer)}
         parents = [arg for parent in commit.parents for arg in ("-p", parent)]
         encoding = commit.encoding.decode("ascii", "replace")
         settings = ("-c", f"i18n.commitEncoding={encoding}") if encoding else ()
@@ -219,9 +214,17 @@ class Repository:
         """Whether commits are to be signed; asked once."""
         return self.run("config", "--type=bool", "commit.gpgSign", ok=(0, 1)).text == "true"
 
-    def committer(self) -> bytes:
-        """Who commits now, as git writes it into a commit."""
-        return self.run("var", "GIT_COMMITTER_IDENT").out.strip()
+    def committer(self, who: str = "") -> bytes:
+        """The committer `who` (`Name <mail>`, or whom git names here) and now, as git writes it into a commit."""
+        return self._ident("COMMITTER", who)
+
+    def author(self, who: str = "") -> bytes:
+        """The same for an author."""
+        return self._ident("AUTHOR", who)
+
+    def _ident(self, role: str, who: str) -> bytes:
+        env = _as_environment(role, f"{who} ".encode()) if who else {}
+        return self.run("var", f"GIT_{role}_IDENT", env=env).out.strip()
 
     def config(self, key: str) -> list[str]:
         """All values of a git config key."""
@@ -229,17 +232,29 @@ class Repository:
         return [value.decode("utf-8", "surrogateescape") for value in out.split(b"\0")[:-1]]
 
 
+def _as_environment(role: str, line: bytes) -> dict[str, str]:
+    """The variables that make git name the AUTHOR or COMMITTER of this line of a commit, with the date it may have."""
+    who, _, date = line.decode("utf-8", "surrogateescape").partition("> ")
+    name, _, mail = who.partition(" <")
+    found = {f"GIT_{role}_NAME": name, f"GIT_{role}_EMAIL": mail}
+    return {**found, f"GIT_{role}_DATE": f"@{date}"} if date else found
+
+
 def _bytes(name: str) -> bytes:
     return name.encode("utf-8", "surrogateescape")
 
 
 def clear_git_environment() -> None:
-    """Drop what git exports into hooks and aliases, so that every command here means what it names.
+    """Drop what git exports into hooks and aliases, so that every command here means what it names; and what makes git
+    read paths or attributes in another way, as GIT_LITERAL_PATHSPECS does.
 
     git sets GIT_DIR and GIT_INDEX_FILE in hooks, absolute ones in linked worktrees.
     """
-    for name in (*LOCAL_ENV, *[n for n in os.environ if n.startswith(("GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_"))]):
-        os.environ.pop(name, None)
+    given = given_in(os.environ)
+    for name in list(os.environ):
+        if name.startswith("GIT_") and not belongs_to_commands(name):
+            del os.environ[name]
+    os.environ.update(given)
 
 
 def require_git() -> None:

@@ -243,7 +243,7 @@ def _joined(
         how = How.MOVED if merged.line is None else How.SQUASHED
         return how, context.repo.store_commit(members[0]._replace(tree=merged.tree, parents=parents))
     text = squash.message(members, context.batch_id, context.settings["uam.squash.subject"])
-    squashed = Commit("", merged.tree, parents, squash.author(members), context.repo.committer(), text)
+    squashed = Commit("", merged.tree, parents, squash.author(members), _committer(context, merged), text)
     return How.SQUASHED, context.repo.store_commit(squashed)
 
 
@@ -251,8 +251,13 @@ def _merge_commit(context: Context, merged: Merged, base: str) -> Commit:
     """Where commits are to be kept and cannot be replayed, a merge keeps them all as they are."""
     tips = tuple(dict.fromkeys(s.tip for s in merged.landed if s.tip in merged.inside))
     text = f"Merge {len(tips)} pushed lines of work\n\nUam-Batch: {context.batch_id}\n".encode()
-    committer = context.repo.committer()
+    committer = _committer(context, merged)
     return Commit("", merged.tree, (base, *tips) if base != ZERO else tips, committer, committer, text)
+
+
+def _committer(context: Context, merged: Merged) -> bytes:
+    """Who makes the landing: the first of those who pushed it."""
+    return context.repo.committer(next((s.committer for s in merged.landed if s.committer), ""))
 
 
 def _predates_us(context: Context, base: str, flat: Sequence[str]) -> bool:

@@ -118,7 +118,8 @@ def _composed(session: Session, batch: Batch, base: str, made: _Applied) -> tupl
     commits = [repo.commit(source.tip) for source in made.landed]
     text = squash.message(commits, batch.id, session.settings["uam.squash.subject"])
     parents = (base,) if base != ZERO else ()
-    whole = Commit("", made.tree, parents, squash.author(commits), repo.committer(), text)
+    committer = repo.committer(next((s.committer for s in made.landed if s.committer), ""))
+    whole = Commit("", made.tree, parents, squash.author(commits), committer, text)
     return repo.store_commit(whole), How.SQUASHED
 
 

@@ -115,7 +115,9 @@ def plan_squash(session: Session, batch: Batch, one: Ready, run: Sequence[Commit
     """Plan one commit in the place of `run`, the commits on top of a branch. Writes objects and nothing else."""
     repo, top, first = session.repo, run[-1], one.commits[0]
     text = squash.message(run, batch.id, session.settings["uam.squash.subject"])
-    new = repo.store_commit(Commit("", top.tree, run[0].parents, squash.author(run), repo.committer(), text))
+    new = repo.store_commit(
+        Commit("", top.tree, run[0].parents, squash.author(run), repo.committer(run[-1].committer_name), text)
+    )
     return Plan(
         one.action, top.oid, new, shadow_of(repo, new, top.oid), How.SQUASHED, (), {}, {},
         tuple(commit.oid for commit in run), None, here=True, worktree=first.worktree,

@@ -66,7 +66,7 @@ def plan_merge(session: Session, batch: Batch, action: Action, tips: Tips, there
     if there in (None, ZERO) or (here != ZERO and not session.repo.is_ancestor(here, base)):
         base = start_of(session, action.ref, action.remote, tips)
     tip = source_tip(session, str(action.payload["source"]), action.remote, tips)
-    new = _merged(session, batch, action, base, tip, tips)
+    new = _merged(session, batch, action, source, base, tip, tips)
     local = there is None
     if isinstance(new, Conflict):
         return Plan(action, old, old, base, strategy, (), {source.id: new}, {}, (), None, here=local)
@@ -93,7 +93,9 @@ def _to_push(action: Action, source: Source, new: str, tip: str, here: str) -> S
     )  # fmt: skip
 
 
-def _merged(session: Session, batch: Batch, action: Action, base: str, tip: str, tips: Tips) -> str | Conflict:
+def _merged(
+    session: Session, batch: Batch, action: Action, asked: Source, base: str, tip: str, tips: Tips
+) -> str | Conflict:
     """The commit that the branch at `base` becomes."""
     repo, strategy = session.repo, action.payload["strategy"]
     if base == ZERO:
@@ -111,10 +113,10 @@ def _merged(session: Session, batch: Batch, action: Action, base: str, tip: str,
     if strategy == "squash" and tree == repo.commit(base).tree:
         return base
     if strategy == "squash":
-        return _squashed(session, batch, action, base, tip, tree)
-    ident = repo.committer()
+        return _squashed(session, batch, action, asked, base, tip, tree)
+    author, committer = repo.author(asked.author), repo.committer(asked.committer)
     text = f"{action.payload.get('message') or _default(action)}\n"
-    return repo.store_commit(Commit("", tree, (base, tip), ident, ident, text.encode("utf-8", "replace")))
+    return repo.store_commit(Commit("", tree, (base, tip), author, committer, text.encode("utf-8", "replace")))
 
 
 def _with_memory(session: Session, action: Action, base: str, tips: Tips) -> str:
@@ -127,15 +129,18 @@ def _default(action: Action) -> str:
     return f"Merge branch '{action.payload['source']}' into {short_target(action.ref)}"
 
 
-def _squashed(session: Session, batch: Batch, action: Action, base: str, tip: str, tree: str) -> str:
+def _squashed(
+    session: Session, batch: Batch, action: Action, asked: Source, base: str, tip: str, tree: str
+) -> str:  # fmt: skip
     repo = session.repo
     listed = repo.rev_list("--reverse", "--topo-order", "--no-merges", tip, f"^{base}")
     commits = [repo.commit(oid) for oid in listed]
     text = f"{action.payload.get('message', '')}\n".encode() if action.payload.get("message") else squash.message(
         commits, batch.id, session.settings["uam.squash.subject"]
     )  # fmt: skip
-    author = squash.author(commits) if commits else repo.committer()
-    return repo.store_commit(Commit("", tree or EMPTY_TREE, (base,), author, repo.committer(), text))
+    committer = repo.committer(asked.committer)
+    author = squash.author(commits) if commits else committer
+    return repo.store_commit(Commit("", tree or EMPTY_TREE, (base,), author, committer, text))
 
 
 def source_tip(session: Session, name: str, remote: str, tips: Tips | None = None) -> str:

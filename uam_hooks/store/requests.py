@@ -141,8 +141,9 @@ def _retry(db: sqlite3.Connection, action_id: int) -> int:
     now = iso(time.time())
     new = db.execute(
         "INSERT INTO deploy_queue (agent_id, action_type, target, payload, queued_at, execute_after, remote,"
-        " priority, asked, dependencies) SELECT agent_id, action_type, target, payload, ?, ?, remote, priority,"
-        " asked, (SELECT json_group_array(d.value) FROM json_each(q.dependencies) d JOIN deploy_queue p"
+        " priority, asked, identity, place, url, dependencies)"
+        " SELECT agent_id, action_type, target, payload, ?, ?, remote, priority, asked, identity, place, url,"
+        " (SELECT json_group_array(d.value) FROM json_each(q.dependencies) d JOIN deploy_queue p"
         " ON p.id = d.value WHERE p.status IN ('pending', 'batched', 'executing'))"
         " FROM deploy_queue q WHERE id = ?",
         (now, now, action_id),

@@ -49,6 +49,14 @@ def landed_as(store: Store, oid: str) -> tuple[int, list[str]] | None:
     return row["number"], list(dict.fromkeys(agents))
 
 
+def facts(store: Store, identity: str) -> dict[str, str]:
+    """The facts that make an identity, by name; none for one that is not known."""
+    with store.reading() as db:
+        row = db.execute("SELECT facts FROM identities WHERE id = ?", (identity,)).fetchone()
+    found: dict[str, str] = {} if row is None else json.loads(row["facts"])
+    return found
+
+
 def newest_action(store: Store) -> int:
     """The highest id of an action; 0 where there is none."""
     with store.reading() as db:

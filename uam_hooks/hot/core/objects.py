@@ -65,6 +65,11 @@ class Commit(NamedTuple):
         """`Name <mail>` of the author, without the date."""
         return self.author.rsplit(b">", 1)[0].decode("utf-8", "replace") + ">"
 
+    @property
+    def committer_name(self) -> str:
+        """`Name <mail>` of the committer, without the date."""
+        return self.committer.rsplit(b">", 1)[0].decode("utf-8", "replace") + ">"
+
 
 def object_name(kind: str, data: bytes) -> str:
     """The id that git gives an object of this type and content."""

@@ -41,6 +41,11 @@ class RepoPaths(NamedTuple):
         return self.uam / "queue.db"
 
     @property
+    def identity_key(self) -> Path:
+        """The secret that fingerprints of identities are made with."""
+        return self.uam / "identity.key"
+
+    @property
     def spool(self) -> Path:
         return self.uam / "spool"
 

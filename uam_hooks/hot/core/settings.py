@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from uam_hooks.hot.core.errors import UsageError
@@ -106,8 +106,27 @@ KEYS = (
     Key("uam.gh.repo", "", anything, "OWNER/REPO or HOST/OWNER/REPO for gh; by default from the remote's URL"),
     Key("uam.flush.lockTimeout", "30s", duration, "how long `git uam flush` waits for another flush"),
     Key("uam.retention", "30d", duration, "how long originals of what landed are kept"),
+    Key("uam.identity.env", "", anything,
+        "one more environment variable that a landing needs, and that keeps pushes apart; may be given several times"),
 )  # fmt: skip
 _BY_NAME = {key.name.lower(): key for key in KEYS}
+
+# What signs a commit, and with which key.
+SIGNING = (
+    "user.signingkey", "commit.gpgsign", "gpg.format", "gpg.program", "gpg.ssh.program", "gpg.x509.program",
+    "gpg.openpgp.program", "gpg.ssh.defaultkeycommand",
+)  # fmt: skip
+# All that a push needs to know: its own settings, remotes and how their URLs are rewritten, who acts, what signs.
+_WANTED = (
+    r"uam\..*|remote\..*|url\..*\.(push)?insteadof|(user|author|committer)\.(name|email)|push\.followtags"
+    rf"|core\.filemode|{'|'.join(map(re.escape, SIGNING))}"
+)
+# What decides where a push goes and with whose credentials, where somebody gives it for one command (`git -c`).
+_ACTING = (
+    r"core\.(sshcommand|askpass|gitproxy)|ssh\.variant|credential\..*|https?\..*|protocol\..*|safe\..*"
+    r"|url\..*\.(push)?insteadof|remote\..*\.(url|pushurl|proxy|proxyauthmethod|vcs)"
+    rf"|{'|'.join(map(re.escape, SIGNING))}"
+)
 
 
 # The keys of a deploy target; git keeps the case of the middle part.
@@ -142,27 +161,37 @@ def _spelled(name: str) -> str:
     return f"uam.deploy.{found[1]}.{found[2].lower()}" if found else name.lower()
 
 
+def makes_identity(key: str) -> bool:
+    """Whether the key decides where a push goes and as whom, so that giving it for one push sets that push apart."""
+    return re.fullmatch(_ACTING, key, re.IGNORECASE) is not None
+
+
 class Settings:
     """The values of git config. Each is checked when it is used, so a wrong one stops only what needs it."""
 
-    def __init__(self, values: dict[str, list[str]]) -> None:
+    def __init__(self, values: dict[str, list[str]], given: Sequence[tuple[str, str]] = ()) -> None:
         self._values = values
+        # (key, value) of what decides where a push goes and as whom, given for this command alone: by `git -c` or in
+        # GIT_CONFIG_COUNT
+        self.given = tuple(given)
 
     @classmethod
     def read(cls, git: Git) -> Settings:
         """Read everything that the tool needs, remotes included, in one `git config` call."""
-        wanted = r"^(uam\..*|remote\..*|user\.email|push\.followtags|core\.filemode)$"
-        answer = git.run("config", "-z", "--get-regexp", wanted, ok=(0, 1))
+        answer = git.run("config", "-z", "--show-scope", "--get-regexp", f"^({_WANTED}|{_ACTING})$", ok=(0, 1))
         values: dict[str, list[str]] = {}
-        for entry in answer.out.decode("utf-8", "surrogateescape").split("\0"):
+        given: list[tuple[str, str]] = []
+        fields = answer.out.decode("utf-8", "surrogateescape").split("\0")
+        for scope, entry in zip(fields[::2], fields[1::2], strict=False):
             name, newline, value = entry.partition("\n")
-            if name:
-                values.setdefault(name, []).append(value if newline else "true")
-        return cls(values)
+            values.setdefault(name, []).append(value if newline else "true")
+            if scope == "command" and makes_identity(name):
+                given.append((name, values[name][-1]))
+        return cls(values, given)
 
     def with_own(self, own: Mapping[str, str]) -> Settings:
         """These settings, with the caller's `own` taking precedence."""
-        return Settings({**self._values, **{name.lower(): [value] for name, value in own.items()}})
+        return Settings({**self._values, **{name.lower(): [value] for name, value in own.items()}}, self.given)
 
     def __getitem__(self, name: str) -> Any:
         """The value of the uam key `name`; UsageError when it is not valid."""
@@ -198,6 +227,21 @@ class Settings:
             found = [url for url in self.all(f"remote.{remote}.pushurl") if not url.startswith("uam::")]
         return found or self.all(f"remote.{remote}.url")
 
+    def rewritten(self, url: str) -> str:
+        """Where git pushes to when `url` is on its command line: the longest url.<base>.pushInsteadOf that fits, else
+        the longest insteadOf. Of equally long ones git takes the first.
+        """
+        for kind in (".pushinsteadof", ".insteadof"):
+            best, base = "", ""
+            for name, prefixes in self._values.items():
+                if name.startswith("url.") and name.endswith(kind):
+                    for prefix in prefixes:
+                        if len(prefix) > len(best) and url.startswith(prefix):
+                            best, base = prefix, name[len("url.") : -len(kind)]
+            if best:
+                return base + url[len(best) :]
+        return url
+
     def remotes(self) -> list[str]:
         """The configured remotes that have a URL."""
         return sorted({k[len("remote.") : -len(".url")] for k in self._values if re.fullmatch(r"remote\..+\.url", k)})
@@ -220,12 +264,6 @@ class Settings:
         specs = [spec for spec in self.all(f"remote.{remote}.fetch") if not spec.startswith("^")]
         pairs = [spec.lstrip("+").partition(":")[::2] for spec in specs]
         return [(src, dst) for src, dst in pairs if dst]
-
-    def agent(self, environment_id: str, worktree_name: str) -> str:
-        """Who acts: `UAM_AGENT_ID`, else uam.agent, else `<user.email>@<worktree name>`."""
-        named = "".join(c for c in environment_id if c.isprintable()) or self["uam.agent"]
-        email = (self.all("user.email") or ["somebody"])[-1]
-        return str(named or f"{email}@{worktree_name}")
 
 
 def _mapped(name: str, pairs: list[tuple[str, str]]) -> str | None:

@@ -13,7 +13,6 @@ from uam_hooks.hot.push.own_branch import OwnBranches
 from uam_hooks.hot.push.protocol import ok, there_already
 from uam_hooks.hot.push.resolve import ResolvedSpec
 from uam_hooks.hot.push.session import PushSession
-from uam_hooks.hot.queue.leader import ensure_flusher
 from uam_hooks.hot.queue.model import Source, SourceStatus, seconds_of
 from uam_hooks.hot.worktree.settle import Landed
 
@@ -28,7 +27,7 @@ class Answers:
     def queued(self, specs: Sequence[ResolvedSpec], mode: str) -> list[str]:
         """Answer "accepted, not landed": exit 0, and the tracking ref stays where it is."""
         if mode == "queue":
-            ensure_flusher(self.session.paths)
+            self.session.ensure_flusher()
         answers = []
         for one in specs:
             assert one.ticket is not None

@@ -17,7 +17,6 @@ from uam_hooks.hot.push.intake import enter
 from uam_hooks.hot.push.request import Request, Spec
 from uam_hooks.hot.push.resolve import resolve
 from uam_hooks.hot.push.session import PushSession
-from uam_hooks.hot.queue.leader import ensure_flusher
 from uam_hooks.hot.queue.model import seconds_of
 from uam_hooks.hot.queue.windows import URGENT_OPTION
 
@@ -63,7 +62,7 @@ def hook_door(session: PushSession, name: str, url: str, lines: list[list[str]])
         say(messages.queued(one.ticket.action, where, seconds_of(one.ticket.due) - time.time(), mode))
     say('git now reports that the push failed, because a hook cannot say "accepted"; there is nothing to do.')
     if mode != "manual":
-        ensure_flusher(session.paths)
+        session.ensure_flusher()
     return True
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from uam_hooks.hot.core.identity import agent_name, asker
 from uam_hooks.hot.core.paths import RepoPaths, head_of
 from uam_hooks.hot.core.plumbing import Git, is_ancestor, resolve_names
 from uam_hooks.hot.core.refs import HEADS, shadow_ref
@@ -51,7 +52,8 @@ def resolve(session: PushSession, request: Request, known: Mapping[str, str]) ->
     """
     objects = _objects(session.git, request, known)
     paths = session.paths
-    agent = session.settings.agent(os.environ.get("UAM_AGENT_ID", ""), paths.worktree.name)
+    agent = agent_name(session.settings, os.environ, paths.worktree.name)
+    by = asker(session.identity, session.settings, os.environ, request.remote)
     group = f"{os.getpid()}.{time.time_ns()}"
     found = []
     for spec in request.specs:
@@ -60,7 +62,7 @@ def resolve(session: PushSession, request: Request, known: Mapping[str, str]) ->
         source = NewSource(
             request.remote, spec.dst, agent, str(paths.git_dir), _branch_of(spec.src, paths), tip,
             verbatim, _expectation(spec) if verbatim else None, group, request.atomic, os.getpid(),
-            request.push_options,
+            request.push_options, asker=by,
         )  # fmt: skip
         there = known.get(spec.dst, "")
         shadow = shadow_ref(request.remote, spec.dst)

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
+from uam_hooks.hot.core.identity import Identity, identity_of, reduced
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.plumbing import Git, HotGit, listed_refs
 from uam_hooks.hot.core.settings import Settings
 from uam_hooks.hot.queue.connection import Store
+from uam_hooks.hot.queue.leader import ensure_flusher
 from uam_hooks.hot.queue.spool import take_in
 
 
 class PushSession(NamedTuple):
-    """A repository as seen from the worktree of a push, with its settings and its open queue."""
+    """A repository as seen from the worktree of a push, with its settings, its open queue, and who pushes."""
 
     paths: RepoPaths
     git: Git
     settings: Settings
     store: Store
+    identity: Identity
+
+    def ensure_flusher(self, start: bool = True) -> bool:
+        """See leader.ensure_flusher: a flusher for whoever pushes."""
+        return ensure_flusher(self.paths, reduced(os.environ, self.settings), start)
 
     def ask_remote(self, remote: str, *patterns: str) -> dict[str, str]:
         """The refs that the remote itself has now, by name; GitFailed when it does not answer."""
@@ -36,6 +44,7 @@ def open_session(git_dir: Path) -> PushSession | None:
     settings = Settings.read(git)
     if not settings["uam.enabled"]:
         return None
+    identity = identity_of(paths, settings, os.environ)
     store = Store(paths.database)
     take_in(store, paths, settings["uam.window.commit"])
-    return PushSession(paths, git, settings, store)
+    return PushSession(paths, git, settings, store, identity)

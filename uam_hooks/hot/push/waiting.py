@@ -15,7 +15,6 @@ from uam_hooks.hot.core.errors import StoreError
 from uam_hooks.hot.push.resolve import ResolvedSpec
 from uam_hooks.hot.push.session import PushSession
 from uam_hooks.hot.queue import enqueue
-from uam_hooks.hot.queue.leader import ensure_flusher
 from uam_hooks.hot.queue.model import Source, SourceStatus, seconds_of
 
 POLL_SECONDS = 0.03
@@ -113,7 +112,7 @@ def _poll(
             continue
         if all(s.status != SourceStatus.PENDING for s in states) or passed >= timeout:
             return states
-        if passed >= next_election and ensure_flusher(session.paths, start=elections < MAX_ELECTIONS):
+        if passed >= next_election and session.ensure_flusher(start=elections < MAX_ELECTIONS):
             if elections == MAX_ELECTIONS:
                 taken = enqueue.withdraw(session.store, ids, "taken back: no flusher could run, see flush.log")
                 if len(taken) == len(ids):
@@ -151,5 +150,5 @@ def until_settled(session: PushSession) -> None:
     """Have a flusher find out what became of a batch whose flusher died; gives up after SETTLE_SECONDS."""
     deadline = time.monotonic() + SETTLE_SECONDS
     while enqueue.unsettled(session.store) and time.monotonic() < deadline:
-        ensure_flusher(session.paths)
+        session.ensure_flusher()
         time.sleep(POLL_SECONDS)

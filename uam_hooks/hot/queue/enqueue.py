@@ -79,18 +79,23 @@ def add(db: sqlite3.Connection, new: NewAction, source: NewSource, replaces: Seq
     way to the new one.
     """
     due = iso(now + new.window)
-    found = None
-    if new.merge_key is not None:
+    found, by = None, source.asker
+    key = None if new.merge_key is None else "\0".join((new.merge_key, by.identity, by.place.id))
+    if key is not None:
         found = db.execute(
-            "SELECT id, execute_after FROM deploy_queue WHERE merge_key = ? AND status = 'pending'", (new.merge_key,)
+            "SELECT id, execute_after FROM deploy_queue WHERE merge_key = ? AND status = 'pending'", (key,)
         ).fetchone()
     if found is None:
         action_id = db.execute(
             "INSERT INTO deploy_queue (agent_id, action_type, target, payload, queued_at, execute_after, remote,"
-            " merge_key, priority, dependencies, not_before, asked) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " merge_key, priority, dependencies, not_before, asked, identity, place, url)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (new.agent, new.action_type.value, new.target, json.dumps(new.payload), iso(now), due, new.remote,
-             new.merge_key, new.priority, json.dumps(new.dependencies), new.not_before, new.explicit),
+             key, new.priority, json.dumps(new.dependencies), new.not_before, new.explicit,
+             by.identity, by.place.id, by.place.url),
         ).lastrowid  # fmt: skip
+        if by.identity:
+            db.execute("INSERT OR IGNORE INTO identities (id, facts) VALUES (?, ?)", (by.identity, by.facts))
     else:
         action_id = found["id"]
         due = min(due, found["execute_after"])
@@ -112,11 +117,12 @@ def add(db: sqlite3.Connection, new: NewAction, source: NewSource, replaces: Seq
 def _add_source(db: sqlite3.Connection, new: NewSource, action_id: int, now: str) -> int:
     source_id = db.execute(
         "INSERT INTO sources (action_id, agent_id, worktree, branch, tip, exact, expect, push_group, atomic,"
-        " waiter, queued_at, follow, base, message, waiter_started)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " waiter, queued_at, follow, base, message, waiter_started, author, committer)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (action_id, new.agent, new.worktree, new.branch, new.tip, new.verbatim, new.expect, new.group,
          new.atomic, new.waiter, now, new.tracks_branch, new.base, new.message,
-         started(new.waiter) if new.waiter else ""),
+         started(new.waiter) if new.waiter else "",
+         *(who.encode("utf-8", "replace").decode() for who in (new.asker.author, new.asker.committer))),
     ).lastrowid  # fmt: skip
     assert source_id is not None
     for path in new.files:

@@ -10,11 +10,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 
 from uam_hooks.hot.core.paths import RepoPaths
-from uam_hooks.hot.core.plumbing import scrubbed
 
 _START = (
     "import sys; sys.path.append(sys.argv.pop(1));"
@@ -37,8 +37,11 @@ def try_lock(path: Path) -> int | None:
     return fd
 
 
-def ensure_flusher(paths: RepoPaths, start: bool = True) -> bool:
-    """Start a flusher unless one is alive (without `start`, only look); returns whether none was alive."""
+def ensure_flusher(paths: RepoPaths, env: Mapping[str, str], start: bool = True) -> bool:
+    """Start a flusher unless one is alive (without `start`, only look); returns whether none was alive.
+
+    `env` is its environment, see identity.reduced.
+    """
     fd = try_lock(paths.flusher_lock)
     if fd is None:
         return False
@@ -49,7 +52,7 @@ def ensure_flusher(paths: RepoPaths, start: bool = True) -> bool:
         paths.log.replace(paths.log.with_suffix(".log.1"))
     log = os.open(paths.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
-        _start(fd, log, paths)
+        _start(fd, log, paths, env)
     except OSError as error:
         os.write(log, f"no flusher could be started: {error}\n".encode())
     finally:
@@ -58,7 +61,7 @@ def ensure_flusher(paths: RepoPaths, start: bool = True) -> bool:
     return True
 
 
-def _start(fd: int, log: int, paths: RepoPaths) -> None:
+def _start(fd: int, log: int, paths: RepoPaths, env: Mapping[str, str]) -> None:
     subprocess.Popen(
         [
             sys.executable,
@@ -75,5 +78,5 @@ def _start(fd: int, log: int, paths: RepoPaths) -> None:
         pass_fds=(fd,),
         start_new_session=True,
         cwd=paths.common_dir,
-        env=scrubbed(os.environ),
+        env=dict(env),
     )

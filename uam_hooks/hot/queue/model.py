@@ -6,6 +6,7 @@ import time
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from uam_hooks.hot.core.identity import Asker, Place
 from uam_hooks.hot.core.processes import alive
 from uam_hooks.hot.core.refs import HEADS, short_target
 from uam_hooks.hot.queue.outcome import Detail, Outcome
@@ -60,6 +61,7 @@ class NewSource(NamedTuple):
     branch that a commit by name was made for, `message` and `files` are its message and the files it was requested
     with.
     `replaces` are the ids of the pending sources whose work it contains: it takes their place.
+    `asker` is who it acts as.
     """
 
     remote: str
@@ -79,13 +81,14 @@ class NewSource(NamedTuple):
     message: str = ""
     files: tuple[str, ...] = ()
     replaces: tuple[int, ...] = ()
+    asker: Asker = Asker()
 
 
 class NewAction(NamedTuple):
     """An action to be queued. `window` is in seconds, `not_before` a moment or empty.
 
-    Actions with the same `merge_key` become one while the first of them is pending. `asked` is true for one that was
-    requested by name, through the API or a command.
+    Actions with the same `merge_key`, identity and place become one while the first of them is pending. `asked` is
+    true for one that was requested by name, through the API or a command.
     """
 
     agent: str
@@ -102,7 +105,10 @@ class NewAction(NamedTuple):
 
 
 class Source(NamedTuple):
-    """One line of work in the queue (see NewSource); `tip` is empty for a deletion."""
+    """One line of work in the queue (see NewSource); `tip` is empty for a deletion.
+
+    `author` and `committer` are who commits that are made of it name, `Name <mail>`; empty where that is not known.
+    """
 
     id: int
     action_id: int
@@ -123,6 +129,8 @@ class Source(NamedTuple):
     base: str = ""
     message: str = ""
     waiter_started: str = ""
+    author: str = ""
+    committer: str = ""
 
     @property
     def is_waited_for(self) -> bool:
@@ -136,7 +144,10 @@ class Source(NamedTuple):
 
 
 class Action(NamedTuple):
-    """One row of `deploy_queue`. Times are ISO 8601 in UTC with milliseconds."""
+    """One row of `deploy_queue`. Times are ISO 8601 in UTC with milliseconds.
+
+    `identity` is whom it acts as, "" for one that an older version queued; `place` is where its remote led to then.
+    """
 
     id: int
     agent_id: str
@@ -156,6 +167,8 @@ class Action(NamedTuple):
     carried_by: int | None = None
     not_before: str = ""
     attempts: int = 0
+    identity: str = ""
+    place: Place = Place()
 
     @property
     def ref(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 
+from uam_hooks.hot.core.identity import Place
 from uam_hooks.hot.queue.model import Action, ActionType, Batch, Landing, Source, SourceStatus, Status
 from uam_hooks.hot.queue.outcome import Detail, Outcome
 
@@ -30,6 +31,8 @@ def action(row: sqlite3.Row) -> Action:
         row["carried_by"],
         row["not_before"],
         row["attempts"],
+        row["identity"],
+        Place(row["place"], row["url"]),
     )
 
 
@@ -55,6 +58,8 @@ def source(row: sqlite3.Row) -> Source:
         row["base"],
         row["message"],
         row["waiter_started"],
+        row["author"],
+        row["committer"],
     )
 
 

@@ -140,4 +140,16 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         ALTER TABLE sources ADD COLUMN waiter_started TEXT NOT NULL DEFAULT '';
         """,
     ),
+    (
+        "identities: who an action acts as, where its remote led to, and the names for its commits",
+        """
+        -- facts: what makes the identity, by name, as fingerprints
+        CREATE TABLE identities (id TEXT PRIMARY KEY, facts TEXT NOT NULL) WITHOUT ROWID;
+        ALTER TABLE deploy_queue ADD COLUMN identity TEXT NOT NULL DEFAULT '';
+        ALTER TABLE deploy_queue ADD COLUMN place TEXT NOT NULL DEFAULT '';
+        ALTER TABLE deploy_queue ADD COLUMN url TEXT NOT NULL DEFAULT '';
+        ALTER TABLE sources ADD COLUMN author TEXT NOT NULL DEFAULT '';
+        ALTER TABLE sources ADD COLUMN committer TEXT NOT NULL DEFAULT '';
+        """,
+    ),
 )

@@ -7,6 +7,7 @@ import time
 from typing import NamedTuple
 
 from uam_hooks.hot.core.errors import UsageError
+from uam_hooks.hot.core.identity import mail_of
 from uam_hooks.hot.core.paths import RepoPaths, worktree_name
 from uam_hooks.hot.core.settings import Settings, boolean
 from uam_hooks.hot.queue import enqueue
@@ -50,7 +51,7 @@ def who_else(settings: Settings, store: Store, paths: RepoPaths, agent: str) -> 
     seconds: float | None = settings["uam.window.company"]
     if seconds is None:
         return Company([], None)
-    email = (settings.all("user.email") or ["somebody"])[-1]
+    email = mail_of(settings, os.environ, "committer") or "somebody"
     here = os.path.realpath(paths.git_dir)
     found = []
     for name, git_dir in enqueue.at_work(store, time.time() - seconds):

@@ -1,0 +1,214 @@
+"""Who a push acts as: what decides where it goes, with whose credentials, and with which key its commits are signed.
+
+Work of different identities never shares a batch, and each is done by a process that has the identity's own
+environment, reduced to what is listed here. Names of authors and committers make no identity: they are recorded with
+the work (`ident`) and used for its commits.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from _blake2 import blake2b  # hashlib would load OpenSSL, 5 ms that a push does not need
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from uam_hooks.hot.core.errors import StoreError, redact
+from uam_hooks.hot.core.paths import RepoPaths
+from uam_hooks.hot.core.settings import SIGNING, Settings, makes_identity
+
+# What decides where a push goes and as whom: git's configuration, ssh, proxies, TLS, and the tokens that credential
+# helpers, gh and deploys read. Different values mean different identities. LD_PRELOAD is how proxychains works.
+_ACTING = re.compile(
+    r"HOME|XDG_(CONFIG|DATA|CACHE|STATE)_HOME|XDG_CONFIG_DIRS|NETRC|LD_PRELOAD"
+    r"|GIT_CONFIG_(GLOBAL|SYSTEM|NOSYSTEM)|GIT_ATTR_(GLOBAL|SYSTEM|NOSYSTEM)|GIT_NAMESPACE|GIT_ASKPASS"
+    r"|GIT_(SSH|SSL|PROXY|HTTP)(_.*)?|GIT_ALLOW_PROTOCOL|GIT_PROTOCOL.*|GCM_.*"
+    r"|SSH_(AUTH_SOCK|ASKPASS|ASKPASS_REQUIRE|SK_PROVIDER)|GNUPGHOME|PASSWORD_STORE_.*|KRB5.*"
+    r"|[A-Z]+_PROXY|[a-z]+_proxy|(NIX_)?SSL_CERT_(FILE|DIR)|CURL_(CA_BUNDLE|HOME|SSL_BACKEND)"
+    r"|(GH|GITHUB)_(TOKEN|ENTERPRISE_TOKEN|HOST|CONFIG_DIR|REPO)"
+    r"|(GL|GITLAB|GLAB|GITEA|FORGEJO|BITBUCKET|GERRIT|HUGGINGFACE|HF|CODEBERG)_(TOKEN|HOST|URI|ACCESS_TOKEN|USER.*)"
+    r"|CI_JOB_TOKEN|SYSTEM_ACCESSTOKEN|AZURE_DEVOPS_EXT_PAT|AWS_.*|AZURE_.*|CLOUDSDK_.*|GOOGLE_APPLICATION_CREDENTIALS"
+    r"|VAULT_(ADDR|TOKEN)|OP_SERVICE_ACCOUNT_TOKEN|BW_SESSION"
+)
+# What a process needs to run and to be understood, and what says nothing about who it acts as. The names of the agent
+# and of its session are not here: a flusher has none. Those of VSCODE_GIT and DBUS lead to the keyring of the same
+# person from each of their windows.
+_PASSING = re.compile(
+    r"PATH|LANG|LANGUAGE|LC_.*|TZ|TMPDIR|USER|LOGNAME|SHELL|TERM|COLORTERM|NO_COLOR|HOSTNAME|LD_LIBRARY_PATH|LOCPATH"
+    r"|LOCALE_ARCHIVE|GIT_EXEC_PATH|GIT_TRACE.*|GIT_CURL_VERBOSE|GIT_TERMINAL_PROMPT|GIT_TEMPLATE_DIR|SSLKEYLOGFILE"
+    r"|XDG_RUNTIME_DIR|DBUS_SESSION_BUS_ADDRESS|DISPLAY|WAYLAND_DISPLAY|VSCODE_GIT_.*|GPG_TTY|GH_[A-Z_]+"
+    r"|UAM_(?!AGENT_ID$|URGENT$).*"
+)
+
+
+class Identity(NamedTuple):
+    """Who acts: its fingerprint, the same for each of its facts by name, and the secret that they are made with."""
+
+    id: str
+    facts: Mapping[str, str]
+    key: bytes
+
+    def fingerprint(self, text: str) -> str:
+        """A fingerprint of `text` that nobody can try values against who does not have the key."""
+        return blake2b(text.encode("utf-8", "surrogateescape"), key=self.key, digest_size=10).hexdigest()
+
+    def differs(self, facts: Mapping[str, str]) -> list[str]:
+        """The names of the facts in which another identity with these `facts` differs from this one."""
+        return sorted(name for name in {*facts, *self.facts} if facts.get(name) != self.facts.get(name))
+
+
+class Place(NamedTuple):
+    """Where a remote leads to: the fingerprint of that, and its first URL as it may be shown."""
+
+    id: str = ""
+    url: str = ""
+
+
+class Asker(NamedTuple):
+    """Who asks for an action, as it is recorded: identity with its facts, place of the remote, and `Name <mail>` for
+    the commits that are made of it.
+
+    What is empty is not known.
+    """
+
+    identity: str = ""
+    facts: str = ""
+    place: Place = Place()
+    author: str = ""
+    committer: str = ""
+
+
+def identity_of(paths: RepoPaths, settings: Settings, environ: Mapping[str, str]) -> Identity:
+    """The identity of a process with this environment in this repository. OSError when its key cannot be read."""
+    own = settings.all("uam.identity.env")
+    values = {name: value for name, value in environ.items() if _ACTING.fullmatch(name) or name in own}
+    values |= {key: settings.all(key)[-1] for key in SIGNING if settings.all(key)}
+    for key, value in settings.given:
+        values[f"-c {key}"] = f"{values.get(f'-c {key}', '')}\0{value}"
+    found = Identity("", {}, _key(paths))
+    facts = {name: found.fingerprint(f"{name}\0{value}") for name, value in sorted(values.items())}
+    return found._replace(id=found.fingerprint("\n".join(facts.values())), facts=facts)
+
+
+def place_of(identity: Identity, settings: Settings, environ: Mapping[str, str], remote: str) -> Place:
+    """Where a push to `remote` (a name or a URL) goes; nowhere for an empty name."""
+    if not remote:
+        return Place()
+    urls = [settings.rewritten(url) for url in settings.push_urls(remote) or [remote]]
+    return Place(identity.fingerprint("\n".join([*urls, environ.get("GIT_NAMESPACE", "")])), redact(urls[0]))
+
+
+def asker(identity: Identity, settings: Settings, environ: Mapping[str, str], remote: str) -> Asker:
+    """What to record of who asks, in this environment, for something at `remote` ("" for none)."""
+    place = place_of(identity, settings, environ, remote)
+    facts = json.dumps(identity.facts)
+    return Asker(identity.id, facts, place, ident(settings, environ, "author"), ident(settings, environ, "committer"))
+
+
+# -- names ---------------------------------------------------------------------------------------------------
+
+
+def ident(settings: Settings, environ: Mapping[str, str], who: str) -> str:
+    """`Name <mail>` of the `author` or `committer`, as git finds them; "" where git would have to guess."""
+    name = _clean(_named(settings, environ, who, "name"))
+    mail = mail_of(settings, environ, who)
+    return f"{name} <{mail}>" if name and mail else ""
+
+
+def mail_of(settings: Settings, environ: Mapping[str, str], who: str) -> str:
+    """The mail address of the `author` or `committer`, in git's order (ident.c); "" where git would have to guess."""
+    return _clean(_named(settings, environ, who, "email") or environ.get("EMAIL", ""))
+
+
+def _named(settings: Settings, environ: Mapping[str, str], who: str, what: str) -> str:
+    given = environ.get(f"GIT_{who.upper()}_{what.upper()}", "")
+    return given or (settings.all(f"{who}.{what}") or settings.all(f"user.{what}") or [""])[-1]
+
+
+def _clean(text: str) -> str:
+    """`text` without what git takes out of names and addresses, because it would break a commit's header."""
+    return re.sub(r"[<>\n]", "", text).strip("".join(map(chr, range(33))) + ".,:;\"'\\")
+
+
+def agent_name(settings: Settings, environ: Mapping[str, str], worktree_name: str) -> str:
+    """Who acts: `UAM_AGENT_ID`, else uam.agent, else `<committer's mail address>@<worktree name>`."""
+    named = "".join(c for c in environ.get("UAM_AGENT_ID", "") if c.isprintable()) or settings["uam.agent"]
+    return str(named or f"{mail_of(settings, environ, 'committer') or 'somebody'}@{worktree_name}")
+
+
+# -- the environment of who works for an identity ----------------------------------------------------------------
+
+
+def reduced(environ: Mapping[str, str], settings: Settings) -> dict[str, str]:
+    """`environ` as a flusher, or a command that it starts, may have it: what makes the identity, and what is needed
+    to run.
+
+    What was given with `-c`, and what signs here, comes along as GIT_CONFIG_COUNT, for a linked worktree may have
+    settings of its own that the flusher does not see.
+    """
+    own = settings.all("uam.identity.env")
+    kept = {n: v for n, v in environ.items() if _ACTING.fullmatch(n) or _PASSING.fullmatch(n) or n in own}
+    signing = [(key, settings.all(key)[-1]) for key in SIGNING if settings.all(key)]
+    return kept | _as_config([*settings.given, *(pair for pair in signing if pair not in settings.given)])
+
+
+def belongs_to_commands(name: str) -> bool:
+    """Whether the variable `name` of git is for commands that a person gives: what flushers have, and names."""
+    named = name.startswith(("GIT_AUTHOR_", "GIT_COMMITTER_"))
+    return named or bool(_ACTING.fullmatch(name) or _PASSING.fullmatch(name))
+
+
+def given_in(environ: Mapping[str, str]) -> dict[str, str]:
+    """What `environ` gives with `-c` or GIT_CONFIG_COUNT of all that makes an identity, as GIT_CONFIG_COUNT."""
+    import shlex  # commands only
+
+    many = environ.get("GIT_CONFIG_COUNT", "")
+    numbers = range(int(many)) if many.isascii() and many.isdecimal() and len(many) < 5 else ()
+    found = [(environ.get(f"GIT_CONFIG_KEY_{n}", ""), environ.get(f"GIT_CONFIG_VALUE_{n}", "")) for n in numbers]
+    with suppress(ValueError):  # git writes 'key'='value', quoted as for a shell
+        for word in shlex.split(environ.get("GIT_CONFIG_PARAMETERS", "")):
+            key, equals, value = word.partition("=")
+            found.append((key, value if equals else "true"))
+    return _as_config([(key, value) for key, value in found if makes_identity(key)])
+
+
+def _as_config(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    found = {"GIT_CONFIG_COUNT": str(len(pairs))} if pairs else {}
+    for number, (key, value) in enumerate(pairs):
+        found |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    return found
+
+
+# -- the key ---------------------------------------------------------------------------------------------------------
+
+
+def _key(paths: RepoPaths) -> bytes:
+    """The random key of this repository's fingerprints, made by whoever needs it first."""
+    path = paths.identity_key
+    with suppress(FileNotFoundError):
+        return _checked(path)
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(fd, os.urandom(32))
+        os.fsync(fd)
+        with suppress(FileExistsError):  # another process was quicker, and its key is the one
+            os.link(fresh, path)
+    finally:
+        os.close(fd)
+        fresh.unlink(missing_ok=True)
+    return _checked(path)
+
+
+def _checked(path: Path) -> bytes:
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        found = os.read(fd, 64)
+    finally:
+        os.close(fd)
+    if len(found) != 32:
+        raise StoreError(f"{path} is damaged.", "Remove it, and cancel and push again what waits.")
+    return found
