@@ -45,11 +45,18 @@ class ObjectReader:
         oid, kind, _ = self._ask("info", name)
         return oid, kind
 
+    def size(self, oid: str) -> int:
+        """How many bytes the object `oid` has; GitFailed where there is none that can be read."""
+        found, _, size = self._ask("info", oid)
+        if not found:
+            raise _absent(oid)
+        return size
+
     def read(self, name: str) -> tuple[str, bytes]:
         """Type and contents of an object; GitFailed where there is none that can be read."""
         oid, kind, size = self._ask("contents", name)
         if not oid:
-            raise GitFailed(["cat-file", "-p", name], 128, "", f"fatal: there is no object {name}")
+            raise _absent(name)
         assert self._process is not None and self._process.stdout is not None
         data = self._process.stdout.read(size + 1)
         if len(data) != size + 1:
@@ -91,3 +98,7 @@ class ObjectReader:
         assert process is not None
         process.communicate()
         raise GitFailed(["cat-file", "--batch-command", name], process.returncode or 0, "", "")
+
+
+def _absent(name: str) -> GitFailed:
+    return GitFailed(["cat-file", "-p", name], 128, "", f"fatal: there is no object {name}")

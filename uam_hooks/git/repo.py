@@ -100,6 +100,14 @@ class Repository:
         """The type of object `oid`, or "" when the repository does not have it; GitFailed where that is not known."""
         return self._objects.look_up(oid)[1]
 
+    def size(self, oid: str) -> int:
+        """How many bytes the object `oid` has; GitFailed where there is none that can be read."""
+        return self._objects.size(oid)
+
+    def blob(self, oid: str) -> bytes:
+        """The contents of the object `oid`; GitFailed where there is none that can be read."""
+        return self._objects.read(oid)[1]
+
     def write(self, kind: str, data: bytes) -> str:
         """Store an object without starting a process; returns its name."""
         oid = object_name(kind, data)
@@ -151,6 +159,12 @@ class Repository:
             found.append((data[end + 1 : end + 21], int(data[at:space], 8), name))
             at = end + 21
         return found
+
+    def names_in(self, tree: str) -> list[str]:
+        """The names at the top of a tree or a commit; what is no UTF-8 in them is escaped as Python does it."""
+        if self.kind(tree) == "commit":
+            tree = self.commit(tree).tree
+        return [name for _, _, name in self._entries(tree)]
 
     def entry(self, tree: str, path: str) -> tuple[int, str] | None:
         """Mode and object of a path in a tree; None where it has none."""

@@ -14,6 +14,7 @@ from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import UamError
 from uam_hooks.hot.core.plumbing import EMPTY_TREE, ZERO
 from uam_hooks.hot.queue.outcome import Proof
+from uam_hooks.integrate.names import check_names, difference
 
 
 class Contribution(NamedTuple):
@@ -32,10 +33,13 @@ class ProofFailed(UamError):
 def prove(repo: Repository, base: str, landing: str, claims: Sequence[Contribution]) -> Proof:
     """Check the landing `landing` on `base` (ZERO: none) against its sources; returns what was checked.
 
-    Raises ProofFailed naming the paths. Renames are followed on both sides with git's own detection.
+    Raises ProofFailed naming the paths, BadName for a name that no worktree can hold. Renames are followed on both
+    sides with git's own detection.
     """
     old = EMPTY_TREE if base == ZERO else base
-    changed = _changed(repo, old, landing)
+    differs = difference(repo, old, landing)
+    check_names(repo, old, landing, differs.directories)
+    changed = differs.paths
     touched = {claim.source: _touched(repo, claim.commits) for claim in claims}
     everything = set().union(*touched.values()) if touched else set()
     renamed = {} if changed <= everything else _renamed(repo, old, claims)
@@ -50,13 +54,13 @@ def prove(repo: Repository, base: str, landing: str, claims: Sequence[Contributi
     by_how_many = Counter(path for paths in touched.values() for path in paths)
     for claim in claims:
         alone = {path for path in touched[claim.source] if by_how_many[path] == 1}
-        differs = _changed(repo, claim.tip, landing)
+        apart = _changed(repo, claim.tip, landing)
         others: set[str] = set()
-        if differs & alone:
+        if apart & alone:
             renamed = renamed or _renamed(repo, old, claims)
             others = everything - alone
             others |= {renamed[path] for path in others if path in renamed}  # what they know by an older name
-        checked += _same_content(repo, old, claim, alone - others, others, differs)
+        checked += _same_content(repo, old, claim, alone - others, others, apart)
     return Proof(len(changed), len(everything), checked)
 
 
