@@ -9,7 +9,7 @@ import signal
 import pytest
 
 from tests.support.queueing import WINDOW, due_now
-from tests.support.scenes import TRACKING, Scene, free, locked, script, until
+from tests.support.scenes import TRACKING, Scene, locked, script, until
 
 
 def queued(scene: Scene, *names: str, window: str = "1h") -> list[str]:
@@ -213,7 +213,7 @@ def test_what_status_says_of_the_next_step_is_true(scene: Scene) -> None:
     scene.commit("a")
     assert scene.push().code == 0
     os.kill(scene.flusher(), signal.SIGKILL)
-    until(lambda: free(scene.paths.flusher_lock), "the flusher's end")
+    until(lambda: scene.unattended(), "the flusher's end")
     if not scene.report()["next"].startswith("nothing"):
         assert "git uam flush" in scene.report()["next"]
         return

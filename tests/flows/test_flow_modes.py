@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.marks import bulk
 from tests.support.queueing import WINDOW, due_now
-from tests.support.scenes import TRACKING, Scene, finished, free, gate, until
+from tests.support.scenes import TRACKING, Scene, finished, gate, until
 from uam_hooks.hot.queue.model import seconds_of
 
 # -- queue and manual ------------------------------------------------------------------------------------
@@ -64,7 +64,7 @@ def test_manual_mode_waits_for_the_flush_command(scene: Scene) -> None:
     # whatever a push starts has begun when it answers, and the window is over
     until(lambda: time.time() > seconds_of(scene.rows("deploy_queue")[-1]["execute_after"]), "the end of the window")
     assert scene.flushers() == []
-    assert free(scene.paths.flusher_lock)
+    assert scene.unattended()
     assert (scene.there(), scene.pushed()) == (scene.start_oid, ["pending"])
     assert scene.report()["next"] == "`git uam flush` executes what waits"
     flush = scene.run("uam", "flush")
@@ -207,7 +207,7 @@ def test_flusher_and_pushes_killed_the_next_command_lands_it(scene: Scene) -> No
     os.killpg(process.pid, signal.SIGKILL)
     os.kill(flusher, signal.SIGKILL)
     finished(process)
-    until(lambda: free(scene.paths.flusher_lock), "the flusher's lock")
+    until(lambda: scene.unattended(), "the flusher's lock")
     assert scene.pushed() == ["pending"]
     scene.commit("b")
     assert scene.push().code == 0

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
+from uam_hooks.hot.queue.lane import Lane
 from uam_hooks.hot.queue.model import Action, ActionType, Status
-from uam_hooks.store.schedule import Choice, Edge, Waiting, changes, choose, edges, reads
+from uam_hooks.store.schedule import Busy, Choice, Edge, Waiting, changes, choose, edges, reads
 
 NOW = "2024-05-06T07:08:09.000Z"
 EARLIER, LATER = "2024-05-06T07:08:08.000Z", "2024-05-06T07:08:10.000Z"
 COMMIT, PUSH, MERGE, WORKFLOW, DEPLOY = ActionType
-Places = frozenset[tuple[str, str]]
-NOTHING: Places = frozenset()
+NOTHING = Busy()
 RANDOM = settings(
     max_examples=200, derandomize=True, deadline=None, database=None, print_blob=False,
     suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate, Phase.shrink],
@@ -70,7 +70,7 @@ def follows(found: Sequence[Edge]) -> set[tuple[int, int]]:
 
 
 def chosen(
-    *waiting: Waiting | Action, ended: Mapping[int, Status] | None = None, busy: Places = NOTHING,
+    *waiting: Waiting | Action, ended: Mapping[int, Status] | None = None, busy: Busy = NOTHING,
     due_only: bool = True, most: int = 20,
 ) -> list[int]:  # fmt: skip
     """The ids that the next batch takes, in queue order."""
@@ -78,7 +78,7 @@ def chosen(
 
 
 def choices(
-    *waiting: Waiting | Action, ended: Mapping[int, Status] | None = None, busy: Places = NOTHING,
+    *waiting: Waiting | Action, ended: Mapping[int, Status] | None = None, busy: Busy = NOTHING,
     due_only: bool = True, most: int = 20,
 ) -> list[Choice]:  # fmt: skip
     """What the next batch takes, as `choose` says it."""
@@ -254,13 +254,17 @@ def test_what_waited_for_something_that_has_ended_is_taken(status: Status) -> No
 
 
 def test_a_ref_that_another_batch_changes_is_left_alone() -> None:
-    busy = frozenset({("origin", "main"), ("", "main")})
+    busy = Busy(frozenset({("origin", "main")}))
     waiting = [
         act(1, PUSH), act(2, PUSH, remote="backup"), act(3, PUSH, "dev"), act(4, COMMIT), act(5, MERGE, source="dev"),
         act(6, MERGE, "dev", source="main"), act(7, DEPLOY, "prod", ref="main"), act(8, DEPLOY, "test", ref="dev"),
         act(9, WORKFLOW, "ci", ref="main"),
     ]  # fmt: skip
-    assert chosen(*waiting, busy=busy) == [2, 3, 8]
+    assert chosen(*waiting, busy=busy) == [2, 3, 4, 8]
+    busy = Busy(frozenset({("origin", "main")}), frozenset({"main"}))
+    assert chosen(*waiting, busy=busy) == [3, 8], "a push by name is one of the branch here, wherever it goes"
+    assert chosen(waiting[1]._replace(explicit=False), busy=busy) == [2]
+    assert chosen(*waiting[6:8], busy=Busy(deploys=frozenset({"test"}))) == [7]
 
 
 def test_an_atomic_push_goes_whole_or_not_at_all() -> None:
@@ -268,7 +272,7 @@ def test_an_atomic_push_goes_whole_or_not_at_all() -> None:
     two = Waiting(act(3, PUSH, "dev"), "g", frozenset({2}), whole=True)
     assert chosen(one, two) == [2, 3]
     assert chosen(act(1, PUSH, "dev"), one, two) == [1]
-    assert chosen(one, two, busy=frozenset({("origin", "dev")})) == []
+    assert chosen(one, two, busy=Busy(frozenset({("origin", "dev")}))) == []
 
 
 def test_the_size_counts_what_is_pushed_at_once_as_one() -> None:
@@ -381,7 +385,7 @@ def test_what_must_not_happen_at_the_same_time_has_an_order(actions: list[Action
 
 
 @st.composite
-def queued(draw: st.DrawFn, atomic: bool = True) -> tuple[list[Waiting], dict[int, Status], Places]:
+def queued(draw: st.DrawFn, atomic: bool = True) -> tuple[list[Waiting], dict[int, Status], Busy]:
     """Pending actions with some atomic pushes, others that have ended, and refs that are busy."""
     found = []
     actions = draw(anything())
@@ -405,13 +409,15 @@ def queued(draw: st.DrawFn, atomic: bool = True) -> tuple[list[Waiting], dict[in
         ))  # fmt: skip
     places = [("origin", "main"), ("backup", "dev"), ("origin", "dev")]
     taken = draw(st.lists(st.sampled_from(places), max_size=1))
-    return found, ended, frozenset(p for remote, target in taken for p in ((remote, target), ("", target)))
+    moving = draw(st.lists(st.sampled_from(BRANCHES), max_size=1))
+    return found, ended, Busy(frozenset(taken), frozenset(moving))
 
 
-def _in_the_way(action: Action, busy: Places) -> bool:
-    if action.action_type == PUSH:
-        return (action.remote, action.target) in busy
-    return any(("", name) in busy for name in (changes(action), reads(action)) if name)
+def _in_the_way(action: Action, busy: Busy) -> bool:
+    names = {changes(action), reads(action)} - {""}
+    if action.action_type != COMMIT and any((action.remote, name) in busy.refs for name in names):
+        return True
+    return bool(names & busy.moving)
 
 
 @pytest.mark.slow
@@ -484,6 +490,61 @@ def test_batch_after_batch_everything_has_its_turn(case: Any, most: int) -> None
         assert taken, f"nobody takes {[w.action.id for w in left]}"
         ended |= dict.fromkeys(taken, Status.COMPLETED)
         left = [w for w in left if w.action.id not in taken]
+
+
+# -- lanes -------------------------------------------------------------------------------------------------------
+
+
+LANES = tuple(Lane(remote=remote) for remote in ("origin", "backup", ""))
+
+
+def of_lane(lane: Lane, *waiting: Waiting | Action) -> list[int]:
+    """The ids that the next batch of a lane takes."""
+    pending = [w if isinstance(w, Waiting) else Waiting(w) for w in waiting]
+    return sorted(c.id for c in choose(pending, {w.action.id: Status.PENDING for w in pending}, NOTHING, NOW, True, 20,
+                                       lane))  # fmt: skip
+
+
+def test_a_lane_takes_what_is_its_own() -> None:
+    waiting = [act(1, PUSH), act(2, PUSH, remote="backup"), act(3, COMMIT, "dev", remote=""), act(4, DEPLOY, "prod")]
+    assert [of_lane(lane, *waiting) for lane in LANES] == [[1, 4], [2], [3]]
+
+
+def test_a_push_takes_the_commits_that_it_brings_along() -> None:
+    push = Waiting(act(2, PUSH), lines=frozenset({"refs/heads/main"}))
+    assert [of_lane(lane, act(1, COMMIT, remote=""), push) for lane in LANES] == [[1, 2], [], []]
+
+
+def test_only_an_order_that_was_asked_for_counts_between_lanes() -> None:
+    implied = [act(1, PUSH), act(2, WORKFLOW, "ci", remote="backup")]
+    assert [of_lane(lane, *implied) for lane in LANES] == [[1], [2], []]
+    asked = [act(1, PUSH), act(2, WORKFLOW, "ci", 1, remote="backup"), act(3, COMMIT, "dev", 1, remote="")]
+    assert [of_lane(lane, *asked) for lane in LANES] == [[1], [], []]
+    asked = [act(1, COMMIT, "dev", remote=""), act(2, PUSH, "main", 1)]
+    assert [of_lane(lane, *asked) for lane in LANES] == [[1, 2], [], [1]]
+
+
+@pytest.mark.slow
+@RANDOM
+@given(queued(), st.integers(1, 4))
+def test_lane_after_lane_everything_has_its_turn(case: Any, most: int) -> None:
+    pending, ended, _ = case
+    ended = {n: Status.COMPLETED if n > 100 else s for n, s in ended.items()}
+    left = []
+    for w in pending:
+        remote = "" if w.action.action_type == COMMIT else w.action.remote
+        left.append(w._replace(action=w.action._replace(not_before="", remote=remote)))
+    while left:
+        before = len(left)
+        for lane in LANES:
+            found = {c.id for c in choose(left, ended, NOTHING, NOW, False, most, lane)}
+            assert {w.action.remote for w in left if w.action.id in found} <= {lane.remote, ""}
+            ended |= dict.fromkeys(found, Status.COMPLETED)
+            left = [w for w in left if w.action.id not in found]
+        assert len(left) < before, f"nobody takes {[w.action.id for w in left]}"
+
+
+# -- sizes -------------------------------------------------------------------------------------------------------
 
 
 @RANDOM

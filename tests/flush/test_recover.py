@@ -18,7 +18,7 @@ def crash_at(scene: Scene, step: str) -> list[str]:
     scene.git("config", "uam.push.mode", "queue")
     commits = [scene.commit(name) for name in ("a", "b", "c")]
     assert scene.push(UAM_DIE_AT=step).code == 0
-    until(lambda: not scene.flushers() and free(scene.paths.flusher_lock), "the crash")
+    until(lambda: not scene.flushers() and scene.unattended(), "the crash")
     return commits
 
 
@@ -199,7 +199,7 @@ def test_a_flusher_killed_while_the_remote_still_works_on_the_push(scene: Scene)
         assert scene.push().code == 0
         until(open_gate.reached, "a push that has come to the remote")
         os.kill(scene.flusher(), signal.SIGKILL)
-        until(lambda: free(scene.paths.flusher_lock) and free(scene.paths.flush_lock), "the locks")
+        until(lambda: scene.unattended() and free(scene.paths.flush_lock), "the locks")
         scene.git("config", "uam.push.mode", "manual")  # else status also starts a flusher for what is due
         scene.report()  # asks the remote, which does not have it yet
         assert scene.pushed() == ["pending"]

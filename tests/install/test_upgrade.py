@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.scenes import SHADOW, TRACKING, Scene, Worktree, finished, free, until
+from tests.support.scenes import SHADOW, TRACKING, Scene, Worktree, finished, until
 from uam_hooks import hot
 from uam_hooks.hot.push import entry
 from uam_hooks.install.wiring import COMMAND_ALIAS, HELPER_ALIAS
@@ -118,7 +118,7 @@ class Filled:
         scene.commit("a")
         scene.commit("b")
         assert scene.run("-c", "uam.push.mode=queue", "push", UAM_DIE_AT="pushed").code == 0
-        until(lambda: not scene.flushers() and free(scene.paths.flusher_lock), "the crash")
+        until(lambda: not scene.flushers() and scene.unattended(), "the crash")
         scene.commit("c")  # on top of what has landed, if somebody only asked the remote
         assert "queued as #" in scene.push().err
         self.commits.append(self.noted.commit("e"))  # nobody has taken it out of the spool yet

@@ -19,6 +19,7 @@ from uam_hooks.hot.core.errors import Failure, StoreError
 from uam_hooks.hot.queue import connection, enqueue, schema
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.enqueue import CommitNote, Ticket
+from uam_hooks.hot.queue.lane import due_at, unsettled
 from uam_hooks.hot.queue.model import Action, Batch, NewSource, SourceStatus, Status, iso, seconds_of
 from uam_hooks.hot.queue.outcome import Detail, How, Outcome
 from uam_hooks.store import claim, finish, journal, views
@@ -246,7 +247,7 @@ def test_a_ref_is_claimed_by_one_batch_at_a_time(store: Store) -> None:
     first = claimed(store)
     push(store, source(2))
     assert claim.due(store, None) is None
-    assert enqueue.due_at(store) is None
+    assert due_at(store) is None
     finish.action(store, first.actions[0], {1: Outcome()})
     assert [a.id for a in claimed(store).actions] == [2]
 
@@ -314,7 +315,7 @@ def test_a_plan_is_on_the_batch_before_its_push(store: Store) -> None:
     written = claim.write_plan(store, batch, [landing(batch.actions[0])])
     assert journal.planned(store, batch.actions[0]) == written[0]
     assert [b.id for b in journal.open_batches(store)] == [batch.id]
-    assert enqueue.unsettled(store)
+    assert unsettled(store)
     # integrated anew: the older plan is history
     again = claim.write_plan(store, batch, [landing(batch.actions[0], "e" * 40)])
     assert journal.planned(store, batch.actions[0]) == again[0]
@@ -329,7 +330,7 @@ def test_finishing_ends_action_landing_batch_and_commits(store: Store) -> None:
     outcome = {ticket.source: Outcome(new="f" * 40)}
     finish.action(store, batch.actions[0], outcome, written[0].id, ["1" * 40])
     assert finish.close(store, batch, 12.34) == Status.COMPLETED
-    assert not enqueue.unsettled(store)
+    assert not unsettled(store)
     assert journal.open_batches(store) == []
     assert query(store, "SELECT status FROM landings") == [("landed",)]
     assert query(store, "SELECT status FROM deploy_queue") == [("completed",), ("completed",)]

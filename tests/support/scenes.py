@@ -314,6 +314,10 @@ class Scene(Worktree):
         found: list[int] = until(self.flushers, "a flusher")
         return found[0]
 
+    def unattended(self) -> bool:
+        """Whether no process holds the lock of a flusher, of whatever lane."""
+        return all(free(path) for path in self.uam.glob("flusher*.lock"))
+
     def idle(self) -> None:
         """Wait until no background process is left."""
         until(lambda: not self.flushers(), "the flusher's end")

@@ -250,8 +250,9 @@ def _report(name: str, process: subprocess.Popen[str], deadline: float) -> dict[
 
 def _wait_for_flusher(work: Path) -> None:
     """Wait until the background process releases its lock: nothing is written after that."""
-    with RepoPaths.of(work / ".git").flusher_lock.open("ab") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    for path in RepoPaths.of(work / ".git").uam.glob("flusher-*.lock"):
+        with path.open("ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
 
 
 def _git(at: Path, *args: str) -> str:

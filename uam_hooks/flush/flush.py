@@ -18,7 +18,7 @@ from uam_hooks.flush.result import recorded_result
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import Locked
 from uam_hooks.hot.core.identity import reduced
-from uam_hooks.hot.queue import enqueue
+from uam_hooks.hot.queue.lane import EVERYTHING, Lane, at_work, unsettled
 from uam_hooks.hot.queue.leader import ensure_flusher
 from uam_hooks.hot.queue.model import Batch, BatchResult
 from uam_hooks.land import retention
@@ -28,8 +28,10 @@ from uam_hooks.session import Session, open_session
 from uam_hooks.store import claim, journal, views
 
 
-def flush(session: Session, due_only: bool, timeout: float, tell: Tell | None = None) -> list[BatchResult]:
-    """Execute everything that is queued, or what is due; returns a result for each batch.
+def flush(
+    session: Session, due_only: bool, timeout: float, tell: Tell | None = None, lane: Lane = EVERYTHING
+) -> list[BatchResult]:
+    """Execute everything that is queued in a lane, or what is due; returns a result for each batch.
 
     Batches that a crashed flush left unfinished come first, then batches that were created and never executed. Raises
     Locked when another flush holds the lock for more than `timeout` seconds.
@@ -39,7 +41,7 @@ def flush(session: Session, due_only: bool, timeout: float, tell: Tell | None = 
         newest = None if due_only else views.newest_action(session.store)
         results = [execute(session, batch, tell) for batch in journal.made_by_hand(session.store)]
         tried: set[int] = set()
-        while (batch := _claim(session, due_only, without=frozenset(tried), upto=newest)) is not None:
+        while (batch := _claim(session, due_only, lane, without=frozenset(tried), upto=newest)) is not None:
             reached(Step.CLAIMED)
             results.append(execute(session, batch, tell))
             # an action that was put back waits for its next turn, even in a flush of everything
@@ -52,7 +54,7 @@ def flush(session: Session, due_only: bool, timeout: float, tell: Tell | None = 
 
 def create_batch(session: Session) -> Batch | None:
     """Claim what is due as a batch for `execute_batch`, or for the next flush; None when nothing is due."""
-    return _claim(session, due_only=True, by_hand=True)
+    return _claim(session, True, EVERYTHING, by_hand=True)
 
 
 def execute_batch(session: Session, name: str, timeout: float, tell: Tell | None = None) -> BatchResult:
@@ -70,13 +72,13 @@ def execute_batch(session: Session, name: str, timeout: float, tell: Tell | None
 
 
 def _claim(
-    session: Session, due_only: bool, *, by_hand: bool = False, without: frozenset[int] = frozenset(),
+    session: Session, due_only: bool, lane: Lane, *, by_hand: bool = False, without: frozenset[int] = frozenset(),
     upto: int | None = None,
 ) -> Batch | None:  # fmt: skip
     """Claim the next batch from the actions up to the id `upto`; None when there is nothing to claim."""
     now = time.time() if due_only else None
     size = session.settings["uam.batch.size"]
-    return claim.due(session.store, now, size, by_hand=by_hand, without=without, upto=upto)
+    return claim.due(session.store, now, size, by_hand=by_hand, without=without, upto=upto, lane=lane)
 
 
 def prune(session: Session, timeout: float) -> retention.Pruned:
@@ -115,7 +117,7 @@ def open_recovered(at: Path, own: Mapping[str, str] | None = None, database: Pat
     A command that flushes needs `open_session` only: it recovers once it holds the lock.
     """
     with open_session(at, own, database) as session:
-        if enqueue.unsettled(session.store):
+        if unsettled(session.store):
             try:
                 with _locked_and_recovered(session, timeout=0):
                     pass
@@ -125,9 +127,9 @@ def open_recovered(at: Path, own: Mapping[str, str] | None = None, database: Pat
 
 
 def ensure_flush(session: Session) -> bool:
-    """Make sure that a flusher executes what waits once it is due; False when uam.push.mode leaves that to people."""
+    """Make sure that flushers execute what waits once it is due; False when uam.push.mode leaves that to people."""
     if session.settings["uam.push.mode"] == "manual":
         return False
-    if enqueue.due_at(session.store) is not None:
-        ensure_flusher(session.repo.paths, reduced(os.environ, session.settings))
+    for lane in at_work(session.store):
+        ensure_flusher(session.repo.paths, lane, reduced(os.environ, session.settings))
     return True

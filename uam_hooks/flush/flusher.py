@@ -1,7 +1,7 @@
-"""The background process that sleeps until a window ends and then flushes for everybody.
+"""The background process of a lane: it sleeps until a window ends and then flushes for everybody.
 
-It inherits the flusher lock from the process that starts it (see leader), and imports everything before it sleeps, so
-that a landing costs only its own work when the window ends. It exits when nothing is left to wait for.
+It inherits the lane's lock from the process that starts it (see leader), and imports everything before it sleeps, so
+that a landing costs only its own work when the window ends. It exits when its lane has nothing left to wait for.
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ import time
 import traceback
 from pathlib import Path
 
-from uam_hooks.flush.flush import flush, prune
+from uam_hooks.flush.flush import ensure_flush, flush, prune
 from uam_hooks.flush.noted_commits import refresh
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import NotInstalled, UamError, say
+from uam_hooks.hot.core.identity import reduced
 from uam_hooks.hot.core.settings import Settings
 from uam_hooks.hot.queue import enqueue
-from uam_hooks.hot.queue.leader import try_lock
+from uam_hooks.hot.queue.lane import Lane, due_at, unfinished, unsettled
+from uam_hooks.hot.queue.leader import ensure_flusher, try_lock
 from uam_hooks.hot.queue.model import iso, seconds_of
 from uam_hooks.session import Session, open_queue
 
@@ -33,15 +35,21 @@ PRUNE_SECONDS = 24 * 3600.0
 LOCK_SECONDS = 60.0
 
 
-def main(common_dir: str, lock: int) -> None:
-    """Entry of the background process; `lock` is the inherited descriptor of the flusher lock."""
+def main(common_dir: str, lock: int, identity: str = "", remote: str | None = None) -> None:
+    """Entry of the background process; `lock` is the inherited descriptor of the lock of its lane.
+
+    A push that has waited since before there were lanes names none, and starts a process that starts those of all.
+    """
     os.set_inheritable(lock, False)
     # the process that started this one may have blocked signals, and the mask is inherited
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     os.environ["GIT_TERMINAL_PROMPT"] = "0"  # nobody is there to answer
     try:
         with Repository(Path(common_dir)) as repo:
-            _serve(repo, lock)
+            if remote is None:
+                _serve_every_lane(repo)
+            else:
+                _serve(repo, Lane(identity, remote), lock)
     except NotInstalled:
         return  # uninstalled while the flusher slept
     except UamError as error:
@@ -53,38 +61,49 @@ def main(common_dir: str, lock: int) -> None:
         sys.exit(1)
 
 
-def _serve(repo: Repository, lock: int) -> None:
+def _serve_every_lane(repo: Repository) -> None:
+    """See that every lane has a flusher, as long as anything waits."""
+    with open_queue(repo) as session:
+        while lanes := unfinished(session.store):
+            for lane in lanes:
+                ensure_flusher(repo.paths, lane, reduced(os.environ, session.settings))
+            time.sleep(LONG_NAP_SECONDS)
+
+
+def _serve(repo: Repository, lane: Lane, lock: int) -> None:
     held: int | None = lock
     while held is not None:
-        _work(repo)
+        _work(repo, lane)
         os.close(held)
         # whoever queued while the lock was held relied on this process: look once more now that others can take it
         with open_queue(repo) as session:
-            held = try_lock(repo.paths.flusher_lock) if enqueue.due_at(session.store) is not None else None
+            held = try_lock(repo.paths.lane_lock(lane.key)) if due_at(session.store, lane) is not None else None
 
 
-def _work(repo: Repository) -> None:
-    """Flush until nothing waits for its window."""
+def _work(repo: Repository, lane: Lane) -> None:
+    """Flush until nothing of the lane waits for its window."""
     idle = 0
     while True:
         with open_queue(repo) as session:
-            due = enqueue.due_at(session.store)
-            open_batch = enqueue.unsettled(session.store)
+            due = due_at(session.store, lane)
+            open_batch = unsettled(session.store, lane)
             if due is None and (not open_batch or idle > MAX_IDLE_ROUNDS):
                 refresh(session.repo, session.store)
                 _prune_daily(session)
                 return
             if due is not None and not open_batch:
                 refresh(session.repo, session.store)  # while nobody waits for it
-                _sleep_until(session, due)
+                _sleep_until(session, lane, due)
                 # where a remote leads may have changed meanwhile
                 session = session._replace(settings=Settings.read(session.repo))
             newest = enqueue.newest(session.store)
-            done = flush(session, due_only=True, timeout=LOCK_SECONDS)
-            left = enqueue.due_at(session.store)
+            done = flush(session, due_only=True, timeout=LOCK_SECONDS, lane=lane)
+            if done:
+                ensure_flush(session)  # what waited in other lanes for something of this one may go on
+            left = due_at(session.store, lane)
             # what is due and cannot be claimed yet is tried again, at growing intervals
             stuck = not done and left is not None and seconds_of(left) <= time.time()
-            idle = idle + 1 if stuck or enqueue.unsettled(session.store) else 0
+            idle = idle + 1 if stuck or unsettled(session.store, lane) else 0
             if idle:
                 _rest(session, min(30.0, 0.5 * 2**idle), newest)
 
@@ -105,8 +124,8 @@ def _prune_daily(session: Session) -> None:
     stamp.touch()
 
 
-def _sleep_until(session: Session, due: str | None) -> None:
+def _sleep_until(session: Session, lane: Lane, due: str | None) -> None:
     while due is not None and (left := seconds_of(due) - time.time()) > 0:
         # a moment that is hours away was set with --execute-after; nobody waits for it as for a window
         time.sleep(min(left, max(NAP_SECONDS, min(left / 100, LONG_NAP_SECONDS))))
-        due = enqueue.due_at(session.store)
+        due = due_at(session.store, lane)

@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 from uam_hooks.hot.queue import rows
 from uam_hooks.hot.queue.connection import Store
+from uam_hooks.hot.queue.lane import EVERYTHING, Lane
 from uam_hooks.hot.queue.model import Action, ActionType, Batch, Landing, NewSource, Source, Status, iso
 from uam_hooks.hot.queue.outcome import Detail
-from uam_hooks.store.schedule import Choice, Waiting, choose
+from uam_hooks.store.schedule import Busy, Choice, Waiting, choose
 
 
 class NewLanding(NamedTuple):
@@ -31,15 +32,15 @@ class NewLanding(NamedTuple):
 
 def due(
     store: Store, now: float | None, most: int = 1000, *, by_hand: bool = False,
-    without: frozenset[int] = frozenset(), upto: int | None = None,
+    without: frozenset[int] = frozenset(), upto: int | None = None, lane: Lane = EVERYTHING,
 ) -> Batch | None:  # fmt: skip
-    """Claim pending actions for one batch: what is due at `now`, or everything when it is None.
+    """Claim pending actions of a lane for one batch: what is due at `now`, or everything when it is None.
 
     `most` is about how many actions a batch has, `by_hand` one that its maker will execute, `without` names actions
     to leave alone, as those after `upto` are. One transaction, so an action is claimed once whatever runs beside.
     """
     with store.transaction() as db:
-        choices = _choices(db, now, most, without, upto)
+        choices = _choices(db, now, most, without, upto, lane)
         if not choices:
             return None
         return _new_batch(db, choices, by_hand)
@@ -53,8 +54,9 @@ def would_be_due(store: Store, now: float | None, most: int) -> list[Action]:
 
 
 def _choices(
-    db: sqlite3.Connection, now: float | None, most: int, without: frozenset[int], upto: int | None = None
-) -> list[Choice]:
+    db: sqlite3.Connection, now: float | None, most: int, without: frozenset[int], upto: int | None = None,
+    lane: Lane = EVERYTHING,
+) -> list[Choice]:  # fmt: skip
     found = db.execute(
         "SELECT * FROM deploy_queue WHERE status = 'pending' AND (action_type <> 'commit' OR asked = 1) ORDER BY id"
     ).fetchall()
@@ -65,13 +67,22 @@ def _choices(
     for dep in deps:
         row = db.execute("SELECT status FROM deploy_queue WHERE id = ?", (dep,)).fetchone()
         ended[dep] = Status(row["status"]) if row else Status.CANCELLED
-    busy = db.execute(
-        "SELECT remote, target FROM deploy_queue WHERE status IN ('batched', 'executing')"
-        " AND action_type IN ('commit', 'push', 'merge')"
-    ).fetchall()
-    taken = frozenset(place for row in busy for place in ((row["remote"], row["target"]), ("", row["target"])))
     moment = iso(time.time() if now is None else now)
-    return choose(pending, ended, taken, moment, now is not None, most)
+    return choose(pending, ended, _busy(db), moment, now is not None, most, lane)
+
+
+def _busy(db: sqlite3.Connection) -> Busy:
+    """What other batches are changing."""
+    held = db.execute(
+        "SELECT action_type, remote, target FROM deploy_queue WHERE status IN ('batched', 'executing')"
+        " AND action_type <> 'workflow'"
+    ).fetchall()
+    kinds = [(ActionType(row["action_type"]), row["remote"], row["target"]) for row in held]
+    return Busy(
+        frozenset((remote, target) for kind, remote, target in kinds if kind in (ActionType.PUSH, ActionType.MERGE)),
+        frozenset(target for kind, _, target in kinds if kind in (ActionType.COMMIT, ActionType.MERGE)),
+        frozenset(target for kind, _, target in kinds if kind == ActionType.DEPLOY),
+    )
 
 
 def _waiting(db: sqlite3.Connection, action: Action) -> Waiting:

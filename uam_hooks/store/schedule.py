@@ -11,6 +11,7 @@ from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
 from uam_hooks.hot.core.refs import short_target
+from uam_hooks.hot.queue.lane import EVERYTHING, Lane
 from uam_hooks.hot.queue.model import Action, ActionType, Status
 
 
@@ -26,6 +27,16 @@ class Waiting(NamedTuple):
     mates: frozenset[int] = frozenset()
     lines: frozenset[str] = frozenset()
     whole: bool = False
+
+
+class Busy(NamedTuple):
+    """What other batches are changing: refs of remotes as (remote, branch), branches that commits and merges by name
+    move here, and what deploys are for.
+    """
+
+    refs: frozenset[tuple[str, str]] = frozenset()
+    moving: frozenset[str] = frozenset()
+    deploys: frozenset[str] = frozenset()
 
 
 class Edge(NamedTuple):
@@ -158,15 +169,16 @@ class Choice(NamedTuple):
 
 
 def choose(
-    pending: Sequence[Waiting], ended: Mapping[int, Status], busy: frozenset[tuple[str, str]], now: str,
-    due_only: bool, most: int,
+    pending: Sequence[Waiting], ended: Mapping[int, Status], busy: Busy, now: str, due_only: bool, most: int,
+    lane: Lane = EVERYTHING,
 ) -> list[Choice]:  # fmt: skip
-    """What the next batch takes: what is due at `now` (an ISO moment), or all of it, at most about `most` actions.
+    """What the next batch of a lane takes: what is due at `now` (an ISO moment), or all of it, at most about `most`
+    actions.
 
-    `ended` has the status of every dependency, `busy` the (remote, target) that another batch is changing, and the
-    same with an empty remote. Of each ref of a remote only the oldest push is taken, so what a ref goes through happens
-    in queue order. An action whose dependency has not ended is left unless that dependency is taken, too; a push
-    carries the commits of its branch whatever their own window says.
+    `ended` has the status of every dependency. Of each ref of a remote only the oldest push is taken, so what a ref
+    goes through happens in queue order. An action whose dependency has not ended is left unless that dependency is
+    taken, too; a push carries the commits of its branch whatever their own window says. What names no remote is taken
+    along where the lane's own work needs it.
     """
     free = [w for w in pending if _free(w.action, ended, busy, now)]
     while True:
@@ -178,7 +190,7 @@ def choose(
             if any(dep not in there or dep in blocked for dep in open_ones):
                 blocked.add(w.action.id)
         if not blocked:
-            return _taken(wanted, carrier, most)
+            return _taken(wanted, carrier, most, lane)
         # what waits for something that is not taken holds up nobody else
         free = [w for w in free if w.action.id not in blocked]
 
@@ -206,12 +218,26 @@ def _wanted(
     return found, carrier
 
 
-def _free(action: Action, ended: Mapping[int, Status], busy: frozenset[tuple[str, str]], now: str) -> bool:
-    # a push blocks the ref of its own remote only; anything else blocks the branch, wherever that is
-    remote = action.remote if action.action_type == ActionType.PUSH else ""
-    if action.not_before > now or (remote, changes(action)) in busy or ("", reads(action)) in busy:
+def _free(action: Action, ended: Mapping[int, Status], busy: Busy, now: str) -> bool:
+    if action.not_before > now or _held_up(action, busy):
         return False
     return not any(ended.get(dep) in (Status.BATCHED, Status.EXECUTING) for dep in action.dependencies)
+
+
+def _held_up(action: Action, busy: Busy) -> bool:
+    """Whether another batch is changing what the action names. `due_at` asks the database about what it changes.
+
+    What goes on at another remote is no reason to wait.
+    """
+    kind, branch, read = action.action_type, changes(action), reads(action)
+    if (action.remote, read) in busy.refs or read in busy.moving:
+        return True
+    if kind in (ActionType.PUSH, ActionType.MERGE) and (action.remote, branch) in busy.refs:
+        return True
+    # what an agent pushes is its own work; a push by name is one of the branch as commits and merges leave it
+    if kind in (ActionType.COMMIT, ActionType.MERGE) or (kind == ActionType.PUSH and action.explicit):
+        return branch in busy.moving
+    return kind == ActionType.DEPLOY and action.target in busy.deploys
 
 
 def _oldest_pushes(free: Sequence[Waiting], now: str, due_only: bool) -> list[Waiting]:
@@ -253,25 +279,47 @@ def _due(one: Action, merged: frozenset[str], now: str) -> bool:
     )  # fmt: skip
 
 
-def _taken(wanted: Sequence[Waiting], carrier: Mapping[int, int], most: int) -> list[Choice]:
+def _taken(wanted: Sequence[Waiting], carrier: Mapping[int, int], most: int, lane: Lane) -> list[Choice]:
     """The most important of `wanted` with all that has to come before them, until the batch is big enough."""
     by_id = {w.action.id: w for w in wanted}
-    with_it: dict[int, set[int]] = {n: {mate for mate in w.mates if mate in by_id} for n, w in by_id.items()}
-    for commit, push in carrier.items():
-        with_it[push].add(commit)
-        with_it[commit].add(push)
-    for edge in edges([w.action._replace(carried_by=carrier.get(w.action.id)) for w in wanted]):
-        with_it[edge.after].add(edge.before)
+    needs = _needs(by_id, carrier, lane)
     taken: dict[int, None] = {}
     units: set[str] = set()
     for one in sorted(wanted, key=lambda w: (-w.action.priority, w.action.id)):
         if len(units) >= most:
             break
-        todo = [one.action.id]
-        while todo:
-            number = todo.pop()
+        whole = _with_needs(one.action.id, needs)
+        # what needs the work of another lane waits until that has ended
+        if not lane.has(one.action) or not all(lane.has(a) or not a.remote for a in (by_id[n].action for n in whole)):
+            continue
+        for number in whole:
             if number not in taken:
                 taken[number] = None
-                todo += with_it[number]
                 units.update([by_id[number].group or str(number)] if number not in carrier else [])
     return [Choice(number, carrier.get(number)) for number in taken]
+
+
+def _needs(by_id: Mapping[int, Waiting], carrier: Mapping[int, int], lane: Lane) -> dict[int, set[int]]:
+    """What has to be in the same batch as each of these actions, or to have ended before."""
+    needs: dict[int, set[int]] = {n: {mate for mate in w.mates if mate in by_id} for n, w in by_id.items()}
+    for commit, push in carrier.items():
+        needs[push].add(commit)
+        needs[commit].add(push)
+    for edge in edges([w.action._replace(carried_by=carrier.get(n)) for n, w in by_id.items()]):
+        before, after = by_id[edge.before].action, by_id[edge.after].action
+        # between two remotes only an order that was asked for counts: neither is to wait for the other
+        apart = lane.remote is not None and before.remote and after.remote and before.remote != after.remote
+        if not apart or before.id in after.dependencies:
+            needs[after.id].add(before.id)
+    return needs
+
+
+def _with_needs(number: int, needs: Mapping[int, set[int]]) -> dict[int, None]:
+    found: dict[int, None] = {}
+    todo = [number]
+    while todo:
+        following = todo.pop()
+        if following not in found:
+            found[following] = None
+            todo += needs[following]
+    return found

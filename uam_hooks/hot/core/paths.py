@@ -69,8 +69,12 @@ class RepoPaths(NamedTuple):
 
     @property
     def flusher_lock(self) -> Path:
-        """Held by the one background process that sleeps until windows end and then flushes."""
+        """Held by the background process that pushes of before lanes start: it serves every lane."""
         return self.uam / "flusher.lock"
+
+    def lane_lock(self, lane: str) -> Path:
+        """Held by the background process that sleeps until windows of a lane end, and then flushes it."""
+        return self.uam / f"flusher-{lane}.lock"
 
     @property
     def settle_lock(self) -> Path:

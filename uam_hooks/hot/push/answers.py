@@ -27,7 +27,7 @@ class Answers:
     def queued(self, specs: Sequence[ResolvedSpec], mode: str) -> list[str]:
         """Answer "accepted, not landed": exit 0, and the tracking ref stays where it is."""
         if mode == "queue":
-            self.session.ensure_flusher()
+            self.session.ensure_flusher(self.remote)
         answers = []
         for one in specs:
             assert one.ticket is not None

@@ -62,7 +62,7 @@ def hook_door(session: PushSession, name: str, url: str, lines: list[list[str]])
         say(messages.queued(one.ticket.action, where, seconds_of(one.ticket.due) - time.time(), mode))
     say('git now reports that the push failed, because a hook cannot say "accepted"; there is nothing to do.')
     if mode != "manual":
-        session.ensure_flusher()
+        session.ensure_flusher(remote)
     return True
 
 

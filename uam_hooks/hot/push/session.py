@@ -11,6 +11,7 @@ from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.plumbing import Git, HotGit, listed_refs
 from uam_hooks.hot.core.settings import Settings
 from uam_hooks.hot.queue.connection import Store
+from uam_hooks.hot.queue.lane import Lane
 from uam_hooks.hot.queue.leader import ensure_flusher
 from uam_hooks.hot.queue.spool import take_in
 
@@ -24,9 +25,13 @@ class PushSession(NamedTuple):
     store: Store
     identity: Identity
 
-    def ensure_flusher(self, start: bool = True) -> bool:
-        """See leader.ensure_flusher: a flusher for whoever pushes."""
-        return ensure_flusher(self.paths, reduced(os.environ, self.settings), start)
+    def lane(self, remote: str) -> Lane:
+        """The lane of a push to `remote` by whoever pushes."""
+        return Lane(remote=remote)
+
+    def ensure_flusher(self, remote: str, start: bool = True) -> bool:
+        """See leader.ensure_flusher: a flusher for pushes of whoever pushes to `remote`."""
+        return ensure_flusher(self.paths, self.lane(remote), reduced(os.environ, self.settings), start)
 
     def ask_remote(self, remote: str, *patterns: str) -> dict[str, str]:
         """The refs that the remote itself has now, by name; GitFailed when it does not answer."""

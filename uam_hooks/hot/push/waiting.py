@@ -15,6 +15,7 @@ from uam_hooks.hot.core.errors import StoreError
 from uam_hooks.hot.push.resolve import ResolvedSpec
 from uam_hooks.hot.push.session import PushSession
 from uam_hooks.hot.queue import enqueue
+from uam_hooks.hot.queue.lane import unsettled
 from uam_hooks.hot.queue.model import Source, SourceStatus, seconds_of
 
 POLL_SECONDS = 0.03
@@ -55,6 +56,7 @@ def wait(session: PushSession, specs: Sequence[ResolvedSpec], timeout: float) ->
     """
     tickets = [one.ticket for one in specs if one.ticket is not None]
     ids = [ticket.source for ticket in tickets]
+    remote = specs[0].source.remote
     countdown = _Countdown(max(ticket.due for ticket in tickets))
     # Collected and looked at between two steps: an exception raised by a handler is lost where Python happens to run a
     # destructor (that of Popen, when a flusher has just been started), and the push would wait on.
@@ -62,7 +64,7 @@ def wait(session: PushSession, specs: Sequence[ResolvedSpec], timeout: float) ->
     before = {number: signal.signal(number, lambda number, _: caught.append(number)) for number in _ENDINGS}
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDINGS)
-        states = _poll(session, ids, timeout, countdown, caught)
+        states = _poll(session, ids, remote, timeout, countdown, caught)
     finally:
         signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
         countdown.clear()
@@ -94,7 +96,7 @@ def holding_signals() -> Iterator[None]:
 
 
 def _poll(
-    session: PushSession, ids: Sequence[int], timeout: float, countdown: _Countdown, caught: Sequence[int]
+    session: PushSession, ids: Sequence[int], remote: str, timeout: float, countdown: _Countdown, caught: Sequence[int]
 ) -> list[Source] | None:
     started = time.monotonic()
     answered, elections, next_election = 0.0, 0, 0.0
@@ -112,7 +114,7 @@ def _poll(
             continue
         if all(s.status != SourceStatus.PENDING for s in states) or passed >= timeout:
             return states
-        if passed >= next_election and session.ensure_flusher(start=elections < MAX_ELECTIONS):
+        if passed >= next_election and session.ensure_flusher(remote, elections < MAX_ELECTIONS):
             if elections == MAX_ELECTIONS:
                 taken = enqueue.withdraw(session.store, ids, "taken back: no flusher could run, see flush.log")
                 if len(taken) == len(ids):
@@ -146,9 +148,9 @@ class _Countdown:
             sys.stderr.flush()
 
 
-def until_settled(session: PushSession) -> None:
+def until_settled(session: PushSession, remote: str) -> None:
     """Have a flusher find out what became of a batch whose flusher died; gives up after SETTLE_SECONDS."""
     deadline = time.monotonic() + SETTLE_SECONDS
-    while enqueue.unsettled(session.store) and time.monotonic() < deadline:
-        session.ensure_flusher()
+    while unsettled(session.store, session.lane(remote)) and time.monotonic() < deadline:
+        session.ensure_flusher(remote)
         time.sleep(POLL_SECONDS)

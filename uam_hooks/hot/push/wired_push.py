@@ -14,7 +14,6 @@ from uam_hooks.hot.push.protocol import ok
 from uam_hooks.hot.push.request import Request
 from uam_hooks.hot.push.resolve import ResolvedSpec, resolve
 from uam_hooks.hot.push.session import PushSession
-from uam_hooks.hot.queue import enqueue
 
 
 class GoStraight(Exception):
@@ -32,7 +31,7 @@ def land(session: PushSession, request: Request, known: Mapping[str, str], answe
         mode = session.settings["uam.push.mode"]
         timeout = session.settings["uam.push.waitTimeout"]
         if not fresh:
-            _finish_crashed_batch(session)
+            waiting.until_settled(session, request.remote)  # the next command does, even an empty push
             return decided
         # a signal that arrives while the push is being queued waits until it is known what to take back
         with waiting.holding_signals():
@@ -69,12 +68,6 @@ def _decide(
     if request.dry_run:
         return decided + [line for one in fresh for line in ok(one.spec.dst, one.known, one.source.tip)], []
     return decided, fresh
-
-
-def _finish_crashed_batch(session: PushSession) -> None:
-    """Have the batch of a crashed flusher finished: the next command does that, even a push that has nothing new."""
-    if enqueue.unsettled(session.store):
-        waiting.until_settled(session)
 
 
 def _wait(session: PushSession, specs: list[ResolvedSpec], timeout: float) -> list[ResolvedSpec] | None:

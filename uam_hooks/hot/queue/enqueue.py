@@ -181,24 +181,6 @@ def withdraw(store: Store, source_ids: Sequence[int], why: str) -> list[int]:
     return taken
 
 
-def due_at(store: Store) -> str | None:
-    """When the next action is due; None when nothing pending could be claimed.
-
-    Actions that wait for another action, or for a branch that another batch is changing, do not count.
-    """
-    with store.reading() as db:
-        row = db.execute(
-            "SELECT min(max(execute_after, not_before)) AS due FROM deploy_queue q WHERE status = 'pending'"
-            " AND (action_type <> 'commit' OR asked = 1)"
-            " AND NOT EXISTS (SELECT 1 FROM deploy_queue b WHERE b.target = q.target"
-            "  AND b.status IN ('batched', 'executing') AND (b.remote = q.remote OR q.action_type <> 'push'))"
-            " AND (dependencies = '[]' OR NOT EXISTS (SELECT 1 FROM json_each(q.dependencies) d"
-            "  JOIN deploy_queue p ON p.id = d.value WHERE p.status IN ('pending', 'batched', 'executing')))"
-        ).fetchone()
-    due: str | None = row["due"]
-    return due
-
-
 def at_work(store: Store, since: float) -> list[tuple[str, str]]:
     """Agent and worktree of everything committed or queued since `since` (seconds since 1970), or pending; each once.
 
@@ -227,16 +209,6 @@ def newest(store: Store) -> int:
     """The id of the newest source, which grows with everything that is queued."""
     with store.reading() as db:
         return int(db.execute("SELECT coalesce(max(id), 0) FROM sources").fetchone()[0])
-
-
-def unsettled(store: Store) -> bool:
-    """Whether a batch was begun and not finished. After a crash the remote must be asked what became of it."""
-    with store.reading() as db:
-        row = db.execute(
-            "SELECT 1 FROM deploy_queue WHERE status IN ('batched', 'executing')"
-            " UNION ALL SELECT 1 FROM deploy_batches WHERE status IN ('pending', 'executing') LIMIT 1"
-        ).fetchone()
-    return row is not None
 
 
 def commits(

@@ -1,4 +1,4 @@
-"""Electing the process that flushes for everybody.
+"""Electing the process that flushes a lane for everybody.
 
 Whoever gets the flusher lock is the leader: it starts the flusher and hands it the locked descriptor, so the lock
 lives exactly as long as the flusher does, however either of them ends. The flusher runs in a session of its own
@@ -15,10 +15,11 @@ from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 
 from uam_hooks.hot.core.paths import RepoPaths
+from uam_hooks.hot.queue.lane import Lane
 
 _START = (
     "import sys; sys.path.append(sys.argv.pop(1));"
-    " from uam_hooks.flush.flusher import main; main(sys.argv[1], int(sys.argv[2]))"
+    " from uam_hooks.flush.flusher import main; main(sys.argv[1], int(sys.argv[2]), *sys.argv[3:])"
 )
 LOG_BYTES = 1_000_000
 
@@ -37,12 +38,12 @@ def try_lock(path: Path) -> int | None:
     return fd
 
 
-def ensure_flusher(paths: RepoPaths, env: Mapping[str, str], start: bool = True) -> bool:
-    """Start a flusher unless one is alive (without `start`, only look); returns whether none was alive.
+def ensure_flusher(paths: RepoPaths, lane: Lane, env: Mapping[str, str], start: bool = True) -> bool:
+    """Start a flusher of a lane unless one is alive (without `start`, only look); returns whether none was alive.
 
     `env` is its environment, see identity.reduced.
     """
-    fd = try_lock(paths.flusher_lock)
+    fd = try_lock(paths.lane_lock(lane.key))
     if fd is None:
         return False
     if not start:
@@ -52,7 +53,7 @@ def ensure_flusher(paths: RepoPaths, env: Mapping[str, str], start: bool = True)
         paths.log.replace(paths.log.with_suffix(".log.1"))
     log = os.open(paths.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
-        _start(fd, log, paths, env)
+        _start(fd, log, paths, lane, env)
     except OSError as error:
         os.write(log, f"no flusher could be started: {error}\n".encode())
     finally:
@@ -61,7 +62,7 @@ def ensure_flusher(paths: RepoPaths, env: Mapping[str, str], start: bool = True)
     return True
 
 
-def _start(fd: int, log: int, paths: RepoPaths, env: Mapping[str, str]) -> None:
+def _start(fd: int, log: int, paths: RepoPaths, lane: Lane, env: Mapping[str, str]) -> None:
     subprocess.Popen(
         [
             sys.executable,
@@ -71,6 +72,8 @@ def _start(fd: int, log: int, paths: RepoPaths, env: Mapping[str, str]) -> None:
             str(Path(__file__).resolve().parents[3]),
             str(paths.common_dir),
             str(fd),
+            lane.identity,
+            lane.remote or "",
         ],
         stdin=subprocess.DEVNULL,
         stdout=log,

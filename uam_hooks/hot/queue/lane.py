@@ -1,0 +1,100 @@
+"""Lanes: what has to do with one remote, and is flushed without regard to any other.
+
+A remote that does not answer holds up its own lane. The lane of an action is that of its remote; what names no remote
+has a lane of its own, and goes along with the work of a remote that needs it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from uam_hooks.hot.core.objects import object_name
+from uam_hooks.hot.queue.connection import Store
+from uam_hooks.hot.queue.model import Action
+
+
+class Lane(NamedTuple):
+    """The actions that one flusher serves: those of a remote, "" for those of none, None for all of them.
+
+    `identity` is whose they are.
+    """
+
+    identity: str = ""
+    remote: str | None = ""
+
+    @property
+    def key(self) -> str:
+        """A name for files."""
+        text = f"{self.identity}\0{self.remote}"
+        return object_name("lane", text.encode("utf-8", "surrogateescape"))[:16]
+
+    def has(self, action: Action) -> bool:
+        return self.remote is None or self.remote == action.remote
+
+
+EVERYTHING = Lane(remote=None)
+
+
+def lane_of(action: Action) -> Lane:
+    """The lane that an action belongs to."""
+    return Lane(remote=action.remote)
+
+
+# What could be claimed once its time has come. Actions that wait for another action, or for what another batch is
+# changing, do not count. In step with `choose`.
+_CLAIMABLE = (
+    " FROM deploy_queue q WHERE status = 'pending' AND (action_type <> 'commit' OR asked = 1)"
+    " AND (:remote IS NULL OR remote = :remote)"
+    " AND NOT EXISTS (SELECT 1 FROM deploy_queue b WHERE b.target = q.target AND b.status IN ('batched', 'executing')"
+    "  AND ((b.remote = q.remote AND q.action_type <> 'commit') OR (q.asked = 1"
+    "   AND q.action_type IN ('commit', 'merge', 'push') AND b.action_type IN ('commit', 'merge'))))"
+    " AND (dependencies = '[]' OR NOT EXISTS (SELECT 1 FROM json_each(q.dependencies) d"
+    "  JOIN deploy_queue p ON p.id = d.value WHERE p.status IN ('pending', 'batched', 'executing')))"
+)
+
+
+def due_at(store: Store, lane: Lane = EVERYTHING) -> str | None:
+    """When the next action of a lane is due; None when nothing pending could be claimed."""
+    with store.reading() as db:
+        row = db.execute(
+            f"SELECT min(max(execute_after, not_before)) AS due{_CLAIMABLE}",
+            {"remote": lane.remote},
+        ).fetchone()
+    due: str | None = row["due"]
+    return due
+
+
+def at_work(store: Store) -> list[Lane]:
+    """The lanes in which something waits for its time."""
+    with store.reading() as db:
+        found = db.execute(
+            f"SELECT DISTINCT remote{_CLAIMABLE} ORDER BY remote",
+            {"remote": None},
+        ).fetchall()
+    return [Lane(remote=row["remote"]) for row in found]
+
+
+def unfinished(store: Store) -> list[Lane]:
+    """The lanes in which something waits or is in a batch."""
+    with store.reading() as db:
+        found = db.execute(
+            "SELECT DISTINCT remote FROM deploy_queue WHERE status IN ('batched', 'executing')"
+            " OR (status = 'pending' AND (action_type <> 'commit' OR asked = 1))"
+        ).fetchall()
+    return [Lane(remote=row["remote"]) for row in found]
+
+
+def unsettled(store: Store, lane: Lane = EVERYTHING) -> bool:
+    """Whether a batch of the lane was claimed and has not ended. After a crash the remote is to be asked about it.
+
+    A batch that has to do with no remote belongs to every lane.
+    """
+    with store.reading() as db:
+        row = db.execute(
+            "SELECT 1 FROM deploy_batches b WHERE status IN ('pending', 'batched', 'executing') AND (:remote IS NULL"
+            " OR NOT EXISTS (SELECT 1 FROM deploy_queue WHERE batch_id = b.id AND remote <> '')"
+            " OR EXISTS (SELECT 1 FROM deploy_queue WHERE batch_id = b.id AND remote = :remote AND remote <> ''))"
+            " LIMIT 1",
+            {"remote": lane.remote},
+        ).fetchone()
+    return row is not None
