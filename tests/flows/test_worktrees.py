@@ -192,7 +192,7 @@ def test_two_works_pushed_by_their_commits_both_land(scene: Scene) -> None:
     assert scene.files() == ["README", "first", "second"]
 
 
-def test_work_amended_after_its_landing_lands_as_the_difference(table: Scene) -> None:
+def test_what_was_changed_after_its_landing_lands_as_the_difference(table: Scene) -> None:
     by_hand(table, settle="off")
     agent = table.worktree("agent")
     set_line(agent, 0, "1")
@@ -201,7 +201,11 @@ def test_work_amended_after_its_landing_lands_as_the_difference(table: Scene) ->
     flushed(table)
     write(agent, "extra", "extra\n")
     agent.git("add", "-A")
+    pushed = agent.oid("HEAD")
     agent.git("commit", "-q", "--amend", "-m", "Set 1 to 1, and add extra")
+    assert agent.push("origin", "HEAD:main").code == 1
+    agent.git("reset", "-q", "--soft", pushed)
+    agent.git("commit", "-q", "-m", "Add extra")
     queue(agent)
     assert [result.errors for result in flushed(table)] == [()]
     assert table.files() == ["README", "extra", "table"]

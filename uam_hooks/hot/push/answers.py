@@ -10,8 +10,9 @@ from uam_hooks.hot.core.plumbing import is_ancestor
 from uam_hooks.hot.core.refs import short_target
 from uam_hooks.hot.push import messages
 from uam_hooks.hot.push.own_branch import OwnBranches
-from uam_hooks.hot.push.protocol import ok, there_already
+from uam_hooks.hot.push.protocol import NON_FAST_FORWARD, ok, there_already
 from uam_hooks.hot.push.resolve import ResolvedSpec
+from uam_hooks.hot.push.rewritten import Dropped, change
 from uam_hooks.hot.push.session import PushSession
 from uam_hooks.hot.queue.model import Source, SourceStatus, seconds_of
 from uam_hooks.hot.worktree.settle import Landed
@@ -63,6 +64,13 @@ class Answers:
         if outcome.new == outcome.old:
             return [there_already(one.spec.dst, one.source.tip, outcome.new)]
         return ok(one.spec.dst, outcome.old, outcome.new) + self.forced(one, outcome.old, outcome.new)
+
+    def rejected(self, one: ResolvedSpec, what: Dropped) -> str:
+        """Reject a branch that has given up what landed of it, as plain git does, and say how to go on."""
+        way = change(self.session.git, one.source.tip, what)
+        for line in messages.dropped(one.source.branch, self.remote, one.spec.dst, what, way):
+            say(line)
+        return f"error {one.spec.dst} {NON_FAST_FORWARD}"
 
     def forced(self, one: ResolvedSpec, old: str, new: str) -> list[str]:
         """The option that makes git print `+ old...new (forced update)`, for a push that was one."""

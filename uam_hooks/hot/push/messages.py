@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from uam_hooks.hot.core.refs import short_target
+from uam_hooks.hot.push.rewritten import Change, Dropped
 from uam_hooks.hot.queue.model import Source
 from uam_hooks.hot.queue.outcome import How
 from uam_hooks.hot.worktree.settle import Settled
@@ -36,6 +37,26 @@ def landed(source: Source, remote: str) -> str | None:
     if facts.commits == 1:
         return f"landed on {where} as {new}: your commit ({tip}){rest}"
     return f"landed on {where} as {new}: your {_commits(facts.commits)} ({tip}) as one{rest}"
+
+
+def dropped(branch: str, remote: str, ref: str, what: Dropped, change: Change) -> list[str]:
+    """A push that git rejects, because the branch was rewritten or set back behind what has landed of it."""
+    name = short_target(branch) or "HEAD"
+    where = f"{remote}/{short_target(ref)}"
+    was, landing = what.was[:7], what.landing[:7]
+    as_what = f" as {landing}" if landing != was else ""
+    done = "set back" if change == Change.SET_BACK else "rewritten"
+    ways = {
+        Change.SET_BACK: f"`git uam sync {where}` brings it back here; then `git revert {landing}` and a push undo it",
+        Change.REWORDED: f"what it changes is there, and a message stays as it landed: `git uam sync {where}` takes it",
+        Change.AMENDED: f"`git reset --soft {was}`, `git commit`, `git push` land what is new as a commit of its own",
+        Change.REWRITTEN: f"`git pull --rebase {remote} {short_target(ref)}` puts your commits on top of what landed",
+    }
+    return [
+        f"{name} was at {was}, which has landed on {where}{as_what}, and has been {done} since; nothing was moved",
+        ways[change],
+        f"`git push --force-with-lease` overwrites what {where} has",
+    ]
 
 
 def settled(result: Settled, branch: str, where: str) -> str | None:

@@ -8,6 +8,9 @@ from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.push.request import Request, Spec
 from uam_hooks.hot.queue.windows import URGENT_OPTION
 
+# The words by which git knows this rejection, and prints it as its own (transport-helper.c, git 2.39 and 2.55).
+NON_FAST_FORWARD = "non-fast forward"
+
 
 def read_request(remote: str, options: Sequence[str], lines: Sequence[str]) -> Request:
     """The push that git described by `option` lines (without that word) and `push` lines."""

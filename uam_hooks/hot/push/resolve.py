@@ -12,6 +12,7 @@ from uam_hooks.hot.core.paths import RepoPaths, head_of
 from uam_hooks.hot.core.plumbing import Git, is_ancestor, resolve_names
 from uam_hooks.hot.core.refs import HEADS, shadow_ref
 from uam_hooks.hot.push.request import Request, Spec
+from uam_hooks.hot.push.rewritten import Dropped, dropped
 from uam_hooks.hot.push.session import PushSession
 from uam_hooks.hot.queue.enqueue import Ticket
 from uam_hooks.hot.queue.model import FAST_FORWARD, NewSource, Source
@@ -22,7 +23,8 @@ class ResolvedSpec(NamedTuple):
 
     `known` is the object that the remote's ref named when it was last seen, "" when no such ref is known. `new` tells
     whether the push brings anything that the remote lacks; commits that landed inside a squash count as present.
-    `error` is why the spec cannot be pushed at all. `ticket` is set by `enter`, `state` by `wait`.
+    `error` is why the spec cannot be pushed at all, `dropped` what of the remote's the branch has given up, which git
+    rejects. `ticket` is set by `enter`, `state` by `wait`.
     """
 
     spec: Spec
@@ -30,6 +32,7 @@ class ResolvedSpec(NamedTuple):
     known: str
     new: bool
     error: str = ""
+    dropped: Dropped | None = None
     ticket: Ticket | None = None
     state: Source | None = None
 
@@ -69,8 +72,31 @@ def resolve(session: PushSession, request: Request, known: Mapping[str, str]) ->
         seen = _Seen(objects.get(there, ("", ""))[0], objects[shadow][0], objects[f"{shadow}^1"][0])
         error = _fault(spec, kind)
         new = bool(error) or verbatim or _brings_something(session.git, tip, seen)
-        found.append(ResolvedSpec(spec, source, there, new, error))
+        given_up = None
+        if seen.known and not (error or verbatim):
+            given_up = _dropped(session, spec, source, seen.known)
+        found.append(ResolvedSpec(spec, source, there, new, error, given_up))
     return found
+
+
+def _dropped(session: PushSession, spec: Spec, source: NewSource, there: str) -> Dropped | None:
+    """`dropped` for a push of a branch or of HEAD; any other commit has been nowhere."""
+    if not source.branch and spec.src != "HEAD":
+        return None
+    return dropped(session.git, session.store, session.paths, source, there)
+
+
+def judged_by(session: PushSession, one: ResolvedSpec, there: str) -> ResolvedSpec:
+    """`one`, that was found to have given something up, now that the remote's ref is known to be at `there` ("": gone).
+
+    Where this repository lacks that commit, what was found stands: git would reject the push, too.
+    """
+    if not there:
+        return one._replace(dropped=None, new=True)
+    if there == one.known or not resolve_names(session.git, [there])[0][0]:
+        return one
+    given_up = _dropped(session, one.spec, one.source, there)
+    return one._replace(dropped=given_up, new=True)
 
 
 def _objects(git: Git, request: Request, known: Mapping[str, str]) -> dict[str, tuple[str, str]]:

@@ -12,7 +12,7 @@ from uam_hooks.hot.push.answers import Answers
 from uam_hooks.hot.push.intake import enter
 from uam_hooks.hot.push.protocol import ok
 from uam_hooks.hot.push.request import Request
-from uam_hooks.hot.push.resolve import ResolvedSpec, resolve
+from uam_hooks.hot.push.resolve import ResolvedSpec, judged_by, resolve
 from uam_hooks.hot.push.session import PushSession
 
 
@@ -60,10 +60,15 @@ def _decide(
     if wrong:
         rest = [one for one in specs if not one.error]
         return wrong + [f"error {one.spec.dst} not pushed, see the other refs" for one in rest], []
-    old = [one for one in specs if not one.new]
-    there = session.ask_remote(request.remote, *(one.spec.dst for one in old)) if old else {}
-    stale = [one for one in old if there.get(one.spec.dst) != one.known]
-    decided = [answers.up_to_date(one) for one in old if one not in stale]
+    open_ = [one for one in specs if one.dropped or not one.new]
+    there = session.ask_remote(request.remote, *(one.spec.dst for one in open_)) if open_ else {}
+    specs = [judged_by(session, one, there.get(one.spec.dst, "")) if one.dropped else one for one in specs]
+    decided = [answers.rejected(one, one.dropped) for one in specs if one.dropped]
+    specs = [one for one in specs if not one.dropped]
+    if decided and request.atomic:
+        return decided + [f"error {one.spec.dst} atomic push failed" for one in specs], []
+    stale = [one for one in specs if not one.new and there.get(one.spec.dst) != one.known]
+    decided += [answers.up_to_date(one) for one in specs if not one.new and one not in stale]
     fresh = [one for one in specs if one.new or one in stale]
     if request.dry_run:
         return decided + [line for one in fresh for line in ok(one.spec.dst, one.known, one.source.tip)], []
