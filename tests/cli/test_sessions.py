@@ -47,7 +47,7 @@ def test_every_command_opens_the_repository_and_the_queue_once(stocked: Scene, m
         ("queue", *_COMMIT), ("queue", *_DEPLOY), ("cancel", "2"), ("retry", "2"), ("log", "1"), ("urgent", "on"),
         ("urgent",), ("status",), ("batch", "--dry-run"), ("flush", "--due", "--dry-run"), ("due",), ("batch",),
         ("execute", "--batch-id", "1", "--dry-run"), ("execute", "--batch-id", "1"), ("execute", "--batch-id", "1"),
-        ("show", "1"), ("restore", "1"), ("flush",), ("sync",), ("prune",), ("import", str(other)),
+        ("wait", "1"), ("show", "1"), ("restore", "1"), ("flush",), ("sync",), ("prune",), ("import", str(other)),
         ("deploy", "status"), ("deploy", "queue", *_PUSH), ("deploy", "flush"), ("uninstall", "--force"),
     ):  # fmt: skip
         if args == ("due",):

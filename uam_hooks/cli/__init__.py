@@ -32,6 +32,7 @@ COMMANDS = {
     "sync": "Bring this branch over to what landed.",
     "uninstall": "Take the tool out of a repository.",
     "urgent": "Shorten the windows for everybody in this repository.",
+    "wait": "Wait until an action has ended, and say what became of it.",
 }
 # The module of a command, where it is not the one of the same name.
 _HOMES = {

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import click
 
+from uam_hooks.cli.opened import opened
 from uam_hooks.cli.parameters import Id
-from uam_hooks.flush.flush import ensure_flush, open_recovered
+from uam_hooks.flush.flush import ensure_flush
 from uam_hooks.hot.core.errors import ExitCode, UsageError
 from uam_hooks.store import requests, views
 
@@ -18,7 +18,7 @@ from uam_hooks.store import requests, views
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def cancel(ids: tuple[int, ...], as_json: bool) -> int:
     """Take actions out of the queue."""
-    with open_recovered(Path.cwd()) as session:
+    with opened() as session:
         requests.cancel(session.store, ids)
     for number in ids if not as_json else ():
         click.echo(f"#{number} is cancelled; commits in it stay in refs/uam/pin/")
@@ -32,7 +32,7 @@ def cancel(ids: tuple[int, ...], as_json: bool) -> int:
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def retry(ids: tuple[int, ...], as_json: bool) -> int:
     """Queue what failed, or was cancelled, once more."""
-    with open_recovered(Path.cwd()) as session:
+    with opened() as session:
         found = requests.retry(session.store, ids)
         ensure_flush(session)
     for number in ids if not as_json else ():
@@ -47,7 +47,7 @@ def retry(ids: tuple[int, ...], as_json: bool) -> int:
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def log(number: int, as_json: bool) -> int:
     """Show the result of an action, and what its command printed."""
-    with open_recovered(Path.cwd()) as session:
+    with opened() as session:
         action = views.action(session.store, number)
         if action is None:
             raise UsageError(f"There is no action #{number}.", "`git uam status` lists what is queued.")

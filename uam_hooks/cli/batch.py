@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
+from uam_hooks.cli.opened import opened
 from uam_hooks.cli.results import as_dict, print_plans, progress, report
-from uam_hooks.flush.flush import create_batch, execute_batch, open_recovered
+from uam_hooks.flush.flush import create_batch, execute_batch
 from uam_hooks.hot.core.errors import ExitCode
 from uam_hooks.hot.queue.model import Action, Batch, where
 from uam_hooks.report import batch_view
@@ -23,7 +24,7 @@ from uam_hooks.store import views
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def batch(dry_run: bool, as_json: bool) -> int:
     """Make a batch of what is due, and show it."""
-    with (open_session if dry_run else open_recovered)(Path.cwd()) as session:
+    with open_session(Path.cwd()) if dry_run else opened() as session:
         made = batch_view.would_be_created(session) if dry_run else _created(session)
     if as_json:
         click.echo(json.dumps(None if made is None else _as_dict(made), indent=2))

@@ -11,6 +11,7 @@ from uam_hooks.cli.results import print_plans, progress, report
 from uam_hooks.flush.flush import ensure_flush
 from uam_hooks.flush.flush import flush as flush_queue
 from uam_hooks.report.preview import preview
+from uam_hooks.report.waited import hear_news
 from uam_hooks.session import open_session
 
 
@@ -29,4 +30,5 @@ def flush(due: bool, dry_run: bool, as_json: bool, timeout: float | None) -> int
             results = flush_queue(session, due, wait, tell)
         if not under_deploy():
             ensure_flush(session)
+        hear_news(session)
         return report(session.store, results, as_json)

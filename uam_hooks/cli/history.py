@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import click
 
-from uam_hooks.flush.flush import open_recovered
+from uam_hooks.cli.opened import opened
 from uam_hooks.flush.flush import prune as delete_expired
 from uam_hooks.hot.core.errors import ExitCode
 from uam_hooks.report.history import describe, find_batch
@@ -20,7 +19,7 @@ from uam_hooks.report.history import restore as create_branches
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def show(batch: str, as_json: bool) -> int:
     """Show what BATCH landed: its number, its id, or the commit it landed as."""
-    with open_recovered(Path.cwd()) as session:
+    with opened() as session:
         found = describe(session, find_batch(session, batch))
     click.echo(json.dumps(found, indent=2) if as_json else "\n".join(_lines(found)))
     return ExitCode.OK
@@ -54,7 +53,7 @@ def _lines(found: dict[str, Any]) -> list[str]:
 @click.option("--branch", help="What to call the branch; several get -1, -2 ... appended.")
 def restore(name: str, branch: str | None) -> int:
     """Bring the unsquashed commits of a batch, or one original commit, back as branches."""
-    with open_recovered(Path.cwd()) as session:
+    with opened() as session:
         for made in create_branches(session, name, branch):
             click.echo(f"branch {made.branch} is at {made.tip[:7]} ({made.agent}); undo: git branch -D {made.branch}")
     return ExitCode.OK
@@ -63,7 +62,7 @@ def restore(name: str, branch: str | None) -> int:
 @click.command()
 def prune() -> int:
     """Expire what landed longer ago than uam.retention, and nothing that has not landed."""
-    with open_recovered(Path.cwd()) as session:
+    with opened() as session:
         done = delete_expired(session, session.settings["uam.flush.lockTimeout"])
     click.echo(f"deleted {done.pins} pins and {done.landings} landings; {done.shadows} shadows cut")
     return ExitCode.OK

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from uam_hooks.api.legacy_import import take_over
-from uam_hooks.flush.flush import open_recovered
+from uam_hooks.cli.opened import opened
 from uam_hooks.hot.core.errors import ExitCode
 
 
@@ -22,7 +22,7 @@ def printable(text: str) -> str:
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def import_(database: Path, as_json: bool) -> int:
     """Import what waits in a coordination.db of the tool that this one replaces, and list what was skipped."""
-    with open_recovered(Path.cwd()) as session:
+    with opened() as session:
         report = take_over(session, database, Path.cwd())
     taken = [one for one in report if one.here is not None]
     if as_json:

@@ -11,8 +11,9 @@ import click
 
 from uam_hooks.api import submit
 from uam_hooks.api.request import action_request
+from uam_hooks.cli.opened import opened
 from uam_hooks.cli.parameters import under_deploy
-from uam_hooks.flush.flush import ensure_flush, open_recovered
+from uam_hooks.flush.flush import ensure_flush
 from uam_hooks.hot.core.errors import ExitCode, UsageError
 from uam_hooks.hot.queue.model import ActionType, seconds_of, where
 from uam_hooks.session import agent_here
@@ -45,7 +46,7 @@ _TEXTS = ("message", "ref", "source", "strategy", "method", "remote")
 @click.argument("more", nargs=-1, metavar="[FILES]...")
 def queue(**said: Any) -> int:
     """Queue an action by name: a commit of files, a push, a merge, a workflow, a deploy."""
-    with open_recovered(Path.cwd()) as session:
+    with opened() as session:
         agent = said["agent_id"] or agent_here(session)
         options = {
             "urgent": said["urgent"], "priority": said["priority"], "dependencies": said["depends_on"],

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import click
 
+from uam_hooks.cli.opened import opened
 from uam_hooks.cli.parameters import under_deploy
-from uam_hooks.flush.flush import ensure_flush, open_recovered
+from uam_hooks.flush.flush import ensure_flush
 from uam_hooks.flush.noted_commits import refresh
 from uam_hooks.hot.core.errors import ExitCode
 from uam_hooks.report.status import state
@@ -19,7 +19,7 @@ from uam_hooks.report.status import state
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def status(as_json: bool) -> int:
     """Show what waits, what runs, what failed, and what to do next."""
-    with open_recovered(Path.cwd()) as session:
+    with opened() as session:
         if not under_deploy():
             ensure_flush(session)
         refresh(session.repo, session.store)

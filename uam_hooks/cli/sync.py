@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from uam_hooks.flush.flush import open_recovered
+from uam_hooks.cli.opened import opened
 from uam_hooks.hot.core.errors import ExitCode
 from uam_hooks.report.sync import sync as sync_branch
 
@@ -18,7 +16,7 @@ def sync(target: str | None) -> int:
 
     Local modifications are kept; where that is impossible, nothing is changed.
     """
-    with open_recovered(Path.cwd()) as session:
+    with opened() as session:
         done = sync_branch(session, session.repo.git_dir, target)
     name = f"branch {done.branch}" if done.branch else "HEAD"
     if done.old == done.new:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from pathlib import Path
 
 import click
 
 from uam_hooks.api.windows import set_urgent_mode, window_config
+from uam_hooks.cli.opened import opened
 from uam_hooks.cli.parameters import Duration
-from uam_hooks.flush.flush import open_recovered
 from uam_hooks.hot.core.errors import ExitCode, UsageError
 from uam_hooks.hot.queue import enqueue
 
@@ -23,7 +22,7 @@ def urgent(switch: str | None, seconds: float | None, as_json: bool) -> int:
     """Shorten the windows for everybody in this repository, or show whether they are shortened."""
     if seconds is not None and (switch != "on" or not seconds):
         raise UsageError("--for needs `on` and a duration above zero.", "Write `git uam urgent on --for 10m`.")
-    with open_recovered(Path.cwd()) as session:
+    with opened() as session:
         if switch:
             set_urgent_mode(session, switch == "on", seconds)
         until = enqueue.urgent_mode(session.store, time.time())

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
-from uam_hooks.hot.core.errors import GitFailed, redact, say
+from uam_hooks.hot.core.errors import GitFailed, StoreError, redact, say
 from uam_hooks.hot.core.plumbing import is_ancestor
 from uam_hooks.hot.core.refs import short_target
 from uam_hooks.hot.push import messages
@@ -14,6 +15,7 @@ from uam_hooks.hot.push.protocol import NON_FAST_FORWARD, ok, there_already
 from uam_hooks.hot.push.resolve import ResolvedSpec
 from uam_hooks.hot.push.rewritten import Dropped, change
 from uam_hooks.hot.push.session import PushSession
+from uam_hooks.hot.queue import again
 from uam_hooks.hot.queue.model import Source, SourceStatus, seconds_of
 from uam_hooks.hot.worktree.settle import Landed
 
@@ -24,6 +26,7 @@ class Answers:
     def __init__(self, session: PushSession, remote: str) -> None:
         self.session, self.remote = session, remote
         self.branches = OwnBranches(session, remote)
+        self.heard: list[int] = []  # sources whose outcome is among the answers
 
     def queued(self, specs: Sequence[ResolvedSpec], mode: str) -> list[str]:
         """Answer "accepted, not landed": exit 0, and the tracking ref stays where it is."""
@@ -43,10 +46,14 @@ class Answers:
         for one in specs:
             state = one.state
             assert state is not None
+            if state.status != SourceStatus.PENDING:
+                self.heard.append(state.id)
             if state.status == SourceStatus.LANDED:
                 answers += self.landed(one, state)
             elif state.status == SourceStatus.PENDING:
-                answers += self.queued([one], "queue")
+                where = f"{self.remote}/{short_target(one.spec.dst)}"
+                say(f"#{state.action_id} for {where} lands by itself; pushing again waits on.")
+                answers.append(f"error {one.spec.dst} {messages.not_landed_yet(state.action_id)}")
             else:
                 for line in state.outcome.advice:
                     say(line)
@@ -54,13 +61,20 @@ class Answers:
                 answers.append(f"error {one.spec.dst} {' '.join(why.split())}")
         return answers
 
+    def told(self) -> None:
+        """Remember that git, and the agent behind it, has the answers."""
+        with suppress(StoreError):  # then the next push says it once more
+            again.told(self.session.store, self.heard)
+        self.heard = []
+
     def landed(self, one: ResolvedSpec, state: Source) -> list[str]:
         outcome = state.outcome
         for said in (messages.landed(state, self.remote), outcome.note):
             if said:
                 say(said)
         if not state.verbatim:
-            self.branches.settle(one, Landed(one.source.branch, one.source.tip, outcome.new, outcome.keep))
+            what = Landed(one.source.branch, one.source.tip, outcome.new, outcome.keep)
+            self.branches.settle(what, one.spec.dst, one.spec.src == "HEAD")
         if outcome.new == outcome.old:
             return [there_already(one.spec.dst, one.source.tip, outcome.new)]
         return ok(one.spec.dst, outcome.old, outcome.new) + self.forced(one, outcome.old, outcome.new)
@@ -86,5 +100,5 @@ class Answers:
         if not one.source.verbatim:
             known = Landed(one.source.branch, one.source.tip, one.known, one.known)
             if not is_ancestor(self.session.git, one.source.tip, one.known):
-                self.branches.settle(one, known)
+                self.branches.settle(known, one.spec.dst, one.spec.src == "HEAD")
         return there_already(one.spec.dst, one.source.tip, one.known)

@@ -28,7 +28,9 @@ def enter(session: PushSession, specs: Sequence[ResolvedSpec], *, urgent: bool, 
     feed = "".join(f"update {pin_ref(tip)} {tip}\n" for tip in pins)
     if feed:
         session.git.run("update-ref", "--stdin", feed=feed.encode())
-    sources = [one.source._replace(replaces=_replaced(one.source, session.git, store)) for one in specs]
+    sources = [
+        one.source._replace(replaces=_replaced(one.source, session.git, store), waited_for=waits) for one in specs
+    ]
     tickets = enqueue.push(store, sources, window, time.time())
     return [one._replace(ticket=ticket) for one, ticket in zip(specs, tickets, strict=True)]
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from uam_hooks.hot.core.refs import short_target
 from uam_hooks.hot.push.rewritten import Change, Dropped
-from uam_hooks.hot.queue.model import Source
+from uam_hooks.hot.queue.model import Source, SourceStatus
 from uam_hooks.hot.queue.outcome import How
 from uam_hooks.hot.worktree.settle import Settled
 
@@ -74,6 +74,37 @@ def queued(action: int, where: str, due: float, mode: str) -> str:
     """A push that was queued and is not waited for; `due` is in seconds from now."""
     when = "`git uam flush` lands it" if mode == "manual" else f"it lands within {max(due, 0):.0f} s"
     return f"queued as #{action} for {where}; {when} (git uam status)"
+
+
+def not_landed_yet(action: int, wait: str = "") -> str:
+    """The reason that git prints for a push whose wait is over; `wait` is what to do, if not `git uam wait`."""
+    return f"not landed yet, nothing is wrong: #{action} is queued; {wait or f'git uam wait {action}'}"
+
+
+def left(actions: Sequence[int]) -> str:
+    """The last words of a push whose process is told to end."""
+    numbers = ", ".join(f"#{action}" for action in actions)
+    ids = " ".join(str(action) for action in actions)
+    one = len(actions) == 1
+    return f"{'it stays' if one else 'they stay'} queued as {numbers} and land{'s' * one}; git uam wait {ids}"
+
+
+def ended(source: Source, remote: str, *, earlier: bool = False, mine: bool = True) -> str:
+    """What became of a source, for whom `landed` may not be enough: who waited for its number, or comes back later.
+
+    `earlier` if its agent is doing something else by now, `mine` if the reader is who pushed it.
+    """
+    number = f"#{source.action_id}{' from before' * earlier}"
+    facts = source.outcome
+    if source.status == SourceStatus.WITHDRAWN:
+        return f"{number} was taken out of the queue, nothing of it lands: {facts.error or 'cancelled'}"
+    if source.status != SourceStatus.LANDED:
+        return f"{number} did not land: {facts.error}"
+    said = landed(source, remote) if mine else None
+    if said is not None:
+        return f"{number}: {said}" if facts.how == How.NOTHING_NEW else f"{number} has {said}"
+    where = f"{remote}/{short_target(facts.ref)}"
+    return f"{number} has landed on {where} as {facts.new[:7]}" if facts.new else f"{number}: {where} is deleted"
 
 
 def _commits(count: int) -> str:

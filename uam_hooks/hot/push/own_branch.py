@@ -5,7 +5,6 @@ from __future__ import annotations
 from uam_hooks.hot.core.errors import GitFailed, last_line, say
 from uam_hooks.hot.core.refs import shadow_ref, short_target
 from uam_hooks.hot.push import messages
-from uam_hooks.hot.push.resolve import ResolvedSpec
 from uam_hooks.hot.push.session import PushSession
 from uam_hooks.hot.worktree.settle import Landed, settle
 
@@ -17,18 +16,23 @@ class OwnBranches:
         self.session, self.remote = session, remote
         self.done: set[str] = set()
 
-    def settle(self, one: ResolvedSpec, landed: Landed) -> None:
-        """Settle the branch of `one` as uam.settle says; nothing happens when the push named no branch."""
+    def settle(self, landed: Landed, ref: str, head: bool, where: str = "") -> None:
+        """Settle what landed on `ref` as uam.settle says.
+
+        `head` tells whether a push that named no branch pushed HEAD; else nothing happens. `where` is the remote, if it
+        is not the one of the conversation.
+        """
         mode = self.session.settings["uam.settle"]
-        if mode == "off" or (not landed.branch and one.spec.src != "HEAD") or landed.branch in self.done:
+        if mode == "off" or not (landed.branch or head) or landed.branch in self.done:
             return
         self.done.add(landed.branch)
-        landed = landed._replace(shadow=shadow_ref(self.remote, one.spec.dst))
+        remote = where or self.remote
+        landed = landed._replace(shadow=shadow_ref(remote, ref))
         try:
             result = settle(self.session.git, self.session.paths, landed, files=mode == "keep")
         except (GitFailed, OSError) as error:
             say(f"the branch could not be brought over ({last_line(str(error))}); `git uam sync` does it.")
             return
-        said = messages.settled(result, landed.branch, f"{self.remote}/{short_target(one.spec.dst)}")
+        said = messages.settled(result, landed.branch, f"{remote}/{short_target(ref)}")
         if said and landed.tip != landed.landing:
             say(said)

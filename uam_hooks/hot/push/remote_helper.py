@@ -14,7 +14,9 @@ from uam_hooks.hot.core.errors import say
 from uam_hooks.hot.core.refs import HEADS, OURS
 from uam_hooks.hot.push import arguments
 from uam_hooks.hot.push.answers import Answers
+from uam_hooks.hot.push.news import News
 from uam_hooks.hot.push.protocol import read_request
+from uam_hooks.hot.push.request import Request
 from uam_hooks.hot.push.session import PushSession
 from uam_hooks.hot.push.straight import push_straight
 from uam_hooks.hot.push.wired_push import GoStraight, land
@@ -45,6 +47,7 @@ class RemoteHelper:
                 pushes.append(line)
             elif not line and pushes:
                 self.answer(*self.push(pushes), "")
+                self.answers.told()
                 pushes = []
             elif not line:
                 break
@@ -92,11 +95,22 @@ class RemoteHelper:
         request = request._replace(specs=tuple(s for s in request.specs if not s.dst.startswith(OURS)))
         if not request.specs:
             return refused
+        if request.dry_run:
+            return refused + self.landed(request, lines)
+        news = News(self.session)
+        news.tell()
+        answers = self.landed(request, lines)
+        news.settle(self.answers.branches)
+        news.done()
+        return refused + answers
+
+    def landed(self, request: Request, lines: list[str]) -> list[str]:
+        """The answers for a push, when its work has landed; without us where the queue cannot take it to an end."""
         try:
-            return refused + land(self.session, request, self.known, self.answers)
+            return land(self.session, request, self.known, self.answers)
         except GoStraight as why:
             say(str(why))
-            return refused + push_straight(self.shim, self.remote, self.options, lines, self.known)
+            return push_straight(self.shim, self.remote, self.options, lines, self.known)
 
 
 def _refused(dst: str) -> str:

@@ -5,16 +5,18 @@ Waiters only read the queue. Any of them that finds no flusher alive starts one,
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from uam_hooks.hot.core.errors import StoreError
 from uam_hooks.hot.push.resolve import ResolvedSpec
 from uam_hooks.hot.push.session import PushSession
 from uam_hooks.hot.queue import enqueue
+from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.lane import unsettled
 from uam_hooks.hot.queue.model import Source, SourceStatus, seconds_of
 
@@ -30,59 +32,78 @@ _ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Stuck(Exception):
-    """The push is in a batch that no flusher could finish; only a later one can tell what became of it."""
+    """No flusher could run, or none could finish the batch; only a later one can tell what becomes of the push."""
 
 
 class Interrupted(Exception):
-    """The user ended the wait.
+    """The user ended the wait with SIGINT.
 
-    `taken_back` tells whether nothing of the push will land, `replaced` whether a newer push of the same branch
-    contains all of it, `signal` which signal it was.
+    `taken_back` tells whether nothing of the push will land, `replaced` whether another push of the same branch
+    contains all of it.
     """
 
-    def __init__(self, taken_back: bool, replaced: bool, number: int) -> None:
+    def __init__(self, taken_back: bool, replaced: bool) -> None:
         super().__init__()
         self.taken_back, self.replaced = taken_back, replaced
-        self.signal = number
+
+
+class Ended(Exception):
+    """Signal `number` ended this process, not the push: it stays queued."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
 
 
 def wait(session: PushSession, specs: Sequence[ResolvedSpec], timeout: float) -> list[ResolvedSpec] | None:
     """Wait until every queued spec has ended, or for `timeout` seconds; returns them with their states.
 
     None means that no flusher could run, so that the whole push was taken back and may go straight to the remote.
-    Raises Stuck when it was too late to take it back, and Interrupted on SIGINT, SIGTERM and SIGHUP, after taking back
-    what is still pending. Call it inside `holding_signals`: a signal that arrives while the push is being queued then
-    waits until it is known what to take back.
+    Raises Stuck when it was too late to take it back, Interrupted on SIGINT, after taking back what is still pending,
+    and Ended on SIGTERM and SIGHUP, which say nothing about the push: shells end what takes them too long. Call it
+    inside `holding_signals`: a signal that arrives while the push is being queued then waits until it is known what to
+    take back.
     """
     tickets = [one.ticket for one in specs if one.ticket is not None]
     ids = [ticket.source for ticket in tickets]
     remote = specs[0].source.remote
+
+    def ensure(_states: Sequence[Source], start: bool) -> bool:
+        return session.ensure_flusher(remote, start)
+
     countdown = _Countdown(max(ticket.due for ticket in tickets))
     # Collected and looked at between two steps: an exception raised by a handler is lost where Python happens to run a
     # destructor (that of Popen, when a flusher has just been started), and the push would wait on.
     caught: list[int] = []
-    before = {number: signal.signal(number, lambda number, _: caught.append(number)) for number in _ENDINGS}
+    heard = [number for number in _ENDINGS if signal.getsignal(number) is not signal.SIG_IGN]  # nohup ignores SIGHUP
+    before = {number: signal.signal(number, lambda number, _: caught.append(number)) for number in heard}
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDINGS)
-        states = _poll(session, ids, remote, timeout, countdown, caught)
+        states = poll(session.store, ids, timeout, ensure, countdown.show, caught)
+    except Stuck:
+        if len(enqueue.withdraw(session.store, ids, "taken back: no flusher could run, see flush.log")) == len(ids):
+            return None
+        raise
     finally:
         signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
         countdown.clear()
         for number, handler in before.items():
             signal.signal(number, handler)
+    if caught and states is None:
+        raise _take_back(session, ids) if caught[0] == signal.SIGINT else Ended(caught[0])
     if caught:  # after the last look: as if it had arrived after the wait
         signal.raise_signal(caught[0])
-    if states is None:
-        return None
+    assert states is not None
     return [one._replace(state=state) for one, state in zip(specs, states, strict=True)]
 
 
-def _take_back(session: PushSession, ids: Sequence[int], number: int) -> Interrupted:
-    """Withdraw what is still pending after the signal `number`; returns what is to be raised."""
-    taken = enqueue.withdraw(session.store, ids, "taken back: the push was interrupted while it waited")
+def _take_back(session: PushSession, ids: Sequence[int]) -> Interrupted:
+    """Withdraw what is still pending; returns what is to be raised."""
+    me = os.getpid()
+    taken = enqueue.withdraw(session.store, ids, "taken back: the push was interrupted while it waited", me)
     newest = enqueue.state(session.store, ids)
-    replaced = all(state.id != source for state, source in zip(newest, ids, strict=True))
-    return Interrupted(len(taken) == len(ids), replaced, number)
+    replaced = all(state.id != source or state.waiter != me for state, source in zip(newest, ids, strict=True))
+    return Interrupted(len(taken) == len(ids), replaced)
 
 
 @contextmanager
@@ -95,17 +116,22 @@ def holding_signals() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _poll(
-    session: PushSession, ids: Sequence[int], remote: str, timeout: float, countdown: _Countdown, caught: Sequence[int]
-) -> list[Source] | None:
+def poll(
+    store: Store, ids: Sequence[int], timeout: float, ensure: Callable[[Sequence[Source], bool], bool],
+    show: Callable[[float], None] = lambda _passed: None, caught: Sequence[int] = (),
+) -> list[Source] | None:  # fmt: skip
+    """Look at the sources `ids` until they have ended, or for `timeout` seconds, with a flusher alive all the while.
+
+    `ensure` tells whether no flusher lives for these sources, and starts one if it is given true. `show` is called with
+    the seconds that have passed. None as soon as there is a signal in `caught`; Stuck when no flusher lives and none
+    can be started.
+    """
     started = time.monotonic()
     answered, elections, next_election = 0.0, 0, 0.0
-    while True:
-        if caught:
-            raise _take_back(session, ids, caught[0])
+    while not caught:
         passed = time.monotonic() - started
         try:
-            states = enqueue.state(session.store, ids)
+            states = enqueue.state(store, ids)
             answered = passed
         except StoreError:
             if passed - answered > STORE_PATIENCE_SECONDS:
@@ -114,16 +140,14 @@ def _poll(
             continue
         if all(s.status != SourceStatus.PENDING for s in states) or passed >= timeout:
             return states
-        if passed >= next_election and session.ensure_flusher(remote, elections < MAX_ELECTIONS):
+        if passed >= next_election and ensure(states, elections < MAX_ELECTIONS):
             if elections == MAX_ELECTIONS:
-                taken = enqueue.withdraw(session.store, ids, "taken back: no flusher could run, see flush.log")
-                if len(taken) == len(ids):
-                    return None
                 raise Stuck
             elections += 1
             next_election = passed + 0.1 * 2**elections
-        countdown.show(passed)
+        show(passed)
         time.sleep(POLL_SECONDS)
+    return None
 
 
 class _Countdown:

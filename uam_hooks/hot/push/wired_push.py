@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Mapping
 
 from uam_hooks.hot.core.errors import GitFailed, StoreError, UamError, say
-from uam_hooks.hot.push import waiting
+from uam_hooks.hot.push import messages, waiting
 from uam_hooks.hot.push.answers import Answers
 from uam_hooks.hot.push.intake import enter
 from uam_hooks.hot.push.protocol import ok
@@ -88,8 +89,12 @@ def _wait(session: PushSession, specs: list[ResolvedSpec], timeout: float) -> li
         if stopped.taken_back:
             say("interrupted: this push is taken back, nothing of it will land.")
         elif stopped.replaced:
-            say("interrupted, but a newer push of this branch contains this work and continues.")
+            say("interrupted, but another push of this branch contains this work and continues.")
         else:
             say("interrupted, but this push is landing already; `git uam status` shows how it ends.")
-        sys.stderr.flush()
-        os._exit(128 + stopped.signal)
+        number: int = signal.SIGINT
+    except waiting.Ended as ended:
+        say(messages.left(sorted({one.ticket.action for one in specs if one.ticket is not None})))
+        number = ended.number
+    sys.stderr.flush()
+    os._exit(128 + number)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from uam_hooks.hot.core.processes import started
 from uam_hooks.hot.core.refs import short_target
-from uam_hooks.hot.queue import rows
+from uam_hooks.hot.queue import again, rows
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.model import ActionType, NewAction, NewSource, Source, SourceStatus, iso
 
@@ -59,10 +59,19 @@ def push(store: Store, sources: Sequence[NewSource], window: float, now: float) 
     """Queue the sources of one `git push` in one transaction; returns a ticket for each, in the same order.
 
     A source joins the pending action of its remote and ref, if there is one, and does not extend its window
-    (`window` is in seconds, `now` in seconds since 1970).
+    (`window` is in seconds, `now` in seconds since 1970). One that is in the queue already, from the same place with
+    the same tip, is not queued again: whoever pushed it is told "not landed yet", and pushes once more to wait on.
     """
     with store.transaction() as db:
-        return [add(db, push_action(source, window), source, source.replaces, now) for source in sources]
+        known = again.open_ones(db, [(source, json.dumps(push_action(source, window).payload)) for source in sources])
+        tickets = []
+        for source, entry in zip(sources, known, strict=True):
+            if entry is None:
+                tickets.append(add(db, push_action(source, window), source, source.replaces, now))
+            else:
+                due = again.wait_on(db, entry, source, iso(now + window))
+                tickets.append(Ticket(entry["id"], entry["action_id"], due))
+        return tickets
 
 
 def push_action(source: NewSource, window: float) -> NewAction:
@@ -117,12 +126,13 @@ def add(db: sqlite3.Connection, new: NewAction, source: NewSource, replaces: Seq
 def _add_source(db: sqlite3.Connection, new: NewSource, action_id: int, now: str) -> int:
     source_id = db.execute(
         "INSERT INTO sources (action_id, agent_id, worktree, branch, tip, exact, expect, push_group, atomic,"
-        " waiter, queued_at, follow, base, message, waiter_started, author, committer)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " waiter, queued_at, follow, base, message, waiter_started, author, committer, untold)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (action_id, new.agent, new.worktree, new.branch, new.tip, new.verbatim, new.expect, new.group,
          new.atomic, new.waiter, now, new.tracks_branch, new.base, new.message,
          started(new.waiter) if new.waiter else "",
-         *(who.encode("utf-8", "replace").decode() for who in (new.asker.author, new.asker.committer))),
+         *(who.encode("utf-8", "replace").decode() for who in (new.asker.author, new.asker.committer)),
+         new.waited_for),
     ).lastrowid  # fmt: skip
     assert source_id is not None
     for path in new.files:
@@ -151,19 +161,20 @@ def state(store: Store, source_ids: Iterable[int]) -> list[Source]:
     return found
 
 
-def withdraw(store: Store, source_ids: Sequence[int], why: str) -> list[int]:
+def withdraw(store: Store, source_ids: Sequence[int], why: str, waiter: int | None = None) -> list[int]:
     """Take back the sources that no batch has claimed; returns their ids.
 
-    The older sources that they had replaced are pending again, because their own pushes were answered already.
+    With `waiter`, only those that no other process than this one waits for. The older sources that they had replaced
+    are pending again, because their own pushes were answered already.
     """
     taken = []
     with store.transaction() as db:
         for source_id in source_ids:
             changed = db.execute(
-                "UPDATE sources SET status = 'withdrawn', outcome = json_object('error', ?) WHERE id = ?"
-                " AND status = 'pending'"
+                "UPDATE sources SET status = 'withdrawn', outcome = json_object('error', ?), untold = 0 WHERE id = ?"
+                " AND status = 'pending' AND waiter = coalesce(?, waiter)"
                 " AND (SELECT status FROM deploy_queue WHERE id = action_id) = 'pending'",
-                (why, source_id),
+                (why, source_id, waiter),
             ).rowcount
             if not changed:
                 continue

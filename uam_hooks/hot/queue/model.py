@@ -62,6 +62,7 @@ class NewSource(NamedTuple):
     with.
     `replaces` are the ids of the pending sources whose work it contains: it takes their place.
     `asker` is who it acts as.
+    `waited_for` tells whether the process `waiter` stays to hear what became of it.
     """
 
     remote: str
@@ -82,6 +83,7 @@ class NewSource(NamedTuple):
     files: tuple[str, ...] = ()
     replaces: tuple[int, ...] = ()
     asker: Asker = Asker()
+    waited_for: bool = False
 
 
 class NewAction(NamedTuple):

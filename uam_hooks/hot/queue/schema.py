@@ -152,4 +152,12 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         ALTER TABLE sources ADD COLUMN committer TEXT NOT NULL DEFAULT '';
         """,
     ),
+    (
+        "pushes whose agent has not heard what became of them",
+        """
+        -- 1 from when a push that waits is queued until it has told git: one that was killed leaves it
+        ALTER TABLE sources ADD COLUMN untold INTEGER NOT NULL DEFAULT 0;
+        CREATE INDEX sources_untold ON sources (worktree) WHERE untold = 1;
+        """,
+    ),
 )

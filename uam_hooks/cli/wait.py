@@ -1,0 +1,23 @@
+"""`git uam wait`."""
+
+from __future__ import annotations
+
+import click
+
+from uam_hooks.cli.opened import opened
+from uam_hooks.cli.parameters import Duration, Id
+from uam_hooks.hot.core.errors import ExitCode
+from uam_hooks.report.waited import wait_for
+
+
+@click.command()
+@click.argument("ids", nargs=-1, required=True, type=Id())
+@click.option("--timeout", type=Duration(), help="How long to wait, instead of uam.push.waitTimeout.")
+def wait(ids: tuple[int, ...], timeout: float | None) -> int:
+    """Wait until actions have ended, and say what became of them, as the push itself would have.
+
+    The branch that was pushed from here is settled. Exit status: 0 all landed, 1 one failed, was cancelled, or has not
+    ended yet: then it stays queued, and waiting again is fine.
+    """
+    with opened(news=False) as session:
+        return ExitCode.OK if wait_for(session, ids, timeout) else ExitCode.FAILED

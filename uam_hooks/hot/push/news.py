@@ -1,0 +1,66 @@
+"""What became of pushes whose process did not stay to hear it: it was killed, or its wait was over.
+
+The next push or command of the same agent in the same worktree says so, and settles the branch, as the push itself
+would have done.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+from uam_hooks.hot.core.errors import StoreError, UamError, say
+from uam_hooks.hot.core.identity import agent_name
+from uam_hooks.hot.core.paths import head_of
+from uam_hooks.hot.push import messages
+from uam_hooks.hot.push.own_branch import OwnBranches
+from uam_hooks.hot.push.session import PushSession
+from uam_hooks.hot.queue import again
+from uam_hooks.hot.queue.model import Source, SourceStatus
+from uam_hooks.hot.worktree.settle import Landed
+
+
+class News:
+    """The ended pushes of this agent that it has not heard of. No push fails because they cannot be read."""
+
+    def __init__(self, session: PushSession) -> None:
+        self.session = session
+        self.found: list[tuple[str, Source]] = []
+        with suppress(UamError):
+            agent = agent_name(session.settings, os.environ, session.paths.worktree.name)
+            self.found = again.untold(session.store, str(session.paths.git_dir), agent)
+
+    def tell(self) -> None:
+        """Say what became of each."""
+        for remote, source in self.found:
+            say_ended(remote, source, earlier=True, mine=True)
+
+    def settle(self, branches: OwnBranches) -> None:
+        """Settle the branches of those that landed, except those that `branches` has settled already."""
+        for remote, source in self.found:
+            settle_ended(self.session, remote, source, branches)
+
+    def done(self) -> None:
+        """Remember that all of this was said."""
+        with suppress(StoreError):  # then it is said once more
+            again.told(self.session.store, [source.id for _, source in self.found])
+
+
+def say_ended(remote: str, source: Source, *, earlier: bool, mine: bool) -> None:
+    """The lines that tell what became of a source (see messages.ended)."""
+    say(messages.ended(source, remote, earlier=earlier, mine=mine))
+    for line in (*source.outcome.advice, source.outcome.note) if mine else ():
+        if line:
+            say(line)
+
+
+def settle_ended(session: PushSession, remote: str, source: Source, branches: OwnBranches) -> None:
+    """Settle the branch of a source that landed; without a branch HEAD, where that is still at its tip."""
+    if source.status != SourceStatus.LANDED or source.verbatim:
+        return
+    facts = source.outcome
+    head = False
+    if not source.branch:
+        with suppress(OSError):  # nobody knows where HEAD is: then it stays there
+            head = head_of(session.paths.git_dir) == ("", source.tip)
+    branches.settle(Landed(source.branch, source.tip, facts.new, facts.keep), facts.ref, head, remote)

@@ -1,0 +1,82 @@
+"""A push that is made again while it is in the queue, and one whose agent has not heard what became of it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+
+from uam_hooks.hot.core.processes import alive, started
+from uam_hooks.hot.core.refs import short_target
+from uam_hooks.hot.queue import rows
+from uam_hooks.hot.queue.connection import Store
+from uam_hooks.hot.queue.model import NewSource, Source
+
+
+def open_ones(db: sqlite3.Connection, pushed: Sequence[tuple[NewSource, str]]) -> list[sqlite3.Row | None]:
+    """For each source, given with its action's payload, the entry of the same push that has not ended; None without.
+
+    What is atomic was queued as a whole, or has to be queued again as a whole.
+    """
+    found = [_open_one(db, source, payload) for source, payload in pushed]
+    entries = [entry for entry in found if entry is not None]
+    if not any(source.atomic for source, _ in pushed):
+        return found
+    if len(entries) == len(found) and len({entry["push_group"] for entry in entries}) == 1:
+        group = entries[0]["push_group"]
+        mates = db.execute("SELECT count(*) FROM sources WHERE push_group = ?", (group,)).fetchone()[0]
+        if mates == len(found):
+            return found
+    return [None] * len(found)
+
+
+def _open_one(db: sqlite3.Connection, new: NewSource, payload: str) -> sqlite3.Row | None:
+    row: sqlite3.Row | None = db.execute(
+        "SELECT s.id, s.action_id, s.push_group, s.waiter, s.waiter_started, q.execute_after, q.status FROM sources s"
+        " JOIN deploy_queue q ON q.id = s.action_id WHERE s.status = 'pending' AND s.base = '' AND s.follow = 0"
+        " AND q.action_type = 'push' AND q.asked = 0 AND q.status IN ('pending', 'batched', 'executing')"
+        " AND s.worktree = ? AND s.branch = ? AND s.tip = ? AND s.agent_id = ? AND s.exact = ? AND s.expect IS ?"
+        " AND s.atomic = ? AND q.remote = ? AND q.target = ? AND q.payload = ?"
+        " AND q.identity = ? AND q.place = ? ORDER BY s.id DESC LIMIT 1",
+        (new.worktree, new.branch, new.tip, new.agent, new.verbatim, new.expect, new.atomic, new.remote,
+         short_target(new.ref), payload, new.asker.identity, new.asker.place.id),
+    ).fetchone()  # fmt: skip
+    return row
+
+
+def wait_on(db: sqlite3.Connection, entry: sqlite3.Row, new: NewSource, due: str) -> str:
+    """Let the process that pushes an open source again be the one that waits for it, unless another still does.
+
+    Returns the end of its window, which does not become later.
+    """
+    if not (entry["waiter"] and alive(entry["waiter"], entry["waiter_started"])):
+        db.execute(
+            "UPDATE sources SET waiter = ?, waiter_started = ?, untold = max(untold, ?) WHERE id = ?",
+            (new.waiter, started(new.waiter), new.waited_for, entry["id"]),
+        )
+    if entry["status"] == "pending":
+        due = min(due, entry["execute_after"])
+        db.execute("UPDATE deploy_queue SET execute_after = ? WHERE id = ?", (due, entry["action_id"]))
+    return due
+
+
+def untold(store: Store, worktree: str, agent: str) -> list[tuple[str, Source]]:
+    """Ended pushes of this agent from this worktree that nobody has told it about, with their remotes, oldest first.
+
+    Those that a live process waits for are left to it.
+    """
+    with store.reading() as db:
+        found = db.execute(
+            "SELECT s.*, q.remote FROM sources s JOIN deploy_queue q ON q.id = s.action_id WHERE s.untold = 1"
+            " AND s.worktree = ? AND s.agent_id = ? AND s.status IN ('landed', 'failed', 'withdrawn') ORDER BY s.id",
+            (worktree, agent),
+        ).fetchall()
+    ended = [(str(row["remote"]), rows.source(row)) for row in found]
+    return [(remote, source) for remote, source in ended if not source.is_waited_for]
+
+
+def told(store: Store, source_ids: Iterable[int]) -> None:
+    """Remember that the agent has heard what became of these sources."""
+    ids = [(source_id,) for source_id in source_ids]
+    if ids:
+        with store.transaction() as db:
+            db.executemany("UPDATE sources SET untold = 0 WHERE id = ?", ids)
