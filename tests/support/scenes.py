@@ -98,7 +98,8 @@ class Worktree:
     def _start(self, command: Sequence[str], env: dict[str, str]) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             command, cwd=self.top, env={**self.env, **env}, text=True, encoding="utf-8",
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, process_group=0,
+            errors="surrogateescape", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            process_group=0,
         )  # fmt: skip
         _started.append(process)
         return process

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 from typing import NoReturn
 
@@ -77,6 +78,9 @@ def main() -> NoReturn:
     from uam_hooks.git.repo import clear_git_environment
 
     clear_git_environment()
+    for stream in (sys.stdout, sys.stderr):  # a name need not be UTF-8
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         status = uam.main(standalone_mode=False, prog_name="git uam")
         sys.exit(status if isinstance(status, int) else ExitCode.OK)

@@ -144,7 +144,7 @@ class Remote:
             args += [f"--force-with-lease={u.ref}:{'' if u.old == ZERO else u.old}" for u in updates]
         specs = [f"{'' if u.new == ZERO else u.new}:{u.ref}" for u in updates]
         answer = self._run(*args, "--", url, *specs)
-        said = _porcelain(answer.out.decode("utf-8", "replace"))
+        said = _porcelain(answer.out.decode("utf-8", "surrogateescape"))
         remote_words = _words_of(answer.err)
         found = {}
         for update in updates:

@@ -186,9 +186,9 @@ class Repository:
             return self.write_commit(commit)
         env = {**_as_environment("AUTHOR", commit.author), **_as_environment("COMMITTER", commit.committer)}
         parents = [arg for parent in commit.parents for arg in ("-p", parent)]
-        encoding = commit.encoding.decode("ascii", "replace")
-        settings = ("-c", f"i18n.commitEncoding={encoding}") if encoding else ()
-        args = (*settings, "commit-tree", "-S", *parents, commit.tree)
+        # what the message is in, whatever the settings here say
+        encoding = commit.encoding.decode("ascii", "replace") or "UTF-8"
+        args = ("-c", f"i18n.commitEncoding={encoding}", "commit-tree", "-S", *parents, commit.tree)
         return self.run(*args, feed=commit.message, env=env).text
 
     # -- refs ------------------------------------------------------------------------------------------
@@ -207,13 +207,13 @@ class Repository:
             elif new != old:
                 lines.append(f"update {name}\0{new}\0{old}\0")
         if lines:
-            self.run("update-ref", "-m", reason, "--stdin", "-z", feed="".join(lines).encode())
+            self.run("update-ref", "-m", reason, "--stdin", "-z", feed=_bytes("".join(lines)))
 
     def pin(self, names: Mapping[str, str]) -> None:
         """Let each of these refs of ours be at its object; pinning twice is pinning once."""
         feed = "".join(f"update {name} {oid}\n" for name, oid in sorted(names.items()))
         if feed:
-            self.run("update-ref", "--stdin", feed=feed.encode())
+            self.run("update-ref", "--stdin", feed=_bytes(feed))
 
     def is_ancestor(self, old: str, new: str) -> bool:
         """Whether `new` contains `old`; GitFailed where git cannot tell. What is not here contains nothing."""
@@ -237,7 +237,7 @@ class Repository:
         return self._ident("AUTHOR", who)
 
     def _ident(self, role: str, who: str) -> bytes:
-        env = _as_environment(role, f"{who} ".encode()) if who else {}
+        env = _as_environment(role, _bytes(f"{who} ")) if who else {}
         return self.run("var", f"GIT_{role}_IDENT", env=env).out.strip()
 
     def config(self, key: str) -> list[str]:

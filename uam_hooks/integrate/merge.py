@@ -155,7 +155,7 @@ def _synthetic(repo: Repository, tree: str, parents: tuple[str, ...], stamp: byt
         "\nIt is on no branch; `git uam prune` drops it in time.\n"
     )
     ident = _IDENT + stamp
-    return repo.write_commit(Commit("", tree, parents, ident, ident, message.encode()))
+    return repo.write_commit(Commit("", tree, parents, ident, ident, message.encode("utf-8", "replace")))
 
 
 def shadow_of(repo: Repository, landing: str, *originals: str) -> str:

@@ -135,9 +135,10 @@ def _squashed(
     repo = session.repo
     listed = repo.rev_list("--reverse", "--topo-order", "--no-merges", tip, f"^{base}")
     commits = [repo.commit(oid) for oid in listed]
-    text = f"{action.payload.get('message', '')}\n".encode() if action.payload.get("message") else squash.message(
-        commits, batch.id, session.settings["uam.squash.subject"]
-    )  # fmt: skip
+    if action.payload.get("message"):
+        text = f"{action.payload['message']}\n".encode("utf-8", "replace")
+    else:
+        text = squash.message(commits, batch.id, session.settings["uam.squash.subject"])
     committer = repo.committer(asked.committer)
     author = squash.author(commits) if commits else committer
     return repo.store_commit(Commit("", tree or EMPTY_TREE, (base,), author, committer, text))

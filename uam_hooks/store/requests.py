@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -182,7 +181,4 @@ def members(store: Store, action_id: int) -> list[tuple[int, str, list[str]]]:
             "SELECT id, message FROM sources WHERE action_id = ? AND status <> 'withdrawn' ORDER BY id", (action_id,)
         ).fetchall()
         files = "SELECT path FROM source_files WHERE source_id = ? ORDER BY path"
-        return [
-            (row["id"], row["message"], [os.fsdecode(f["path"]) for f in db.execute(files, (row["id"],))])
-            for row in found
-        ]
+        return [(row["id"], row["message"], [f["path"] for f in db.execute(files, (row["id"],))]) for row in found]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -92,7 +91,7 @@ def files(store: Store, source_id: int) -> list[str]:
     """The files of a commit by name."""
     with store.reading() as db:
         found = db.execute("SELECT path FROM source_files WHERE source_id = ? ORDER BY path", (source_id,)).fetchall()
-    return [os.fsdecode(row["path"]) for row in found]
+    return [row["path"] for row in found]
 
 
 def failed_sources(store: Store, since: float) -> list[tuple[Action, Source]]:

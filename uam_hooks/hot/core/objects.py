@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from uam_hooks.hot.core.charsets import as_text
+
 
 class Commit(NamedTuple):
     """A commit. Author and committer are git's raw lines, with date; the message is bytes in `encoding`."""
@@ -50,10 +52,7 @@ class Commit(NamedTuple):
     @property
     def text(self) -> str:
         """The message as text."""
-        try:
-            return self.message.decode(self.encoding.decode("ascii") or "utf-8", "replace")
-        except (LookupError, UnicodeDecodeError):
-            return self.message.decode("utf-8", "replace")
+        return as_text(self.message, self.encoding)
 
     @property
     def subject(self) -> str:

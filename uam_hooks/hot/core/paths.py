@@ -22,7 +22,7 @@ class RepoPaths(NamedTuple):
         """The paths that belong to `git_dir`; follows `commondir` as gitrepository-layout(5) says."""
         git_dir = git_dir.absolute()
         try:
-            common = (git_dir / "commondir").read_text().strip()
+            common = os.fsdecode((git_dir / "commondir").read_bytes()).strip()
         except FileNotFoundError:
             return cls(git_dir, git_dir)
         return cls(git_dir, Path(os.path.normpath(git_dir / common)))
@@ -94,7 +94,7 @@ class RepoPaths(NamedTuple):
         """The top of this worktree, or the git directory itself where there is none."""
         if self.git_dir != self.common_dir:
             try:
-                return Path((self.git_dir / "gitdir").read_text().strip()).parent
+                return Path(os.fsdecode((self.git_dir / "gitdir").read_bytes()).strip()).parent
             except OSError:
                 return self.git_dir
         return self.git_dir.parent if self.git_dir.name == ".git" else self.git_dir
@@ -114,7 +114,7 @@ def head_of(git_dir: Path) -> tuple[str, str]:
     Raises OSError when it cannot be read: a branch that may be checked out must not be taken for one that is not.
     """
     try:
-        text = (git_dir / "HEAD").read_text().strip()
+        text = (git_dir / "HEAD").read_bytes().decode("utf-8", "surrogateescape").strip()
     except (FileNotFoundError, NotADirectoryError):
         return "", ""
     return (text[5:].strip(), "") if text.startswith("ref: ") else ("", text)

@@ -4,16 +4,53 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from uam_hooks.hot.core.errors import StoreError
+from uam_hooks.hot.core.errors import StoreError, UsageError
 from uam_hooks.hot.queue.model import iso
 from uam_hooks.hot.queue.schema import MIGRATIONS
 
 # How long a writer waits for another one. A transaction here lasts milliseconds; seconds mean a stuck disk.
 BUSY_SECONDS = 10.0
+
+
+class _Connection(sqlite3.Connection):
+    """A connection whose texts may be names that are no UTF-8: such a one is stored as its bytes (a BLOB).
+
+    In Python it is text with `surrogateescape`, as everywhere in this package. Nothing else is stored as a BLOB.
+    """
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        """As sqlite3 does it; UsageError for a text that is neither Unicode nor a name in bytes."""
+        if isinstance(parameters, Mapping):
+            return super().execute(sql, {name: _stored(value) for name, value in parameters.items()})
+        return super().execute(sql, tuple(map(_stored, parameters)))
+
+
+def _stored(value: Any) -> Any:
+    if not isinstance(value, str) or value.isascii():
+        return value
+    try:
+        raw = value.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise UsageError(f"{value[:60]!a} is not text that can be stored.", "Use valid Unicode.") from None
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return raw
+    return value
+
+
+def _text(raw: bytes) -> str:
+    """A text of the database, also one that some other tool has stored as TEXT although it is no UTF-8."""
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def _row(cursor: sqlite3.Cursor, values: tuple[Any, ...]) -> sqlite3.Row:
+    return sqlite3.Row(cursor, tuple(_text(v) if isinstance(v, bytes) else v for v in values))
 
 
 class Store:
@@ -39,8 +76,9 @@ class Store:
             time.sleep(0.01)
 
     def _connect(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self.database, timeout=BUSY_SECONDS, isolation_level=None)
-        db.row_factory = sqlite3.Row
+        db = sqlite3.connect(self.database, timeout=BUSY_SECONDS, isolation_level=None, factory=_Connection)
+        db.row_factory = _row
+        db.text_factory = _text
         # FULL: an agent that is told "queued" must find it queued after a power cut (2 ms more a commit)
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA foreign_keys = ON")

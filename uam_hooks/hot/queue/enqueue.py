@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import time
 from collections.abc import Iterable, Sequence
@@ -136,17 +135,8 @@ def _add_source(db: sqlite3.Connection, new: NewSource, action_id: int, now: str
     ).lastrowid  # fmt: skip
     assert source_id is not None
     for path in new.files:
-        db.execute("INSERT OR IGNORE INTO source_files (source_id, path) VALUES (?, ?)", (source_id, _stored(path)))
+        db.execute("INSERT OR IGNORE INTO source_files (source_id, path) VALUES (?, ?)", (source_id, path))
     return source_id
-
-
-def _stored(path: str) -> str | bytes:
-    """A path as the database accepts it: text, or bytes if it is not UTF-8."""
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        return os.fsencode(path)
-    return path
 
 
 def state(store: Store, source_ids: Iterable[int]) -> list[Source]:

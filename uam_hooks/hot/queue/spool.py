@@ -48,7 +48,7 @@ def _complete_files(spool: Path) -> list[tuple[Path, str]]:
         return []
     for path in entries:
         with suppress(OSError):
-            text = path.read_bytes().decode("utf-8", "replace")
+            text = path.read_bytes().decode("utf-8", "surrogateescape")
             written = path.stat().st_mtime_ns
             whole = text.endswith("\nend\n") if text.startswith("rewrite\n") else text.endswith("\n")
             if whole:

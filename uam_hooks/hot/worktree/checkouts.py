@@ -36,7 +36,7 @@ def _rebased(git_dir: Path) -> Iterator[str]:
     """The branch that an unfinished rebase will move; HEAD is detached until it ends."""
     for name in ("rebase-merge", "rebase-apply"):
         with suppress(OSError):
-            yield (git_dir / name / "head-name").read_text().strip()
+            yield (git_dir / name / "head-name").read_bytes().decode("utf-8", "surrogateescape").strip()
 
 
 def run_directory(home: Path | None, paths: RepoPaths) -> Path:

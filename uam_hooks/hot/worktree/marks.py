@@ -32,7 +32,7 @@ def settling(paths: RepoPaths, branch: str, now: str) -> Iterator[str]:
         if not _lock(fd):
             yield "another settle is running"
             return
-        mark.write_text(f"{head}\n{started(os.getpid())}\n")
+        mark.write_text(f"{head}\n{started(os.getpid())}\n", "utf-8", "surrogateescape")
         yield "a commit on it is in flight" if _commit_in_flight(paths, head) else ""
     finally:
         with suppress(OSError):
