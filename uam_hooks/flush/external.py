@@ -89,7 +89,7 @@ class ExternalCommands:
             self.run.fail(action, failure, exit_code=ended.code)
             return
         outcome = Outcome(batch=self.batch.number, exit_code=ended.code, how=How(action.action_type.value))
-        finish.command(self.session.store, action, outcome)
+        finish.action(self.session.store, action, outcome)
         self.run.tell(action, Status.COMPLETED.value)
 
     def _observe_target(self, action: Action) -> None:

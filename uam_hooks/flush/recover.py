@@ -41,7 +41,7 @@ def _decide(session: Session, action: Action) -> None:
     if landing is None:
         if action.status == Status.EXECUTING and is_external(action):
             failure = Failure(f"{_UNKNOWN}; `git uam retry {action.id}` runs it again")
-            finish.command(session.store, action, Outcome(failure=failure))
+            finish.action(session.store, action, Outcome(failure=failure))
         else:
             finish.release(session.store, action)
         return

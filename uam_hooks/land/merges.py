@@ -30,7 +30,7 @@ def merge_here(session: Session, batch: Batch, action: Action) -> None:
     """Merge into the branch of this repository. Raises UamError where that cannot be."""
     plan = _without_conflict(plan_merge(session, batch, action, Tips(session.repo), None))
     if plan.new == plan.old:
-        finish.command(session.store, action, Outcome(batch=batch.number, how=plan.how, new=plan.new))
+        finish.action(session.store, action, Outcome(batch=batch.number, how=plan.how, new=plan.new))
     else:
         land_here(session, batch, plan)
 

@@ -44,15 +44,16 @@ def _status_of(outcome: Outcome) -> SourceStatus:
 def action(
     store: Store,
     action: Action,
-    outcomes: Outcomes,
+    outcomes: Outcomes | Outcome,
     landing_id: int | None = None,
     commits: Sequence[str] = (),
     error: str = "",
 ) -> None:
     """End one action with the outcomes of its sources, its landing and the commits that it carried.
 
-    `error` says why it failed where no source of it does. Checks state and batch: a flush that lost its claim to
-    recovery changes nothing here.
+    One outcome instead of several is that of all its sources: a command ran once for all who asked for it. `error` says
+    why the action failed where no source of it does. Checks state and batch: a flush that lost its claim to recovery
+    changes nothing here.
     """
     with store.transaction() as db:
         now = iso(time.time())
@@ -62,7 +63,7 @@ def action(
         ).fetchone()
         if mine is None:
             return
-        _write_outcomes(db, outcomes)
+        _write_outcomes(db, _for_all(db, action, outcomes) if isinstance(outcomes, Outcome) else outcomes)
         carried = db.execute("SELECT id FROM deploy_queue WHERE carried_by = ?", (action.id,)).fetchall()
         for row in (*carried, mine):
             _end_by_sources(db, row["id"], now, error)
@@ -72,6 +73,15 @@ def action(
             (landing_id, action.id),
         )
         _finish_commits(db, commits, action.batch_id, now)
+
+
+def _for_all(db: sqlite3.Connection, action: Action, outcome: Outcome) -> Outcomes:
+    found = db.execute(
+        "SELECT id FROM sources WHERE status = 'pending' AND (action_id = :id"
+        " OR action_id IN (SELECT id FROM deploy_queue WHERE carried_by = :id))",
+        {"id": action.id},
+    ).fetchall()
+    return dict.fromkeys((row["id"] for row in found), outcome)
 
 
 def _end_by_sources(db: sqlite3.Connection, action_id: int, now: str, error: str = "") -> None:
@@ -89,37 +99,6 @@ def _end_by_sources(db: sqlite3.Connection, action_id: int, now: str, error: str
             action_id,
         ),
     )
-
-
-def command(store: Store, action: Action, outcome: Outcome) -> None:
-    """End an action that has no refs of ours to account for: a command that ran, or one that was not run.
-
-    All who asked for it have the same outcome.
-    """
-    failed = outcome.failure is not None
-    with store.transaction() as db:
-        changed = db.execute(
-            "UPDATE deploy_queue SET status = ?, finished_at = ?, error = ? WHERE id = ? AND batch_id = ?"
-            " AND status IN ('batched', 'executing')",
-            (
-                Status.FAILED.value if failed else Status.COMPLETED.value,
-                iso(time.time()),
-                outcome.error,
-                action.id,
-                action.batch_id,
-            ),
-        ).rowcount
-        if changed:
-            db.execute(
-                "UPDATE sources SET status = ?, outcome = ? WHERE status = 'pending' AND (action_id = ?"
-                " OR action_id IN (SELECT id FROM deploy_queue WHERE carried_by = ?))",
-                (_status_of(outcome).value, outcome.text(), action.id, action.id),
-            )
-            db.execute(
-                "UPDATE landings SET status = 'abandoned' WHERE action_id = ? AND status = 'planned'", (action.id,)
-            )
-            for row in db.execute("SELECT id FROM deploy_queue WHERE carried_by = ?", (action.id,)).fetchall():
-                _end_by_sources(db, row["id"], iso(time.time()))
 
 
 def requeue(store: Store, action: Action, when: str, error: str, *, tried: bool) -> None:
