@@ -14,11 +14,11 @@ from gitdb.base import IStream
 from gitdb.db import LooseObjectDB
 
 from uam_hooks.git.object_reader import ObjectReader
-from uam_hooks.hot.core.errors import GitFailed, Refused, UsageError
+from uam_hooks.hot.core.errors import Refused, UsageError
 from uam_hooks.hot.core.identity import belongs_to_commands, given_in
 from uam_hooks.hot.core.objects import Commit, object_name
 from uam_hooks.hot.core.paths import RepoPaths
-from uam_hooks.hot.core.plumbing import EMPTY_TREE, ZERO, Answer, is_ancestor
+from uam_hooks.hot.core.plumbing import EMPTY_TREE, ZERO, Answer, answered, is_ancestor
 
 MINIMUM_GIT = (2, 38)
 TREE = 0o040000
@@ -80,10 +80,7 @@ class Repository:
             as_process=True,
         )
         out, err = process.communicate(feed)
-        answer = Answer(process.returncode, out, err.decode("utf-8", "replace"))
-        if ok is not None and answer.code not in ok:
-            raise GitFailed(args, answer.code, answer.text, answer.err)
-        return answer
+        return answered(args, process.returncode, out, err, ok)
 
     # -- objects ---------------------------------------------------------------------------------------
 

@@ -53,6 +53,14 @@ class Answer(NamedTuple):
         return [line for line in self.out.decode("utf-8", "surrogateescape").split("\n") if line]
 
 
+def answered(args: Sequence[str], code: int, out: bytes, err: bytes, ok: Sequence[int] | None) -> Answer:
+    """How `git args` ended; GitFailed where its exit code is not one of `ok`, which are answers (None: all are)."""
+    answer = Answer(code, out, err.decode("utf-8", "replace"))
+    if ok is not None and code not in ok:
+        raise GitFailed(args, code, answer.text, answer.err)
+    return answer
+
+
 def listed_refs(answer: Answer) -> dict[str, str]:
     """The output of `git ls-remote` as objects by ref, without HEAD and peeled tags."""
     pairs = [line.split("\t", 1) for line in answer.lines if "\t" in line]
@@ -161,7 +169,4 @@ class HotGit:
             cwd=at or self._cwd,
             check=False,
         )
-        answer = Answer(done.returncode, done.stdout, done.stderr.decode("utf-8", "replace"))
-        if ok is not None and answer.code not in ok:
-            raise GitFailed(args, answer.code, answer.text, answer.err)
-        return answer
+        return answered(args, done.returncode, done.stdout, done.stderr, ok)
