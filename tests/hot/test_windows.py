@@ -11,24 +11,13 @@ from tests.support.landscape import environment, write
 from tests.support.marks import bulk
 from tests.support.queueing import KINDS, ask, change, due_now
 from tests.support.scenes import Done, Scene, Worktree, finished, script, until
-from tests.support.windows import actions, at_the_door, waited, window_facts, window_line
+from tests.support.windows import actions, at_the_door, others, waited, window_facts, window_line
 from uam_hooks import DeployBatcher
 from uam_hooks.hot.core.errors import UsageError
 from uam_hooks.hot.queue.model import URGENT_WINDOWS, iso, seconds_of
 
 # A push that lands at all, with a window that no test lives to see the end of, did not wait for it.
 LONG = 600.0
-
-
-def others(place: Worktree, **env: str) -> list[str]:
-    """Who keeps a push of `place` waiting; the status and the door must agree on whether anybody does."""
-    with environment({**place.env, **env}):
-        facts = DeployBatcher(repository=place.top).status()["window"]
-    names = [str(name) for name in facts["others"]]
-    assert facts["alone"] == (names == [])
-    # a push that joins one which waits already has less than the whole window before it
-    assert (at_the_door(place, **env) > 0) == (names != [])
-    return names
 
 
 def in_time(scene: Scene, place: Worktree, *args: str, **env: str) -> tuple[Done, list[float]]:

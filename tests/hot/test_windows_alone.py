@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.support.landscape import environment, write
+from tests.support.landscape import write
 from tests.support.marks import bulk
 from tests.support.queueing import ask, change
 from tests.support.scenes import Scene, Worktree, finished, until
-from tests.support.windows import actions, at_the_door, waited, window_facts, window_line
-from uam_hooks import DeployBatcher
+from tests.support.windows import actions, others, waited, window_facts, window_line
 from uam_hooks.hot.queue.model import iso
 
 # A push that lands at all, with a window that no test lives to see the end of, did not wait for it.
@@ -27,17 +26,6 @@ def backdate(scene: Scene, minutes: float) -> None:
     """Let everything that is noted so far have happened that long ago."""
     for table in ("sources", "queued_commits"):
         change(scene, f"UPDATE {table} SET queued_at = ?", iso(time.time() - 60 * minutes))  # noqa: S608
-
-
-def others(place: Worktree, **env: str) -> list[str]:
-    """Who keeps a push of `place` waiting; the status and the door must agree on whether anybody does."""
-    with environment({**place.env, **env}):
-        facts = DeployBatcher(repository=place.top).status()["window"]
-    names = [str(name) for name in facts["others"]]
-    assert facts["alone"] == (names == [])
-    # a push that joins one which waits already has less than the whole window before it
-    assert (at_the_door(place, **env) > 0) == (names != [])
-    return names
 
 
 @contextmanager

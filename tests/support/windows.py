@@ -49,3 +49,14 @@ def at_the_door(place: Worktree, **env: str) -> float:
             assert ticket is not None
             (queued,) = store.db.execute("SELECT queued_at FROM sources WHERE id = ?", (ticket.source,)).fetchone()
     return max(0.0, round(seconds_of(ticket.due) - seconds_of(queued), 1))
+
+
+def others(place: Worktree, **env: str) -> list[str]:
+    """Who keeps a push of `place` waiting; the status and the door must agree on whether anybody does."""
+    with environment({**place.env, **env}):
+        facts = DeployBatcher(repository=place.top).status()["window"]
+    names = [str(name) for name in facts["others"]]
+    assert facts["alone"] == (names == [])
+    # a push that joins one which waits already has less than the whole window before it
+    assert (at_the_door(place, **env) > 0) == (names != [])
+    return names

@@ -214,16 +214,12 @@ def place(repo: Repository, directory: Path, record: Record | None, undo: ExitSt
         if state is _State.OURS and hook.read_bytes() == data and os.access(hook, os.X_OK):
             continue
         if state is _State.FOREIGN:
-            _rename(hook, directory / (name + KEPT), undo)
+            there = hook.rename(directory / (name + KEPT))  # a symlink moves as such
+            undo.callback(there.rename, hook)
             kept.append(name)
         put_file(hook, data, 0o755, undo)
         written.append(name)
     return Placed(Record(directory, made, sums), tuple(written), tuple(kept), tuple(left))
-
-
-def _rename(old: Path, new: Path, undo: ExitStack) -> None:
-    old.rename(new)  # a symlink moves as such
-    undo.callback(new.rename, old)
 
 
 def place_shims(directory: Path, undo: ExitStack) -> None:
