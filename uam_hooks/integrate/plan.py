@@ -31,7 +31,7 @@ class Context(NamedTuple):
 
     `tips` are the refs as planning sees them, `noted` tells whether our hooks saw all these commits,
     `memories` returns what has landed on a ref of a remote (see `living_shadow`),
-    `tagged` are commits that pushed tags name: they keep their identity. Without `squash` all do.
+    `tagged` are commits that pushed tags or a superproject name: they keep their identity. Without `squash` all do.
     """
 
     repo: Repository

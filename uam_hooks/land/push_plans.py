@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from uam_hooks.git.repo import Repository
+from uam_hooks.git.superproject import named_by_superproject
 from uam_hooks.hot.core.errors import Failure, UamError
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.queue.model import FAST_FORWARD, Action, ActionType, Batch, Source
@@ -61,7 +62,8 @@ def _plan(session: Session, batch: Batch, action: Action, sources: Sequence[Sour
         session.repo, tips, session.settings, batch.id,
         lambda oids: views.noted(session.store, [oid for oid in oids if oid not in tips.made]),
         lambda remote, ref: memories(session, remote, ref, tips),
-        _tagged(session, action.remote), session.settings["uam.squash"] and action.action_type == ActionType.PUSH,
+        _kept(session, action.remote, sources),
+        session.settings["uam.squash"] and action.action_type == ActionType.PUSH,
     )  # fmt: skip
     plan = make_plan(context, action, sources, there)
     if action.action_type == ActionType.MERGE and action.payload.get("strategy") == "squash" and plan.new != plan.old:
@@ -72,12 +74,19 @@ def _plan(session: Session, batch: Batch, action: Action, sources: Sequence[Sour
     return plan
 
 
-def _tagged(session: Session, remote: str) -> frozenset[str]:
-    """The commits that pushed tags of this remote name, and those that are about to be pushed."""
-    tips = [tip for tip in views.tag_tips(session.store, remote) if session.repo.kind(tip)]
-    if not tips:
+def _kept(session: Session, remote: str, sources: Sequence[Source]) -> frozenset[str]:
+    """The commits that must keep their identity.
+
+    Pushed tags of this remote name them, those that are about to be pushed too, or the superproject does whose
+    submodule this is: who clones that asks the remote for the very commit.
+    """
+    named: set[str] = set()
+    for worktree in {source.worktree for source in sources}:
+        named |= named_by_superproject(session.repo, worktree)
+    names = [tip for tip in (*views.tag_tips(session.store, remote), *named) if session.repo.kind(tip)]
+    if not names:
         return frozenset()
-    return frozenset(session.repo.run("rev-parse", *(f"{tip}^{{}}" for tip in tips)).lines)
+    return frozenset(session.repo.run("rev-parse", *(f"{name}^{{}}" for name in names)).lines)
 
 
 def _check_expectation(repo: Repository, source: Source, there: str) -> None:

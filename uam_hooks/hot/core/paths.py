@@ -97,7 +97,9 @@ class RepoPaths(NamedTuple):
                 return Path(os.fsdecode((self.git_dir / "gitdir").read_bytes()).strip()).parent
             except OSError:
                 return self.git_dir
-        return self.git_dir.parent if self.git_dir.name == ".git" else self.git_dir
+        if self.git_dir.name == ".git":
+            return self.git_dir.parent
+        return _worktree_of_submodule(self.git_dir) or self.git_dir
 
     def git_dirs(self) -> list[Path]:
         """The git directories of all worktrees, the main one first."""
@@ -106,6 +108,25 @@ class RepoPaths(NamedTuple):
         except FileNotFoundError:  # any other error means "unknown", not "none"
             linked = []
         return [self.common_dir, *(d for d in linked if (d / "HEAD").is_file())]
+
+
+def _worktree_of_submodule(git_dir: Path) -> Path | None:
+    """The worktree that git writes into the config of a submodule's git directory, below the superproject's `.git`.
+
+    Read without git because every push needs it. None where there is none, or none that this reading finds.
+    """
+    if "modules" not in git_dir.parts:
+        return None
+    try:
+        lines = (git_dir / "config").read_text("utf-8", "surrogateescape").splitlines()
+    except OSError:
+        return None
+    found = [value.strip() for key, _, value in (line.partition("=") for line in lines) if key.strip() == "worktree"]
+    if not found:
+        return None
+    plain = found[-1].strip('"').replace('\\"', '"').replace("\\\\", "\\")
+    worktree = Path(os.path.normpath(git_dir / plain))
+    return worktree if (worktree / ".git").exists() else None
 
 
 def head_of(git_dir: Path) -> tuple[str, str]:

@@ -80,6 +80,11 @@ def is_mirror(arguments: list[str]) -> bool:
     return any(_is_option(a, "--mirror", 3) for a in arguments)
 
 
+def is_for_superproject(arguments: list[str]) -> bool:
+    """Whether git started this push because the superproject is pushed with its submodules (on-demand, or only)."""
+    return "--recurse-submodules=only-is-on-demand" in arguments
+
+
 def has_push_option(arguments: list[str], option: str) -> bool:
     """Whether `-o option` was given, in any of its spellings."""
     return any(

@@ -36,7 +36,7 @@ def names_ours(lines: list[list[str]]) -> bool:
 
 
 def hook_door(session: PushSession, name: str, url: str, lines: list[list[str]]) -> bool:
-    """Queue what pre-push was told to push, and say so; False lets git push it itself.
+    """Queue what pre-push was told to push, or refuse it, and say so; False lets git push it itself.
 
     `name` and `url` are the hook's arguments; both are the URL for a remote that is not configured.
     """
@@ -52,8 +52,10 @@ def hook_door(session: PushSession, name: str, url: str, lines: list[list[str]])
     here = {oid for oid, _ in resolve_names(session.git, list(known.values()))}
     specs = tuple(_spec(line, session.git, here) for line in lines)
     resolved = resolve(session, Request(remote, specs), known)
-    if any(one.error for one in resolved):
-        return False
+    if wrong := [one for one in resolved if one.error]:
+        for one in wrong:
+            say(f"{short_target(one.spec.dst)} is not pushed: {one.error}")
+        return True
     mode = session.settings["uam.push.mode"]
     urgent = arguments.has_push_option(given, URGENT_OPTION)
     for one in enter(session, resolved, urgent=urgent, waits=False):

@@ -14,6 +14,7 @@ from uam_hooks.hot.core.refs import HEADS, shadow_ref
 from uam_hooks.hot.push.request import Request, Spec
 from uam_hooks.hot.push.rewritten import Dropped, dropped
 from uam_hooks.hot.push.session import PushSession
+from uam_hooks.hot.push.submodules import lost_submodule
 from uam_hooks.hot.queue.enqueue import Ticket
 from uam_hooks.hot.queue.model import FAST_FORWARD, NewSource, Source
 
@@ -70,7 +71,7 @@ def resolve(session: PushSession, request: Request, known: Mapping[str, str]) ->
         there = known.get(spec.dst, "")
         shadow = shadow_ref(request.remote, spec.dst)
         seen = _Seen(objects.get(there, ("", ""))[0], objects[shadow][0], objects[f"{shadow}^1"][0])
-        error = _fault(spec, kind)
+        error = _fault(spec, kind) or (lost_submodule(session.git, paths, tip) if kind == "commit" else "")
         new = bool(error) or verbatim or _brings_something(session.git, tip, seen)
         given_up = None
         if seen.known and not (error or verbatim):

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 
 from uam_hooks.hot.core.errors import GitFailed, StoreError, UamError, say
-from uam_hooks.hot.push import messages, waiting
+from uam_hooks.hot.push import arguments, messages, waiting
 from uam_hooks.hot.push.answers import Answers
 from uam_hooks.hot.push.intake import enter
 from uam_hooks.hot.push.protocol import ok
@@ -29,7 +29,7 @@ def land(session: PushSession, request: Request, known: Mapping[str, str], answe
     """
     try:
         decided, fresh = _decide(session, request, resolve(session, request, known), answers)
-        mode = session.settings["uam.push.mode"]
+        mode = _mode(session)
         timeout = session.settings["uam.push.waitTimeout"]
         if not fresh:
             waiting.until_settled(session, request.remote)  # the next command does, even an empty push
@@ -51,6 +51,14 @@ def land(session: PushSession, request: Request, known: Mapping[str, str], answe
         raise GoStraight(f"no flusher could run, see {session.paths.log}; this push goes straight to the remote.")
     with waiting.holding_signals():  # or a branch would be left half moved
         return decided + answers.outcomes(ended)
+
+
+def _mode(session: PushSession) -> str:
+    """uam.push.mode, but a push that the superproject's push began is waited for: git looks at what landed next."""
+    mode: str = session.settings["uam.push.mode"]
+    if mode == "queue" and arguments.is_for_superproject(arguments.push_arguments()):
+        return "wait"
+    return mode
 
 
 def _decide(
