@@ -77,6 +77,8 @@ def _claim(
 ) -> Batch | None:  # fmt: skip
     """Claim the next batch from the actions up to the id `upto`; None when there is nothing to claim."""
     now = time.time() if due_only else None
+    if now is not None:
+        claim.put_right(session.store, now)
     size = session.settings["uam.batch.size"]
     return claim.due(session.store, now, size, by_hand=by_hand, without=without, upto=upto, lane=lane)
 

@@ -6,6 +6,7 @@ that a landing costs only its own work when the window ends. It exits when its l
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import sys
@@ -24,6 +25,7 @@ from uam_hooks.hot.queue.lane import Lane, due_at, unfinished, unsettled
 from uam_hooks.hot.queue.leader import ensure_flusher, try_lock
 from uam_hooks.hot.queue.model import iso, seconds_of
 from uam_hooks.session import Session, open_queue
+from uam_hooks.store import claim
 
 # A flush by hand may empty the queue, and an urgent push may shorten a window, while the flusher sleeps.
 NAP_SECONDS = 0.1
@@ -125,7 +127,14 @@ def _prune_daily(session: Session) -> None:
 
 
 def _sleep_until(session: Session, lane: Lane, due: str | None) -> None:
+    """Sleep until something of the lane is due, by the monotonic clock: the other one may jump."""
+    ends: dict[str, float] = {}  # of each moment that was due, when that is by the monotonic clock
     while due is not None and (left := seconds_of(due) - time.time()) > 0:
-        # a moment that is hours away was set with --execute-after; nobody waits for it as for a window
-        time.sleep(min(left, max(NAP_SECONDS, min(left / 100, LONG_NAP_SECONDS))))
+        left = min(left, ends.setdefault(due, time.monotonic() + left) - time.monotonic())
+        if left <= 0 and not claim.put_right(session.store, time.time(), waited_out=due):
+            ends[due] = math.inf  # set with --execute-after: what counts is what the clock says
+        elif left > 0:
+            # a moment that is hours away was set with --execute-after; nobody waits for it as for a window
+            time.sleep(min(left, max(NAP_SECONDS, min(left / 100, LONG_NAP_SECONDS))))
+        claim.put_right(session.store, time.time())
         due = due_at(session.store, lane)

@@ -46,6 +46,30 @@ def due(
         return _new_batch(db, choices, by_hand)
 
 
+# A moment further away than its action was to wait when the moment was written down: the clock has been set back since,
+# or was wrong then. Milliseconds are lost in rounding.
+_OUT_OF_REACH = (
+    "status = 'pending' AND execute_after > strftime('%Y-%m-%dT%H:%M:%fZ', :now + 0.01"
+    " + coalesce(pause, max(0, (julianday(execute_after) - julianday(queued_at)) * 86400)), 'unixepoch')"
+)
+
+
+def put_right(store: Store, now: float, waited_out: str | None = None) -> bool:
+    """Let be due what a jump of the clock would hold longer than its window: this clock says `now`.
+
+    `waited_out` is a due moment of which the caller knows, by a clock that does not jump, that its time is over.
+    Returns whether there was anything. Moments that somebody asked for (not_before) are respected as they are.
+    """
+    values = {"now": now, "moment": iso(now), "waited_out": waited_out}
+    where = f"{_OUT_OF_REACH} OR (status = 'pending' AND execute_after = :waited_out)"
+    with store.reading() as db:
+        if db.execute(f"SELECT 1 FROM deploy_queue WHERE {where} LIMIT 1", values).fetchone() is None:  # noqa: S608
+            return False
+    with store.transaction() as db:
+        db.execute(f"UPDATE deploy_queue SET execute_after = :moment WHERE {where}", values)  # noqa: S608
+    return True
+
+
 def would_be_due(store: Store, now: float | None, most: int) -> list[Action]:
     """What `due` would claim, without claiming it."""
     with store.reading() as db:

@@ -154,12 +154,12 @@ class _Countdown:
     """A progress line on a terminal; agents' logs get none."""
 
     def __init__(self, due: str) -> None:
-        self.due = seconds_of(due)
+        self.ends = time.monotonic() + seconds_of(due) - time.time()
         self.shown = ""
 
     def show(self, passed: float) -> None:
         if passed > 0.5 and sys.stderr.isatty():
-            left = self.due - time.time()
+            left = self.ends - time.monotonic()
             text = f"waiting {left:.0f} s for company" if left > 0 else "landing ..."
             if text != self.shown:
                 sys.stderr.write(f"\r\033[Kuam: {text} ")

@@ -160,4 +160,11 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         CREATE INDEX sources_untold ON sources (worktree) WHERE untold = 1;
         """,
     ),
+    (
+        "the pause before another try",
+        """
+        -- seconds from the moment in which execute_after was set until it (NULL: since the action was queued)
+        ALTER TABLE deploy_queue ADD COLUMN pause REAL;
+        """,
+    ),
 )
