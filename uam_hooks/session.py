@@ -14,6 +14,7 @@ from uam_hooks.hot.core.identity import Identity, agent_name, identity_of
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.settings import Settings
 from uam_hooks.hot.queue.connection import Store
+from uam_hooks.hot.queue.lane import Lane
 from uam_hooks.hot.queue.spool import take_in
 
 
@@ -24,6 +25,11 @@ class Session(NamedTuple):
     store: Store
     settings: Settings
     identity: Identity
+
+    @property
+    def lane(self) -> Lane:
+        """All that this process may do."""
+        return Lane(self.identity.id, None)
 
 
 @contextmanager
@@ -38,10 +44,12 @@ def open_session(at: Path, own: Mapping[str, str] | None = None, database: Path 
 
 @contextmanager
 def open_queue(
-    repo: Repository, own: Mapping[str, str] | None = None, database: Path | None = None
+    repo: Repository, own: Mapping[str, str] | None = None, database: Path | None = None, acting_as: str = ""
 ) -> Iterator[Session]:
     """Open the queue of `repo` and import the spool into it.
 
+    `acting_as` is the identity that this process was started for, whose settings it may see otherwise than a linked
+    worktree does; by default its environment decides.
     `own` holds settings that override git config. The spool is imported into the repository's own queue, never into
     another `database`. Raises NotInstalled where git uam is not enabled.
     """
@@ -51,7 +59,8 @@ def open_queue(
     with Store(database or repo.paths.database) as store:
         if database is None:
             take_in(store, repo.paths, settings["uam.window.commit"])
-        yield Session(repo, store, settings, identity_of(repo.paths, settings, os.environ))
+        identity = identity_of(repo.paths, settings, os.environ)
+        yield Session(repo, store, settings, identity._replace(id=acting_as or identity.id))
 
 
 def agent_here(session: Session) -> str:

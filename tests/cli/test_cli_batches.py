@@ -189,7 +189,7 @@ def test_another_flush_holds_the_queue(stocked: Scene, command: str) -> None:
 
 def test_what_flush_says(stocked: Scene) -> None:
     assert said(stocked, "flush") == "nothing to land"
-    assert facts(stocked, "flush") == {"batches": []}
+    assert facts(stocked, "flush") == {"batches": [], "left": 0}
     commit(stocked)
     stocked.git("branch", "other")
     asked(stocked, "deploy", "bad")

@@ -164,8 +164,8 @@ def test_status_of_everything(stocked: Scene) -> None:
         "enabled", "failed", "mode", "next", "repository", "running", "waiting", "window",
     ]  # fmt: skip
     assert all(sorted(one) == [
-        "action", "agents", "asked", "attempts", "depends_on", "error", "members", "seconds_left", "state", "status",
-        "type", "where",
+        "action", "agents", "apart", "asked", "attempts", "depends_on", "error", "members", "seconds_left", "state",
+        "status", "type", "where",
     ] for one in found["waiting"])  # fmt: skip
     assert [one["type"] for one in found["waiting"]] == [
         "commit", "commit", "push", "merge", "merge", "workflow", "deploy",

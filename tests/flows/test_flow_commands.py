@@ -26,7 +26,7 @@ def queued(scene: Scene, *names: str, window: str = "1h") -> list[str]:
 
 def test_nothing_to_do(scene: Scene) -> None:
     assert scene.run("uam", "flush") == (0, "nothing to land\n", "")
-    assert scene.run("uam", "flush", "--json") == (0, '{\n  "batches": []\n}\n', "")
+    assert scene.run("uam", "flush", "--json") == (0, '{\n  "batches": [],\n  "left": 0\n}\n', "")
 
 
 def test_all_landed_is_exit_0(scene: Scene) -> None:

@@ -8,6 +8,7 @@ import click
 
 from uam_hooks.cli.parameters import Duration, under_deploy
 from uam_hooks.cli.results import print_plans, progress, report
+from uam_hooks.flush.acting import left_to_others
 from uam_hooks.flush.flush import ensure_flush
 from uam_hooks.flush.flush import flush as flush_queue
 from uam_hooks.report.preview import preview
@@ -31,4 +32,4 @@ def flush(due: bool, dry_run: bool, as_json: bool, timeout: float | None) -> int
         if not under_deploy():
             ensure_flush(session)
         hear_news(session)
-        return report(session.store, results, as_json)
+        return report(session.store, results, as_json, left_to_others(session))

@@ -48,12 +48,18 @@ def print_plans(plans: list[dict[str, Any]], as_json: bool) -> int:
     return ExitCode.OK
 
 
-def report(store: Store, results: Sequence[BatchResult], as_json: bool) -> int:
-    """Print the results; returns the exit status: 1 when anything failed or is still to come."""
+def report(store: Store, results: Sequence[BatchResult], as_json: bool, left: int = 0) -> int:
+    """Print the results; returns the exit status: 1 when anything failed or is still to come.
+
+    `left` actions wait for somebody with other settings.
+    """
     if as_json:
-        click.echo(json.dumps({"batches": [as_dict(result) for result in results]}, indent=2))
+        click.echo(json.dumps({"batches": [as_dict(result) for result in results], "left": left}, indent=2))
     else:
         click.echo("\n".join([line for result in results for line in _lines(store, result)] or ["nothing to land"]))
+        if left:
+            many = "1 action waits" if left == 1 else f"{left} actions wait"
+            click.echo(f"{many} for agents with other settings, see git uam status")
     return ExitCode.OK if all(result.success for result in results) else ExitCode.FAILED
 
 

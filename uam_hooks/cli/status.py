@@ -35,6 +35,9 @@ def _show(found: dict[str, Any]) -> None:
     rows = [_line(row) for row in found["running"] + found["waiting"]]
     if rows:
         _table(rows)
+    for row in found["waiting"]:
+        if row["apart"] is not None:
+            click.echo(f"apart:   {_apart(row)}")
     seen = [r for r in found["waiting"] if r["type"] == "commit" and not r["asked"]]
     going = [r for r in found["waiting"] if r not in seen]
     pushes = [len(r["members"]) for r in going if r["type"] == "push"]
@@ -49,6 +52,14 @@ def _show(found: dict[str, Any]) -> None:
         click.echo(f"  {failure['agent']} {what} {failure['where']}: {failure['error']}")
     click.echo(f"window:  {_window(found['window'], found['mode'])}")
     click.echo(f"next:    {found['next']}")
+
+
+def _apart(row: dict[str, Any]) -> str:
+    """Why an action is not executed from here."""
+    names = row["apart"] or ["settings that are not known any more"]
+    what = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+    differ = "differ" if len(names) > 1 or not row["apart"] else "differs"
+    return f"#{row['action']} waits for an agent with the settings it was queued with: {what} {differ} from here"
 
 
 def _others(rows: list[dict[str, Any]]) -> list[str]:

@@ -6,7 +6,7 @@ import os
 
 from uam_hooks.hot.core.errors import Failure
 from uam_hooks.hot.core.identity import Place, place_of
-from uam_hooks.hot.queue.model import Action
+from uam_hooks.hot.queue.model import Action, ActionType, Status
 from uam_hooks.session import Session
 from uam_hooks.store import views
 
@@ -31,6 +31,12 @@ def may_ask(session: Session, action: Action) -> bool:
     For another identity only where the remote leads to the same place: then it is asked with credentials of one's own.
     """
     return action.place.id == _place(session, action).id if action.place.id else is_ours(session, action)
+
+
+def left_to_others(session: Session) -> int:
+    """How many actions wait for a process that has the settings they were queued with."""
+    waiting = views.actions(session.store, Status.PENDING)
+    return sum(not is_ours(session, a) for a in waiting if a.explicit or a.action_type != ActionType.COMMIT)
 
 
 def _place(session: Session, action: Action) -> Place:

@@ -66,7 +66,7 @@ def main(common_dir: str, lock: int, identity: str = "", remote: str | None = No
 def _serve_every_lane(repo: Repository) -> None:
     """See that every lane has a flusher, as long as anything waits."""
     with open_queue(repo) as session:
-        while lanes := unfinished(session.store):
+        while lanes := unfinished(session.store, session.identity.id):
             for lane in lanes:
                 ensure_flusher(repo.paths, lane, reduced(os.environ, session.settings))
             time.sleep(LONG_NAP_SECONDS)
@@ -78,7 +78,7 @@ def _serve(repo: Repository, lane: Lane, lock: int) -> None:
         _work(repo, lane)
         os.close(held)
         # whoever queued while the lock was held relied on this process: look once more now that others can take it
-        with open_queue(repo) as session:
+        with open_queue(repo, acting_as=lane.identity or "") as session:
             held = try_lock(repo.paths.lane_lock(lane.key)) if due_at(session.store, lane) is not None else None
 
 
@@ -86,7 +86,7 @@ def _work(repo: Repository, lane: Lane) -> None:
     """Flush until nothing of the lane waits for its window."""
     idle = 0
     while True:
-        with open_queue(repo) as session:
+        with open_queue(repo, acting_as=lane.identity or "") as session:
             due = due_at(session.store, lane)
             open_batch = unsettled(session.store, lane)
             if due is None and (not open_batch or idle > MAX_IDLE_ROUNDS):

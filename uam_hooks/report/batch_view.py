@@ -21,7 +21,7 @@ def as_shown(store: Store, batch: Batch) -> Batch:
 
 def would_be_created(session: Session) -> Batch | None:
     """The batch that `flush.create_batch` would create now, unclaimed; None when nothing is due."""
-    found = claim.would_be_due(session.store, time.time(), session.settings["uam.batch.size"])
+    found = claim.would_be_due(session.store, time.time(), session.settings["uam.batch.size"], session.lane)
     return not_claimed(session.store, found) if found else None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from uam_hooks.flush.flush import made_by_hand
 from uam_hooks.flush.foresee import foresee
 from uam_hooks.flush.foresight import Foreseen, Foresight
 from uam_hooks.hot.core.refs import short_target
@@ -14,7 +15,6 @@ from uam_hooks.land import outcomes
 from uam_hooks.report.batch_view import as_shown, not_claimed
 from uam_hooks.session import Session
 from uam_hooks.store import claim
-from uam_hooks.store.journal import made_by_hand
 from uam_hooks.store.schedule import edges
 
 
@@ -24,8 +24,8 @@ def preview(session: Session, due_only: bool) -> list[dict[str, Any]]:
     Batches that were made by hand come first, local squashes last.
     """
     foresight, now = Foresight(session), time.time() if due_only else None
-    batches = [as_shown(session.store, batch) for batch in made_by_hand(session.store)]
-    batches.append(not_claimed(session.store, claim.would_be_due(session.store, now, 1000)))
+    batches = [as_shown(session.store, batch) for batch in made_by_hand(session)]
+    batches.append(not_claimed(session.store, claim.would_be_due(session.store, now, 1000, session.lane)))
     shown = [plan for batch in batches for plan in _of_batch(foresight, batch)]
     if not due_only or session.settings["uam.commit.onWindow"] == "squash":
         squashes = foresight.squashes(batches[-1], now)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from uam_hooks.flush.acting import differences, is_ours
 from uam_hooks.hot.core.paths import RepoPaths, worktree_name
 from uam_hooks.hot.core.refs import short_target
 from uam_hooks.hot.queue import enqueue
@@ -82,6 +83,7 @@ def _row(session: Session, action: Action, commits: list[QueuedCommit], now: flo
         "members": what,
         "depends_on": list(action.dependencies),
         "attempts": action.attempts,
+        "apart": None if is_ours(session, action) else differences(session, action),
         "error": action.error,
         "seconds_left": round(max(left, 0.0), 1),
         "state": "ready" if left <= 0 else "waiting",
@@ -121,15 +123,18 @@ def _next(session: Session, waiting: list[Any], running: list[Any], failed: list
     if not session.settings["uam.enabled"]:
         return "pushes go straight to the remote (uam.enabled is false); `git config uam.enabled true` queues them"
     going = [row for row in waiting if row["asked"] or row["type"] != "commit"]
+    here = [row for row in going if row["apart"] is None]
     if any(row["status"] == Status.BATCHED for row in running) and journal.made_by_hand(session.store):
         return "`git uam execute --batch-id` executes the batch that was made, and so does any flush"
     if running:
         return "nothing: a batch is being executed"
-    if going and session.settings["uam.push.mode"] == "manual":
+    if here and session.settings["uam.push.mode"] == "manual":
         return "`git uam flush` executes what waits"
-    if going:
-        left = max(row["seconds_left"] for row in going)
+    if here:
+        left = max(row["seconds_left"] for row in here)
         return f"nothing: it is executed within {left:.0f} s, or now with `git uam flush`"
+    if going:
+        return "nothing here: `git uam flush` with the settings that it was queued with executes what waits"
     if failed:
         return "see what failed: resolve and push again, or `git uam retry ID`"
     if waiting:

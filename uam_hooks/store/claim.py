@@ -70,10 +70,10 @@ def put_right(store: Store, now: float, waited_out: str | None = None) -> bool:
     return True
 
 
-def would_be_due(store: Store, now: float | None, most: int) -> list[Action]:
+def would_be_due(store: Store, now: float | None, most: int, lane: Lane = EVERYTHING) -> list[Action]:
     """What `due` would claim, without claiming it."""
     with store.reading() as db:
-        chosen = _chosen(db, _choices(db, now, most, frozenset()))
+        chosen = _chosen(db, _choices(db, now, most, frozenset(), lane=lane))
     return [action._replace(carried_by=choice.carried_by) for choice, action in chosen]
 
 
@@ -85,7 +85,8 @@ def _choices(
         "SELECT * FROM deploy_queue WHERE status = 'pending' AND (action_type <> 'commit' OR asked = 1) ORDER BY id"
     ).fetchall()
     meant = [row for row in found if row["id"] not in without and (upto is None or row["id"] <= upto)]
-    pending = [_waiting(db, rows.action(row)) for row in meant]
+    actions = [action for action in map(rows.action, meant) if lane.acts_for(action)]
+    pending = [_waiting(db, action) for action in actions]
     deps = {dep for one in pending for dep in one.action.dependencies}
     ended = {}
     for dep in deps:

@@ -113,19 +113,22 @@ def asker(identity: Identity, settings: Settings, environ: Mapping[str, str], re
 
 def ident(settings: Settings, environ: Mapping[str, str], who: str) -> str:
     """`Name <mail>` of the `author` or `committer`, as git finds them; "" where git would have to guess."""
-    name = _clean(_named(settings, environ, who, "name"))
+    name = _clean(_named(settings, environ, who, "name") or "")
     mail = mail_of(settings, environ, who)
     return f"{name} <{mail}>" if name and mail else ""
 
 
 def mail_of(settings: Settings, environ: Mapping[str, str], who: str) -> str:
     """The mail address of the `author` or `committer`, in git's order (ident.c); "" where git would have to guess."""
-    return _clean(_named(settings, environ, who, "email") or environ.get("EMAIL", ""))
+    named = _named(settings, environ, who, "email")
+    return _clean(environ.get("EMAIL", "") if named is None else named)
 
 
-def _named(settings: Settings, environ: Mapping[str, str], who: str, what: str) -> str:
-    given = environ.get(f"GIT_{who.upper()}_{what.upper()}", "")
-    return given or (settings.all(f"{who}.{what}") or settings.all(f"user.{what}") or [""])[-1]
+def _named(settings: Settings, environ: Mapping[str, str], who: str, what: str) -> str | None:
+    """A name or an address as it is given; None where it is not. An empty one counts as given."""
+    given = environ.get(f"GIT_{who.upper()}_{what.upper()}")
+    found = settings.all(f"{who}.{what}") or settings.all(f"user.{what}")
+    return given if given is not None else found[-1] if found else None
 
 
 def _clean(text: str) -> str:

@@ -27,7 +27,7 @@ class PushSession(NamedTuple):
 
     def lane(self, remote: str) -> Lane:
         """The lane of a push to `remote` by whoever pushes."""
-        return Lane(remote=remote)
+        return Lane(self.identity.id, remote)
 
     def ensure_flusher(self, remote: str, start: bool = True) -> bool:
         """See leader.ensure_flusher: a flusher for pushes of whoever pushes to `remote`."""

@@ -6,9 +6,9 @@ has a lane of its own, and goes along with the work of a remote that needs it.
 
 from __future__ import annotations
 
+from _blake2 import blake2b
 from typing import NamedTuple
 
-from uam_hooks.hot.core.objects import object_name
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.model import Action
 
@@ -16,35 +16,35 @@ from uam_hooks.hot.queue.model import Action
 class Lane(NamedTuple):
     """The actions that one flusher serves: those of a remote, "" for those of none, None for all of them.
 
-    `identity` is whose they are.
+    `identity` is whose they are, None for everybody's. What was queued before identities were recorded is in the lane
+    of everybody.
     """
 
-    identity: str = ""
+    identity: str | None = ""
     remote: str | None = ""
 
     @property
     def key(self) -> str:
         """A name for files."""
         text = f"{self.identity}\0{self.remote}"
-        return object_name("lane", text.encode("utf-8", "surrogateescape"))[:16]
+        return blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
 
     def has(self, action: Action) -> bool:
-        return self.remote is None or self.remote == action.remote
+        return self.acts_for(action) and (self.remote is None or self.remote == action.remote)
+
+    def acts_for(self, action: Action) -> bool:
+        """Whether the action is of this identity, on whatever remote."""
+        return self.identity is None or action.identity in ("", self.identity)
 
 
-EVERYTHING = Lane(remote=None)
-
-
-def lane_of(action: Action) -> Lane:
-    """The lane that an action belongs to."""
-    return Lane(remote=action.remote)
+EVERYTHING = Lane(None, None)
 
 
 # What could be claimed once its time has come. Actions that wait for another action, or for what another batch is
 # changing, do not count. In step with `choose`.
 _CLAIMABLE = (
     " FROM deploy_queue q WHERE status = 'pending' AND (action_type <> 'commit' OR asked = 1)"
-    " AND (:remote IS NULL OR remote = :remote)"
+    " AND (:remote IS NULL OR remote = :remote) AND (:identity IS NULL OR identity IN ('', :identity))"
     " AND NOT EXISTS (SELECT 1 FROM deploy_queue b WHERE b.target = q.target AND b.status IN ('batched', 'executing')"
     "  AND ((b.remote = q.remote AND q.action_type <> 'commit') OR (q.asked = 1"
     "   AND q.action_type IN ('commit', 'merge', 'push') AND b.action_type IN ('commit', 'merge'))))"
@@ -58,36 +58,38 @@ def due_at(store: Store, lane: Lane = EVERYTHING) -> str | None:
     with store.reading() as db:
         row = db.execute(
             f"SELECT min(max(execute_after, not_before)) AS due{_CLAIMABLE}",
-            {"remote": lane.remote},
+            lane._asdict(),
         ).fetchone()
     due: str | None = row["due"]
     return due
 
 
-def at_work(store: Store) -> list[Lane]:
-    """The lanes in which something waits for its time."""
+def at_work(store: Store, identity: str) -> list[Lane]:
+    """The lanes of an identity in which something waits for its time."""
     with store.reading() as db:
         found = db.execute(
             f"SELECT DISTINCT remote{_CLAIMABLE} ORDER BY remote",
-            {"remote": None},
+            {"remote": None, "identity": identity},
         ).fetchall()
-    return [Lane(remote=row["remote"]) for row in found]
+    return [Lane(identity, row["remote"]) for row in found]
 
 
-def unfinished(store: Store) -> list[Lane]:
-    """The lanes in which something waits or is in a batch."""
+def unfinished(store: Store, identity: str) -> list[Lane]:
+    """The lanes of an identity in which something waits or is in a batch."""
     with store.reading() as db:
         found = db.execute(
-            "SELECT DISTINCT remote FROM deploy_queue WHERE status IN ('batched', 'executing')"
-            " OR (status = 'pending' AND (action_type <> 'commit' OR asked = 1))"
+            "SELECT DISTINCT remote FROM deploy_queue WHERE identity IN ('', ?) AND (status IN ('batched', 'executing')"
+            " OR (status = 'pending' AND (action_type <> 'commit' OR asked = 1)))",
+            (identity,),
         ).fetchall()
-    return [Lane(remote=row["remote"]) for row in found]
+    return [Lane(identity, row["remote"]) for row in found]
 
 
 def unsettled(store: Store, lane: Lane = EVERYTHING) -> bool:
     """Whether a batch of the lane was claimed and has not ended. After a crash the remote is to be asked about it.
 
-    A batch that has to do with no remote belongs to every lane.
+    A batch that has to do with no remote belongs to every lane, and one of a remote to its lanes of every identity:
+    it holds up all of them.
     """
     with store.reading() as db:
         row = db.execute(

@@ -72,7 +72,7 @@ def _start(fd: int, log: int, paths: RepoPaths, lane: Lane, env: Mapping[str, st
             str(Path(__file__).resolve().parents[3]),
             str(paths.common_dir),
             str(fd),
-            lane.identity,
+            lane.identity or "",
             lane.remote or "",
         ],
         stdin=subprocess.DEVNULL,
