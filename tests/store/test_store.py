@@ -142,7 +142,7 @@ def test_eight_processes_at_once_keep_everything(tmp_path: Path) -> None:
         sys.stdin.readline()
         with Store(Path(sys.argv[2])) as store:
             for n in range(25):
-                new = NewSource("origin", f"refs/heads/{n % 3}", f"a{me}", f"/w/{me}", f"b{n}", f"{me}-{n}")
+                new = NewSource("origin", f"refs/heads/{n % 3}", f"a{me}", f"/w/{me}", f"b{n}", f"{me * 100 + n:040x}")
                 enqueue.push(store, [new], 60.0, 1e9)
     """
     package = str(Path(uam_hooks.__file__).parent.parent)
@@ -165,7 +165,7 @@ def test_eight_processes_at_once_keep_everything(tmp_path: Path) -> None:
     assert [worker.returncode for worker in workers] == [0] * 8
     with Store(database) as store:
         tips = {row[0] for row in query(store, "SELECT tip FROM sources WHERE status = 'pending'")}
-        assert tips == {f"{w}-{n}" for w in range(8) for n in range(25)}
+        assert tips == {f"{w * 100 + n:040x}" for w in range(8) for n in range(25)}
         assert query(store, "SELECT count(*) FROM deploy_queue") == [(3,)]
         assert query(store, "PRAGMA integrity_check") == [("ok",)]
 

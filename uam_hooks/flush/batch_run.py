@@ -47,11 +47,12 @@ class BatchRun:
         return [action for action in actions if self.status(action) in (Status.BATCHED, Status.EXECUTING)]
 
     def held_back(self, action: Action) -> bool:
-        """Fail or put back an action whose dependency has failed or was put back, or whose remote leads elsewhere than
-        when it was queued; returns whether that was so.
+        """Fail or put back an action whose dependency has failed or was put back, whose remote leads elsewhere than
+        when it was queued, or whose entry cannot be read; returns whether that was so.
         """
-        if (elsewhere := leads_elsewhere(self.session, action)) is not None:
-            self.fail(action, elsewhere)
+        never = Failure(action.fault) if action.fault else leads_elsewhere(self.session, action)
+        if never is not None:
+            self.fail(action, never)
             return True
         gating = [edge.before for edge in self._before[action.id] if edge.gating]
         # a push may have landed without the commit that it was to carry

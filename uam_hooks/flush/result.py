@@ -36,8 +36,8 @@ def recorded_result(batch: Batch) -> BatchResult:
     if batch.status not in (Status.COMPLETED, Status.FAILED):
         raise Refused(f"Batch {batch.number} is {batch.status}.", "`git uam status` shows what waits.")
     done = batch.result
-    failed, later, errors = int(done["failedActions"]), int(done.get("deferredActions", 0)), tuple(done["errors"])
-    return BatchResult(
-        batch.id, not failed + later and not errors, int(done["executedActions"]), failed, errors,
-        float(done["duration"]), later,
-    )  # fmt: skip
+    failed, later = int(done.get("failedActions", 0)), int(done.get("deferredActions", 0))
+    errors = tuple(done.get("errors", ()))
+    good = batch.status == Status.COMPLETED and not failed + later and not errors
+    executed, took = int(done.get("executedActions", 0)), float(done.get("duration", 0))
+    return BatchResult(batch.id, good, executed, failed, errors, took, later)

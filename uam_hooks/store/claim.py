@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from uam_hooks.hot.queue import rows
 from uam_hooks.hot.queue.connection import Store
+from uam_hooks.hot.queue.faults import end_unreadable
 from uam_hooks.hot.queue.lane import EVERYTHING, Lane
 from uam_hooks.hot.queue.model import Action, ActionType, Batch, Landing, NewSource, Source, Status, iso
 from uam_hooks.hot.queue.outcome import Detail
@@ -40,6 +41,7 @@ def due(
     to leave alone, as those after `upto` are. One transaction, so an action is claimed once whatever runs beside.
     """
     with store.transaction() as db:
+        end_unreadable(db)
         choices = _choices(db, now, most, without, upto, lane)
         if not choices:
             return None
@@ -85,7 +87,7 @@ def _choices(
         "SELECT * FROM deploy_queue WHERE status = 'pending' AND (action_type <> 'commit' OR asked = 1) ORDER BY id"
     ).fetchall()
     meant = [row for row in found if row["id"] not in without and (upto is None or row["id"] <= upto)]
-    actions = [action for action in map(rows.action, meant) if lane.acts_for(action)]
+    actions = [action for action in map(rows.action, meant) if lane.acts_for(action) and not action.fault]
     pending = [_waiting(db, action) for action in actions]
     deps = {dep for one in pending for dep in one.action.dependencies}
     ended = {}

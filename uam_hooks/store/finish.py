@@ -206,7 +206,7 @@ def _depend_on(db: sqlite3.Connection, new: int, old: int) -> None:
         "SELECT id, dependencies FROM deploy_queue WHERE status IN ('pending', 'batched') AND dependencies <> '[]'"
     ).fetchall()
     for row in found:
-        needs = json.loads(row["dependencies"])
+        needs = rows.ids(row["dependencies"])
         if old in needs:
             changed = json.dumps([new if need == old else need for need in needs])
             db.execute("UPDATE deploy_queue SET dependencies = ? WHERE id = ?", (changed, row["id"]))

@@ -142,7 +142,8 @@ def _retry(db: sqlite3.Connection, action_id: int) -> int:
         "INSERT INTO deploy_queue (agent_id, action_type, target, payload, queued_at, execute_after, remote,"
         " priority, asked, identity, place, url, dependencies)"
         " SELECT agent_id, action_type, target, payload, ?, ?, remote, priority, asked, identity, place, url,"
-        " (SELECT json_group_array(d.value) FROM json_each(q.dependencies) d JOIN deploy_queue p"
+        " (SELECT json_group_array(d.value) FROM"
+        " json_each(CASE WHEN json_valid(q.dependencies) THEN q.dependencies ELSE '[]' END) d JOIN deploy_queue p"
         " ON p.id = d.value WHERE p.status IN ('pending', 'batched', 'executing'))"
         " FROM deploy_queue q WHERE id = ?",
         (now, now, action_id),

@@ -43,7 +43,7 @@ def landed_as(store: Store, oid: str) -> tuple[int, list[str]] | None:
             return None
         agents = [
             db.execute("SELECT agent_id FROM sources WHERE id = ?", (source,)).fetchone()["agent_id"]
-            for source in json.loads(row["sources"])
+            for source in rows.ids(row["sources"])
         ]
     return row["number"], list(dict.fromkeys(agents))
 

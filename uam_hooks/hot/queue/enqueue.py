@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from uam_hooks.hot.core.processes import started
 from uam_hooks.hot.core.refs import short_target
-from uam_hooks.hot.queue import again, rows
+from uam_hooks.hot.queue import again, faults, rows
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.model import ActionType, NewAction, NewSource, Source, SourceStatus, iso
 
@@ -87,12 +87,9 @@ def add(db: sqlite3.Connection, new: NewAction, source: NewSource, replaces: Seq
     way to the new one.
     """
     due = iso(now + new.window)
-    found, by = None, source.asker
+    by = source.asker
     key = None if new.merge_key is None else "\0".join((new.merge_key, by.identity, by.place.id))
-    if key is not None:
-        found = db.execute(
-            "SELECT id, execute_after FROM deploy_queue WHERE merge_key = ? AND status = 'pending'", (key,)
-        ).fetchone()
+    found = _to_join(db, key)
     if found is None:
         action_id = db.execute(
             "INSERT INTO deploy_queue (agent_id, action_type, target, payload, queued_at, execute_after, remote,"
@@ -239,13 +236,24 @@ def commits(
             db.execute("UPDATE queued_commits SET status = 'replaced', became = ? WHERE oid = ?", (new, old))
 
 
+def _to_join(db: sqlite3.Connection, key: str | None) -> sqlite3.Row | None:
+    """The pending action that what has this key merges with. One that cannot be read ends: nobody shares its fate."""
+    row: sqlite3.Row | None = db.execute(
+        "SELECT * FROM deploy_queue WHERE merge_key = ? AND status = 'pending'", (key,)
+    ).fetchone()
+    if row is not None and rows.action(row).fault:
+        faults.ended(db, row)
+        return None
+    return row
+
+
 def note_commit(db: sqlite3.Connection, note: CommitNote, now: str, due: str) -> None:
     """Inside a transaction, add a commit to the pending action of its branch, unless it is known already."""
     if db.execute("SELECT 1 FROM queued_commits WHERE oid = ?", (note.oid,)).fetchone():
         return
     target = short_target(note.branch) or "HEAD"
     key = f"commit\0{note.branch or note.worktree}"
-    found = db.execute("SELECT id FROM deploy_queue WHERE merge_key = ? AND status = 'pending'", (key,)).fetchone()
+    found = _to_join(db, key)
     action_id = found["id"] if found else db.execute(
         "INSERT INTO deploy_queue (agent_id, action_type, target, queued_at, execute_after, merge_key)"
         " VALUES (?, 'commit', ?, ?, ?, ?)",

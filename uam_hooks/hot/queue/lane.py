@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.model import Action
+from uam_hooks.hot.queue.rows import NO_MOMENT, is_moment
 
 
 class Lane(NamedTuple):
@@ -48,7 +49,8 @@ _CLAIMABLE = (
     " AND NOT EXISTS (SELECT 1 FROM deploy_queue b WHERE b.target = q.target AND b.status IN ('batched', 'executing')"
     "  AND ((b.remote = q.remote AND q.action_type <> 'commit') OR (q.asked = 1"
     "   AND q.action_type IN ('commit', 'merge', 'push') AND b.action_type IN ('commit', 'merge'))))"
-    " AND (dependencies = '[]' OR NOT EXISTS (SELECT 1 FROM json_each(q.dependencies) d"
+    " AND (dependencies = '[]' OR NOT EXISTS (SELECT 1 FROM"
+    "  json_each(CASE WHEN json_valid(q.dependencies) THEN q.dependencies ELSE '[]' END) d"
     "  JOIN deploy_queue p ON p.id = d.value WHERE p.status IN ('pending', 'batched', 'executing')))"
 )
 
@@ -61,7 +63,8 @@ def due_at(store: Store, lane: Lane = EVERYTHING) -> str | None:
             lane._asdict(),
         ).fetchone()
     due: str | None = row["due"]
-    return due
+    # an entry whose time cannot be read is ended by whoever claims next: at once
+    return due if due is None or is_moment(due) else NO_MOMENT
 
 
 def at_work(store: Store, identity: str) -> list[Lane]:

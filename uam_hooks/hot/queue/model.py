@@ -110,6 +110,7 @@ class Source(NamedTuple):
     """One line of work in the queue (see NewSource); `tip` is empty for a deletion.
 
     `author` and `committer` are who commits that are made of it name, `Name <mail>`; empty where that is not known.
+    `fault` is why its entry cannot be read; empty as a rule.
     """
 
     id: int
@@ -133,6 +134,7 @@ class Source(NamedTuple):
     waiter_started: str = ""
     author: str = ""
     committer: str = ""
+    fault: str = ""
 
     @property
     def is_waited_for(self) -> bool:
@@ -171,6 +173,7 @@ class Action(NamedTuple):
     attempts: int = 0
     identity: str = ""
     place: Place = Place()
+    fault: str = ""
 
     @property
     def ref(self) -> str:
