@@ -306,7 +306,8 @@ class Scene(Worktree):
                     line = (entry / "cmdline").read_bytes()
                 except OSError:
                     continue
-                if b"flusher import main" in line and mark in line.split(b"\0"):
+                words = line.split(b"\0")
+                if b"flusher import main" in line and mark in words and words[0] != b"sh":  # sh only starts it
                     found.append(int(entry.name))
         return found
 

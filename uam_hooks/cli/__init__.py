@@ -76,12 +76,14 @@ def uam() -> None:
 def main() -> NoReturn:
     """Entry of `git uam` and `uam`: the one place where errors become messages and exit codes."""
     from uam_hooks.git.repo import clear_git_environment
+    from uam_hooks.hot.push.entry import hear_interrupts
 
     clear_git_environment()
     for stream in (sys.stdout, sys.stderr):  # a name need not be UTF-8
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
+        hear_interrupts()
         status = uam.main(standalone_mode=False, prog_name="git uam")
         sys.exit(status if isinstance(status, int) else ExitCode.OK)
     except UamError as error:
@@ -91,6 +93,8 @@ def main() -> NoReturn:
         sys.exit(ExitCode.USAGE if isinstance(error, click.UsageError) else ExitCode.FAILED)
     except click.Abort:
         say("interrupted; the next command finishes what was in progress.")
+        sys.exit(130)
+    except KeyboardInterrupt:  # before or after click, which makes an Abort of it
         sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()

@@ -45,6 +45,9 @@ def main(common_dir: str, lock: int, identity: str = "", remote: str | None = No
     os.set_inheritable(lock, False)
     # the process that started this one may have blocked signals, and the mask is inherited
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    # as sh starts what runs in the background, with SIGINT ignored; that would be inherited by every command
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     os.environ["GIT_TERMINAL_PROMPT"] = "0"  # nobody is there to answer
     try:
         with Repository(Path(common_dir)) as repo:

@@ -8,6 +8,7 @@ the package.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +20,7 @@ from uam_hooks.hot.push.session import PushSession, open_session
 STRAIGHT = 65
 QUEUED = 64
 FAULT = 70
+INTERRUPTED = 130
 
 
 def remote_helper() -> NoReturn:
@@ -30,6 +32,7 @@ def remote_helper() -> NoReturn:
     from uam_hooks.hot.push.remote_helper import RemoteHelper
 
     try:
+        hear_interrupts()
         status = RemoteHelper(session, remote, shim).serve(sys.stdin.buffer)
     except UamError as error:
         report(error)
@@ -37,7 +40,7 @@ def remote_helper() -> NoReturn:
     except BrokenPipeError:
         status = 141
     except KeyboardInterrupt:
-        status = 130
+        status = INTERRUPTED
     except Exception as error:  # git must see an exit status that it can report, never a traceback
         say(f"this push failed inside uam ({type(error).__name__}: {error}); `UAM=off git push` does without uam.")
         if os.environ.get("UAM_DEBUG"):
@@ -51,6 +54,7 @@ def pre_push() -> NoReturn:
     from uam_hooks.hot.push.pre_push import hook_door, names_ours, push_lines
 
     try:
+        hear_interrupts()
         lines = push_lines(sys.stdin.buffer.read())
         if names_ours(lines):
             sys.exit(QUEUED)
@@ -59,7 +63,15 @@ def pre_push() -> NoReturn:
     except (UamError, OSError) as error:
         _say_straight(error)
         sys.exit(0)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
     sys.exit(QUEUED if queued else 0)
+
+
+def hear_interrupts() -> None:
+    """Let Ctrl-C be a KeyboardInterrupt again: the shims have it end the process while Python imports, silently."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _session() -> PushSession | None:

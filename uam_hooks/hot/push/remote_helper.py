@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from typing import BinaryIO
 
-from uam_hooks.hot.core.errors import say
+from uam_hooks.hot.core.errors import GitFailed, UamError, say
 from uam_hooks.hot.core.refs import HEADS, OURS
 from uam_hooks.hot.push import arguments
 from uam_hooks.hot.push.answers import Answers
@@ -18,7 +18,7 @@ from uam_hooks.hot.push.news import News
 from uam_hooks.hot.push.protocol import read_request
 from uam_hooks.hot.push.request import Request
 from uam_hooks.hot.push.session import PushSession
-from uam_hooks.hot.push.straight import push_straight
+from uam_hooks.hot.push.straight import list_straight, push_straight
 from uam_hooks.hot.push.wired_push import GoStraight, land
 
 
@@ -30,6 +30,7 @@ class RemoteHelper:
         self.answers = Answers(session, remote)
         self.options: list[str] = []
         self.known: dict[str, str] = {}
+        self.goes_straight = False
         self.out: BinaryIO = sys.stdout.buffer
 
     def serve(self, lines: BinaryIO) -> int:
@@ -72,7 +73,22 @@ class RemoteHelper:
         return "unsupported"
 
     def list_refs(self) -> list[str]:
-        """The refs of the remote, in the form in which git is to judge them."""
+        """The refs of the remote, in the form in which git is to judge them.
+
+        Where a fault here keeps them from being found out, the push goes straight, and git judges by what the remote
+        has.
+        """
+        try:
+            return self.found_refs()
+        except (GitFailed, OSError) as error:
+            if isinstance(error, GitFailed) and error.command[0] == "ls-remote" and error.returncode > 0:
+                raise  # the remote has said no, and would say it again
+            say(f"{error.what if isinstance(error, UamError) else error} This push goes straight to the remote.")
+        self.goes_straight = True
+        self.known = list_straight(self.shim, self.remote)
+        return [f"{oid} {ref}" for ref, oid in self.known.items()]
+
+    def found_refs(self) -> list[str]:
         given = arguments.push_arguments()
         lease, mirror = arguments.wants_lease(given), arguments.is_mirror(given)
         follow_tags = self.session.settings.all("push.followtags")[-1:] not in ([], ["false"])
@@ -95,7 +111,7 @@ class RemoteHelper:
         request = request._replace(specs=tuple(s for s in request.specs if not s.dst.startswith(OURS)))
         if not request.specs:
             return refused
-        if request.dry_run:
+        if request.dry_run or self.goes_straight:
             return refused + self.landed(request, lines)
         news = News(self.session)
         news.tell()
@@ -107,10 +123,11 @@ class RemoteHelper:
     def landed(self, request: Request, lines: list[str]) -> list[str]:
         """The answers for a push, when its work has landed; without us where the queue cannot take it to an end."""
         try:
-            return land(self.session, request, self.known, self.answers)
+            if not self.goes_straight:
+                return land(self.session, request, self.known, self.answers)
         except GoStraight as why:
             say(str(why))
-            return push_straight(self.shim, self.remote, self.options, lines, self.known)
+        return push_straight(self.shim, self.remote, self.options, lines, self.known)
 
 
 def _refused(dst: str) -> str:

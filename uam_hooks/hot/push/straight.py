@@ -6,6 +6,8 @@ import os
 import subprocess
 from collections.abc import Mapping, Sequence
 
+from uam_hooks.hot.core.errors import UamError
+from uam_hooks.hot.core.plumbing import Answer
 from uam_hooks.hot.queue.windows import URGENT_OPTION
 
 
@@ -19,6 +21,25 @@ def push_straight(
     urgent = f"push-option {URGENT_OPTION}"  # addressed to us; the remote might refuse push options
     told = [f"option {option}" for option in options if option != urgent]
     feed = "\n".join([*told, *lines, "", ""]).encode("utf-8", "surrogateescape")
+    said = _shim(shim, remote, feed).out.decode("utf-8", "surrogateescape").split("\n")
+    answers: list[str] = []
+    for answer in filter(None, said[len(told) :]):
+        answers.append(answer)
+        dst = answer.removeprefix("ok ")
+        if answer != dst and dst in known:
+            answers.append(f"option old-oid {known[dst]}")
+    return answers
+
+
+def list_straight(shim: str, remote: str) -> dict[str, str]:
+    """The refs that the remote has now, as the shim lists them; UamError when it cannot."""
+    done = _shim(shim, remote, b"list for-push\n\n")
+    if done.code:
+        raise UamError(f"The refs of {remote} could not be listed.")
+    return {ref: oid for oid, _, ref in (line.partition(" ") for line in done.lines)}
+
+
+def _shim(shim: str, remote: str, feed: bytes) -> Answer:
     done = subprocess.run(
         ["sh", shim, remote, remote],
         input=feed,
@@ -26,10 +47,4 @@ def push_straight(
         env={**os.environ, "UAM": "off"},
         check=False,
     )
-    answers: list[str] = []
-    for answer in filter(None, done.stdout.decode("utf-8", "surrogateescape").split("\n")[len(told) :]):
-        answers.append(answer)
-        dst = answer.removeprefix("ok ")
-        if answer != dst and dst in known:
-            answers.append(f"option old-oid {known[dst]}")
-    return answers
+    return Answer(done.returncode, done.stdout, "")

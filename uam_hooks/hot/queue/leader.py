@@ -1,8 +1,8 @@
 """Electing the process that flushes a lane for everybody.
 
 Whoever gets the flusher lock is the leader: it starts the flusher and hands it the locked descriptor, so the lock
-lives exactly as long as the flusher does, however either of them ends. The flusher runs in a session of its own
-and holds no pipe of its starter: a child that inherits stderr keeps the caller's pipe open.
+lives exactly as long as the flusher does, however either of them ends. The flusher runs in a session of its own,
+is no child of its starter, and holds no pipe of its starter: a child that inherits stderr keeps the caller's pipe open.
 """
 
 from __future__ import annotations
@@ -63,18 +63,20 @@ def ensure_flusher(paths: RepoPaths, lane: Lane, env: Mapping[str, str], start: 
 
 
 def _start(fd: int, log: int, paths: RepoPaths, lane: Lane, env: Mapping[str, str]) -> None:
-    subprocess.Popen(
-        [
-            sys.executable,
-            "-I",
-            "-c",
-            _START,
-            str(Path(__file__).resolve().parents[3]),
-            str(paths.common_dir),
-            str(fd),
-            lane.identity or "",
-            lane.remote or "",
-        ],
+    command = [
+        sys.executable,
+        "-I",
+        "-c",
+        _START,
+        str(Path(__file__).resolve().parents[3]),
+        str(paths.common_dir),
+        str(fd),
+        lane.identity or "",
+        lane.remote or "",
+    ]
+    # sh ends at once, so the flusher is nobody's child: shells that end a command end its whole family
+    subprocess.run(
+        ["sh", "-c", '"$@" &', "sh", *command],
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,
@@ -82,4 +84,5 @@ def _start(fd: int, log: int, paths: RepoPaths, lane: Lane, env: Mapping[str, st
         start_new_session=True,
         cwd=paths.common_dir,
         env=dict(env),
+        check=False,
     )
