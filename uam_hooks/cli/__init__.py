@@ -68,7 +68,7 @@ def uam() -> None:
 
     `git uam help COMMAND` explains one command.
 
-    Exit status: 0 done, 1 something failed, 2 usage, 3 another flush holds the queue, 4 refused, 5 the queue or
+    Exit status: 0 done, 1 something failed, 2 usage, 3 another flush is at work, 4 refused, 5 the queue or
     the environment is broken.
     """
 

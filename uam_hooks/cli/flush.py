@@ -9,7 +9,7 @@ import click
 from uam_hooks.cli.parameters import Duration, under_deploy
 from uam_hooks.cli.results import print_plans, progress, report
 from uam_hooks.flush.acting import left_to_others
-from uam_hooks.flush.flush import ensure_flush
+from uam_hooks.flush.flush import StillGoing, ensure_flush
 from uam_hooks.flush.flush import flush as flush_queue
 from uam_hooks.report.preview import preview
 from uam_hooks.report.waited import hear_news
@@ -28,7 +28,11 @@ def flush(due: bool, dry_run: bool, as_json: bool, timeout: float | None) -> int
             return print_plans(preview(session, due), as_json)
         wait = session.settings["uam.flush.lockTimeout"] if timeout is None else timeout
         with progress() as tell:
-            results = flush_queue(session, due, wait, tell)
+            try:
+                results = flush_queue(session, due, wait, tell)
+            except StillGoing as still:
+                report(session.store, still.results, as_json)
+                raise
         if not under_deploy():
             ensure_flush(session)
         hear_news(session)

@@ -1,14 +1,16 @@
-"""The flush: lock -> recover -> claim what is due -> execute each batch (see execute) -> squash ready commits."""
+"""The flush: recover -> claim what is due -> execute each batch (see execute) -> squash ready commits.
+
+Several may run beside each other: each executes the batches that it owns (see owners).
+"""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from uam_hooks.flush.acting import is_ours
 from uam_hooks.flush.batch_run import Tell
@@ -16,17 +18,32 @@ from uam_hooks.flush.execute import execute
 from uam_hooks.flush.noted_commits import refresh
 from uam_hooks.flush.recover import recover
 from uam_hooks.flush.result import recorded_result
-from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import Locked, Refused
 from uam_hooks.hot.core.identity import reduced
-from uam_hooks.hot.queue.lane import Lane, at_work, unsettled
+from uam_hooks.hot.queue.lane import EVERYTHING, Lane, Mark, at_work, mark, unsettled
 from uam_hooks.hot.queue.leader import ensure_flusher
-from uam_hooks.hot.queue.model import Batch, BatchResult
+from uam_hooks.hot.queue.model import Batch, BatchResult, where
 from uam_hooks.land import retention
 from uam_hooks.land.local_squash import squash_ready
 from uam_hooks.land.steps import Step, reached
 from uam_hooks.session import Session, open_session
-from uam_hooks.store import claim, journal, views
+from uam_hooks.store import claim, journal, owners, views
+
+NAP_SECONDS = 0.1
+# How long a command waits for the flush lock before it leaves what a crash left behind to the next one.
+RECOVERY_SECONDS = 2.0
+
+
+class StillGoing(Locked):
+    """Another process is still at work on a batch; `results` are those of the batches that were executed here."""
+
+    def __init__(self, timeout: float, others: Sequence[Batch], results: Sequence[BatchResult]) -> None:
+        names = [f"#{a.id} {a.action_type.value} {where(a)}" for batch in others for a in batch.actions]
+        at = f": {', '.join(names[:5])}{' ...' if len(names) > 5 else ''}" if names else ""
+        super().__init__(
+            f"Another flush was still at work after {timeout:g} s{at}.", "Wait for it, or give a longer --timeout."
+        )
+        self.results = tuple(results)
 
 
 def flush(
@@ -35,24 +52,70 @@ def flush(
     """Execute everything that is queued in a lane, or what is due; returns a result for each batch. Without a `lane`
     it is all that this process may do.
 
-    Batches that a crashed flush left unfinished come first, then batches that were created and never executed. Raises
-    Locked when another flush holds the lock for more than `timeout` seconds.
+    Batches that a crashed flush left unfinished come first, then batches that were created and never executed. A flush
+    of all lanes then waits for what other processes are executing. Raises StillGoing when that takes more than
+    `timeout` seconds, and Locked when the flush lock is not free in that time.
     """
     own = lane or session.lane
-    with _locked_and_recovered(session, timeout):
-        # what others queue from now on is theirs to wait for: otherwise a flush by hand might never end
-        newest = None if due_only else views.newest_action(session.store)
-        results = [execute(session, batch, tell) for batch in made_by_hand(session)]
-        tried: set[int] = set()
-        while (batch := _claim(session, due_only, own, without=frozenset(tried), upto=newest)) is not None:
-            reached(Step.CLAIMED)
-            results.append(execute(session, batch, tell))
-            # an action that was put back waits for its next turn, even in a flush of everything
-            tried.update(action.id for action in batch.actions)
+    # what others queue from now on is theirs to wait for: otherwise a flush by hand might never end
+    newest = None if due_only else views.newest_action(session.store)
+    results: list[BatchResult] = []
+    tried: set[int] = set()
+    deadline = time.monotonic() + timeout
+    while True:
+        since = mark(session.store)
+        recover(session, timeout, own)
+        for result in _executed(session, due_only, timeout, tell, own, tried, newest):
+            results.append(result)
         if not due_only or session.settings["uam.commit.onWindow"] == "squash":
             refresh(session.repo, session.store)
-            results += squash_ready(session, time.time() if due_only else None)
-    return results
+            results += squash_ready(session, time.time() if due_only else None, timeout)
+        if own.remote is not None or not unsettled(session.store):
+            return results
+        others = _others(session, timeout)
+        if not others:
+            return results
+        if time.monotonic() >= deadline:
+            raise StillGoing(timeout, others, results)
+        _wait_for_change(session, since, len(others), deadline)
+
+
+def _executed(
+    session: Session, due_only: bool, timeout: float, tell: Tell | None, lane: Lane, tried: set[int],
+    newest: int | None,
+) -> Iterator[BatchResult]:  # fmt: skip
+    """Execute batches that were made by hand, then all that can be claimed of the actions up to `newest`."""
+    paths, store = session.repo.paths, session.store
+    while True:
+        with owners.adopted(paths, store, timeout, lambda: made_by_hand(session, lane)) as batch:
+            if batch is None:
+                break
+            yield execute(session, batch, tell)
+    while True:
+        claim_next = partial(_claim, session, due_only, lane, without=frozenset(tried), upto=newest)
+        with owners.claimed(paths, store, timeout, claim_next) as batch:
+            if batch is None:
+                return
+            reached(Step.CLAIMED)
+            # an action that was put back waits for its next turn, even in a flush of everything
+            tried.update(action.id for action in batch.actions)
+            yield execute(session, batch, tell)
+
+
+def _wait_for_change(session: Session, since: Mark, others: int, deadline: float) -> None:
+    """Wait until a batch has begun or ended since `since`, one of those of others has no owner, or until the
+    deadline.
+    """
+    while time.monotonic() < deadline and mark(session.store)[1:] == since[1:]:
+        time.sleep(NAP_SECONDS)
+        if len(_others(session, RECOVERY_SECONDS)) < others:
+            return
+
+
+def _others(session: Session, timeout: float) -> list[Batch]:
+    """The batches that other processes are executing, and that this one might."""
+    found = owners.held(session.repo.paths, session.store, timeout)
+    return [batch for batch in found if all(is_ours(session, action) for action in batch.actions)]
 
 
 def create_batch(session: Session) -> Batch | None:
@@ -60,25 +123,39 @@ def create_batch(session: Session) -> Batch | None:
     return _claim(session, True, session.lane, by_hand=True)
 
 
-def made_by_hand(session: Session) -> list[Batch]:
-    """Batches that nobody has begun to execute, and that this process may."""
-    return [batch for batch in journal.made_by_hand(session.store) if all(is_ours(session, a) for a in batch.actions)]
+def made_by_hand(session: Session, lane: Lane = EVERYTHING) -> list[Batch]:
+    """Batches of a lane that nobody has begun to execute, and that this process may."""
+    found = journal.made_by_hand(session.store, lane)
+    return [batch for batch in found if all(is_ours(session, action) for action in batch.actions)]
 
 
 def execute_batch(session: Session, name: str, timeout: float, tell: Tell | None = None) -> BatchResult:
     """Execute one batch from `create_batch`; returns the recorded result if a flush has executed it meanwhile.
 
-    Raises UsageError for an unknown name, Locked when another flush holds the lock for more than `timeout` seconds,
+    Raises UsageError for an unknown name, StillGoing when another process executes it for more than `timeout` seconds,
     Refused for a batch that was put back into the queue, or that acts as somebody else.
     """
-    wanted = views.existing_batch(session.store, name)
+    paths, store = session.repo.paths, session.store
+    wanted = views.existing_batch(store, name)
     if not all(is_ours(session, action) for action in wanted.actions):
         raise Refused(f"Batch {wanted.number} was made with other settings than those here.", "See `git uam status`.")
-    with _locked_and_recovered(session, timeout):
-        for batch in made_by_hand(session):
-            if batch.id == wanted.id:
+    deadline = time.monotonic() + timeout
+    while True:
+        recover(session, timeout)
+        mine = partial(_of_id, session, wanted.id)
+        with owners.adopted(paths, store, timeout, mine) as batch:
+            if batch is not None:
                 return execute(session, batch, tell)
-    return recorded_result(views.existing_batch(session.store, wanted.id))
+        others = [batch for batch in owners.held(paths, store, timeout) if batch.id == wanted.id]
+        if not others:
+            return recorded_result(views.existing_batch(store, wanted.id))
+        if time.monotonic() >= deadline:
+            raise StillGoing(timeout, others, ())
+        time.sleep(NAP_SECONDS)
+
+
+def _of_id(session: Session, batch_id: str) -> list[Batch]:
+    return [batch for batch in made_by_hand(session) if batch.id == batch_id]
 
 
 def _claim(
@@ -94,47 +171,25 @@ def _claim(
 
 
 def prune(session: Session, timeout: float) -> retention.Pruned:
-    """Delete expired refs (see retention.prune); raises Locked when a flush runs for more than `timeout` seconds."""
-    with locked(session.repo, timeout):
+    """Delete expired refs (see retention.prune); raises Locked when the flush lock is not free in `timeout` seconds."""
+    with owners.deciding(session.repo.paths, timeout):
+        owners.sweep(session.repo.paths, session.store)
         return retention.prune(session, session.settings["uam.retention"])
 
 
-# -- the lock, and what a command does before and after ----------------------------------------------------
-
-
-@contextmanager
-def locked(repo: Repository, timeout: float) -> Iterator[None]:
-    """Hold the flush lock of this repository; raises Locked after `timeout` seconds."""
-    try:
-        with FileLock(repo.paths.flush_lock, timeout=timeout, poll_interval=0.02):
-            yield
-    except Timeout:
-        raise Locked(
-            f"Another flush has held the queue for {timeout:g} s.", "Wait for it, or give a longer --timeout."
-        ) from None
-
-
-@contextmanager
-def _locked_and_recovered(session: Session, timeout: float) -> Iterator[None]:
-    """Hold the flush lock with the outcome of every unfinished batch decided, as far as remotes answer."""
-    with locked(session.repo, timeout):
-        recover(session)
-        yield
+# -- what a command does before and after ------------------------------------------------------------------
 
 
 @contextmanager
 def open_recovered(at: Path, own: Mapping[str, str] | None = None, database: Path | None = None) -> Iterator[Session]:
-    """`open_session`, with what a crashed flush left behind decided first, unless another flush is running.
+    """`open_session`, with what a crashed flush left behind decided first.
 
-    A command that flushes needs `open_session` only: it recovers once it holds the lock.
+    A command that flushes needs `open_session` only: a flush begins with recovery.
     """
     with open_session(at, own, database) as session:
         if unsettled(session.store):
-            try:
-                with _locked_and_recovered(session, timeout=0):
-                    pass
-            except Locked:
-                pass  # whoever holds the lock has recovered already
+            with suppress(Locked):  # then the next command finds out
+                recover(session, RECOVERY_SECONDS)
         yield session
 
 

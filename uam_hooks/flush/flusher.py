@@ -17,11 +17,10 @@ from pathlib import Path
 from uam_hooks.flush.flush import ensure_flush, flush, prune
 from uam_hooks.flush.noted_commits import refresh
 from uam_hooks.git.repo import Repository
-from uam_hooks.hot.core.errors import NotInstalled, UamError, say
+from uam_hooks.hot.core.errors import GitFailed, Locked, NotInstalled, UamError, say
 from uam_hooks.hot.core.identity import reduced
 from uam_hooks.hot.core.settings import Settings
-from uam_hooks.hot.queue import enqueue
-from uam_hooks.hot.queue.lane import Lane, due_at, unfinished, unsettled
+from uam_hooks.hot.queue.lane import Lane, Mark, due_at, mark, unfinished, unsettled
 from uam_hooks.hot.queue.leader import ensure_flusher, try_lock
 from uam_hooks.hot.queue.model import iso, seconds_of
 from uam_hooks.session import Session, open_queue
@@ -33,7 +32,7 @@ LONG_NAP_SECONDS = 1.0
 # Rounds in which the outcome of a batch stayed unknown, after which the flusher leaves recovery to the next command.
 MAX_IDLE_ROUNDS = 20
 PRUNE_SECONDS = 24 * 3600.0
-# How long to wait for a flush by hand that holds the lock.
+# How long to wait for the flush lock, which others hold for moments.
 LOCK_SECONDS = 60.0
 
 
@@ -91,6 +90,7 @@ def _work(repo: Repository, lane: Lane) -> None:
     while True:
         with open_queue(repo, acting_as=lane.identity or "") as session:
             due = due_at(session.store, lane)
+            # of a process that is gone, of a remote that does not answer, or of a flush by hand that holds our refs
             open_batch = unsettled(session.store, lane)
             if due is None and (not open_batch or idle > MAX_IDLE_ROUNDS):
                 refresh(session.repo, session.store)
@@ -101,7 +101,7 @@ def _work(repo: Repository, lane: Lane) -> None:
                 _sleep_until(session, lane, due)
                 # where a remote leads may have changed meanwhile
                 session = session._replace(settings=Settings.read(session.repo))
-            newest = enqueue.newest(session.store)
+            since = mark(session.store)
             done = flush(session, due_only=True, timeout=LOCK_SECONDS, lane=lane)
             if done:
                 ensure_flush(session)  # what waited in other lanes for something of this one may go on
@@ -110,13 +110,14 @@ def _work(repo: Repository, lane: Lane) -> None:
             stuck = not done and left is not None and seconds_of(left) <= time.time()
             idle = idle + 1 if stuck or unsettled(session.store, lane) else 0
             if idle:
-                _rest(session, min(30.0, 0.5 * 2**idle), newest)
+                pause = min(30.0, 0.5 * 2**idle)
+                _rest(session, pause if left is None or stuck else min(pause, seconds_of(left) - time.time()), since)
 
 
-def _rest(session: Session, seconds: float, newest: int) -> None:
-    """Wait for `seconds`, or until something is queued after the action `newest`."""
+def _rest(session: Session, seconds: float, since: Mark) -> None:
+    """Wait for `seconds`, or until something is queued, begun or ended after `since`."""
     until = time.monotonic() + seconds
-    while time.monotonic() < until and enqueue.newest(session.store) == newest:
+    while time.monotonic() < until and mark(session.store) == since:
         time.sleep(NAP_SECONDS)
 
 
@@ -125,7 +126,11 @@ def _prune_daily(session: Session) -> None:
     stamp = session.repo.paths.uam / "pruned"
     if stamp.exists() and time.time() - stamp.stat().st_mtime < PRUNE_SECONDS:
         return
-    prune(session, LOCK_SECONDS)
+    try:
+        prune(session, LOCK_SECONDS)
+    except (Locked, GitFailed) as error:  # a ref was moved by a flush beside this one: another time
+        say(error.what)
+        return
     stamp.touch()
 
 

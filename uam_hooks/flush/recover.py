@@ -1,39 +1,53 @@
 """Recovery after a crash: find out what really happened, by asking the remote.
 
-It runs under the flush lock, so every batch that was begun and not ended belongs to a process that is gone.
+An open batch that nobody owns belongs to a process that is gone. Whoever decides what became of it owns it meanwhile.
 """
 
 from __future__ import annotations
 
+from functools import partial
+
 from uam_hooks.flush.acting import may_ask
 from uam_hooks.git.remote import Remote, Unreachable
 from uam_hooks.hot.core.errors import Failure, GitFailed, say
-from uam_hooks.hot.queue.model import Action, Status, is_external
+from uam_hooks.hot.queue.lane import EVERYTHING, Lane
+from uam_hooks.hot.queue.model import Action, Batch, Status, is_external
 from uam_hooks.hot.queue.outcome import Outcome
 from uam_hooks.land.branch import end_here
 from uam_hooks.land.finish import contains, finish_landed
 from uam_hooks.session import Session
-from uam_hooks.store import finish, journal
+from uam_hooks.store import finish, journal, owners
 
 # a command is not run again automatically: what the first run did is unknown
 _UNKNOWN = "its flush ended while it ran, so its outcome is unknown"
 
 
-def recover(session: Session) -> None:
-    """Bring every unfinished batch to a known state; call it under the flush lock.
+def recover(session: Session, timeout: float, lane: Lane = EVERYTHING) -> None:
+    """Bring every unfinished batch of a lane that nobody executes to a known state.
 
     What was claimed and never begun goes back into the queue. A batch whose remote does not answer, or leads elsewhere
-    for this process, stays as it is, and its targets take no new batch.
+    for this process, stays as it is, and its targets take no new batch. Raises Locked when the flush lock is not free
+    in `timeout` seconds.
     """
-    for batch in journal.open_batches(session.store):
-        if batch.by_hand and batch.status == Status.PENDING:
-            continue  # its execution has not begun: the flush executes it as it is
-        for action in batch.actions:
-            try:
-                _decide(session, action)
-            except GitFailed as error:
-                say(f"batch {batch.number} stays open: {error.what}")
-        finish.close(session.store, batch, 0.0)
+    seen: set[str] = set()
+    while True:
+        left = partial(_left_behind, session, lane, seen)
+        with owners.adopted(session.repo.paths, session.store, timeout, left) as batch:
+            if batch is None:
+                return
+            seen.add(batch.id)
+            for action in batch.actions:
+                try:
+                    _decide(session, action)
+                except GitFailed as error:
+                    say(f"batch {batch.number} stays open: {error.what}")
+            finish.close(session.store, batch, 0.0)
+
+
+def _left_behind(session: Session, lane: Lane, seen: set[str]) -> list[Batch]:
+    """The open batches that have begun; one that was made by hand and has not is executed as it is."""
+    found = journal.open_batches(session.store, lane)
+    return [b for b in found if b.id not in seen and not (b.by_hand and b.status == Status.PENDING)]
 
 
 def _decide(session: Session, action: Action) -> None:

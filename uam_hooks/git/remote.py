@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from enum import StrEnum
 from typing import NamedTuple
 
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import GitFailed, UamError, reason, redact
 from uam_hooks.hot.core.plumbing import ZERO, Answer, listed_refs
+from uam_hooks.hot.core.processes import alive
 from uam_hooks.hot.core.settings import Settings
 
 # <helper>::<address> starts a program of that name; an option-like URL would be one to git
+# what was fetched, as <process>.<number>
+SCRATCH = "refs/uam/tip/"
 _NOT_A_URL = re.compile(r"-|[A-Za-z0-9+.-]*::|$")
 
 
@@ -82,15 +87,18 @@ class Remote:
 
     def _fetch(self, refs: list[str]) -> dict[str, str]:
         """Bring refs here under refs/uam/tip/; a ref may have moved since it was listed, so they are read again."""
-        specs = [f"+{ref}:{_tip_ref(n)}" for n, ref in enumerate(refs)]
+        own = {ref: f"{SCRATCH}{os.getpid()}.{n}" for n, ref in enumerate(refs)}
+        specs = [f"+{ref}:{name}" for ref, name in own.items()]
         answer = self._run(
             "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-gc", "--no-recurse-submodules",
             "--", self.urls[0], *specs,
         )  # fmt: skip
         if answer.code:
             raise self._unreachable("could not be fetched", answer, "The push stays.")
-        names = self.repo.refs("refs/uam/tip/")
-        return {ref: names[_tip_ref(n)] for n, ref in enumerate(refs)}
+        names = self.repo.refs(SCRATCH)
+        with suppress(GitFailed):  # somebody else was quicker
+            self.repo.move_refs([(name, ZERO, names[name]) for name in spent(names)], "uam: the process has ended")
+        return {ref: names[name] for ref, name in own.items()}
 
     def _unreachable(self, what: str, answer: Answer, do: str) -> Unreachable:
         """A remote that could not be asked may answer the next time, unless a server has refused us by a status."""
@@ -159,8 +167,10 @@ def _words_of(err: str) -> list[str]:
     return [line for line in told if line and not line.startswith("error: hook declined")]
 
 
-def _tip_ref(number: int) -> str:
-    return f"refs/uam/tip/{number}"
+def spent(refs: Iterable[str]) -> list[str]:
+    """Those of the refs that a process fetched into which has ended; flushes that run beside each other do not meet."""
+    pids = {ref: ref[len(SCRATCH) :].partition(".") for ref in refs if ref.startswith(SCRATCH)}
+    return [ref for ref, (pid, dot, _) in pids.items() if not (dot and pid.isdecimal() and alive(int(pid)))]
 
 
 def _porcelain(out: str) -> dict[str, tuple[str, str]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from uam_hooks.git.repo import Repository
@@ -22,7 +23,7 @@ from uam_hooks.integrate.plan import Plan
 from uam_hooks.integrate.tips import Tips
 from uam_hooks.land.branch import move_branch
 from uam_hooks.session import Session
-from uam_hooks.store import claim, finish, views
+from uam_hooks.store import claim, finish, owners, views
 from uam_hooks.store.views import QueuedCommit
 
 _OURS = b"\nUam-Batch: "
@@ -39,8 +40,9 @@ class Ready(NamedTuple):
         return self.commits[0].branch
 
 
-def squash_ready(session: Session, now: float | None) -> list[BatchResult]:
+def squash_ready(session: Session, now: float | None, timeout: float) -> list[BatchResult]:
     """Squash the ready commits of every branch (all that wait when `now` is None); returns a result for each batch.
+    Raises Locked when the flush lock is not free in `timeout` seconds.
 
     A branch whose newest commits are fewer than two, whose push is still open, or that cannot be moved now, is left
     as it is.
@@ -51,22 +53,28 @@ def squash_ready(session: Session, now: float | None) -> list[BatchResult]:
     failed = failed_tips(session)
     on_their_way = views.pending_branches(session.store)
     for one in ready(session, now):
-        began = time.monotonic()
         run = () if one.branch in on_their_way else run_on_top(session.repo, one, failed, Tips(session.repo))
-        batch = claim.one(session.store, one.action) if len(run) > 1 else None
-        if batch is None:
+        if len(run) < 2:
             continue
-        plan = plan_squash(session, batch, one._replace(action=batch.actions[0]), run)
-        failure = move_branch(session, batch, plan, {})
-        if failure is not None:
-            if not failure.transient:  # otherwise the next flush tries again
-                say(failure.what)
-            finish.release(session.store, plan.action)
-        took = (time.monotonic() - began) * 1000
-        finish.close(session.store, batch, took)
-        if failure is None:
-            results.append(BatchResult(batch.id, True, 1, 0, (), took))
+        claimed = partial(claim.one, session.store, one.action)
+        with owners.claimed(session.repo.paths, session.store, timeout, claimed) as batch:
+            if batch is not None and (result := _squashed(session, batch, one, run)) is not None:
+                results.append(result)
     return results
+
+
+def _squashed(session: Session, batch: Batch, one: Ready, run: Sequence[Commit]) -> BatchResult | None:
+    """Execute the squash of `run`; None where the branch does not move."""
+    began = time.monotonic()
+    plan = plan_squash(session, batch, one._replace(action=batch.actions[0]), run)
+    failure = move_branch(session, batch, plan, {})
+    if failure is not None:
+        if not failure.transient:  # otherwise the next flush tries again
+            say(failure.what)
+        finish.release(session.store, plan.action)
+    took = (time.monotonic() - began) * 1000
+    finish.close(session.store, batch, took)
+    return BatchResult(batch.id, True, 1, 0, (), took) if failure is None else None
 
 
 def ready(session: Session, now: float | None) -> list[Ready]:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from uam_hooks.git.remote import spent
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import HEADS, landing_ref, pin_ref, shadow_ref
@@ -16,7 +17,6 @@ from uam_hooks.session import Session
 from uam_hooks.store import views
 
 PINS = "refs/uam/pin/"
-SCRATCH = "refs/uam/tip/"
 # more names than this are not asked for one by one: an argument list has an end
 MANY = 500
 
@@ -40,7 +40,7 @@ def prune(session: Session, retention: float) -> Pruned:
     pins = [PINS + tip for tip in views.landed_tips(session.store, before) if PINS + tip in refs]
     old = [landing_ref(entry.batch_id, entry.id) for entry in views.landings_before(session.store, before)]
     landings = [ref for ref in old if ref in refs]
-    scratch = [ref for ref in refs if ref.startswith(SCRATCH)]
+    scratch = spent(refs)
     drop = [(ref, ZERO, refs[ref]) for ref in (*pins, *landings, *scratch)]
     session.repo.move_refs(drop, "uam: retention ended")
     shadows = 0

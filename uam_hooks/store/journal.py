@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from uam_hooks.hot.queue import rows
 from uam_hooks.hot.queue.connection import Store
+from uam_hooks.hot.queue.lane import EVERYTHING, OPEN, Lane
 from uam_hooks.hot.queue.model import Action, Batch, Landing, Source, Status
 
 
-def open_batches(store: Store) -> list[Batch]:
-    """Batches that have not ended, with their unfinished actions, oldest first."""
+def open_batches(store: Store, lane: Lane = EVERYTHING) -> list[Batch]:
+    """Batches of a lane that have not ended (see lane.OPEN), with their unfinished actions, oldest first."""
     with store.reading() as db:
         found = db.execute(
-            "SELECT * FROM deploy_batches WHERE status IN ('pending', 'batched', 'executing') ORDER BY number"
+            f"SELECT b.* FROM deploy_batches b WHERE {OPEN} ORDER BY number",  # noqa: S608 - a constant
+            {"remote": lane.remote},
         ).fetchall()
         return [
             rows.batch(
@@ -29,9 +31,18 @@ def open_batches(store: Store) -> list[Batch]:
         ]
 
 
-def made_by_hand(store: Store) -> list[Batch]:
+def is_open(store: Store, batch_id: str) -> bool:
+    """Whether a batch has not ended."""
+    with store.reading() as db:
+        row = db.execute(
+            "SELECT 1 FROM deploy_batches WHERE id = ? AND status IN ('pending', 'batched', 'executing')", (batch_id,)
+        ).fetchone()
+    return row is not None
+
+
+def made_by_hand(store: Store, lane: Lane = EVERYTHING) -> list[Batch]:
     """Batches that were made to be executed later, and that nobody has begun; oldest first."""
-    return [batch for batch in open_batches(store) if batch.by_hand and batch.status == Status.PENDING]
+    return [batch for batch in open_batches(store, lane) if batch.by_hand and batch.status == Status.PENDING]
 
 
 def landings(store: Store, remote: str, ref: str) -> list[Landing]:

@@ -54,7 +54,7 @@ class UsageError(UamError):
 
 
 class Locked(UamError):
-    """Another flush holds the lock for longer than we may wait."""
+    """Another flush is at work for longer than we may wait."""
 
     code = ExitCode.LOCKED
 

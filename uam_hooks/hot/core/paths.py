@@ -64,7 +64,7 @@ class RepoPaths(NamedTuple):
 
     @property
     def flush_lock(self) -> Path:
-        """Held while a flush runs; whoever holds it may touch batches."""
+        """Held while batches are claimed, or searched for those that nobody executes: for moments."""
         return self.uam / "flush.lock"
 
     @property
@@ -75,6 +75,11 @@ class RepoPaths(NamedTuple):
     def lane_lock(self, lane: str) -> Path:
         """Held by the background process that sleeps until windows of a lane end, and then flushes it."""
         return self.uam / f"flusher-{lane}.lock"
+
+    @property
+    def batches(self) -> Path:
+        """A lock for each open batch, held by the process that executes it."""
+        return self.uam / "batches"
 
     @property
     def settle_lock(self) -> Path:

@@ -88,18 +88,38 @@ def unfinished(store: Store, identity: str) -> list[Lane]:
     return [Lane(identity, row["remote"]) for row in found]
 
 
-def unsettled(store: Store, lane: Lane = EVERYTHING) -> bool:
-    """Whether a batch of the lane was claimed and has not ended. After a crash the remote is to be asked about it.
+# Batches `b` of a lane that were claimed and have not ended. One that has to do with no remote belongs to every lane,
+# and one of a remote to its lanes of every identity: it holds up all of them.
+OPEN = (
+    "b.status IN ('pending', 'batched', 'executing') AND (:remote IS NULL"
+    " OR NOT EXISTS (SELECT 1 FROM deploy_queue WHERE batch_id = b.id AND remote <> '')"
+    " OR EXISTS (SELECT 1 FROM deploy_queue WHERE batch_id = b.id AND remote = :remote AND remote <> ''))"
+)
 
-    A batch that has to do with no remote belongs to every lane, and one of a remote to its lanes of every identity:
-    it holds up all of them.
-    """
+
+def unsettled(store: Store, lane: Lane = EVERYTHING) -> bool:
+    """Whether a batch of the lane was claimed and has not ended. After a crash the remote is to be asked about it."""
     with store.reading() as db:
         row = db.execute(
-            "SELECT 1 FROM deploy_batches b WHERE status IN ('pending', 'batched', 'executing') AND (:remote IS NULL"
-            " OR NOT EXISTS (SELECT 1 FROM deploy_queue WHERE batch_id = b.id AND remote <> '')"
-            " OR EXISTS (SELECT 1 FROM deploy_queue WHERE batch_id = b.id AND remote = :remote AND remote <> ''))"
-            " LIMIT 1",
+            f"SELECT 1 FROM deploy_batches b WHERE {OPEN} LIMIT 1",  # noqa: S608 - a constant
             {"remote": lane.remote},
         ).fetchone()
     return row is not None
+
+
+class Mark(NamedTuple):
+    """The newest source, the newest batch, and how many batches are open: it changes with what can be claimed."""
+
+    source: int
+    batch: int
+    open: int
+
+
+def mark(store: Store) -> Mark:
+    """Where the queue is now."""
+    with store.reading() as db:
+        row = db.execute(
+            "SELECT (SELECT coalesce(max(id), 0) FROM sources), (SELECT coalesce(max(number), 0) FROM deploy_batches),"
+            " (SELECT count(*) FROM deploy_batches WHERE status IN ('pending', 'batched', 'executing'))"
+        ).fetchone()
+    return Mark(*row)

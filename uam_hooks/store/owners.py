@@ -1,0 +1,114 @@
+"""Who executes a batch: the process that holds the lock of the batch, for as long as it lives.
+
+The flush lock is held for moments only, while batches are claimed and while somebody looks for those that nobody
+executes. A batch that was claimed has its owner before the flush lock is free again, so an open batch whose lock can be
+taken under the flush lock belongs to a process that is gone. No remote is talked to under the flush lock.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from uam_hooks.hot.core.errors import Locked
+from uam_hooks.hot.core.paths import RepoPaths
+from uam_hooks.hot.queue.connection import Store
+from uam_hooks.hot.queue.leader import try_lock
+from uam_hooks.hot.queue.model import Batch
+from uam_hooks.store import journal
+
+
+@contextmanager
+def deciding(paths: RepoPaths, timeout: float) -> Iterator[None]:
+    """Hold the flush lock; raises Locked after `timeout` seconds."""
+    try:
+        with FileLock(paths.flush_lock, timeout=timeout, poll_interval=0.02):
+            yield
+    except Timeout:
+        raise Locked(
+            f"Another flush has held the queue for {timeout:g} s.", "Wait for it, or give a longer --timeout."
+        ) from None
+
+
+@contextmanager
+def claimed(
+    paths: RepoPaths, store: Store, timeout: float, claim: Callable[[], Batch | None]
+) -> Iterator[Batch | None]:
+    """The batch that `claim` makes, owned by this process until the block ends."""
+    with deciding(paths, timeout):
+        batch = claim()
+        lock = None if batch is None else _take(paths, batch)
+    try:
+        yield batch
+    finally:
+        _leave(paths, store, batch, lock)
+
+
+@contextmanager
+def adopted(
+    paths: RepoPaths, store: Store, timeout: float, candidates: Callable[[], Sequence[Batch]]
+) -> Iterator[Batch | None]:
+    """The first of `candidates` that nobody executes, owned by this process until the block ends; None when there is
+    none. They are asked for again once the lock is held: an owner closes its batch without the flush lock.
+    """
+    batch, lock = None, None
+    with deciding(paths, timeout):
+        for one in candidates():
+            lock = _take(paths, one)
+            if lock is None:
+                continue
+            batch = next((again for again in candidates() if again.id == one.id), None)
+            if batch is not None:
+                break
+            _leave(paths, store, one, lock)
+            lock = None
+    try:
+        yield batch
+    finally:
+        _leave(paths, store, batch, lock)
+
+
+def held(paths: RepoPaths, store: Store, timeout: float) -> list[Batch]:
+    """The open batches that a living process executes."""
+    found = []
+    with deciding(paths, timeout):
+        for batch in journal.open_batches(store):
+            lock = _take(paths, batch)
+            if lock is None:
+                found.append(batch)
+            else:
+                os.close(lock)
+    return found
+
+
+def sweep(paths: RepoPaths, store: Store) -> None:
+    """Delete the locks of batches that have ended; call it under the flush lock."""
+    still = {f"{batch.id}.lock" for batch in journal.open_batches(store)}
+    for path in paths.batches.glob("*.lock"):
+        if path.name not in still:
+            path.unlink(missing_ok=True)
+
+
+def _lock_of(paths: RepoPaths, batch: Batch) -> Path:
+    return paths.batches / f"{batch.id}.lock"
+
+
+def _take(paths: RepoPaths, batch: Batch) -> int | None:
+    """A descriptor that holds the lock of a batch; None while somebody executes it. Call it under the flush lock."""
+    paths.batches.mkdir(exist_ok=True)
+    return try_lock(_lock_of(paths, batch))
+
+
+def _leave(paths: RepoPaths, store: Store, batch: Batch | None, lock: int | None) -> None:
+    """Let go of a batch. A lock whose batch has ended is deleted first: whoever opens it after that finds it ended."""
+    if batch is None or lock is None:
+        return
+    try:
+        if not journal.is_open(store, batch.id):
+            _lock_of(paths, batch).unlink(missing_ok=True)
+    finally:
+        os.close(lock)
