@@ -16,6 +16,7 @@ from uam_hooks.hot.core.settings import Settings
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.lane import Lane
 from uam_hooks.hot.queue.spool import take_in
+from uam_hooks.hot.worktree.repair import repair
 
 
 class Session(NamedTuple):
@@ -56,6 +57,7 @@ def open_queue(
     if not repo.paths.env_file.exists():
         raise NotInstalled("git uam is not enabled in this repository.", "Run `git uam install` here.")
     settings = Settings.read(repo).with_own(own or {})
+    repair(repo, repo.paths)
     with Store(database or repo.paths.database) as store:
         if database is None:
             take_in(store, repo.paths, settings["uam.window.commit"])

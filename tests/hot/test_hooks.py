@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.marks import bulk
-from tests.support.scenes import Scene, script, unprivileged
+from tests.support.scenes import Scene, script, unprivileged, until
 from uam_hooks.hot.core.processes import alive, started
 
 # what POSIX counts as utilities and these hooks may start; anything else is a surprise
@@ -254,6 +254,22 @@ def test_g5_both_sides_read_the_start_of_a_process_alike(scene: Scene) -> None:
     assert alive(os.getpid(), started(os.getpid()))
     assert not alive(os.getpid(), "1")
     assert alive(os.getpid())
+
+
+def test_g2_a_commit_of_everything_that_met_a_settle_is_to_be_made_again(scene: Scene) -> None:
+    """It has read the files while they were being moved."""
+    mark = scene.uam / "settling" / str(os.getpid())
+    mark.write_text(f"ref: refs/heads/main\n{started(os.getpid())}\n")
+    (scene.top / "README").write_text("mine\n")
+    process = scene.start("commit", "-q", "-a", "-m", "Say mine")
+    until(lambda: list((scene.uam / "inflight").iterdir()), "the hook")
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(timeout=0.5)
+    mark.unlink()
+    out, err = process.communicate(timeout=10)
+    assert (process.returncode, out) == (1, "")
+    assert err == "uam: a landing was being brought over here at the same moment: commit again.\n"
+    scene.git("commit", "-q", "-a", "-m", "Say mine")
 
 
 def test_a_settle_of_another_branch_holds_nothing_up(scene: Scene) -> None:

@@ -13,6 +13,7 @@ from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import GitFailed, UamError, reason, redact
 from uam_hooks.hot.core.plumbing import ZERO, Answer, listed_refs
 from uam_hooks.hot.core.processes import alive
+from uam_hooks.hot.core.refs import HEADS
 from uam_hooks.hot.core.settings import Settings
 
 # <helper>::<address> starts a program of that name; an option-like URL would be one to git
@@ -124,7 +125,9 @@ class Remote:
         """
         if self.urls[0] not in self.settings.all(f"remote.{self.name}.url"):
             return None
-        return self.settings.tracking_ref(self.name, ref)
+        tracking = self.settings.tracking_ref(self.name, ref)
+        # a mirror fetches branches over branches: ours move by other rules
+        return None if tracking is not None and tracking.startswith(HEADS) else tracking
 
     def push(self, updates: Sequence[RefUpdate], options: Sequence[str], atomic: bool) -> dict[str, RefOutcome]:
         """One `git push` of all updates, each with its lease, to the first URL; then the same to the others.

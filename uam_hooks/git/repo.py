@@ -19,6 +19,7 @@ from uam_hooks.hot.core.identity import belongs_to_commands, given_in
 from uam_hooks.hot.core.objects import Commit, object_name
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.plumbing import EMPTY_TREE, ZERO, Answer, answered, is_ancestor
+from uam_hooks.hot.core.refs import HEADS
 
 MINIMUM_GIT = (2, 38)
 TREE = 0o040000
@@ -196,9 +197,14 @@ class Repository:
         return {name: oid for oid, _, name in (line.partition(" ") for line in lines)}
 
     def move_refs(self, moves: Iterable[tuple[str, str, str]], reason: str) -> None:
-        """Move refs, each (name, new, old) with its old value checked, all or none. ZERO stands for "absent"."""
+        """Move refs, each (name, new, old) with its old value checked, all or none. ZERO stands for "absent".
+
+        A branch can be made here; one that exists moves by `hot.worktree.branches` alone.
+        """
         lines = []
         for name, new, old in moves:
+            if name.startswith(HEADS) and old != ZERO:
+                raise ValueError(f"{name} is a branch")
             if new == ZERO:
                 lines.append(f"delete {name}\0{old}\0")
             elif new != old:

@@ -1,14 +1,10 @@
-"""The durable steps of a flush, by name, so that a test can end the process right after any of them.
-
-`UAM_DIE_AT=<step>` in the environment kills the process there with SIGKILL, which is what a crash looks like to
-everybody else. Nothing else reads that variable.
-"""
+"""The durable steps of a flush, by name; see `hot.core.steps`."""
 
 from __future__ import annotations
 
-import os
-import signal
 from enum import StrEnum
+
+from uam_hooks.hot.core import steps
 
 
 class Step(StrEnum):
@@ -26,5 +22,4 @@ class Step(StrEnum):
 
 def reached(step: Step) -> None:
     """Say that `step` is done."""
-    if os.environ.get("UAM_DIE_AT") == step:
-        os.kill(os.getpid(), signal.SIGKILL)
+    steps.reached(step)

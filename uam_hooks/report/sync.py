@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,13 +48,15 @@ def sync(session: Session, git_dir: Path, target: str | None) -> Synced:
     where = f"{remote}/{short_target(ref)}"
     if there == ZERO:
         raise Refused(f"{where} does not exist on the remote.", "Push to it, or name another one.")
-    new, unlanded = _on_top(session.repo, memories(session, remote, ref), there, now)
+    memory = living_shadow(session.repo, memories(session, remote, ref), there)
+    kept = [oid for oid in (there, memory) if oid]
+    new, unlanded = _on_top(session.repo, kept, there, now)
     if new != now:
-        settled = bring_over(session.repo, paths, branch, now, new)
+        settled = bring_over(session.repo, paths, branch, now, new, kept, unlanded)
         if settled.why:
             name = short_target(branch) or "HEAD"
             raise Refused(f"{name} stays at {now[:7]}: {settled.why}.", "Nothing was touched.")
-    return Synced(short_target(branch), where, now, new, unlanded)
+    return Synced(short_target(branch), where, now, new, len(unlanded))
 
 
 def _split(session: Session, target: str) -> tuple[str, str]:
@@ -80,13 +82,11 @@ def _follows(session: Session, paths: RepoPaths, branch: str) -> tuple[str, str]
     return remote[0], merge[0]
 
 
-def _on_top(repo: Repository, landed: Iterable[tuple[str, str]], there: str, now: str) -> tuple[str, int]:
-    """Replay the unlanded commits of `now` onto `there`; returns the new tip and how many there are."""
-    memory = living_shadow(repo, landed, there)
-    without = [f"^{oid}" for oid in (there, memory) if oid]
-    graph = parse(repo.rev_list("--parents", "--topo-order", "--reverse", now, *without))
+def _on_top(repo: Repository, landed: Sequence[str], there: str, now: str) -> tuple[str, list[str]]:
+    """Replay the commits of `now` that are not in `landed` onto `there`; returns the new tip, and which they are."""
+    graph = parse(repo.rev_list("--parents", "--topo-order", "--reverse", now, *(f"^{oid}" for oid in landed)))
     if repo.is_ancestor(there, now) and len(graph) > 0:
-        return now, len(graph)
+        return now, list(graph)
     commits = [repo.commit(oid) for oid in graph]
     merges = [c for c in commits if len(c.parents) > 1]
     if merges:
@@ -107,4 +107,4 @@ def _on_top(repo: Repository, landed: Iterable[tuple[str, str]], there: str, now
             f"Your unlanded commits conflict with {there[:7]}; nothing was touched.",
             f"`git rebase --onto {there[:7]} {graph[commits[0].oid][0][:7]}` lets you resolve it.",
         )
-    return new, len(commits)
+    return new, list(graph)

@@ -14,6 +14,7 @@ from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.lane import Lane
 from uam_hooks.hot.queue.leader import ensure_flusher
 from uam_hooks.hot.queue.spool import take_in
+from uam_hooks.hot.worktree.repair import repair
 
 
 class PushSession(NamedTuple):
@@ -50,6 +51,7 @@ def open_session(git_dir: Path) -> PushSession | None:
     if not settings["uam.enabled"]:
         return None
     identity = identity_of(paths, settings, os.environ)
+    repair(git, paths)
     store = Store(paths.database)
     take_in(store, paths, settings["uam.window.commit"])
     return PushSession(paths, git, settings, store, identity)

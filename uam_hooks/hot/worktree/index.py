@@ -7,7 +7,7 @@ refuse to overwrite them with the same content.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +24,11 @@ class Entry(NamedTuple):
     old: str
     new_mode: str
     new: str
+
+    @property
+    def reverse(self) -> Entry:
+        """The same difference, seen from the other tree."""
+        return Entry(self.path, self.new_mode, self.new, self.old_mode, self.old)
 
 
 def changed(git: Git, at: Path, old: str, new: str) -> list[Entry]:
@@ -44,12 +49,12 @@ def there_already(git: Git, at: Path, entries: list[Entry], mine: Mapping[str, t
     others' work landed in the file as well: the edit would undo that. A path with other content in the index is left
     out: somebody staged it.
     """
-    staged = _staged(git, at)
+    in_index = staged(git, at)
     found = []
-    alike = _objects(git, at, [entry for entry in entries if mine.get(entry.path) != _side(entry)])
+    alike = objects(git, at, [entry for entry in entries if mine.get(entry.path) != _side(entry)])
     for entry in entries:
         before = (entry.old_mode, entry.old) if entry.old != ZERO else None
-        if SUBMODULE in (entry.old_mode, entry.new_mode) or staged.get(entry.path) not in (before, _after(entry)):
+        if SUBMODULE in (entry.old_mode, entry.new_mode) or in_index.get(entry.path) not in (before, after(entry)):
             continue
         if mine.get(entry.path) == _side(entry) or alike.get(entry.path, ZERO) == entry.new:
             found.append(entry)
@@ -60,37 +65,32 @@ def _side(entry: Entry) -> tuple[str, str]:
     return entry.new_mode, entry.new
 
 
-def _after(entry: Entry) -> tuple[str, str] | None:
+def after(entry: Entry) -> tuple[str, str] | None:
+    """What the index has for a path once it is at the new side of `entry`."""
     return None if entry.new == ZERO else (entry.new_mode, entry.new)
 
 
-def stage(git: Git, at: Path, entries: list[Entry]) -> None:
-    """Set the index to the new side of `entries`; files do not change."""
-    _write(git, at, [(e.path, e.new_mode, e.new) for e in entries])
-
-
-def unstage(git: Git, at: Path, entries: list[Entry]) -> None:
-    """Set the index back to the old side of `entries`."""
-    _write(git, at, [(e.path, e.old_mode, e.old) for e in entries])
-
-
-def _write(git: Git, at: Path, wanted: list[tuple[str, str, str]]) -> None:
-    lines = [f"{'0' if oid == ZERO else mode} {oid}\t{path}\0" for path, mode, oid in wanted]
+def feed(wanted: Iterable[tuple[str, tuple[str, str] | None]]) -> bytes:
+    """Input of `git update-index -z --index-info` that sets each path to a mode and object, or removes it."""
+    lines = [f"{mode} {oid}\t{path}\0" for path, (mode, oid) in ((p, what or ("0", ZERO)) for p, what in wanted)]
     # a removal comes first: a file may become a directory
-    feed = "".join(sorted(lines, key=lambda line: not line.startswith("0 "))).encode("utf-8", "surrogateescape")
-    git.run("update-index", "-z", "--index-info", feed=feed, at=at)
+    return "".join(sorted(lines, key=lambda line: not line.startswith("0 "))).encode("utf-8", "surrogateescape")
 
 
-def _staged(git: Git, at: Path) -> dict[str, tuple[str, str]]:
+def staged(git: Git, at: Path, file: Path | None = None) -> dict[str, tuple[str, str]]:
+    """Mode and object of every path of the index, or of the index in `file`."""
+    if file is not None and not file.stat().st_size:  # there was no index
+        return {}
+    env = {"GIT_INDEX_FILE": str(file)} if file is not None else {}
     found = {}
-    for line in git.run("ls-files", "-s", "-z", at=at).out.decode("utf-8", "surrogateescape").split("\0")[:-1]:
+    for line in git.run("ls-files", "-s", "-z", at=at, env=env).out.decode("utf-8", "surrogateescape").split("\0")[:-1]:
         what, _, path = line.partition("\t")
         mode, oid, level = what.split(" ")
         found[path] = (mode, oid) if level == "0" else ("unmerged", "")
     return found
 
 
-def _objects(git: Git, at: Path, entries: list[Entry]) -> dict[str, str]:
+def objects(git: Git, at: Path, entries: Sequence[Entry]) -> dict[str, str]:
     """The object ids that git would store for the files at these paths; ZERO where no file is.
 
     Where mode or type differ, a word that equals no id.

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
+from typing import NamedTuple
 
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.processes import alive, started
@@ -16,9 +17,16 @@ from uam_hooks.hot.core.processes import alive, started
 LOCK_SECONDS = 10.0
 
 
+class Turn(NamedTuple):
+    """The turn of one settle: the obstacle, "" for none, and the descriptor of the lock."""
+
+    busy: str
+    lock: int
+
+
 @contextmanager
-def settling(paths: RepoPaths, branch: str, now: str) -> Iterator[str]:
-    """One settle at a time, and none while a commit on this branch is in flight; yields the obstacle, "" for none.
+def settling(paths: RepoPaths, branch: str, now: str) -> Iterator[Turn]:
+    """One settle at a time, and none while a commit on this branch is in flight.
 
     `now` is the commit of a detached HEAD, for which `branch` is "". Our mark is set before we look for the hook's;
     the hook does it the other way round, so one of us sees the other. The mark of a commit whose process is gone does
@@ -26,18 +34,42 @@ def settling(paths: RepoPaths, branch: str, now: str) -> Iterator[str]:
     """
     head = f"ref: {branch}" if branch else now
     paths.settling.mkdir(parents=True, exist_ok=True)
-    fd = os.open(paths.settle_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    fd = _open(paths)
     mark = paths.settling / str(os.getpid())
     try:
-        if not _lock(fd):
-            yield "another settle is running"
+        if not _lock(fd, LOCK_SECONDS):
+            yield Turn("another settle is running", fd)
             return
+        _sweep(paths)
         mark.write_text(f"{head}\n{started(os.getpid())}\n", "utf-8", "surrogateescape")
-        yield "a commit on it is in flight" if _commit_in_flight(paths, head) else ""
+        yield Turn("a commit on it is in flight" if _commit_in_flight(paths, head) else "", fd)
     finally:
         with suppress(OSError):
             mark.unlink()
         os.close(fd)
+
+
+@contextmanager
+def turn_now(paths: RepoPaths, patience: float = 0.0) -> Iterator[int | None]:
+    """The descriptor of the settle lock, None when another process holds it for longer than `patience` seconds."""
+    fd = _open(paths)
+    try:
+        mine = _lock(fd, patience)
+        if mine:
+            _sweep(paths)
+        yield fd if mine else None
+    finally:
+        os.close(fd)
+
+
+def _sweep(paths: RepoPaths) -> None:
+    """Remove the marks of settles that died: only whoever has the lock has a mark."""
+    for mark in paths.settling.glob("[0-9]*"):
+        mark.unlink(missing_ok=True)
+
+
+def _open(paths: RepoPaths) -> int:
+    return os.open(paths.settle_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
 
 
 def _commit_in_flight(paths: RepoPaths, head: str) -> bool:
@@ -66,14 +98,14 @@ def _is_in_flight(mark: Path, head: str) -> bool:
     return False
 
 
-def _lock(fd: int) -> bool:
+def _lock(fd: int, patience: float) -> bool:
     """Whether the lock was got in time; OSError where it cannot be had at all."""
-    deadline = time.monotonic() + LOCK_SECONDS
+    deadline = time.monotonic() + patience
     while True:
         try:
             flock(fd, LOCK_EX | LOCK_NB)
             return True
         except BlockingIOError:  # EWOULDBLOCK: another one has it
-            if time.monotonic() > deadline:
+            if time.monotonic() >= deadline:
                 return False
             time.sleep(0.01)

@@ -6,17 +6,22 @@ it is and the reason is returned; `git uam sync` moves it later.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from uam_hooks.hot.core.errors import GitFailed
+from uam_hooks.hot.core.errors import GitFailed, last_line
 from uam_hooks.hot.core.objects import Commit
 from uam_hooks.hot.core.paths import RepoPaths, head_of
 from uam_hooks.hot.core.plumbing import EMPTY_TREE, ZERO, Git, is_ancestor, resolve_names
-from uam_hooks.hot.worktree import index
+from uam_hooks.hot.core.steps import Settling, reached
+from uam_hooks.hot.worktree import index, journal
+from uam_hooks.hot.worktree.branches import BranchMove, checked
 from uam_hooks.hot.worktree.checkouts import checked_out_at, run_directory, unfinished
-from uam_hooks.hot.worktree.marks import settling
+from uam_hooks.hot.worktree.marks import Turn, settling
+from uam_hooks.hot.worktree.repair import NotYet, put_back, repair_all
+from uam_hooks.hot.worktree.swap import LOCKED, REFUSED, Swapped, swap
 
 
 class Settled(NamedTuple):
@@ -60,29 +65,31 @@ def settle(git: Git, paths: RepoPaths, what: Landed, files: bool) -> Settled:
     if not what.branch and on_branch:
         return Settled(what.tip, why="HEAD is on a branch by now")
     ref = what.branch or "HEAD"
-    with settling(paths, what.branch, detached) as busy:
+    with _turn(git, paths, what.branch, detached, home) as turn:
         # read under the lock: another settle may have moved it while this one waited
         at = run_directory(home, paths)
-        wanted = (ref, f"{ref}^{{tree}}", f"{what.landing}^{{tree}}")
-        (now, _), (tree, _), (landed_tree, _) = resolve_names(git, wanted, at)
+        wanted = (ref, f"{ref}^{{tree}}", f"{what.landing}^{{tree}}", what.keep, what.shadow or what.keep)
+        (now, _), (tree, _), (landed_tree, _), *kept = resolve_names(git, wanted, at)
         if not now:
             return Settled(what.tip, why="it is gone")
         if now == what.landing:
             return Settled(now)
-        if busy:
-            return Settled(now, why=busy, transient=True)
-        mine = home is not None and home == paths.git_dir
+        if turn.busy:
+            return Settled(now, why=turn.busy, transient=True)
         if not is_ancestor(git, what.tip, now, at):
             return Settled(now, why="it has been moved elsewhere")
-        if not _is_kept(git, now, what, at):
+        move = checked(git, what.branch, now, what.landing, _reason(what),
+                       kept=[oid for oid, _ in kept if oid], at=at)  # fmt: skip
+        if move is None:
             if now == what.tip:
                 return Settled(now, why="it has commits that have not landed")
             return _carry_newer(git, paths, what, now, landed_tree, home)
         if home is None or tree == landed_tree:
-            return _move_ref(git, paths, what, now, what.landing, home)
-        if not (mine and files):
-            return _catch_up(git, paths, what, now, home)
-        return _move_files(git, paths, what, now)
+            return _move_ref(git, paths, move, home)
+        mover = _Mover(git, paths, home, move, turn.lock)
+        if not (files and home == paths.git_dir):
+            return _catch_up(mover, what.mine)
+        return _move_files(mover, what.mine)
 
 
 def advance(
@@ -94,13 +101,16 @@ def advance(
     worktree has the files already; then its index is updated.
     """
     home = checked_out_at(paths, branch)
-    with settling(paths, branch, now) as busy:
-        if busy:
-            return Settled(now, why=busy, transient=True)
-        what = Landed(branch, now, new, new, mine if home == paths.git_dir else {})
+    with _turn(git, paths, branch, now, home) as turn:
+        if turn.busy:
+            return Settled(now, why=turn.busy, transient=True)
+        move = checked(git, branch, now, new, _reason(Landed(branch, now, new, new)), kept=(),
+                       at=run_directory(home, paths))  # fmt: skip
+        if move is None:
+            return Settled(now, why="it has commits that would be lost")
         if home is None:
-            return _move_ref(git, paths, what, now, new, None)
-        return _catch_up(git, paths, what, now, home)
+            return _move_ref(git, paths, move, None)
+        return _catch_up(_Mover(git, paths, home, move, turn.lock), mine)
 
 
 def obstacle(
@@ -113,109 +123,152 @@ def obstacle(
     home = checked_out_at(paths, branch)
     if home is None:
         return ""
-    what = Landed(branch, now, new, new, mine if home == paths.git_dir else {})
-    return _there_already(git, paths, what, now, home)[1]
+    return _there_already(git, paths, home, now, new, mine)[1]
 
 
-def _catch_up(git: Git, paths: RepoPaths, what: Landed, now: str, home: Path) -> Settled:
+@contextmanager
+def _turn(git: Git, paths: RepoPaths, branch: str, now: str, home: Path | None) -> Iterator[Turn]:
+    """`settling`, with everything put right first that a settle which died has left."""
+    with settling(paths, branch, now) as turn:
+        if not turn.busy and journal.unfinished(paths):
+            repair_all(git, paths, turn.lock)
+            if home is not None and journal.place(paths, home).exists():
+                turn = turn._replace(busy="what an interrupted landing left there could not be put right yet")
+        yield turn
+
+
+def _reason(what: Landed) -> str:
+    return f"uam: landed as {what.landing[:7]}"
+
+
+class _Mover(NamedTuple):
+    """A branch that is to move, checked out in the worktree of `home`; `turn` is the settle lock."""
+
+    git: Git
+    paths: RepoPaths
+    home: Path
+    move: BranchMove
+    turn: int
+
+    @property
+    def at(self) -> Path:
+        return run_directory(self.home, self.paths)
+
+    def run(self, staged: Sequence[index.Entry], kept: Sequence[str], *, files: bool) -> tuple[Swapped, str]:
+        """Write down what is to happen, and let it happen; or put back what there is of it.
+
+        Returns how it went, and why the worktree is not as it was if that is so.
+        """
+        plan = journal.Move(str(self.home), self.move.branch, self.move.old, self.move.new, tuple(kept))
+        record = journal.write(self.paths, plan)
+        reached(Settling.RECORDED)
+        stage = index.feed((e.path, index.after(e)) for e in staged)
+        done = swap(self.at, plan, record, self.turn, stage=stage, files=files, branch=self.move.command)
+        if done.code == 0:
+            journal.forget(record, plan)
+            return done, ""
+        try:
+            put_back(self.git, self.paths, record, plan, self.turn)
+        except (NotYet, GitFailed, OSError) as error:
+            return done, last_line(str(error))
+        return done, ""
+
+
+def _catch_up(mover: _Mover, mine: Mapping[str, tuple[str, str]]) -> Settled:
     """Move a branch that is checked out, if its worktree has the files of the landing already."""
-    at = run_directory(home, paths)
-    there, why = _there_already(git, paths, what, now, home)
+    now, new = mover.move.old, mover.move.new
+    there, why = _there_already(mover.git, mover.paths, mover.home, now, new, mine)
     if why:
         return Settled(now, why=why)
-    index.stage(git, at, there)
-    settled = _move_ref(git, paths, what, now, what.landing, home)
-    if settled.why:
-        index.unstage(git, at, there)
-    return settled
+    return _settled(mover, *mover.run(there, [e.path for e in there], files=False))
 
 
 def _there_already(
-    git: Git, paths: RepoPaths, what: Landed, now: str, home: Path
+    git: Git, paths: RepoPaths, home: Path, now: str, new: str, mine: Mapping[str, tuple[str, str]]
 ) -> tuple[list[index.Entry], str]:  # fmt: skip
     """What changes for a worktree that has the files of the landing already, or why the branch stays."""
     if busy := unfinished(home):
         return [], busy
     at = run_directory(home, paths)
-    entries = index.changed(git, at, EMPTY_TREE if now == ZERO else now, what.landing)
-    mine = what.mine if home == paths.git_dir else {}
+    entries = index.changed(git, at, EMPTY_TREE if now == ZERO else now, new)
+    mine = mine if home == paths.git_dir else {}
     if not at.is_dir() or len(there := index.there_already(git, at, entries, mine)) < len(entries):
         return [], "its files are checked out and would have to change"
     return there, ""
 
 
-def bring_over(git: Git, paths: RepoPaths, branch: str, now: str, new: str) -> Settled:
-    """Move what is checked out in this worktree from `now` to `new`, keeping local modifications, or change nothing."""
-    with settling(paths, branch, now) as busy:
-        if busy:
-            return Settled(now, why=busy, transient=True)
-        return _move_files(git, paths, Landed(branch, now, new, new), now)
+def bring_over(
+    git: Git, paths: RepoPaths, branch: str, now: str, new: str, kept: Sequence[str], carried: Sequence[str]
+) -> Settled:
+    """Move what is checked out in this worktree from `now` to `new`, keeping local modifications, or change nothing.
 
-
-def _is_kept(git: Git, now: str, what: Landed, at: Path) -> bool:
-    """Whether every commit of a branch at `now` is in the landing, or among the originals kept with it.
-
-    Checked before every move, whatever led to it: a branch never moves to a commit that lacks its own work.
+    `kept` are commits that refs of ours hold, `carried` those that `new` has in another form.
     """
-    kept = [f"^{oid}" for oid in (what.landing, what.keep, what.shadow) if oid]
-    return not git.run("rev-list", "--max-count=1", "--ignore-missing", now, *kept, at=at).lines
+    with _turn(git, paths, branch, now, paths.git_dir) as turn:
+        if turn.busy:
+            return Settled(now, why=turn.busy, transient=True)
+        reason = _reason(Landed(branch, now, new, new))
+        move = checked(git, branch, now, new, reason, kept=kept, carried=carried, at=paths.worktree)
+        if move is None:
+            return Settled(now, why="it has commits that would be lost")
+        return _move_files(_Mover(git, paths, paths.git_dir, move, turn.lock), {})
 
 
-def _move_ref(git: Git, paths: RepoPaths, what: Landed, now: str, new: str, home: Path | None) -> Settled:
+def _move_ref(git: Git, paths: RepoPaths, move: BranchMove, home: Path | None) -> Settled:
     """Move the branch alone: index and files need no change, or it is not checked out."""
     if home is not None and (busy := unfinished(home)):
-        return Settled(now, why=busy)
-    where = ("--no-deref", "HEAD") if not what.branch else (what.branch,)
-    done = git.run("update-ref", "-m", f"uam: landed as {what.landing[:7]}", *where, new, now, ok=(0, 128),
-                   at=run_directory(home, paths))  # fmt: skip
+        return Settled(move.old, why=busy)
+    done = move.run(git, run_directory(home, paths))
     if done.code:
-        locked = ".lock': File exists" in done.err
-        why = "another git command is running there" if locked else "it was moved at the same moment"
-        return Settled(now, why=why, transient=True)
-    return Settled(new, moved=True, files=home is not None)
+        return Settled(move.old, why=_not_moved(done.err), transient=True)
+    return Settled(move.new, moved=True, files=home is not None)
 
 
-def _move_files(git: Git, paths: RepoPaths, what: Landed, now: str) -> Settled:
+def _not_moved(err: str) -> str:
+    locked = ".lock': File exists" in err
+    return "another git command is running there" if locked else "it was moved at the same moment"
+
+
+def _move_files(mover: _Mover, mine: Mapping[str, tuple[str, str]]) -> Settled:
     """Index and files first, as `git reset --keep` would, then the branch.
 
     Not `git reset --keep` itself: it takes HEAD as it finds it, so a commit made a moment ago would drop off the
     branch. A commit between our two steps only finds files that it may well have.
     """
-    at = paths.worktree
-    if busy := unfinished(paths.git_dir):
-        return Settled(now, why=busy)
-    git.run("update-index", "-q", "--refresh", ok=(0, 1), at=at)
-    moved = git.run("read-tree", "-m", "-u", now, what.landing, ok=(0, 128), at=at)
-    staged: list[index.Entry] = []
-    if moved.code:
+    if busy := unfinished(mover.home):
+        return Settled(mover.move.old, why=busy)
+    done, worse = mover.run((), (), files=True)
+    if done.code == REFUSED:
         # local changes that equal the landing's do not conflict with it
-        staged = index.there_already(git, at, index.changed(git, at, now, what.landing), what.mine)
-        index.stage(git, at, staged)
-        again = git.run("read-tree", "-m", "-u", now, what.landing, ok=(0, 128), at=at)
-        if again.code:
-            index.unstage(git, at, staged)
-            return _refused(now, again.err)
-    try:
-        settled = _move_ref(git, paths, what, now, what.landing, paths.git_dir)
-    except GitFailed:  # it may have moved the branch before it failed; HEAD is right in either case
-        _put_back(git, at, staged, what.landing)
-        raise
-    if settled.why:
-        _put_back(git, at, staged, what.landing)
-    return settled
+        entries = index.changed(mover.git, mover.at, mover.move.old, mover.move.new)
+        if there := index.there_already(mover.git, mover.at, entries, mine):
+            done, worse = mover.run(there, [e.path for e in there], files=True)
+    return _settled(mover, done, worse)
 
 
-def _put_back(git: Git, at: Path, staged: list[index.Entry], landing: str) -> None:
-    """Set index and files back to HEAD, because the branch did not move with them."""
-    index.unstage(git, at, staged)  # first: they are local changes again, which read-tree must not overwrite
-    git.run("read-tree", "-m", "-u", landing, "HEAD", ok=(0, 128), at=at)
+def _settled(mover: _Mover, done: Swapped, worse: str) -> Settled:
+    """What became of the branch, when the worktree was moved, or put back, or is still to be put back (`worse`)."""
+    old = mover.move.old
+    if done.code == 0:
+        return Settled(mover.move.new, moved=True, files=True)
+    if worse:
+        return Settled(old, why=f"its files could not be moved, nor put back yet ({worse})", transient=True)
+    if done.code == LOCKED:
+        return Settled(old, why="another git command is running there", transient=True)
+    if done.code == REFUSED:
+        return _refused(old, done.err)
+    if Settling.INDEX in done.steps:
+        now = resolve_names(mover.git, (mover.move.branch or "HEAD",), mover.at)[0][0]
+        if now == mover.move.new:  # the git that moved it was killed afterwards
+            return Settled(now, moved=True, files=True)
+        return Settled(old, why=_not_moved(done.err), transient=True)
+    what = last_line(done.err) or f"git ended with {done.code}"
+    return Settled(old, why=f"its files could not be moved ({what})", transient=True)
 
 
 def _refused(now: str, err: str) -> Settled:
     """Why git would not move the files of a worktree, by what it said."""
     lines = [line.strip() for line in err.splitlines() if line.strip()]
-    if any("index.lock" in line for line in lines):
-        return Settled(now, why="another git command is running there", transient=True)
     names = [line.split("'")[1] for line in lines if line.startswith(("error: Entry '", "error: Untracked"))]
     if not names:  # a list of names, between lines of git's own
         names = [line for line in lines if not line.startswith(("error:", "fatal:", "Please", "Aborting"))]
@@ -242,4 +295,7 @@ def _carry_newer(git: Git, paths: RepoPaths, what: Landed, now: str, landed_tree
     for commit in newer:
         moved = commit._replace(parents=(parent,))
         parent = git.run("hash-object", "-w", "-t", "commit", "--stdin", feed=moved.raw(), at=at).text
-    return _move_ref(git, paths, what, now, parent, home)
+    move = checked(git, what.branch, now, parent, _reason(what), kept=(what.keep,), carried=listed.lines, at=at)
+    if move is None:
+        return Settled(now, why="it has commits that would be lost")
+    return _move_ref(git, paths, move, home)

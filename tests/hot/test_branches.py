@@ -1,0 +1,70 @@
+"""A branch moves at one place, and never away from its own work."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.support.scenes import Scene
+from uam_hooks.git.repo import Repository
+from uam_hooks.hot.core.errors import GitFailed
+from uam_hooks.hot.core.plumbing import ZERO
+from uam_hooks.hot.worktree.branches import checked
+from uam_hooks.hot.worktree.settle import Landed, advance, bring_over, settle
+
+MAIN = "refs/heads/main"
+PACKAGE = Path(__file__).resolve().parents[2] / "uam_hooks"
+
+
+def test_refs_are_written_in_few_places_and_branches_in_one() -> None:
+    writers = {
+        str(path.relative_to(PACKAGE))
+        for path in PACKAGE.rglob("*.py")
+        if re.search(r"\bupdate-ref\b|run\(\s*\"(branch|reset|checkout|switch)\"", path.read_text())
+        and path.parent.name != "demo"
+    }
+    # the repository moves no branch that exists, the intake pins, and an uninstall names a command for refs/uam/
+    assert writers == {"hot/worktree/branches.py", "git/repo.py", "hot/push/intake.py", "install/install.py"}
+    makers = {p.name for p in PACKAGE.rglob("*.py") if "BranchMove(" in p.read_text()}
+    assert makers == {"branches.py"}
+
+
+def test_the_repository_moves_no_branch_that_exists(scene: Scene) -> None:
+    with Repository(scene.top / ".git") as repo, pytest.raises(ValueError, match="is a branch"):
+        repo.move_refs([(MAIN, scene.start_oid, scene.oid("HEAD"))], "no")
+
+
+def test_a_move_that_would_lose_a_commit_is_none(scene: Scene) -> None:
+    first, tip = scene.commit("a"), scene.commit("b")
+    with Repository(scene.top / ".git") as repo:
+
+        def asked(new: str, kept: tuple[str, ...] = (), carried: tuple[str, ...] = (), old: str = tip) -> bool:
+            return checked(repo, MAIN, old, new, "a test", kept=kept, carried=carried, at=scene.top) is not None
+
+        assert not asked(scene.start_oid)
+        assert not asked(first)
+        assert asked(tip)
+        assert asked(scene.start_oid, kept=(tip,))
+        assert asked(scene.start_oid, kept=(first,), carried=(tip,))
+        assert not asked(scene.start_oid, carried=(tip,))
+        assert asked(tip, old=ZERO)
+        with pytest.raises(GitFailed):  # what is not known is not nothing
+            asked(scene.start_oid, old="0123456789" * 4)
+        with pytest.raises(GitFailed):
+            asked(scene.start_oid, kept=("0123456789" * 4,))
+
+
+def test_whoever_asks_for_it_the_branch_stays(scene: Scene) -> None:
+    scene.commit("a")
+    tip = scene.commit("b")
+    away = scene.start_oid
+    with Repository(scene.top / ".git") as repo:
+        for moved in (
+            settle(repo, repo.paths, Landed(MAIN, tip, away, away), files=True),
+            advance(repo, repo.paths, MAIN, tip, away, {}),
+            bring_over(repo, repo.paths, MAIN, tip, away, (), ()),
+        ):
+            assert (moved.moved, moved.at, "commits" in moved.why) == (False, tip, True)
+    assert (scene.oid("main"), scene.git("status", "--porcelain")) == (tip, "")
