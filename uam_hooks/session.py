@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import NotInstalled
-from uam_hooks.hot.core.identity import Identity, agent_name, identity_of
+from uam_hooks.hot.core.identity import Identity, agent_name, carried, identity_of
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.settings import Settings
 from uam_hooks.hot.queue.connection import Store
@@ -58,6 +58,9 @@ def open_queue(
         raise NotInstalled("git uam is not enabled in this repository.", "Run `git uam install` here.")
     settings = Settings.read(repo).with_own(own or {})
     repair(repo, repo.paths)
+    if repo.git_dir != repo.paths.common_dir:  # a worktree may have a key of its own (git config --worktree)
+        settings = settings.signing_as(Settings.read(repo, repo.git_dir))
+        repo.configure(carried(settings))
     with Store(database or repo.paths.database) as store:
         if database is None:
             take_in(store, repo.paths, settings["uam.window.commit"])

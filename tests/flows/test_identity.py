@@ -113,13 +113,14 @@ def test_a2_a_deploy_sees_no_secrets_of_others(scene: Scene) -> None:
 
 def test_a_variable_that_a_setting_names_reaches_the_flusher_and_keeps_apart(scene: Scene) -> None:
     scene.git("config", "uam.deploy.look.command", "env")
+    scene.git("config", "uam.window.deploy", "0")
     scene.git("config", "--add", "uam.identity.env", "MY_SECRET")
     scene.git("config", "--add", "uam.identity.env", "MY_OTHER")
     ada, bea = scene.worktree("ada"), scene.worktree("bea")
     ada.env |= {"MY_SECRET": "one"}
     bea.env |= {"MY_SECRET": "two"}
     for agent in (ada, bea):
-        agent.git("uam", "queue", "--action-type", "deploy", "--target", "look", "--ref", "main", "--urgent")
+        agent.git("uam", "queue", "--action-type", "deploy", "--target", "look", "--ref", "main")
     until(lambda: [r["status"] for r in scene.rows("deploy_queue")] == ["completed"] * 2, "both deploys")
     assert "MY_SECRET=one" in ada.git("uam", "log", "1").splitlines()
     assert "MY_SECRET=two" in bea.git("uam", "log", "2").splitlines()
@@ -381,3 +382,50 @@ def test_what_became_of_a_landing_is_asked_where_it_went(quiet: Scene) -> None:
     quiet.git("uam", "status")
     assert quiet.pushed() == ["completed"]
     assert len(quiet.pushes()) == 1
+
+
+def test_a_worktree_with_a_key_of_its_own_signs_with_it(quiet: Scene) -> None:
+    """Whoever lands it: the background process, or a command in that worktree; nobody in another."""
+    key = signing_key(quiet, "ada")
+    quiet.git("config", "extensions.worktreeConfig", "true")
+    ada = quiet.worktree("ada")
+    for name, value in (("gpg.format", "ssh"), ("commit.gpgSign", "true"), ("user.signingKey", str(key))):
+        ada.git("config", "--worktree", name, value)
+    for number, mode in enumerate(("queue", "manual")):
+        ada.commit(f"{number}-1")
+        ada.commit(f"{number}-2")
+        quiet.git("config", "uam.push.mode", mode)
+        assert ada.push("origin", "HEAD:main").code == 0
+        if mode == "manual":
+            assert "1 action waits" in quiet.git("uam", "flush")
+            ada.git("uam", "flush")
+        until(lambda number=number: f"{number}-2" in quiet.files(), "the landing")  # type: ignore[misc]
+        quiet.idle()
+        assert signer(quiet.bare, "main", key) == "key-ada"
+    assert quiet.bare.git("rev-list", "--count", f"{quiet.start_oid}..main") == "2"
+
+
+def test_a_setting_that_is_given_for_one_push_is_that_of_its_landing(scene: Scene) -> None:
+    log = scene.root / "commands"
+    ssh = script(scene.root / "ssh", f'echo given >>"{log}"\nfor last; do :; done\neval "$last"\n')
+    scene.git("config", "remote.origin.uam-pushurl", f"ssh://example.invalid{scene.remote}")
+    scene.commit("a")
+    done = scene.run("-c", f"core.sshCommand={ssh}", "-c", "ssh.variant=simple", "push")
+    assert done.code == 0, done
+    assert scene.files() == ["README", "a"]
+    assert log.exists()
+
+
+def test_commits_of_others_are_not_squashed_here_where_that_would_sign_them(quiet: Scene) -> None:
+    key = signing_key(quiet, "ada")
+    bea = Worktree(quiet.top, {**quiet.env, "GIT_COMMITTER_NAME": "Bea"})
+    for name in "ab":
+        bea.commit(name)
+    for name, value in (("gpg.format", "ssh"), ("commit.gpgSign", "true"), ("user.signingKey", str(key))):
+        quiet.git("config", name, value)
+    assert quiet.git("uam", "flush") == "nothing to land"
+    assert quiet.subjects(f"{quiet.start_oid}..main") == ["Add b", "Add a"]
+    for name in "cd":
+        quiet.commit(name)
+    quiet.git("uam", "flush")
+    assert quiet.subjects(f"{quiet.start_oid}..main") == ["Squashed 2 commits:", "Add b", "Add a"]

@@ -64,7 +64,7 @@ class Foresight:
             failed |= {tips[i] for i, status in self.sources.items() if status == SourceStatus.FAILED}
             on_their_way = self._branches_on_their_way()
             for one in self._ready(now):
-                run = () if one.branch in on_their_way else run_on_top(self.session.repo, one, failed, self.tips)
+                run = () if one.branch in on_their_way else run_on_top(self.session, one, failed, self.tips)
                 if len(run) > 1:
                     self.move(plan_squash(self.session, batch, one, run), ())
         return self.all[began:]

@@ -54,6 +54,10 @@ class Repository:
             raise UsageError(f"{where} is not in a git repository.", "Run this inside one.")
         return cls(Path(str(found[1])))
 
+    def configure(self, given: Mapping[str, str]) -> None:
+        """Let every git of the common directory have these settings, see identity.carried."""
+        self._git.update_environment(**given)
+
     def close(self) -> None:
         """End the `git cat-file` process that reading objects keeps open."""
         self._objects.close()

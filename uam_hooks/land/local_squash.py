@@ -6,6 +6,7 @@ index and files need nothing; the branch moves by the settle rules, and the orig
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Collection, Sequence
 from functools import partial
@@ -13,6 +14,7 @@ from typing import NamedTuple
 
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import say
+from uam_hooks.hot.core.identity import ident
 from uam_hooks.hot.core.objects import Commit
 from uam_hooks.hot.core.paths import head_of
 from uam_hooks.hot.queue.model import Action, Batch, BatchResult
@@ -53,7 +55,7 @@ def squash_ready(session: Session, now: float | None, timeout: float) -> list[Ba
     failed = failed_tips(session)
     on_their_way = views.pending_branches(session.store)
     for one in ready(session, now):
-        run = () if one.branch in on_their_way else run_on_top(session.repo, one, failed, Tips(session.repo))
+        run = () if one.branch in on_their_way else run_on_top(session, one, failed, Tips(session.repo))
         if len(run) < 2:
             continue
         claimed = partial(claim.one, session.store, one.action)
@@ -93,15 +95,19 @@ def failed_tips(session: Session) -> set[str]:
     return {source.tip for _, source in views.failed_sources(session.store, 0.0)}
 
 
-def run_on_top(repo: Repository, one: Ready, failed: Collection[str], tips: Tips) -> tuple[Commit, ...]:
-    """The noted commits at the very top of their branch, oldest first, up to the first one that is not."""
+def run_on_top(session: Session, one: Ready, failed: Collection[str], tips: Tips) -> tuple[Commit, ...]:
+    """The noted commits at the very top of their branch, oldest first, up to the first one that is not.
+
+    Where commits are signed, those of others end the run: nobody's work is to carry the signature of somebody else.
+    """
+    repo, mine = session.repo, ident(session.settings, os.environ, "committer")
     alone = _alone(repo, one.branch, tips)
     waiting = {commit.oid for commit in one.commits if commit.oid in alone and commit.oid not in failed}
     oid = tips.at(one.branch)
     run: list[Commit] = []
     while oid in waiting:
         commit = repo.commit(oid)
-        if len(commit.parents) != 1 or _OURS in commit.message:
+        if len(commit.parents) != 1 or _OURS in commit.message or (repo.signs and commit.committer_name != mine):
             break
         run.append(commit)
         oid = commit.parents[0]

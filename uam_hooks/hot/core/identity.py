@@ -154,8 +154,13 @@ def reduced(environ: Mapping[str, str], settings: Settings) -> dict[str, str]:
     """
     own = settings.all("uam.identity.env")
     kept = {n: v for n, v in environ.items() if _ACTING.fullmatch(n) or _PASSING.fullmatch(n) or n in own}
+    return kept | carried(settings)
+
+
+def carried(settings: Settings) -> dict[str, str]:
+    """What was given with `-c`, and what signs, as GIT_CONFIG_COUNT."""
     signing = [(key, settings.all(key)[-1]) for key in SIGNING if settings.all(key)]
-    return kept | _as_config([*settings.given, *(pair for pair in signing if pair not in settings.given)])
+    return _as_config([*settings.given, *(pair for pair in signing if pair not in settings.given)])
 
 
 def belongs_to_commands(name: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from uam_hooks.hot.core.errors import UsageError
@@ -177,9 +178,11 @@ class Settings:
         self.given = tuple(given)
 
     @classmethod
-    def read(cls, git: Git) -> Settings:
-        """Read everything that the tool needs, remotes included, in one `git config` call."""
-        answer = git.run("config", "-z", "--show-scope", "--get-regexp", f"^({_WANTED}|{_ACTING})$", ok=(0, 1))
+    def read(cls, git: Git, at: Path | None = None) -> Settings:
+        """Read everything that the tool needs, remotes included, in one `git config` call; as seen from the git
+        directory `at`.
+        """
+        answer = git.run("config", "-z", "--show-scope", "--get-regexp", f"^({_WANTED}|{_ACTING})$", ok=(0, 1), at=at)
         values: dict[str, list[str]] = {}
         given: list[tuple[str, str]] = []
         fields = answer.out.decode("utf-8", "surrogateescape").split("\0")
@@ -193,6 +196,11 @@ class Settings:
     def with_own(self, own: Mapping[str, str]) -> Settings:
         """These settings, with the caller's `own` taking precedence."""
         return Settings({**self._values, **{name.lower(): [value] for name, value in own.items()}}, self.given)
+
+    def signing_as(self, other: Settings) -> Settings:
+        """These settings, with those of `other` that sign commits."""
+        signing = {key: other.all(key) for key in SIGNING if other.all(key)}
+        return Settings({**{k: v for k, v in self._values.items() if k not in SIGNING}, **signing}, self.given)
 
     def __getitem__(self, name: str) -> Any:
         """The value of the uam key `name`; UsageError when it is not valid."""
