@@ -259,3 +259,41 @@ def test_c4_what_passes_is_tried_again_for_a_push_that_was_killed(scene: Scene) 
     scene.idle()
     assert scene.there() == tip
     assert scene.pushed() == ["completed"]
+
+
+def test_c4_an_interrupted_push_tells_what_of_before_stays_queued(scene: Scene) -> None:
+    impatient(scene)
+    tip = scene.commit("a")
+    not_landed_yet(scene.push())
+    scene.commit("b")
+    patient(scene)
+    process = scene.start("push")
+    until(lambda: len(scene.rows("sources")) == 2, "the second push in the queue")
+    os.killpg(process.pid, signal.SIGINT)
+    done = finished(process)
+    assert done.ours == [
+        "interrupted: this push is taken back. What was pushed before it: it stays queued as #2 and lands;"
+        " git uam wait 2"
+    ]
+    due_now(scene)
+    scene.idle()
+    assert scene.there() == tip
+
+
+def test_c4_what_was_accepted_with_exit_0_is_not_taken_back_by_a_second_push(scene: Scene) -> None:
+    scene.git("config", "uam.window.push", "10m")
+    scene.git("config", "uam.push.mode", "queue")
+    tip = scene.commit("a")
+    assert scene.push().code == 0
+    (before,) = [row["execute_after"] for row in scene.rows("deploy_queue") if row["action_type"] == "push"]
+    scene.git("config", "uam.push.mode", "wait")
+    scene.git("config", "uam.window.push", WINDOW)
+    process = scene.start("push")
+    until(lambda: scene.rows("deploy_queue")[-1]["execute_after"] < before, "a push that waits on")
+    os.killpg(process.pid, signal.SIGINT)
+    done = finished(process)
+    assert done.ours == ["interrupted, but another push of this branch contains this work and continues."]
+    assert scene.pushed() == ["pending"]
+    due_now(scene)
+    scene.idle()
+    assert scene.there() == tip

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from uam_hooks.hot.core.errors import StoreError
 from uam_hooks.hot.push.resolve import ResolvedSpec
 from uam_hooks.hot.push.session import PushSession
-from uam_hooks.hot.queue import enqueue
+from uam_hooks.hot.queue import again, enqueue
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.lane import unsettled
 from uam_hooks.hot.queue.model import Source, SourceStatus, seconds_of
@@ -38,13 +38,13 @@ class Stuck(Exception):
 class Interrupted(Exception):
     """The user ended the wait with SIGINT.
 
-    `taken_back` tells whether nothing of the push will land, `replaced` whether another push of the same branch
-    contains all of it.
+    `taken_back` tells whether the push is out of the queue, `replaced` whether another push of the same branch contains
+    all of it. `older` are the actions of earlier pushes that it had replaced and that wait again.
     """
 
-    def __init__(self, taken_back: bool, replaced: bool) -> None:
+    def __init__(self, taken_back: bool, replaced: bool, older: Sequence[int]) -> None:
         super().__init__()
-        self.taken_back, self.replaced = taken_back, replaced
+        self.taken_back, self.replaced, self.older = taken_back, replaced, older
 
 
 class Ended(Exception):
@@ -100,10 +100,11 @@ def wait(session: PushSession, specs: Sequence[ResolvedSpec], timeout: float) ->
 def _take_back(session: PushSession, ids: Sequence[int]) -> Interrupted:
     """Withdraw what is still pending; returns what is to be raised."""
     me = os.getpid()
+    older = again.replaced_by(session.store, ids)
     taken = enqueue.withdraw(session.store, ids, "taken back: the push was interrupted while it waited", me)
     newest = enqueue.state(session.store, ids)
     replaced = all(state.id != source or state.waiter != me for state, source in zip(newest, ids, strict=True))
-    return Interrupted(len(taken) == len(ids), replaced)
+    return Interrupted(len(taken) == len(ids), replaced, older)
 
 
 @contextmanager

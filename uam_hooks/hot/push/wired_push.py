@@ -94,7 +94,9 @@ def _wait(session: PushSession, specs: list[ResolvedSpec], timeout: float) -> li
             "it stays in the queue, and `git uam status` shows what becomes of it",
         ) from None
     except waiting.Interrupted as stopped:
-        if stopped.taken_back:
+        if stopped.taken_back and stopped.older:
+            say(f"interrupted: this push is taken back. What was pushed before it: {messages.left(stopped.older)}")
+        elif stopped.taken_back:
             say("interrupted: this push is taken back, nothing of it will land.")
         elif stopped.replaced:
             say("interrupted, but another push of this branch contains this work and continues.")

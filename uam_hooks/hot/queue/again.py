@@ -31,8 +31,9 @@ def open_ones(db: sqlite3.Connection, pushed: Sequence[tuple[NewSource, str]]) -
 
 def _open_one(db: sqlite3.Connection, new: NewSource, payload: str) -> sqlite3.Row | None:
     row: sqlite3.Row | None = db.execute(
-        "SELECT s.id, s.action_id, s.push_group, s.waiter, s.waiter_started, q.execute_after, q.status FROM sources s"
-        " JOIN deploy_queue q ON q.id = s.action_id WHERE s.status = 'pending' AND s.base = '' AND s.follow = 0"
+        "SELECT s.id, s.action_id, s.push_group, s.waiter, s.waiter_started, s.untold, q.execute_after, q.status"
+        " FROM sources s JOIN deploy_queue q ON q.id = s.action_id WHERE s.status = 'pending'"
+        " AND s.base = '' AND s.follow = 0"
         " AND q.action_type = 'push' AND q.asked = 0 AND q.status IN ('pending', 'batched', 'executing')"
         " AND s.worktree = ? AND s.branch = ? AND s.tip = ? AND s.agent_id = ? AND s.exact = ? AND s.expect IS ?"
         " AND s.atomic = ? AND q.remote = ? AND q.target = ? AND q.payload = ?"
@@ -44,14 +45,15 @@ def _open_one(db: sqlite3.Connection, new: NewSource, payload: str) -> sqlite3.R
 
 
 def wait_on(db: sqlite3.Connection, entry: sqlite3.Row, new: NewSource, due: str) -> str:
-    """Let the process that pushes an open source again be the one that waits for it, unless another still does.
+    """Let the process that pushes an open source again be the one that waits for it; returns the end of its window.
 
-    Returns the end of its window, which does not become later.
+    Not where another still waits, and not where the agent was told "queued" with exit 0: then Ctrl-C does not take that
+    back. The window does not end later than before.
     """
-    if not (entry["waiter"] and alive(entry["waiter"], entry["waiter_started"])):
+    if entry["untold"] and not (entry["waiter"] and alive(entry["waiter"], entry["waiter_started"])):
         db.execute(
-            "UPDATE sources SET waiter = ?, waiter_started = ?, untold = max(untold, ?) WHERE id = ?",
-            (new.waiter, started(new.waiter), new.waited_for, entry["id"]),
+            "UPDATE sources SET waiter = ?, waiter_started = ? WHERE id = ?",
+            (new.waiter, started(new.waiter), entry["id"]),
         )
     if entry["status"] == "pending":
         due = min(due, entry["execute_after"])
@@ -80,3 +82,14 @@ def told(store: Store, source_ids: Iterable[int]) -> None:
     if ids:
         with store.transaction() as db:
             db.executemany("UPDATE sources SET untold = 0 WHERE id = ?", ids)
+
+
+def replaced_by(store: Store, source_ids: Sequence[int]) -> list[int]:
+    """The actions of the older sources whose place these have taken."""
+    with store.reading() as db:
+        found = [
+            row["action_id"]
+            for source_id in source_ids
+            for row in db.execute("SELECT DISTINCT action_id FROM sources WHERE replaced_by = ?", (source_id,))
+        ]
+    return sorted(set(found))
