@@ -1,0 +1,47 @@
+"""`python -m tests.torture --seed N --kills 1000`: prints what was killed, and what does not hold."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.torture.run import Plan, can_mount, torture
+
+
+def main() -> int:
+    """Run with what the command line says; 1 where something does not hold."""
+    parser = argparse.ArgumentParser(prog="python -m tests.torture", description=__doc__)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--kills", type=int, default=1000, help="how many processes are killed")
+    parser.add_argument("--seconds", type=float, default=3600.0, help="the most that the killing takes")
+    parser.add_argument("--agents", type=int, default=5, help="the last of them works in a clone of its own")
+    parser.add_argument("--pause", type=float, default=0.08, help="seconds between two kills, on average")
+    parser.add_argument("--no-disk", action="store_true", help="never fill the disk")
+    parser.add_argument("--keep", action="store_true", help="leave the directory of the run where it is")
+    given = parser.parse_args()
+    root = Path(tempfile.mkdtemp(prefix="uam-torture-")).resolve()
+    disk = not given.no_disk and can_mount(root)
+    if not disk and not given.no_disk:
+        print("no file system can be mounted here: the disk is never full in this run")
+    plan = Plan(given.seed, given.kills, given.seconds, given.agents, given.pause, disk)
+    report = torture(plan, root)
+    print(f"seed {plan.seed}: {report.told} in {report.took:.0f} s")
+    print(f"killed {report.killed.total()}: {dict(report.killed.most_common())}; the disk was full {report.full} times")
+    for what in report.violations:
+        print(f"VIOLATION {what}")
+    if report.violations:
+        print(f"again: python -m tests.torture --seed {plan.seed} --kills {plan.kills} --agents {plan.agents}"
+              f" --pause {plan.pause}{'' if disk else ' --no-disk'}")  # fmt: skip
+    print(f"{len(report.violations)} violations")
+    if given.keep or (report.violations and not disk):
+        print(f"left in {root}")
+    else:
+        shutil.rmtree(root)
+    return bool(report.violations)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

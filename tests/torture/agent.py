@@ -1,0 +1,147 @@
+"""One agent: a process that commits and pushes until it is told to stop, and writes down what it was answered.
+
+It knows plain git and nothing of us. Each commit adds a token to a file of the agent's own; an edit of another file is
+never committed and has to survive.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.support.scenes import Done
+from tests.torture.facts import Facts
+
+# Longer than any push may take: the limit of a wait, and more.
+HUNG = 150.0
+# A lock that stands for so long has no owner: git is told so by whoever finds it.
+STALE = 3.0
+
+
+class Agent:
+    """What one agent has: a worktree, a name, and what it has committed so far."""
+
+    def __init__(self, top: Path, name: str, seed: int, stop: Path, env: dict[str, str]) -> None:
+        self.top, self.name, self.stop = top, name, stop
+        self.random = random.Random(f"{seed} {name}")  # noqa: S311
+        self.env = {**env, "UAM_AGENT_ID": name}
+        self.facts = Facts(stop.parent / f"{name}.facts")
+        self.tokens: list[str] = []
+        self.unpushed = 0
+        self.serial = 0
+
+    def git(self, *args: str) -> Done:
+        """`git args`, whatever its exit code; a lock that nobody holds any more is taken away first."""
+        self._clear_lock()
+        try:
+            done = subprocess.run(
+                ["git", *args], cwd=self.top, env=self.env, stdin=subprocess.DEVNULL, capture_output=True,
+                timeout=HUNG, check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            self.facts.note("violation", what=f"git {' '.join(args)} did not end within {HUNG:g} s")
+            return Done(124, "", "")
+        return Done(done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace"))
+
+    def _clear_lock(self) -> None:
+        """A git that was killed leaves index.lock behind, in plain git as well; people delete it."""
+        lock = Path(self.env["GIT_DIR_OF_AGENT"]) / "index.lock"
+        began = time.monotonic()
+        try:
+            first = lock.stat()
+            while lock.stat().st_ino == first.st_ino:
+                if time.monotonic() - began > STALE:
+                    lock.unlink()
+                    self.facts.note("lock")
+                    return
+                time.sleep(0.05)
+        except FileNotFoundError:
+            return
+
+    # -- what it does ----------------------------------------------------------------------------------
+
+    def work(self) -> None:
+        """Commit and push until told to stop, then push what is left, with nobody killing any more."""
+        self.write(f"{self.name}.draft", f"{self.name} is not done with this\n")
+        while not self.stop.exists():
+            for _ in range(self.random.choice((1, 1, 2))):
+                self.commit()
+            if self.unpushed and self.random.random() < 0.2:
+                self.amend()
+            self.push(self.random.choice(("wait", "wait", "queue")))
+        for _ in range(6):
+            if self.push("wait").code == 0:
+                return
+        last = self.push("wait")
+        if last.code:
+            self.facts.note("violation", what=f"it can push no more: {last.err[-2000:]}")
+
+    def write(self, name: str, text: str) -> None:
+        """Give a file this content, however long the disk is full; it is never half written."""
+        path, new = self.top / name, self.top / f".{name}.new"
+        while True:
+            try:
+                new.write_text(text)
+                new.replace(path)
+            except OSError:
+                time.sleep(0.05)
+            else:
+                return
+
+    def commit(self) -> None:
+        """Add a token to the agent's own file and commit it."""
+        self.serial += 1
+        token = f"{self.name}-{self.serial}-{self.random.getrandbits(40):010x}"
+        name = f"{self.name}.txt"
+        self.write(name, "".join(f"{one}\n" for one in (*self.tokens, token)))
+        self.serial += 1
+        for _ in range(40):
+            if self.git("add", "--", name).code == 0 and self.git("commit", "-q", "-m", token, "--", name).code == 0:
+                break
+            if self.git("log", "-1", "--format=%s").out.strip() == token:
+                break  # it was committed, and what came after it was killed
+            time.sleep(0.1)
+        else:
+            done = self.git("commit", "-q", "-m", token, "--", name)
+            self.facts.note("violation", what=f"it cannot commit: {done.out[-500:]} {done.err[-1500:]}")
+            return
+        self.tokens.append(token)
+        self.unpushed += 1
+        self.facts.note("commit", token=token)
+
+    def amend(self) -> None:
+        """Reword a commit that nobody was asked to push."""
+        self.git("commit", "-q", "--amend", "-m", f"{self.tokens[-1]} in other words")
+
+    def push(self, mode: str) -> Done:
+        """Push HEAD to main, and write down what was promised."""
+        tip = self.git("rev-parse", "HEAD").out.strip()
+        self.facts.note("pushing", tokens=len(self.tokens))
+        done = self.git("-c", f"uam.push.mode={mode}", "push", "origin", "HEAD:main")
+        self.unpushed = 0
+        if done.code == 0:
+            self.facts.note("pushed", mode=mode, tip=tip, tokens=list(self.tokens))
+            queued = "queued as #" in done.err
+            if not queued and (missing := [one for one in self.tokens if one not in self.there()]):
+                self.facts.note("violation", what=f"exit 0 and not on the remote: {missing}; it was told: {done.err}")
+        else:
+            self.facts.note("refused", err=done.err[-1500:], code=done.code)
+        return done
+
+    def there(self) -> list[str]:
+        """The agent's tokens on the remote."""
+        bare = self.env["REMOTE_OF_AGENT"]
+        done = subprocess.run(
+            ["git", "-C", bare, "show", f"main:{self.name}.txt"], env=self.env, capture_output=True, check=False
+        )
+        return done.stdout.decode().split()
+
+
+if __name__ == "__main__":
+    _top, _name, _seed, _stop = sys.argv[1:]
+    Agent(Path(_top), _name, int(_seed), Path(_stop), json.loads(os.environ["AGENT_ENV"])).work()
