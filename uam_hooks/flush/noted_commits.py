@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from uam_hooks.git.repo import Repository
+from uam_hooks.hot.core.errors import GitFailed
 from uam_hooks.hot.core.paths import worktree_name
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.integrate.tips import Tips
@@ -42,20 +43,31 @@ def ended(repo: Repository, waiting: Sequence[QueuedCommit], tips: Tips) -> dict
 
 
 def _unpushed(repo: Repository, oids: list[str], tips: Tips) -> set[str]:
-    """Those that no remote-tracking ref and no shadow contains: a commit may be pushed without git uam."""
+    """Those that no remote-tracking ref and no shadow contains: a commit may be pushed without git uam.
+
+    One of which git cannot tell it, because something of it is damaged, counts as not pushed.
+    """
     if not oids:
         return set()
     known = tips.under("refs/remotes/", "refs/uam/shadow/").values()
     feed = "".join(f"{line}\n" for line in [*oids, *(f"^{oid}" for oid in known)])
-    return set(repo.rev_list("--stdin", feed=feed.encode()))
+    try:
+        return set(repo.rev_list("--stdin", feed=feed.encode()))
+    except GitFailed:
+        return set(oids) if len(oids) == 1 else set().union(*(_unpushed(repo, [oid], tips) for oid in oids))
 
 
 def _count_files(repo: Repository, oids: list[str]) -> dict[str, int]:
-    """The number of files that each commit changed, for all of them in one process."""
+    """The number of files that each commit changed, for all of them in one process; 0 where git cannot read one."""
     if not oids:
         return {}
     feed = "".join(f"{oid}\n" for oid in oids).encode()
-    out = repo.run("diff-tree", "--stdin", "-r", "-c", "-z", "--root", "--name-only", "--no-renames", feed=feed).out
+    args = ("diff-tree", "--stdin", "-r", "-c", "-z", "--root", "--name-only", "--no-renames")
+    try:
+        out = repo.run(*args, feed=feed).out
+    except GitFailed:
+        each = [{oids[0]: 0}] if len(oids) == 1 else [_count_files(repo, [oid]) for oid in oids]
+        return {oid: files for counted in each for oid, files in counted.items()}
     counted = dict.fromkeys(oids, 0)
     now = ""
     for field in out.decode("utf-8", "surrogateescape").split("\0")[:-1]:

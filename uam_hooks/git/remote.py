@@ -207,6 +207,8 @@ def _outcome(flag: str, why: str, remote_words: list[str]) -> RefOutcome:
     reason = re.search(r"\((.*)\)$", why)
     said = f": {' '.join(remote_words[:3])}" if remote_words else ""
     words = (reason[1] if reason else why) + said
+    if words.startswith("unpacker error"):  # what was sent did not arrive whole, or there was no room for it
+        return RefOutcome(Pushed.UNKNOWN, redact(words))
     return RefOutcome(Pushed.REJECTED, redact(words), is_transient(words))
 
 

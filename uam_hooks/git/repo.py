@@ -13,6 +13,7 @@ import git
 from gitdb.base import IStream
 from gitdb.db import LooseObjectDB
 
+from uam_hooks.git.collection import Collection
 from uam_hooks.git.object_reader import ObjectReader
 from uam_hooks.hot.core.errors import Refused, UsageError
 from uam_hooks.hot.core.identity import belongs_to_commands, given_in
@@ -41,6 +42,8 @@ class Repository:
             self, lambda: self._git.cat_file(batch_command=True, as_process=True, istream=subprocess.PIPE)
         )
         self._commits: dict[str, Commit] = {}
+        self._made: set[str] = set()
+        self.collection = Collection(self.paths.common_dir)
 
     @classmethod
     def at(cls, where: Path) -> Repository:
@@ -59,8 +62,9 @@ class Repository:
         self._git.update_environment(**given)
 
     def close(self) -> None:
-        """End the `git cat-file` process that reading objects keeps open."""
+        """End the `git cat-file` process that reading objects keeps open, and hold off no gc."""
         self._objects.close()
+        self.collection.allow()
 
     def __enter__(self) -> Repository:
         return self
@@ -115,7 +119,23 @@ class Repository:
         oid = object_name(kind, data)
         if not self.kind(oid):
             self._loose.store(IStream(kind.encode(), len(data), BytesIO(data)))
+        self._made.add(oid)
         return oid
+
+    def gone(self) -> list[str]:
+        """What `write` has stored, with the trees of commits, and what is not here any more: nothing names it yet."""
+        trees = {self._commits[oid].tree for oid in self._made if oid in self._commits}
+        return sorted(oid for oid in self._made | trees if oid != EMPTY_TREE and not self.kind(oid))
+
+    def look_again(self) -> None:
+        """Forget what was read and made: something may have been collected since. From now on nothing is.
+
+        Until `collection.allow`, or the end.
+        """
+        self._objects.close()
+        self._commits.clear()
+        self._made.clear()
+        self.collection.hold_off()
 
     def name_of(self, revision: str) -> tuple[str, str]:
         """Object and type that a full ref name or an object name is now; empty where there is none.
@@ -180,7 +200,9 @@ class Repository:
 
     def write_commit(self, commit: Commit) -> str:
         """Store `commit` (its `oid` is ignored); returns its name."""
-        return self.write("commit", commit.raw())
+        oid = self.write("commit", commit.raw())
+        self._commits.setdefault(oid, commit._replace(oid=oid))
+        return oid
 
     def store_commit(self, commit: Commit) -> str:
         """Write the commit, signed where commit.gpgSign asks for it."""

@@ -13,31 +13,33 @@ from uam_hooks.hot.queue.outcome import How
 from uam_hooks.integrate.merge import shadow_of
 from uam_hooks.integrate.plan import Context, Plan, living_shadow, make_plan, verbatim_plan
 from uam_hooks.integrate.tips import Tips
-from uam_hooks.land.retry import failure_of
+from uam_hooks.land.retry import failure_of, persistently
 from uam_hooks.land.shadow import memories
 from uam_hooks.session import Session
 from uam_hooks.store import views
 
 
 def plan_push(
-    session: Session, batch: Batch, action: Action, sources: Sequence[Source], there: str, tips: Tips
-) -> Plan:
+    session: Session, batch: Batch, action: Action, sources: Sequence[Source], there: str, tips: Tips,
+    *, thorough: bool = False,
+) -> Plan:  # fmt: skip
     """Plan the landing of `sources` on the ref of `action`, which the remote has at `there` (ZERO: not at all).
 
-    A source that cannot be planned even alone is refused, and the plan is that of the others. Writes objects and
-    nothing else. Raises UamError, or what went wrong inside, where that is the case for all of them.
+    A source that cannot be planned even alone is refused, and the plan is that of the others. Where git fails, the plan
+    is made again first (see retry.persistently). A `thorough` one looks for every object that is to be sent. Writes
+    objects and nothing else. Raises UamError, or what went wrong inside, where that is the case for all of them.
     """
     try:
-        return _plan(session, batch, action, sources, there, tips)
+        return persistently(session, lambda: _plan(session, batch, action, sources, there, tips, thorough))
     except Exception:
         if len(sources) == 1:
             raise
-        bad = {s.id: why for s in sources if (why := _why_not(session, batch, action, s, there, tips))}
+        bad = {s.id: why for s in sources if (why := _why_not(session, batch, action, s, there, tips, thorough))}
         if not bad or len(bad) == len(sources):
             raise
     rest = [source for source in sources if source.id not in bad]
     try:
-        plan = plan_push(session, batch, action, rest, there, tips)
+        plan = plan_push(session, batch, action, rest, there, tips, thorough=thorough)
     except Exception as error:
         nothing = dict.fromkeys((source.id for source in rest), failure_of(error))
         how = How.NOTHING_NEW
@@ -45,16 +47,22 @@ def plan_push(
     return plan._replace(refused={**bad, **plan.refused})
 
 
-def _why_not(session: Session, batch: Batch, action: Action, source: Source, there: str, tips: Tips) -> Failure | None:
+def _why_not(
+    session: Session, batch: Batch, action: Action, source: Source, there: str, tips: Tips, thorough: bool
+) -> Failure | None:
     """Why this source could not even land alone; None when it could."""
     try:
-        _plan(session, batch, action, [source], there, tips)
+        persistently(session, lambda: _plan(session, batch, action, [source], there, tips, thorough))
     except Exception as error:
         return failure_of(error)
     return None
 
 
-def _plan(session: Session, batch: Batch, action: Action, sources: Sequence[Source], there: str, tips: Tips) -> Plan:
+def _plan(
+    session: Session, batch: Batch, action: Action, sources: Sequence[Source], there: str, tips: Tips, thorough: bool
+) -> Plan:
+    if thorough:
+        _check_objects(session.repo, sources, there)
     if sources[0].verbatim:
         _check_expectation(session.repo, sources[0], there)
         return verbatim_plan(action, sources[0], there)
@@ -87,6 +95,13 @@ def _kept(session: Session, remote: str, sources: Sequence[Source]) -> frozenset
     if not names:
         return frozenset()
     return frozenset(session.repo.run("rev-parse", *(f"{name}^{{}}" for name in names)).lines)
+
+
+def _check_objects(repo: Repository, sources: Sequence[Source], there: str) -> None:
+    """Raise GitFailed where an object that these sources would bring is not here."""
+    tips = [source.tip for source in sources if source.tip]
+    feed = "".join(f"{line}\n" for line in (*tips, *([] if there == ZERO else [f"^{there}"])))
+    repo.run("rev-list", "--objects", "--quiet", "--stdin", feed=feed.encode())
 
 
 def _check_expectation(repo: Repository, source: Source, there: str) -> None:

@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from uam_hooks.git.remote import Pushed, RefOutcome, RefUpdate, Remote, Unreachable
-from uam_hooks.hot.core.errors import Failure, say
+from uam_hooks.hot.core.errors import Failure, GitFailed, say
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import landing_ref
 from uam_hooks.hot.queue.connection import Store
-from uam_hooks.hot.queue.model import Action, Batch, Landing, Source
+from uam_hooks.hot.queue.model import Action, Batch, Landing, Source, Status
 from uam_hooks.hot.queue.outcome import Detail, failed
 from uam_hooks.integrate.plan import Plan
 from uam_hooks.integrate.tips import Tips
 from uam_hooks.land import outcomes
 from uam_hooks.land.finish import contains, finish_landed
 from uam_hooks.land.push_plans import plan_push
-from uam_hooks.land.retry import fail_or_requeue, failure_of
+from uam_hooks.land.retry import TRIES, fail_or_requeue, failure_of, is_local
 from uam_hooks.land.shadow import move_shadow, remember
 from uam_hooks.land.steps import Step, reached
 from uam_hooks.session import Session
-from uam_hooks.store import claim, finish, journal
+from uam_hooks.store import claim, finish, journal, views
 from uam_hooks.store.claim import NewLanding
 
 ATOMIC = "another ref of this atomic push failed"
@@ -29,13 +29,39 @@ ATOMIC = "another ref of this atomic push failed"
 def land_pushes(session: Session, batch: Batch, pushes: Sequence[Action]) -> None:
     """Land pushes of `batch`, one `git push` for each remote (and for each atomic push)."""
     for (remote, options, atomic), actions in groups(session.store, pushes).items():
+        _land_or_fail(session, batch, remote, list(options), bool(atomic), actions)
+        session.repo.collection.allow()
+
+
+def _land_or_fail(
+    session: Session, batch: Batch, remote: str, options: list[str], atomic: bool, actions: list[Action]
+) -> None:
+    """Land a group. What fails on this machine is tried again, then action by action: only the bad one fails."""
+    for left in reversed(range(TRIES)):
         try:
-            _land_group(session, batch, remote, list(options), bool(atomic), actions)
+            _land_group(session, batch, remote, options, atomic, actions)
+            return
         except Exception as error:
             failure = failure_of(error)
             say(f"batch {batch.number}: {failure.what}")
             # what was planned may have been pushed: recovery asks the remote; the rest has not begun
-            _fail(session, [a for a in actions if not _planned_here(session, batch, a)], failure)
+            actions = [a for a in actions if _is_open(session, a) and not _planned_here(session, batch, a)]
+            if not is_local(error):
+                left = 0
+            elif left:
+                session.repo.look_again()
+            elif len(actions) > 1 and not atomic:
+                for action in actions:
+                    _land_or_fail(session, batch, remote, options, atomic, [action])
+                return
+            if not left:
+                _fail(session, actions, failure)
+                return
+
+
+def _is_open(session: Session, action: Action) -> bool:
+    now = views.action(session.store, action.id)
+    return now is not None and now.batch_id == action.batch_id and now.status in (Status.BATCHED, Status.EXECUTING)
 
 
 def _planned_here(session: Session, batch: Batch, action: Action) -> bool:
@@ -59,6 +85,7 @@ def _land_group(
 ) -> None:
     """Land actions that share one `git push`; those whose ref moved are integrated again (uam.flush.retries)."""
     retries = session.settings["uam.flush.retries"]
+    asked_again = False
     for _ in range(retries + 1):
         try:
             remote = Remote(session.repo, session.settings, name)
@@ -66,10 +93,11 @@ def _land_group(
         except Unreachable as error:
             _fail(session, actions, error.failure)
             return
-        plans = _plans(session, batch, actions, there, atomic)
+        plans = _plans(session, batch, actions, there, atomic, asked_again)
         if not plans:
             return
-        results = _push(session, batch, remote, plans, options, atomic)
+        results = _push(session, batch, remote, plans, options, atomic, asked_again)
+        asked_again = asked_again or any(result.transient for result in results.values())
         actions = [plan.action for plan in plans if results[plan.action.ref].pushed == Pushed.CONTENDED]
         if not actions:
             return
@@ -78,7 +106,7 @@ def _land_group(
 
 
 def _plans(
-    session: Session, batch: Batch, actions: Sequence[Action], there: dict[str, str], atomic: bool
+    session: Session, batch: Batch, actions: Sequence[Action], there: dict[str, str], atomic: bool, thorough: bool
 ) -> list[Plan]:
     """The plans that need a push; everything else is finished here."""
     found: list[Plan] = []
@@ -90,7 +118,7 @@ def _plans(
             finish.action(session.store, action, {})
             continue
         try:
-            plan = plan_push(session, batch, action, sources, there[action.ref], Tips(session.repo))
+            plan = plan_push(session, batch, action, sources, there[action.ref], Tips(session.repo), thorough=thorough)
         except Exception as error:
             broken = True
             _fail(session, [action], failure_of(error))
@@ -109,13 +137,18 @@ def _plans(
 
 
 def _push(
-    session: Session, batch: Batch, remote: Remote, plans: list[Plan], options: list[str], atomic: bool
-) -> dict[str, RefOutcome]:
-    """Write the plan, pin what it made, push, and finish what landed."""
+    session: Session, batch: Batch, remote: Remote, plans: list[Plan], options: list[str], atomic: bool,
+    last: bool,
+) -> dict[str, RefOutcome]:  # fmt: skip
+    """Write the plan, pin what it made, push, and finish what landed.
+
+    A push that broke off before the remote had it may be tried once more: as contended, unless it is the `last` try.
+    """
     landings = claim.write_plan(session.store, batch, [_journal_entry(session, batch, plan) for plan in plans])
     reached(Step.PLANNED)
     pins = [(landing_ref(entry.batch_id, entry.id), entry.keep, ZERO) for entry in landings if entry.keep != ZERO]
-    session.repo.move_refs(pins, "uam: pin")
+    if (why := _not_pinned(session, pins)) is not None:
+        return {plan.action.ref: RefOutcome(Pushed.CONTENDED, why) for plan in plans}
     reached(Step.PINNED)
     results = remote.push([RefUpdate(plan.action.ref, plan.old, plan.new) for plan in plans], options, atomic)
     reached(Step.PUSHED)
@@ -124,12 +157,30 @@ def _push(
     for plan, landing in zip(plans, landings, strict=True):
         result = results[plan.action.ref]
         if result.pushed == Pushed.UNKNOWN:
-            result = results[plan.action.ref] = _ask(session, remote, landing, result)
+            result = results[plan.action.ref] = _ask(session, remote, landing, result, last)
         if result.pushed == Pushed.LANDED:
             finish_landed(session, remote, plan.action, landing, landing.new, result.words)
         elif result.pushed == Pushed.REJECTED:
             fail_or_requeue(session, plan.action, Failure(result.words, result.transient))
     return results
+
+
+def _not_pinned(session: Session, pins: list[tuple[str, str, str]]) -> str | None:
+    """Pin what a plan has made. Why it has to be made once more; None when all of it is there, and stays.
+
+    Until it was pinned, a `git gc --prune=now` beside us could take it, or a part of it.
+    """
+    try:
+        session.repo.move_refs(pins, "uam: pin")
+    except GitFailed as error:
+        session.repo.look_again()
+        return error.what
+    gone = session.repo.gone()
+    if not gone:
+        return None
+    session.repo.look_again()
+    session.repo.move_refs([(name, ZERO, oid) for name, oid, _ in pins], "uam: incomplete")
+    return f"{gone[0][:7]}, which was just written, has been collected"
 
 
 def _together(results: dict[str, RefOutcome]) -> dict[str, RefOutcome]:
@@ -151,7 +202,7 @@ def _journal_entry(session: Session, batch: Batch, plan: Plan) -> NewLanding:
     )  # fmt: skip
 
 
-def _ask(session: Session, remote: Remote, landing: Landing, result: RefOutcome) -> RefOutcome:
+def _ask(session: Session, remote: Remote, landing: Landing, result: RefOutcome, last: bool) -> RefOutcome:
     """The connection broke: only the remote knows. Without an answer the outcome stays open for recovery."""
     try:
         there = remote.observe([landing.ref])[landing.ref]
@@ -159,7 +210,7 @@ def _ask(session: Session, remote: Remote, landing: Landing, result: RefOutcome)
         return result
     if contains(session.repo, there, landing):
         return RefOutcome(Pushed.LANDED, "")
-    return RefOutcome(Pushed.REJECTED, result.words, transient=True)
+    return RefOutcome(Pushed.REJECTED if last else Pushed.CONTENDED, result.words, transient=True)
 
 
 def _finish_late(session: Session, action: Action, there: str) -> None:

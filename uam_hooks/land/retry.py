@@ -6,22 +6,53 @@ waits for goes back into the queue where the failure may pass by itself.
 
 from __future__ import annotations
 
+import errno
 import time
 import traceback
+from collections.abc import Callable
+from typing import TypeVar
 
-from uam_hooks.hot.core.errors import Failure, UamError, say
+from uam_hooks.hot.core.errors import Failure, GitFailed, UamError, say
 from uam_hooks.hot.queue.model import Action, iso
 from uam_hooks.hot.queue.outcome import failed
 from uam_hooks.session import Session
 from uam_hooks.store import claim, finish
 
+Made = TypeVar("Made")
+
 LONGEST_PAUSE = 86400.0
+# how often what fails on this machine is tried before that is an answer
+TRIES = 3
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EAGAIN, errno.EMFILE, errno.ENFILE)
+
+
+def is_local(error: Exception) -> bool:
+    """Whether it failed on this machine: a git that was killed, an object that is gone, no room on disk or in memory.
+
+    That may have been a moment's trouble, so it is tried again at once, also for a push that is waited for.
+    """
+    return isinstance(error, (GitFailed, OSError, MemoryError))
+
+
+def persistently(session: Session, make: Callable[[], Made]) -> Made:
+    """What `make` makes, which moves nothing; made again, from what is there then, where that fails on this machine."""
+    for _ in range(TRIES - 1):
+        try:
+            return make()
+        except Exception as error:
+            if not is_local(error):
+                raise
+            session.repo.look_again()
+    return make()
 
 
 def failure_of(error: Exception) -> Failure:
     """Why something failed. A fault of ours is a failure like any other, instead of blocking its ref for everybody."""
     if isinstance(error, UamError):
         return error.failure
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _NO_ROOM):
+        why = error.strerror if isinstance(error, OSError) else "out of memory"
+        return Failure(f"this machine has no room left: {why}", transient=True)
     traceback.print_exception(error)
     return Failure(
         f"uam failed inside ({type(error).__name__}: {error}), see flush.log; UAM=off git push goes without it"

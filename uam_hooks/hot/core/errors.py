@@ -75,15 +75,22 @@ class StoreError(UamError):
     code = ExitCode.BROKEN
 
 
+# what git says (2.39, 2.55) of trouble that is over some time later
+_PASSES = (
+    ".lock': File exists", "cannot lock ref", "No space left on device", "Disk quota exceeded", "Out of memory",
+    "Cannot allocate memory", "Resource temporarily unavailable", "died of signal",
+)  # fmt: skip
+
+
 class GitFailed(UamError):
     """A git command ended with an exit code that its caller did not expect."""
 
     def __init__(self, command: Sequence[str], code: int, stdout: str, stderr: str) -> None:
         words = reason(stderr) or last_line(stdout) or "no output"
         shown = " ".join(["git", *command][:4])
-        # another git holds a lock of this repository, for moments as a rule
-        locked = ".lock': File exists" in stderr or "cannot lock ref" in stderr
-        super().__init__(f"`{shown}` failed with exit code {code}: {words}.", transient=locked)
+        # it was killed, or for a moment there was no room, or another git held a lock of this repository
+        passes = code < 0 or any(word in stderr for word in _PASSES)
+        super().__init__(f"`{shown}` failed with exit code {code}: {words}.", transient=passes)
         self.command = [redact(part) for part in command]
         self.returncode = code
         self.stdout = redact(stdout)
