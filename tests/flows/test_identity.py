@@ -429,3 +429,25 @@ def test_commits_of_others_are_not_squashed_here_where_that_would_sign_them(quie
         quiet.commit(name)
     quiet.git("uam", "flush")
     assert quiet.subjects(f"{quiet.start_oid}..main") == ["Squashed 2 commits:", "Add b", "Add a"]
+
+
+def test_what_depends_on_the_work_of_somebody_else_goes_on_when_that_has_ended(scene: Scene) -> None:
+    log = scene.root / "deployed"
+    scene.git("config", "uam.deploy.prod.command", str(script(scene.root / "prod", f'echo "$GH_TOKEN" >"{log}"\n')))
+    scene.git("config", "uam.window.deploy", "0")
+    scene.git("config", "uam.window.push", WINDOW)
+    scene.git("config", "uam.push.mode", "queue")
+    ada, bea = scene.worktree("ada"), scene.worktree("bea")
+    ada.env |= {"GH_TOKEN": ADAS}
+    bea.env |= {"GH_TOKEN": "token-of-bea"}
+    ada.commit("a")
+    assert ada.push("origin", "HEAD:main").code == 0
+    number = str(max(row["id"] for row in scene.rows("deploy_queue")))
+    ask = ("uam", "queue", "--action-type", "deploy", "--target", "prod", "--ref", "main", "--depends-on", number)
+    bea.git(*ask)
+    bea.git("uam", "status")
+    due_now(scene)
+    until(log.exists, "the deploy")
+    assert scene.files() == ["README", "a"]
+    scene.idle()
+    assert log.read_text() == "token-of-bea\n"

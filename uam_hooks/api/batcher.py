@@ -44,7 +44,8 @@ class DeployBatcher:
     - `db_path`: a database to use instead of `.git/uam/queue.db`. Only this object executes such a queue.
 
     It holds no connection between calls and may be used from several processes at once, but not from several
-    threads. It removes variables that point to another repository (GIT_DIR and others) from the environment.
+    threads. It removes variables that point to another repository (GIT_DIR and others), and those that make git read
+    paths in another way (GIT_LITERAL_PATHSPECS and others), from the environment.
 
     Raises UsageError for an invalid argument, NotInstalled where git uam is not enabled.
     """

@@ -20,7 +20,7 @@ from uam_hooks.flush.recover import recover
 from uam_hooks.flush.result import recorded_result
 from uam_hooks.hot.core.errors import Locked, Refused
 from uam_hooks.hot.core.identity import reduced
-from uam_hooks.hot.queue.lane import EVERYTHING, Lane, Mark, at_work, mark, unsettled
+from uam_hooks.hot.queue.lane import EVERYTHING, Lane, Mark, at_work, mark, unsettled, waiting_for_others
 from uam_hooks.hot.queue.leader import ensure_flusher
 from uam_hooks.hot.queue.model import Batch, BatchResult, where
 from uam_hooks.land import retention
@@ -197,6 +197,7 @@ def ensure_flush(session: Session) -> bool:
     """Make sure that flushers execute what waits once it is due; False when uam.push.mode leaves that to people."""
     if session.settings["uam.push.mode"] == "manual":
         return False
-    for lane in at_work(session.store, session.identity.id):
+    lanes = [*at_work(session.store, session.identity.id), *waiting_for_others(session.store, session.identity.id)]
+    for lane in dict.fromkeys(lanes):
         ensure_flusher(session.repo.paths, lane, reduced(os.environ, session.settings))
     return True

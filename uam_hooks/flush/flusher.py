@@ -20,7 +20,7 @@ from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import GitFailed, Locked, NotInstalled, UamError, say
 from uam_hooks.hot.core.identity import reduced
 from uam_hooks.hot.core.settings import Settings
-from uam_hooks.hot.queue.lane import Lane, Mark, due_at, mark, unfinished, unsettled
+from uam_hooks.hot.queue.lane import Lane, Mark, due_at, mark, unfinished, unsettled, waiting_for_others
 from uam_hooks.hot.queue.leader import ensure_flusher, try_lock
 from uam_hooks.hot.queue.model import iso, seconds_of
 from uam_hooks.session import Session, open_queue
@@ -92,7 +92,8 @@ def _work(repo: Repository, lane: Lane) -> None:
             due = due_at(session.store, lane)
             # of a process that is gone, of a remote that does not answer, or of a flush by hand that holds our refs
             open_batch = unsettled(session.store, lane)
-            if due is None and (not open_batch or idle > MAX_IDLE_ROUNDS):
+            held = lane in waiting_for_others(session.store, lane.identity or "")
+            if due is None and (not (open_batch or held) or idle > MAX_IDLE_ROUNDS):
                 refresh(session.repo, session.store)
                 _prune_daily(session)
                 return
@@ -108,7 +109,7 @@ def _work(repo: Repository, lane: Lane) -> None:
             left = due_at(session.store, lane)
             # what is due and cannot be claimed yet is tried again, at growing intervals
             stuck = not done and left is not None and seconds_of(left) <= time.time()
-            idle = idle + 1 if stuck or unsettled(session.store, lane) else 0
+            idle = idle + 1 if stuck or held or unsettled(session.store, lane) else 0
             if idle:
                 pause = min(30.0, 0.5 * 2**idle)
                 _rest(session, pause if left is None or stuck else min(pause, seconds_of(left) - time.time()), since)

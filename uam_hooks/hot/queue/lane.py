@@ -107,6 +107,21 @@ def unsettled(store: Store, lane: Lane = EVERYTHING) -> bool:
     return row is not None
 
 
+def waiting_for_others(store: Store, identity: str) -> list[Lane]:
+    """The lanes of an identity in which something waits for an action of another one: nobody of this one brings that
+    on, and when it has ended nobody else may start a flusher for this one.
+    """
+    with store.reading() as db:
+        found = db.execute(
+            "SELECT DISTINCT q.remote FROM deploy_queue q"
+            " JOIN json_each(CASE WHEN json_valid(q.dependencies) THEN q.dependencies ELSE '[]' END) d"
+            " JOIN deploy_queue p ON p.id = d.value WHERE q.status = 'pending' AND q.identity = ?"
+            " AND p.identity <> q.identity AND p.status IN ('pending', 'batched', 'executing')",
+            (identity,),
+        ).fetchall()
+    return [Lane(identity, row["remote"]) for row in found]
+
+
 class Mark(NamedTuple):
     """The newest source, the newest batch, and how many batches are open: it changes with what can be claimed."""
 
