@@ -37,6 +37,8 @@ def mortal(scene: Scene) -> dict[str, str]:
         if program.name != "git":
             (programs / program.name).symlink_to(program)
     script(programs / "git", _GIT)
+    for name in ("REAL_GIT", "KILL", "KILL_NTH", "COUNTED"):
+        scene.git("config", "--add", "uam.identity.env", name)  # or the flusher would not hear of them
     return {"GIT_EXEC_PATH": str(programs), "REAL_GIT": real}
 
 

@@ -25,7 +25,17 @@ case " $* " in
 	kill -KILL $PPID $(cut -d' ' -f4 /proc/$PPID/stat) $$
 	;;
 *" ${{KILL_ALONE:--}} "*) kill -KILL $$ ;;
+*" ${{THEN:--}} "*)
+	"{real}" "$@"
+	code=$?
+	THEN= sh -c "$MEANWHILE" >&2
+	exit $code
+	;;
 esac
+if [ -n "$KILL_NTH" ]; then
+	echo >>"$COUNTED"
+	[ "$(wc -l <"$COUNTED")" -ne "$KILL_NTH" ] || kill -KILL $PPID $(cut -d' ' -f4 /proc/$PPID/stat) $$
+fi
 exec "{real}" "$@"
 """
 _MOVE, _REF = "read-tree -m -u", "update-ref -m uam: landed as"
@@ -83,7 +93,8 @@ def changes(agent: Worktree) -> str:
 def right(scene: Scene, tip: str) -> None:
     """As it was before the settle, or as it was to be after it; nothing of ours is left."""
     assert (changes(scene), scene.oid("HEAD") in (tip, scene.there())) == ("", True)
-    assert sorted(path.name for path in (scene.uam / "settling").iterdir()) == []
+    left = [path.name for path in (scene.uam / "settling").iterdir()]
+    assert [name for name in left if not name.isdecimal()] == []  # a mark of the dead counts for nothing
     assert [path.name for path in (scene.top / ".git").iterdir() if path.name.startswith("index")] == ["index"]
 
 
@@ -223,6 +234,139 @@ def test_g2_a_linked_worktree_and_its_own_edits(scene: Scene, step: Settling) ->
     assert changes(agent) == " M README"
     assert agent.run("uam", "sync").code == 0
     assert (changes(agent), agent.oid("HEAD")) == (" M README", scene.there())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_g2_any_git_may_be_killed_with_all_who_started_it(scene: Scene) -> None:
+    """The first, the second, ... of a settle by hand, which has no flusher beside it, until one needed fewer."""
+    env = mortal(scene)
+    behind(scene)
+    tip = scene.commit("mine", "edited\n", message="Edit mine")
+    scene.git("config", "uam.settle", "off")
+    assert scene.push().code == 0
+    scene.idle()
+    counted, killed = scene.root / "counted", 0
+    for number in range(1, 100):
+        counted.unlink(missing_ok=True)
+        scene.run("uam", "sync", **env, KILL_NTH=str(number), COUNTED=str(counted))
+        done = scene.run("commit", "-q", "--allow-empty", "-m", "Nothing")
+        if done.code:
+            assert "it has been put right now: commit again" in done.err
+            scene.git("commit", "-q", "--allow-empty", "-m", "Nothing")
+        assert scene.git("show", "--format=", "--name-only", "HEAD") == ""
+        scene.git("reset", "-q", "--soft", "HEAD~1")
+        scene.report()  # what a commit has no need to look at: worktrees of others
+        right(scene, tip)
+        scene.git("reset", "-q", "--hard", tip)
+        if len(counted.read_text().splitlines()) < number:
+            break
+        killed += 1
+    assert killed > 15
+
+
+def _odd(other: Worktree) -> None:
+    top = other.top
+    other.git("rm", "-q", "-r", "file", "dir", "link")
+    (top / "file").mkdir()
+    (top / "file" / "within").write_text("theirs\n")
+    (top / "dir").write_text("theirs\n")
+    (top / "link").symlink_to("elsewhere")
+    (top / 'a "quoted"\nname').write_text("theirs\n")
+    (top / os.fsdecode(b"latin-\xe9")).write_text("theirs\n")
+    (top / "dos.txt").write_text("one\ntwo\nthree\n")
+
+
+@pytest.mark.parametrize("step", bulk([Settling.FILES, Settling.INDEX], quick=[Settling.INDEX]))
+def test_g2_whatever_the_paths_are(scene: Scene, step: Settling) -> None:
+    """Files and directories in each other's place, links, names that need quotes, and line ends that are converted."""
+    (scene.top / "dir").mkdir()
+    for name in ("file", "dir/within", "mine"):
+        (scene.top / name).write_text(f"{name}\n")
+    (scene.top / ".gitattributes").write_text("*.txt text eol=crlf\n")
+    (scene.top / "dos.txt").write_bytes(b"one\r\n")
+    (scene.top / 'a "quoted"\nname').write_text("old\n")
+    (scene.top / os.fsdecode(b"latin-\xe9")).write_text("old\n")
+    (scene.top / "link").symlink_to("file")
+    scene.git("add", ".")
+    scene.git("commit", "-q", "-m", "Add files")
+    assert scene.push().code == 0
+    other = scene.stranger()
+    other.git("pull", "-q", "origin", "main")
+    _odd(other)
+    other.git("add", ".")
+    other.git("commit", "-q", "-m", "Change files")
+    other.git("push", "-q", "origin", "main")
+    tip = scene.commit("mine", "edited\n", message="Edit mine")
+    scene.push(UAM_DIE_AT=step)
+    scene.idle()
+    scene.git("config", "uam.settle", "off")  # or whatever comes next would bring it over again
+    scene.report()
+    right(scene, tip)
+    assert scene.oid("HEAD") == tip
+    assert ((scene.top / "dos.txt").read_bytes(), (scene.top / "link").readlink()) == (b"one\r\n", Path("file"))
+    assert scene.run("uam", "sync").code == 0
+    right(scene, scene.there())
+    assert (scene.top / "file" / "within").read_text() == "theirs\n"
+
+
+def test_g2_a_file_that_is_in_the_place_of_a_directory_since_stays(scene: Scene) -> None:
+    tip = interrupted(scene, UAM_DIE_AT=Settling.FILES)
+    (scene.top / "removed").mkdir()
+    (scene.top / "removed" / "scratch").write_text("mine\n")
+    shutil.rmtree(scene.top / "deep")
+    (scene.top / "deep").symlink_to(scene.home)
+    scene.report()
+    assert scene.oid("HEAD") == tip
+    assert (scene.top / "removed" / "scratch").read_text() == "mine\n"
+    assert sorted(changes(scene).splitlines()) == [" D removed", "?? deep"]
+
+
+# -- another git at the same moment ----------------------------------------------------------------------------
+
+
+def test_g2_what_another_git_stages_while_files_move_goes_back(scene: Scene) -> None:
+    """`git add -A` sees others' files in the middle of it: they are not the agent's change."""
+    behind(scene)
+    tip = scene.commit("mine", "edited\n", message="Edit mine")
+    (scene.top / "own").write_text("own\n")
+    done = scene.push(**mortal(scene, THEN=_MOVE, MEANWHILE=f"unset GIT_INDEX_FILE; cd {scene.top} && git add -A"))
+    assert done.code == 0, done
+    assert "another git command is running there" in done.err
+    assert (changes(scene), scene.oid("HEAD")) == ("A  own", tip)
+    assert scene.run("uam", "sync").code == 0
+    assert (changes(scene), scene.oid("HEAD")) == ("A  own", scene.there())
+
+
+def test_g2_the_lock_of_another_git_is_never_removed(scene: Scene) -> None:
+    tip = interrupted(scene, UAM_DIE_AT=Settling.INDEX)
+    lock = scene.top / ".git" / "index.lock"
+    lock.write_bytes(b"")
+    assert "it cannot be put right yet: another git command is running there" in scene.run("uam", "status").err
+    assert lock.exists()
+    assert scene.oid("HEAD") == tip
+    lock.unlink()
+    scene.report()
+    right(scene, tip)
+
+
+def test_g2_a_settle_that_meets_a_lock_leaves_everything_as_it_was(scene: Scene) -> None:
+    behind(scene)
+    tip = scene.commit("mine", "edited\n", message="Edit mine")
+    lock = scene.top / ".git" / "index.lock"
+    lock.write_bytes(b"")
+    done = scene.push()
+    assert "another git command is running there" in done.err
+    lock.unlink()
+    right(scene, tip)
+    assert scene.oid("HEAD") == tip
+
+
+def test_g2_an_uninstall_puts_right_first(scene: Scene) -> None:
+    tip = interrupted(scene, UAM_DIE_AT=Settling.INDEX)
+    assert scene.run("uam", "uninstall").code == 0
+    assert (changes(scene), scene.oid("HEAD")) == ("", tip)
+    assert [path.name for path in (scene.top / ".git").iterdir() if path.name.startswith("index")] == ["index"]
 
 
 # -- no space --------------------------------------------------------------------------------------------------
