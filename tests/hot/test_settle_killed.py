@@ -362,6 +362,15 @@ def test_g2_a_settle_that_meets_a_lock_leaves_everything_as_it_was(scene: Scene)
     assert scene.oid("HEAD") == tip
 
 
+def test_g2_where_there_are_no_hard_links(scene: Scene) -> None:
+    """The lock and the second index are copies then."""
+    script(scene.root / "nolinks" / "ln", "exit 1\n")
+    tip = interrupted(scene, UAM_DIE_AT=Settling.LOCKED, PATH=f"{scene.root / 'nolinks'}:{scene.env['PATH']}")
+    assert (scene.top / ".git" / "index.lock").exists()
+    scene.report()
+    right(scene, tip)
+
+
 def test_g2_an_uninstall_puts_right_first(scene: Scene) -> None:
     tip = interrupted(scene, UAM_DIE_AT=Settling.INDEX)
     assert scene.run("uam", "uninstall").code == 0

@@ -11,17 +11,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from uam_hooks.hot.core.errors import GitFailed, last_line
+from uam_hooks.hot.core.errors import last_line
 from uam_hooks.hot.core.objects import Commit
 from uam_hooks.hot.core.paths import RepoPaths, head_of
 from uam_hooks.hot.core.plumbing import EMPTY_TREE, ZERO, Git, is_ancestor, resolve_names
-from uam_hooks.hot.core.steps import Settling, reached
+from uam_hooks.hot.core.steps import Settling
 from uam_hooks.hot.worktree import index, journal
 from uam_hooks.hot.worktree.branches import BranchMove, checked
 from uam_hooks.hot.worktree.checkouts import checked_out_at, run_directory, unfinished
 from uam_hooks.hot.worktree.marks import Turn, settling
-from uam_hooks.hot.worktree.repair import NotYet, put_back, repair_all
-from uam_hooks.hot.worktree.swap import LOCKED, REFUSED, Swapped, swap
+from uam_hooks.hot.worktree.mover import Mover
+from uam_hooks.hot.worktree.repair import repair_all
+from uam_hooks.hot.worktree.swap import LOCKED, REFUSED, Swapped
 
 
 class Settled(NamedTuple):
@@ -86,7 +87,7 @@ def settle(git: Git, paths: RepoPaths, what: Landed, files: bool) -> Settled:
             return _carry_newer(git, paths, what, now, landed_tree, home)
         if home is None or tree == landed_tree:
             return _move_ref(git, paths, move, home)
-        mover = _Mover(git, paths, home, move, turn.lock)
+        mover = Mover(git, paths, home, move, turn.lock)
         if not (files and home == paths.git_dir):
             return _catch_up(mover, what.mine)
         return _move_files(mover, what.mine)
@@ -110,7 +111,7 @@ def advance(
             return Settled(now, why="it has commits that would be lost")
         if home is None:
             return _move_ref(git, paths, move, None)
-        return _catch_up(_Mover(git, paths, home, move, turn.lock), mine)
+        return _catch_up(Mover(git, paths, home, move, turn.lock), mine)
 
 
 def obstacle(
@@ -141,40 +142,7 @@ def _reason(what: Landed) -> str:
     return f"uam: landed as {what.landing[:7]}"
 
 
-class _Mover(NamedTuple):
-    """A branch that is to move, checked out in the worktree of `home`; `turn` is the settle lock."""
-
-    git: Git
-    paths: RepoPaths
-    home: Path
-    move: BranchMove
-    turn: int
-
-    @property
-    def at(self) -> Path:
-        return run_directory(self.home, self.paths)
-
-    def run(self, staged: Sequence[index.Entry], kept: Sequence[str], *, files: bool) -> tuple[Swapped, str]:
-        """Write down what is to happen, and let it happen; or put back what there is of it.
-
-        Returns how it went, and why the worktree is not as it was if that is so.
-        """
-        plan = journal.Move(str(self.home), self.move.branch, self.move.old, self.move.new, tuple(kept))
-        record = journal.write(self.paths, plan)
-        reached(Settling.RECORDED)
-        stage = index.feed((e.path, index.after(e)) for e in staged)
-        done = swap(self.at, plan, record, self.turn, stage=stage, files=files, branch=self.move.command)
-        if done.code == 0:
-            journal.forget(record, plan)
-            return done, ""
-        try:
-            put_back(self.git, self.paths, record, plan, self.turn)
-        except (NotYet, GitFailed, OSError) as error:
-            return done, last_line(str(error))
-        return done, ""
-
-
-def _catch_up(mover: _Mover, mine: Mapping[str, tuple[str, str]]) -> Settled:
+def _catch_up(mover: Mover, mine: Mapping[str, tuple[str, str]]) -> Settled:
     """Move a branch that is checked out, if its worktree has the files of the landing already."""
     now, new = mover.move.old, mover.move.new
     there, why = _there_already(mover.git, mover.paths, mover.home, now, new, mine)
@@ -211,7 +179,7 @@ def bring_over(
         move = checked(git, branch, now, new, reason, kept=kept, carried=carried, at=paths.worktree)
         if move is None:
             return Settled(now, why="it has commits that would be lost")
-        return _move_files(_Mover(git, paths, paths.git_dir, move, turn.lock), {})
+        return _move_files(Mover(git, paths, paths.git_dir, move, turn.lock), {})
 
 
 def _move_ref(git: Git, paths: RepoPaths, move: BranchMove, home: Path | None) -> Settled:
@@ -229,7 +197,7 @@ def _not_moved(err: str) -> str:
     return "another git command is running there" if locked else "it was moved at the same moment"
 
 
-def _move_files(mover: _Mover, mine: Mapping[str, tuple[str, str]]) -> Settled:
+def _move_files(mover: Mover, mine: Mapping[str, tuple[str, str]]) -> Settled:
     """Index and files first, as `git reset --keep` would, then the branch.
 
     Not `git reset --keep` itself: it takes HEAD as it finds it, so a commit made a moment ago would drop off the
@@ -246,7 +214,7 @@ def _move_files(mover: _Mover, mine: Mapping[str, tuple[str, str]]) -> Settled:
     return _settled(mover, done, worse)
 
 
-def _settled(mover: _Mover, done: Swapped, worse: str) -> Settled:
+def _settled(mover: Mover, done: Swapped, worse: str) -> Settled:
     """What became of the branch, when the worktree was moved, or put back, or is still to be put back (`worse`)."""
     old = mover.move.old
     if done.code == 0:
