@@ -371,6 +371,27 @@ def test_g2_where_there_are_no_hard_links(scene: Scene) -> None:
     right(scene, tip)
 
 
+def test_g2_a_repository_that_was_moved_since(scene: Scene) -> None:
+    tip = interrupted(scene, UAM_DIE_AT=Settling.INDEX)
+    moved = Worktree(scene.top.rename(scene.root / "moved"), scene.env)
+    assert "is as it was before" in moved.run("uam", "status").err
+    moved.top.rename(scene.top)
+    right(scene, tip)
+
+
+def test_g2_a_worktree_that_is_gone_is_in_nobodys_way(scene: Scene) -> None:
+    behind(scene)
+    agent = scene.worktree("agent")
+    agent.commit("mine", "edited\n", message="Edit mine")
+    agent.push("origin", "HEAD:main", UAM_DIE_AT=Settling.INDEX)
+    scene.idle()
+    shutil.rmtree(agent.top)
+    assert scene.run("uam", "status").err == ""
+    scene.git("worktree", "prune")
+    assert scene.run("uam", "status").err == ""
+    right(scene, scene.oid("HEAD"))
+
+
 def test_g2_an_uninstall_puts_right_first(scene: Scene) -> None:
     tip = interrupted(scene, UAM_DIE_AT=Settling.INDEX)
     assert scene.run("uam", "uninstall").code == 0

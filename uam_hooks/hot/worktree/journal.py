@@ -55,7 +55,9 @@ def write(paths: RepoPaths, move: Move) -> Path:
     path = place(paths, Path(move.git_dir))
     draft = path.with_name(f".{path.name}")
     # the process tells this try from an earlier one of the same: the index lock is a copy of this text
-    text = json.dumps({**move._asdict(), "process": [os.getpid(), started(os.getpid())]}) + _END
+    process = [os.getpid(), started(os.getpid())]
+    said = {"branch": move.branch, "old": move.old, "new": move.new, "kept": move.kept, "process": process}
+    text = json.dumps(said) + _END
     try:
         with draft.open("w", encoding="ascii") as file:
             file.write(text)
@@ -92,7 +94,10 @@ def read(path: Path) -> Move | None:
     if not text.endswith(_END):
         return None
     found = json.loads(text.removesuffix(_END))
-    return Move(found["git_dir"], found["branch"], found["old"], found["new"], tuple(found["kept"]))
+    # by the name of the file: the repository may have been moved since
+    common, name = path.parents[2], path.name.removeprefix(_NAME).removeprefix(".")
+    git_dir = common / "worktrees" / name if name else common
+    return Move(str(git_dir), found["branch"], found["old"], found["new"], tuple(found["kept"]))
 
 
 def forget(path: Path, move: Move | None) -> None:

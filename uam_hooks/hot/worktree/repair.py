@@ -57,6 +57,8 @@ def repair_all(git: Git, paths: RepoPaths, turn: int) -> None:
     for record in journal.unfinished(paths):
         move = journal.read(record)
         name = short_target(move.branch) or "HEAD" if move else ""
+        if move and Path(move.git_dir).is_dir() and not RepoPaths.of(Path(move.git_dir)).worktree.is_dir():
+            continue  # its files are away, and may come back
         try:
             undone = put_back(git, paths, record, move, turn)
         except (NotYet, GitFailed, OSError) as error:
