@@ -263,7 +263,7 @@ def test_several_at_once_are_all_or_none(stocked: Scene, command: str, last: str
     first, second = asked(stocked, "deploy", "prod"), asked(stocked, "deploy", "bad")
     if command == "cancel":
         due_now(stocked)
-        change(stocked, f"UPDATE deploy_queue SET not_before = '2999' WHERE id = {first}")  # noqa: S608
+        change(stocked, f"UPDATE deploy_queue SET not_before = '2999-01-01T00:00:00.000Z' WHERE id = {first}")  # noqa: S608
         said(stocked, "batch")
     else:
         said(stocked, "cancel", str(first))
