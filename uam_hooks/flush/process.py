@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +20,9 @@ from uam_hooks.hot.core.errors import last_line, redact
 # How long a command has to end after SIGTERM.
 GRACE_SECONDS = 3.0
 TAIL_BYTES = 4000
+# A log that has grown to the first of these is cut to the second: the end of the output is what is kept.
+LOG_BYTES, LEFT_BYTES = 10_000_000, 1_000_000
+_LOOK_SECONDS = 0.5
 
 
 class Command(NamedTuple):
@@ -53,7 +57,8 @@ class Running:
         """Run a command until it ends or its timeout is over. Safe to call from several threads."""
         try:
             command.log.parent.mkdir(parents=True, exist_ok=True)
-            kept = command.log.open("wb")
+            command.log.unlink(missing_ok=True)
+            kept = command.log.open("ab")  # so that what is written after the log was cut goes to its end
         except OSError as fault:
             return Ended(127, f"{command.log} cannot be written: {fault.strerror}", "")
         by_us = False
@@ -63,7 +68,7 @@ class Running:
             except OSError as fault:
                 return Ended(127, f"{command.words[0]} cannot be started: {fault.strerror}", "")
             try:
-                process.communicate(command.stdin, command.timeout)
+                _communicate(process, command)
                 error = "" if process.returncode == 0 else f"{Path(command.words[0]).name} {_how(process.returncode)}"
             except subprocess.TimeoutExpired:
                 end_group(process)
@@ -95,6 +100,37 @@ class Running:
             running = list(self._processes)
         for process in running:
             end_group(process)
+
+
+def _communicate(process: subprocess.Popen[bytes], command: Command) -> None:
+    """Feed a command and wait for its end, and keep its log within bounds; TimeoutExpired when it takes too long."""
+    deadline = time.monotonic() + command.timeout
+    feed: bytes | None = command.stdin
+    while True:
+        left = max(0.0, deadline - time.monotonic())
+        try:
+            process.communicate(feed, min(_LOOK_SECONDS, left))
+        except subprocess.TimeoutExpired:
+            feed = None  # what is left of it is with the process already
+            _cut(command.log)
+            if left <= 0:
+                raise
+        else:
+            _cut(command.log)
+            return
+
+
+def _cut(log: Path) -> None:
+    """Let go of the beginning of a log that has become too long."""
+    with log.open("r+b") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size <= LOG_BYTES:
+            return
+        file.seek(size - LEFT_BYTES)
+        end = file.read(LEFT_BYTES)
+        file.truncate(0)
+    with log.open("ab") as file:
+        file.write(b"[%d bytes left out]\n" % (size - len(end)) + end)
 
 
 def end_group(process: subprocess.Popen[bytes]) -> None:

@@ -19,6 +19,7 @@ from uam_hooks.hot.core.settings import Settings
 # <helper>::<address> starts a program of that name; an option-like URL would be one to git
 # what was fetched, as <process>.<number>
 SCRATCH = "refs/uam/tip/"
+_HAS_PLACE = re.compile(r"[/:]")
 _NOT_A_URL = re.compile(r"-|[A-Za-z0-9+.-]*::|$")
 
 
@@ -58,12 +59,12 @@ class Remote:
         self.repo, self.settings, self.name = repo, settings, name
         self.urls = settings.push_urls(name) if name in settings.remotes() else [name]
         for url in self.urls:
-            if _NOT_A_URL.match(url):
+            # a name that is no remote (any more) would be looked up by git, and might lead back to us
+            if _NOT_A_URL.match(url) or (url == name and not _HAS_PLACE.search(url)):
                 raise Unreachable(f"{redact(url)} is not a URL that uam pushes to.", "See `git remote -v`.")
 
     def _run(self, *args: str) -> Answer:
-        """Run git where it would run for a person: a relative URL is relative to the top of the main worktree."""
-        return self.repo.run(*args, ok=None, at=self.repo.paths.worktree)
+        return self.repo.talk(*args, silence=self.settings["uam.remote.timeout"], ok=None)
 
     def refs(self, *patterns: str) -> dict[str, str]:
         """The refs that the remote has now; Unreachable when it does not answer."""

@@ -21,6 +21,7 @@ from uam_hooks.hot.core.objects import Commit, object_name
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.plumbing import EMPTY_TREE, ZERO, Answer, answered, is_ancestor
 from uam_hooks.hot.core.refs import HEADS
+from uam_hooks.hot.core.talk import INSIDE, talk
 
 MINIMUM_GIT = (2, 38)
 TREE = 0o040000
@@ -90,6 +91,11 @@ class Repository:
         )
         out, err = process.communicate(feed)
         return answered(args, process.returncode, out, err, ok)
+
+    def talk(self, *args: str, silence: float, ok: Sequence[int] | None = (0,)) -> Answer:
+        """See `plumbing.Git.talk`: in the main worktree, because a relative URL is relative to its top."""
+        env = {**os.environ, "LC_ALL": "C", "LANGUAGE": "C", INSIDE: str(self.paths.uam)}
+        return talk(args, env, self.paths.worktree, silence, ok)
 
     # -- objects ---------------------------------------------------------------------------------------
 

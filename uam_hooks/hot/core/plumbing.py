@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from uam_hooks.hot.core.errors import GitFailed
+from uam_hooks.hot.core.paths import RepoPaths
 
 # git rev-parse --local-env-vars, git 2.39 and 2.55: what ties a process to one repository and one worktree.
 LOCAL_ENV = (
@@ -99,6 +100,10 @@ class Git(Protocol):
         """
         ...
 
+    def talk(self, *args: str, silence: float, ok: Sequence[int] | None = (0,)) -> Answer:
+        """Run `git args`, which talks to a remote, where it would run for a person; see `talk.talk`."""
+        ...
+
 
 def is_ancestor(git: Git, old: str, new: str, at: Path | None = None) -> bool:
     """Whether `new` contains `old`; GitFailed when git cannot tell, for example because an object is missing here."""
@@ -141,7 +146,7 @@ class HotGit:
     """`Git` on subprocess alone, in the git directory `git_dir`, with the caller's `-c` settings."""
 
     def __init__(self, git_dir: Path, worktree: Path) -> None:
-        self._at = git_dir
+        self._inside = RepoPaths.of(git_dir).uam
         self._env = {**os.environ, "LC_ALL": "C", "LANGUAGE": "C"}
         for name in ("GIT_INDEX_FILE", "GIT_WORK_TREE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY"):
             self._env.pop(name, None)
@@ -170,3 +175,9 @@ class HotGit:
             check=False,
         )
         return answered(args, done.returncode, done.stdout, done.stderr, ok)
+
+    def talk(self, *args: str, silence: float, ok: Sequence[int] | None = (0,)) -> Answer:
+        """See `Git.talk`."""
+        from uam_hooks.hot.core import talk  # few pushes ask the remote themselves
+
+        return talk.talk(args, {**self._env, talk.INSIDE: str(self._inside)}, self._cwd, silence, ok)

@@ -106,6 +106,7 @@ KEYS = (
     Key("uam.retry.delay", "2s", duration, "the pause before the first retry; each next one is twice as long"),
     Key("uam.deploy.timeout", "10m", duration, "after how long a deploy command is killed, with all that it started"),
     Key("uam.gh.repo", "", anything, "OWNER/REPO or HOST/OWNER/REPO for gh; by default from the remote's URL"),
+    Key("uam.remote.timeout", "60s", duration, "after how long a remote that is silent counts as not answering"),
     Key("uam.flush.lockTimeout", "30s", duration, "how long `git uam flush` waits for what another flush is executing"),
     Key("uam.retention", "30d", duration, "how long originals of what landed are kept"),
     Key("uam.identity.env", "", anything,

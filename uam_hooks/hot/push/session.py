@@ -37,7 +37,9 @@ class PushSession(NamedTuple):
     def ask_remote(self, remote: str, *patterns: str) -> dict[str, str]:
         """The refs that the remote itself has now, by name; GitFailed when it does not answer."""
         url = self.settings.push_urls(remote)[0]
-        return listed_refs(self.git.run("ls-remote", "--", url, *patterns))
+        return listed_refs(
+            self.git.talk("ls-remote", "--", url, *patterns, silence=self.settings["uam.remote.timeout"])
+        )
 
 
 def open_session(git_dir: Path) -> PushSession | None:
