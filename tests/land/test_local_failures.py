@@ -13,7 +13,7 @@ import pytest
 
 from tests.flows.test_failed_questions import mortal
 from tests.support.landscape import by_hand, flushed, kept, queue, sound, states
-from tests.support.scenes import Scene, Worktree, until
+from tests.support.scenes import SHADOW, Scene, Worktree, until
 
 
 def queued(scene: Scene, *names: str) -> list[Worktree]:
@@ -107,3 +107,23 @@ def collecting(scene: Scene) -> Iterator[None]:
     finally:
         ended.set()
         collector.join()
+
+
+def test_g6_a_memory_that_could_not_be_written_is_found_in_the_journal(scene: Scene) -> None:
+    """A git that was killed left the shadow where it was: what came after conflicted with its own squash for ever."""
+    by_hand(scene, settle="off")
+    for n in range(4):
+        scene.commit("file", f"{n}\n", message=f"Say {n}")
+        if n == 1:
+            queue(scene)
+            flushed(scene)
+            before = scene.oid(SHADOW)
+    queue(scene)
+    flushed(scene)
+    scene.git("update-ref", SHADOW, before)
+    scene.commit("file", "4\n", message="Say 4")
+    scene.commit("file", "5\n", message="Say 5")
+    queue(scene)
+    flushed(scene)
+    assert states(scene) == ["landed", "landed", "landed"]
+    assert scene.bare.git("show", "main:file") == "5"

@@ -17,15 +17,20 @@ from uam_hooks.store import views
 def memories(session: Session, remote: str, ref: str, tips: Tips | None = None) -> Iterator[tuple[str, str]]:
     """What has landed on a ref, newest first, as `plan.living_shadow` takes it.
 
-    First what plans would land there, then the shadow, then the journal's.
+    First what plans would land there, then the shadow and the journal's. A landing that is newer in the journal than
+    the shadow's is one whose shadow could not be moved: it comes first, or its originals would conflict with it.
     """
     if tips is not None:
         yield from tips.memories(remote, ref)
     name = shadow_ref(remote, ref)
     shadow = session.repo.refs(name).get(name)
+    recorded = list(views.memories(session.store, remote, ref))
     if shadow is not None:
-        yield session.repo.commit(shadow).parents[0], shadow
-    yield from views.memories(session.store, remote, ref)
+        landing = session.repo.commit(shadow).parents[0]
+        landings = [new for new, _ in recorded]
+        newer = landings.index(landing) if landing in landings else 0
+        recorded.insert(newer, (landing, shadow))
+    yield from recorded
 
 
 def remember(repo: Repository, landing: Landing) -> None:
