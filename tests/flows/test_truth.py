@@ -297,3 +297,16 @@ def test_c4_what_was_accepted_with_exit_0_is_not_taken_back_by_a_second_push(sce
     due_now(scene)
     scene.idle()
     assert scene.there() == tip
+
+
+def test_g3_a_push_that_cannot_wait_is_out_of_the_queue_before_it_goes_straight(scene: Scene) -> None:
+    """A wait that a fault has ended takes the push back, or says that it may land."""
+    scene.git("config", "uam.window.push", WINDOW)
+    tip = scene.commit("a")
+    scene.paths.log.unlink(missing_ok=True)
+    scene.paths.log.mkdir()  # so no flusher can be started
+    done = scene.push()
+    assert done.code == 0, done
+    assert scene.there() == tip
+    assert scene.pushed() == ["cancelled"]
+    assert any("This push goes straight to the remote." in line for line in done.ours)

@@ -89,6 +89,12 @@ def left(actions: Sequence[int]) -> str:
     return f"{'it stays' if one else 'they stay'} queued as {numbers} and land{'s' * one}; git uam wait {ids}"
 
 
+def may_land(actions: Sequence[int]) -> str:
+    """What is added to a fault that ended a wait."""
+    numbers = ", ".join(f"#{action}" for action in actions)
+    return f"The push is queued as {numbers} all the same, and may land; git uam wait {' '.join(map(str, actions))}"
+
+
 def ended(source: Source, remote: str, *, earlier: bool = False, mine: bool = True) -> str:
     """What became of a source, for whom `landed` may not be enough: who waited for its number, or comes back later.
 

@@ -81,7 +81,7 @@ def wait(session: PushSession, specs: Sequence[ResolvedSpec], timeout: float) ->
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDINGS)
         states = poll(session.store, ids, timeout, ensure, countdown.show, caught)
     except Stuck:
-        if len(enqueue.withdraw(session.store, ids, "taken back: no flusher could run, see flush.log")) == len(ids):
+        if takes_back(session.store, ids, "taken back: no flusher could run, see flush.log"):
             return None
         raise
     finally:
@@ -95,6 +95,14 @@ def wait(session: PushSession, specs: Sequence[ResolvedSpec], timeout: float) ->
         signal.raise_signal(caught[0])
     assert states is not None
     return [one._replace(state=state) for one, state in zip(specs, states, strict=True)]
+
+
+def takes_back(store: Store, ids: Sequence[int], why: str) -> bool:
+    """Withdraw the sources `ids`; returns whether all of them are out of the queue, so that nothing of them lands."""
+    try:
+        return len(enqueue.withdraw(store, ids, why)) == len(ids)
+    except StoreError:
+        return False
 
 
 def _take_back(session: PushSession, ids: Sequence[int]) -> Interrupted:

@@ -93,6 +93,12 @@ def _wait(session: PushSession, specs: list[ResolvedSpec], timeout: float) -> li
             f"no flusher could finish this push, see {session.paths.log};",
             "it stays in the queue, and `git uam status` shows what becomes of it",
         ) from None
+    except (StoreError, OSError) as error:
+        ids = [one.ticket.source for one in specs if one.ticket is not None]
+        if waiting.takes_back(session.store, ids, "taken back: the push could not wait for it"):
+            raise  # out of the queue, so it may go straight
+        what = error.what if isinstance(error, StoreError) else f"{error}."
+        raise UamError(what, messages.may_land(_actions(specs))) from error
     except waiting.Interrupted as stopped:
         if stopped.taken_back and stopped.older:
             say(f"interrupted: this push is taken back. What was pushed before it: {messages.left(stopped.older)}")
@@ -104,7 +110,11 @@ def _wait(session: PushSession, specs: list[ResolvedSpec], timeout: float) -> li
             say("interrupted, but this push is landing already; `git uam status` shows how it ends.")
         number: int = signal.SIGINT
     except waiting.Ended as ended:
-        say(messages.left(sorted({one.ticket.action for one in specs if one.ticket is not None})))
+        say(messages.left(_actions(specs)))
         number = ended.number
     sys.stderr.flush()
     os._exit(128 + number)
+
+
+def _actions(specs: list[ResolvedSpec]) -> list[int]:
+    return sorted({one.ticket.action for one in specs if one.ticket is not None})
