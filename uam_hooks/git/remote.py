@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from enum import StrEnum
 from typing import NamedTuple
@@ -28,6 +28,7 @@ class Pushed(StrEnum):
 
     LANDED = "landed"
     CONTENDED = "contended"
+    UNPINNED = "unpinned"  # not sent: what was made for it has to be made once more
     REJECTED = "rejected"
     UNKNOWN = "unknown"
 
@@ -87,20 +88,33 @@ class Remote:
             self.track(ref, oid)
         return found
 
+    def fetch(self, known: Mapping[str, str]) -> dict[str, str]:
+        """What the remote has now in each ref of `known`, in one connection, given what it had a moment ago.
+
+        Unreachable when it does not answer, or has one of them no more.
+        """
+        own = self._bring(list(known), [f"--negotiation-tip={oid}" for oid in known.values()])
+        return {ref: self.repo.name_of(name)[0] for ref, name in own.items()}
+
     def _fetch(self, refs: list[str]) -> dict[str, str]:
-        """Bring refs here under refs/uam/tip/; a ref may have moved since it was listed, so they are read again."""
-        own = {ref: f"{SCRATCH}{os.getpid()}.{n}" for n, ref in enumerate(refs)}
-        specs = [f"+{ref}:{name}" for ref, name in own.items()]
-        answer = self._run(
-            "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-gc", "--no-recurse-submodules",
-            "--", self.urls[0], *specs,
-        )  # fmt: skip
-        if answer.code:
-            raise self._unreachable("could not be fetched", answer, "The push stays.")
+        """Bring refs here; one may have moved since it was listed, so they are read again."""
+        own = self._bring(refs)
         names = self.repo.refs(SCRATCH)
         with suppress(GitFailed):  # somebody else was quicker
             self.repo.move_refs([(name, ZERO, names[name]) for name in spent(names)], "uam: the process has ended")
         return {ref: names[name] for ref, name in own.items()}
+
+    def _bring(self, refs: list[str], options: Sequence[str] = ()) -> dict[str, str]:
+        """Fetch each of `refs` into a ref of this process's own, below SCRATCH; gives their names."""
+        own = {ref: f"{SCRATCH}{os.getpid()}.{n}" for n, ref in enumerate(refs)}
+        specs = [f"+{ref}:{name}" for ref, name in own.items()]
+        answer = self._run(
+            "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-gc", "--no-recurse-submodules",
+            *options, "--", self.urls[0], *specs,
+        )  # fmt: skip
+        if answer.code:
+            raise self._unreachable("could not be fetched", answer, "The push stays.")
+        return own
 
     def _unreachable(self, what: str, answer: Answer, do: str) -> Unreachable:
         """A remote that could not be asked may answer the next time, unless a server has refused us by a status."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from uam_hooks.git.remote import Pushed, RefOutcome, RefUpdate, Remote, Unreachable
-from uam_hooks.hot.core.errors import Failure, GitFailed, say
+from uam_hooks.hot.core.errors import Failure, GitFailed, UamError, say
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import landing_ref
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.model import Action, Batch, Landing, Source, Status
 from uam_hooks.hot.queue.outcome import Detail, failed
+from uam_hooks.integrate.onto import onto, ready
 from uam_hooks.integrate.plan import Plan
 from uam_hooks.integrate.tips import Tips
 from uam_hooks.land import outcomes
@@ -86,23 +87,45 @@ def _land_group(
     """Land actions that share one `git push`; those whose ref moved are integrated again (uam.flush.retries)."""
     retries = session.settings["uam.flush.retries"]
     asked_again = False
+    quicker: list[Plan] = []
     for _ in range(retries + 1):
         try:
             remote = Remote(session.repo, session.settings, name)
-            there = remote.observe([action.ref for action in actions])
+            plans = _at_once(session, remote, quicker)
+            if not plans:
+                there = remote.observe([action.ref for action in actions])
+                plans = _plans(session, batch, actions, there, atomic, asked_again)
         except Unreachable as error:
             _fail(session, actions, error.failure)
             return
-        plans = _plans(session, batch, actions, there, atomic, asked_again)
         if not plans:
             return
         results = _push(session, batch, remote, plans, options, atomic, asked_again)
         asked_again = asked_again or any(result.transient for result in results.values())
-        actions = [plan.action for plan in plans if results[plan.action.ref].pushed == Pushed.CONTENDED]
+        again = [plan for plan in plans if results[plan.action.ref].pushed in (Pushed.CONTENDED, Pushed.UNPINNED)]
+        pinned = all(results[plan.action.ref].pushed == Pushed.CONTENDED for plan in again)
+        quicker = again if pinned and not asked_again else []
+        actions = [plan.action for plan in again]
         if not actions:
             return
     why = f"others pushed in between {retries + 1} times in a row; your commits are safe, push again"
     _fail(session, actions, Failure(why, transient=True))
+
+
+def _at_once(session: Session, remote: Remote, quicker: Sequence[Plan]) -> list[Plan]:
+    """The plans to which others were quicker, over what the remote has by now; empty where they have to be made anew.
+
+    Between this fetch and the push nothing is done that could be done before: others do not wait.
+    """
+    try:
+        prepared = [ready(session.repo, plan) for plan in quicker]
+        if not prepared or None in prepared:
+            return []
+        there = remote.fetch({plan.ref: plan.old for plan in quicker})
+        plans = [onto(session.repo, one, there[one.plan.ref]) for one in prepared if one is not None]
+    except UamError:  # a full plan asks all of this again, and finds out what is wrong
+        return []
+    return [plan for plan in plans if plan is not None] if None not in plans else []
 
 
 def _plans(
@@ -148,7 +171,7 @@ def _push(
     reached(Step.PLANNED)
     pins = [(landing_ref(entry.batch_id, entry.id), entry.keep, ZERO) for entry in landings if entry.keep != ZERO]
     if (why := _not_pinned(session, pins)) is not None:
-        return {plan.action.ref: RefOutcome(Pushed.CONTENDED, why) for plan in plans}
+        return {plan.action.ref: RefOutcome(Pushed.UNPINNED, why) for plan in plans}
     reached(Step.PINNED)
     results = remote.push([RefUpdate(plan.action.ref, plan.old, plan.new) for plan in plans], options, atomic)
     reached(Step.PUSHED)
