@@ -14,6 +14,7 @@ from uam_hooks.flush.flush import create_batch, execute_batch, flush, open_recov
 from uam_hooks.flush.noted_commits import refresh
 from uam_hooks.git.repo import clear_git_environment
 from uam_hooks.hot.core.errors import UsageError
+from uam_hooks.hot.core.words import show_line
 from uam_hooks.hot.queue.model import ActionType, Batch, BatchResult
 from uam_hooks.report import batch_view
 from uam_hooks.report.preview import plans, preview
@@ -153,7 +154,7 @@ class DeployBatcher:
         if self.dry_run:
             foreseen = self.plan_of(batch_id)
             for plan in foreseen:
-                print(f"{plan['where']}: {plan['summary']}")
+                show_line(f"{plan['where']}: {plan['summary']}")
             errors = tuple(plan["summary"] for plan in foreseen if plan["fails"])
             return BatchResult(batch_id, not errors, 0, 0, errors, 0.0)
         with self._session() as session:
@@ -174,7 +175,7 @@ class DeployBatcher:
         with self._session() as session:
             if self.dry_run:
                 for plan in preview(session, due_only):
-                    print(f"{plan['where']}: {plan['summary']}")
+                    show_line(f"{plan['where']}: {plan['summary']}")
                 return []
             return flush(session, due_only, session.settings["uam.flush.lockTimeout"], tell)
 

@@ -10,7 +10,8 @@ from typing import NoReturn
 import click
 
 from uam_hooks import __version__
-from uam_hooks.hot.core.errors import ExitCode, UamError, report, say
+from uam_hooks.hot.core.errors import ExitCode, UamError, report
+from uam_hooks.hot.core.words import complain, say
 
 COMMANDS = {
     "batch": "Make a batch of what is due, and show it.",
@@ -89,7 +90,9 @@ def main() -> NoReturn:
     except UamError as error:
         sys.exit(report(error))
     except click.ClickException as error:
-        error.show()
+        shown = io.StringIO()
+        error.show(shown)
+        complain(shown.getvalue())
         sys.exit(ExitCode.USAGE if isinstance(error, click.UsageError) else ExitCode.FAILED)
     except click.Abort:
         say("interrupted; the next command finishes what was in progress.")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from uam_hooks.cli.opened import opened
 from uam_hooks.cli.parameters import Id
 from uam_hooks.flush.flush import ensure_flush
 from uam_hooks.hot.core.errors import ExitCode, UsageError
+from uam_hooks.hot.core.words import show_json, show_line, show_lines
 from uam_hooks.store import requests, views
 
 
@@ -21,9 +20,9 @@ def cancel(ids: tuple[int, ...], as_json: bool) -> int:
     with opened() as session:
         requests.cancel(session.store, ids)
     for number in ids if not as_json else ():
-        click.echo(f"#{number} is cancelled; commits in it stay in refs/uam/pin/")
+        show_line(f"#{number} is cancelled; commits in it stay in refs/uam/pin/")
     if as_json:
-        click.echo(json.dumps({"cancelled": list(ids)}))
+        show_json({"cancelled": list(ids)}, indent=None)
     return ExitCode.OK
 
 
@@ -36,9 +35,9 @@ def retry(ids: tuple[int, ...], as_json: bool) -> int:
         found = requests.retry(session.store, ids)
         ensure_flush(session)
     for number in ids if not as_json else ():
-        click.echo(f"#{number} is queued again as #{found[number]}")
+        show_line(f"#{number} is queued again as #{found[number]}")
     if as_json:
-        click.echo(json.dumps({"retried": found}))
+        show_json({"retried": found}, indent=None)
     return ExitCode.OK
 
 
@@ -60,10 +59,10 @@ def log(number: int, as_json: bool) -> int:
         "exit_code": next((o.exit_code for o in outcomes if o.exit_code is not None), None),
     }  # fmt: skip
     if as_json:
-        click.echo(json.dumps(facts, indent=2))
+        show_json(facts)
         return ExitCode.OK
     why = f": {action.error}" if action.error else ""
-    click.echo(f"#{number} {action.action_type.value} {action.target} is {action.status.value}{why}")
+    show_line(f"#{number} {action.action_type.value} {action.target} is {action.status.value}{why}")
     if output is not None:
-        click.echo(output, nl=not output.endswith("\n"))
+        show_lines(output)
     return ExitCode.OK

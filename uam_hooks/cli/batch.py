@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from uam_hooks.cli.opened import opened
 from uam_hooks.cli.results import as_dict, print_plans, progress, report
 from uam_hooks.flush.flush import create_batch, execute_batch
 from uam_hooks.hot.core.errors import ExitCode
+from uam_hooks.hot.core.words import show_json, show_line
 from uam_hooks.hot.queue.model import Action, Batch, where
 from uam_hooks.report import batch_view
 from uam_hooks.report.preview import plans
@@ -27,15 +27,15 @@ def batch(dry_run: bool, as_json: bool) -> int:
     with open_session(Path.cwd()) if dry_run else opened() as session:
         made = batch_view.would_be_created(session) if dry_run else _created(session)
     if as_json:
-        click.echo(json.dumps(None if made is None else _as_dict(made), indent=2))
+        show_json(None if made is None else _as_dict(made))
     elif made is None:
-        click.echo("nothing is due")
+        show_line("nothing is due")
     else:
-        click.echo(f"batch {made.number}: {made.id}" if made.number else "would be claimed:")
+        show_line(f"batch {made.number}: {made.id}" if made.number else "would be claimed:")
         for action in made.actions:
-            click.echo(f"  #{action.id} {action.action_type.value} {where(action)}{_what(action)}")
+            show_line(f"  #{action.id} {action.action_type.value} {where(action)}{_what(action)}")
         if made.number:
-            click.echo(f"`git uam execute --batch-id {made.number}` executes it, and so does any flush")
+            show_line(f"`git uam execute --batch-id {made.number}` executes it, and so does any flush")
     return ExitCode.OK
 
 
@@ -78,5 +78,5 @@ def execute(batch_id: str, dry_run: bool, as_json: bool) -> int:
             result = execute_batch(session, batch_id, session.settings["uam.flush.lockTimeout"], tell)
         if not as_json:
             return report(session.store, [result], False)
-    click.echo(json.dumps(as_dict(result), indent=2))
+    show_json(as_dict(result))
     return ExitCode.OK if result.success else ExitCode.FAILED

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -10,6 +9,7 @@ import click
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import ExitCode, UsageError
 from uam_hooks.hot.core.settings import KEYS, Settings
+from uam_hooks.hot.core.words import show_json, show_line
 
 
 @click.command(context_settings={"ignore_unknown_options": True})  # -5 is a value, and refused as one
@@ -32,10 +32,10 @@ def config(key: str | None, value: str | None, unset: bool, everywhere: bool, as
             if found[one.name]:
                 settings[one.name]  # a value that cannot be read is an error here, too
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        show_json(found)
     else:
         for one in keys:
-            click.echo(f"{one.name} = {found[one.name] or '(none)'}  # {one.help}" if key is None else found[one.name])
+            show_line(f"{one.name} = {found[one.name] or '(none)'}  # {one.help}" if key is None else found[one.name])
     return ExitCode.OK
 
 

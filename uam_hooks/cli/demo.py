@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import Any
 import click
 
 from uam_hooks.demo.demo import Outcome, Scenario, play, shipped
-from uam_hooks.hot.core.errors import ExitCode, say
+from uam_hooks.hot.core.errors import ExitCode
+from uam_hooks.hot.core.words import say, show_json, show_line, show_lines, visible
 
 _PREFIX = "uam-demo-"
 
@@ -34,10 +34,11 @@ def demo(keep: bool, as_json: bool) -> int:
             made = tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True)
             root = Path(stack.enter_context(made))
         if not as_json:
-            click.echo(_introduction(scenario))
+            show_lines(_introduction(scenario))
+            show_line("")
         outcome = play(scenario, root.resolve())
     if as_json:
-        click.echo(json.dumps(_as_dict(scenario, outcome, root if keep else None), indent=2))
+        show_json(_as_dict(scenario, outcome, root if keep else None))
     else:
         _show(scenario, outcome)
     if keep:
@@ -51,7 +52,7 @@ def _introduction(scenario: Scenario) -> str:
     return (
         f"{len(scenario.agents)} agents, each in a worktree of its own, make {commits} commits and push {pushes} times"
         f" to main, all at once.\nFirst with plain git (rejected: fetch, rebase, push again),"
-        f" then with git uam (window {scenario.window}).\n"
+        f" then with git uam (window {scenario.window})."
     )
 
 
@@ -67,19 +68,21 @@ def _show(scenario: Scenario, outcome: Outcome) -> None:
     ])  # fmt: skip
     for name, lines in hooked.told.items():
         if lines:
-            click.echo(f"\nThe last push of {name} told it:")
-            click.echo("\n".join(f"    {line}" for line in lines))
+            show_line("")
+            show_line(f"The last push of {name} told it:")
+            for line in lines:
+                show_line(f"    {line}")
             break
-    click.echo("")
+    show_line("")
     for side, measured in (("plain git", plain), ("git uam", hooked)):
         for name, why in measured.failed.items():
-            click.echo(f"FAILED: {name} with {side}: {why}")
+            show_line(f"FAILED: {name} with {side}: {why}")
     if outcome.same_files:
         count = len(scenario.files())
-        click.echo(f"Checked: both remotes hold the same {count} files on main, as the agents wrote them.")
+        show_line(f"Checked: both remotes hold the same {count} files on main, as the agents wrote them.")
     else:
         trees = f"{plain.tree[:7]} with plain git, {hooked.tree[:7]} with git uam"
-        click.echo(f"FAILED: the remotes do not hold the same files: {trees}, {outcome.expected[:7]} expected.")
+        show_line(f"FAILED: the remotes do not hold the same files: {trees}, {outcome.expected[:7]} expected.")
 
 
 def _table(rows: list[tuple[str, str, str]]) -> None:
@@ -91,7 +94,7 @@ def _table(rows: list[tuple[str, str, str]]) -> None:
     table.add_column("plain git", justify="right")
     table.add_column("git uam", justify="right")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(visible(cell) for cell in row))
     Console(highlight=False, markup=False).print(table)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from uam_hooks.hot.core.errors import ExitCode, UsageError
+from uam_hooks.hot.core.words import show_lines
 
 
 @click.command()
@@ -19,5 +20,5 @@ def help(names: tuple[str, ...]) -> int:
             asked = " ".join(["git uam", *names])
             raise UsageError(f"There is no command `{asked}`.", "`git uam help` lists what there is.")
         context = click.Context(found, info_name=name, parent=context)
-    click.echo(context.get_help())
+    show_lines(context.get_help())
     return ExitCode.OK

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
@@ -10,6 +9,7 @@ import click
 from uam_hooks.cli.opened import opened
 from uam_hooks.flush.flush import prune as delete_expired
 from uam_hooks.hot.core.errors import ExitCode
+from uam_hooks.hot.core.words import show_json, show_line
 from uam_hooks.report.history import describe, find_batch
 from uam_hooks.report.history import restore as create_branches
 
@@ -21,7 +21,11 @@ def show(batch: str, as_json: bool) -> int:
     """Show what BATCH landed: its number, its id, or the commit it landed as."""
     with opened() as session:
         found = describe(session, find_batch(session, batch))
-    click.echo(json.dumps(found, indent=2) if as_json else "\n".join(_lines(found)))
+    if as_json:
+        show_json(found)
+        return ExitCode.OK
+    for line in _lines(found):
+        show_line(line)
     return ExitCode.OK
 
 
@@ -55,7 +59,7 @@ def restore(name: str, branch: str | None) -> int:
     """Bring the unsquashed commits of a batch, or one original commit, back as branches."""
     with opened() as session:
         for made in create_branches(session, name, branch):
-            click.echo(f"branch {made.branch} is at {made.tip[:7]} ({made.agent}); undo: git branch -D {made.branch}")
+            show_line(f"branch {made.branch} is at {made.tip[:7]} ({made.agent}); undo: git branch -D {made.branch}")
     return ExitCode.OK
 
 
@@ -64,5 +68,5 @@ def prune() -> int:
     """Expire what landed longer ago than uam.retention, and nothing that has not landed."""
     with opened() as session:
         done = delete_expired(session, session.settings["uam.flush.lockTimeout"])
-    click.echo(f"deleted {done.pins} pins and {done.landings} landings; {done.shadows} shadows cut")
+    show_line(f"deleted {done.pins} pins and {done.landings} landings; {done.shadows} shadows cut")
     return ExitCode.OK

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -10,11 +9,7 @@ import click
 from uam_hooks.api.legacy_import import take_over
 from uam_hooks.cli.opened import opened
 from uam_hooks.hot.core.errors import ExitCode
-
-
-def printable(text: str) -> str:
-    """`text` on one line without control characters: text from another database must not look like our output."""
-    return "".join(c if c.isprintable() else "?" for c in text)
+from uam_hooks.hot.core.words import show_json, show_line
 
 
 @click.command("import")
@@ -26,14 +21,14 @@ def import_(database: Path, as_json: bool) -> int:
         report = take_over(session, database, Path.cwd())
     taken = [one for one in report if one.here is not None]
     if as_json:
-        click.echo(json.dumps({
+        show_json({
             "imported": {one.there: one.here for one in taken},
             "skipped": {one.there: one.words for one in report if one.here is None},
             "notes": {one.there: one.words for one in taken if one.words},
-        }, indent=2))  # fmt: skip
+        })  # fmt: skip
         return ExitCode.OK
     for one in report:
         fate = f"skipped: {one.words}" if one.here is None else f"queued as #{one.here} {one.words}".rstrip()
-        click.echo(f"{one.there}: {printable(fate)}")
-    click.echo(f"{len(taken)} of {len(report)} actions imported; `git uam status` shows them")
+        show_line(f"{one.there}: {fate}")
+    show_line(f"{len(taken)} of {len(report)} actions imported; `git uam status` shows them")
     return ExitCode.OK

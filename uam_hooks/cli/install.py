@@ -8,7 +8,7 @@ import click
 
 import uam_hooks.install.install as stage
 from uam_hooks.git.repo import Repository
-from uam_hooks.hot.core.errors import redact
+from uam_hooks.hot.core.words import show_line
 
 _WHERE = click.Path(exists=True, file_okay=False, path_type=Path)
 
@@ -25,16 +25,16 @@ def install(path: Path, hooks_only: bool) -> None:
     with Repository.at(path) as repo:
         report = stage.install(repo, hooks_only=hooks_only)
     if report.hooks:
-        _tell(f"hooks: {', '.join(report.hooks)} in {report.hooks_dir}")
+        show_line(f"hooks: {', '.join(report.hooks)} in {report.hooks_dir}")
     if report.kept:
-        _tell(f"kept, and run before ours: {', '.join(report.kept)}")
+        show_line(f"kept, and run before ours: {', '.join(report.kept)}")
     if report.left:
-        _tell(f"left alone, because somebody edited them: {', '.join(report.left)}")
+        show_line(f"left alone, because somebody edited them: {', '.join(report.left)}")
     if report.wired:
-        _tell(f"pushes go through the queue: {', '.join(report.wired)}")
+        show_line(f"pushes go through the queue: {', '.join(report.wired)}")
     for name, why in report.skipped:
-        _tell(f"not wired: {name}, because {why}")
-    _tell("Commit and push as always; git uam status shows the queue.")
+        show_line(f"not wired: {name}, because {why}")
+    show_line("Commit and push as always; git uam status shows the queue.")
 
 
 @click.command()
@@ -49,19 +49,19 @@ def uninstall(path: Path, force: bool) -> None:
     with Repository.at(path) as repo:
         report = stage.uninstall(repo, pending=lambda: _queued(repo), force=force)
     if not report.installed:
-        _tell("git uam was not enabled here.")
+        show_line("git uam was not enabled here.")
         return
     for line in report.dropped:
-        _tell(f"dropped: {line}")
+        show_line(f"dropped: {line}")
     if report.hooks:
-        _tell(f"removed hooks: {', '.join(report.hooks)}")
+        show_line(f"removed hooks: {', '.join(report.hooks)}")
     if report.restored:
-        _tell(f"back in place: {', '.join(report.restored)}")
+        show_line(f"back in place: {', '.join(report.restored)}")
     for line in report.left:
-        _tell(f"left {line}")
+        show_line(f"left {line}")
     if report.refs:
-        _tell(f"{report.refs} refs below refs/uam keep original commits; to drop them: {stage.DROP_REFS}")
-    _tell("git uam is out of this repository; pushes go straight to the remote.")
+        show_line(f"{report.refs} refs below refs/uam keep original commits; to drop them: {stage.DROP_REFS}")
+    show_line("git uam is out of this repository; pushes go straight to the remote.")
 
 
 def _queued(repo: Repository) -> list[str]:
@@ -71,7 +71,3 @@ def _queued(repo: Repository) -> list[str]:
 
     with open_queue(repo) as session:
         return queued_lines(session)
-
-
-def _tell(line: str) -> None:
-    click.echo(redact(line))

@@ -15,6 +15,7 @@ from uam_hooks.cli.opened import opened
 from uam_hooks.cli.parameters import under_deploy
 from uam_hooks.flush.flush import ensure_flush
 from uam_hooks.hot.core.errors import ExitCode, UsageError
+from uam_hooks.hot.core.words import show_json, show_line
 from uam_hooks.hot.queue.model import ActionType, seconds_of, where
 from uam_hooks.session import agent_here
 from uam_hooks.store import views
@@ -59,11 +60,11 @@ def queue(**said: Any) -> int:
     assert action is not None
     due = max(action.execute_after, action.not_before)
     if said["as_json"]:
-        click.echo(json.dumps({"id": number, "type": action.action_type.value, "where": where(action), "due": due}))
+        show_json({"id": number, "type": action.action_type.value, "where": where(action), "due": due}, indent=None)
         return ExitCode.OK
     left = max(0.0, seconds_of(due) - time.time())
     when = f"it is due in {left:.0f} s" if runs else f"it is due in {left:.0f} s, and `git uam flush` executes it"
-    click.echo(f"queued as #{number}: {action.action_type.value} {where(action)}; {when}")
+    show_line(f"queued as #{number}: {action.action_type.value} {where(action)}; {when}")
     return ExitCode.OK
 
 

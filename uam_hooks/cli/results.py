@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import click
-
 from uam_hooks.flush.batch_run import Tell
 from uam_hooks.hot.core.errors import ExitCode
 from uam_hooks.hot.core.refs import short_target
+from uam_hooks.hot.core.words import show_json, show_line, visible
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.model import Action, ActionType, BatchResult, SourceStatus, Status, is_external, where
 from uam_hooks.store import views
@@ -34,7 +32,7 @@ def progress() -> Iterator[Tell]:
         def tell(action: Action, state: str) -> None:
             if state == "running":
                 what = f"#{action.id} {action.action_type.value} {where(action)}"
-                running[action.id] = shown.add_task(what, total=None)
+                running[action.id] = shown.add_task(visible(what), total=None)
             elif action.id in running:
                 shown.remove_task(running.pop(action.id))
 
@@ -44,7 +42,11 @@ def progress() -> Iterator[Tell]:
 def print_plans(plans: list[dict[str, Any]], as_json: bool) -> int:
     """Print what would be done; returns the exit status."""
     lines = [f"{plan['where']}: {plan['summary']}" for plan in plans] or ["nothing to land"]
-    click.echo(json.dumps({"plans": plans}, indent=2) if as_json else "\n".join(lines))
+    if as_json:
+        show_json({"plans": plans})
+        return ExitCode.OK
+    for line in lines:
+        show_line(line)
     return ExitCode.OK
 
 
@@ -54,12 +56,13 @@ def report(store: Store, results: Sequence[BatchResult], as_json: bool, left: in
     `left` actions wait for somebody with other settings.
     """
     if as_json:
-        click.echo(json.dumps({"batches": [as_dict(result) for result in results], "left": left}, indent=2))
+        show_json({"batches": [as_dict(result) for result in results], "left": left})
     else:
-        click.echo("\n".join([line for result in results for line in _lines(store, result)] or ["nothing to land"]))
+        for line in [line for result in results for line in _lines(store, result)] or ["nothing to land"]:
+            show_line(line)
         if left:
             many = "1 action waits" if left == 1 else f"{left} actions wait"
-            click.echo(f"{many} for agents with other settings, see git uam status")
+            show_line(f"{many} for agents with other settings, see git uam status")
     return ExitCode.OK if all(result.success for result in results) else ExitCode.FAILED
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
@@ -12,6 +11,7 @@ from uam_hooks.cli.parameters import under_deploy
 from uam_hooks.flush.flush import ensure_flush
 from uam_hooks.flush.noted_commits import refresh
 from uam_hooks.hot.core.errors import ExitCode
+from uam_hooks.hot.core.words import show_json, show_line, visible
 from uam_hooks.report.status import state
 
 
@@ -25,7 +25,7 @@ def status(as_json: bool) -> int:
         refresh(session.repo, session.store)
         found = state(session)
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        show_json(found)
     else:
         _show(found)
     return ExitCode.OK
@@ -37,21 +37,21 @@ def _show(found: dict[str, Any]) -> None:
         _table(rows)
     for row in found["waiting"]:
         if row["apart"] is not None:
-            click.echo(f"apart:   {_apart(row)}")
+            show_line(f"apart:   {_apart(row)}")
     seen = [r for r in found["waiting"] if r["type"] == "commit" and not r["asked"]]
     going = [r for r in found["waiting"] if r not in seen]
     pushes = [len(r["members"]) for r in going if r["type"] == "push"]
     first = f"{_count(sum(pushes), 'push', 'pushes')} in {_count(len(pushes), 'action')}"
     parts = [first, *_others(going), _count(sum(len(r["members"]) for r in seen), "commit")]
-    click.echo(f"waiting: {', '.join(parts)}")
-    click.echo(f"running: {_count(len(found['running']), 'action')}")
+    show_line(f"waiting: {', '.join(parts)}")
+    show_line(f"running: {_count(len(found['running']), 'action')}")
     failed = found["failed"]
-    click.echo(f"failed:  {len(failed)}")
+    show_line(f"failed:  {len(failed)}")
     for failure in failed[:5]:
         what = f"{failure['tip'][:7]} to" if failure["type"] == "push" else f"{failure['type']} #{failure['action']}"
-        click.echo(f"  {failure['agent']} {what} {failure['where']}: {failure['error']}")
-    click.echo(f"window:  {_window(found['window'], found['mode'])}")
-    click.echo(f"next:    {found['next']}")
+        show_line(f"  {failure['agent']} {what} {failure['where']}: {failure['error']}")
+    show_line(f"window:  {_window(found['window'], found['mode'])}")
+    show_line(f"next:    {found['next']}")
 
 
 def _apart(row: dict[str, Any]) -> str:
@@ -104,7 +104,7 @@ def _table(rows: list[tuple[str, ...]]) -> None:
 
     table = Table("id", "type", "where", "agents", "what", "when", box=None, pad_edge=False)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(visible(cell) for cell in row))
     # when piped, rows are not wrapped: the log of a program or an agent has no width
     console = Console(highlight=False, markup=False)
     if not console.is_terminal:

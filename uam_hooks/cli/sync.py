@@ -6,6 +6,7 @@ import click
 
 from uam_hooks.cli.opened import opened
 from uam_hooks.hot.core.errors import ExitCode
+from uam_hooks.hot.core.words import show_line
 from uam_hooks.report.sync import sync as sync_branch
 
 
@@ -20,9 +21,9 @@ def sync(target: str | None) -> int:
         done = sync_branch(session, session.repo.git_dir, target)
     name = f"branch {done.branch}" if done.branch else "HEAD"
     if done.old == done.new:
-        click.echo(f"{name} is at {done.new[:7]}, up to date with {done.where}")
+        show_line(f"{name} is at {done.new[:7]}, up to date with {done.where}")
         return ExitCode.OK
     left = f", with {done.unlanded} unlanded commit{'s' * (done.unlanded != 1)} on top" if done.unlanded else ""
-    click.echo(f"{name} and its files are now at {done.new[:7]}, what {done.where} has{left}")
-    click.echo(f"undo: git reset --keep {done.old[:7]}")
+    show_line(f"{name} and its files are now at {done.new[:7]}, what {done.where} has{left}")
+    show_line(f"undo: git reset --keep {done.old[:7]}")
     return ExitCode.OK

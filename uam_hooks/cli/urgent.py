@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 
 import click
@@ -11,6 +10,7 @@ from uam_hooks.api.windows import set_urgent_mode, window_config
 from uam_hooks.cli.opened import opened
 from uam_hooks.cli.parameters import Duration
 from uam_hooks.hot.core.errors import ExitCode, UsageError
+from uam_hooks.hot.core.words import show_json, show_line
 from uam_hooks.hot.queue import enqueue
 
 
@@ -28,9 +28,9 @@ def urgent(switch: str | None, seconds: float | None, as_json: bool) -> int:
         until = enqueue.urgent_mode(session.store, time.time())
         windows = window_config(session)
     if as_json:
-        click.echo(json.dumps({"urgent": until is not None, "until": until or None, "windows_ms": windows}))
+        show_json({"urgent": until is not None, "until": until or None, "windows_ms": windows}, indent=None)
         return ExitCode.OK
     state = "off" if until is None else "on" if not until else f"on until {until}"
     shown = ", ".join(f"{kind} {milliseconds / 1000:g} s" for kind, milliseconds in windows.items())
-    click.echo(f"urgent mode is {state}; windows: {shown}")
+    show_line(f"urgent mode is {state}; windows: {shown}")
     return ExitCode.OK

@@ -14,7 +14,7 @@ from graphlib import TopologicalSorter
 from uam_hooks.flush.batch_run import BatchRun, Tell
 from uam_hooks.flush.external import ExternalCommands
 from uam_hooks.flush.result import result_of
-from uam_hooks.hot.core.errors import say
+from uam_hooks.hot.core.words import say
 from uam_hooks.hot.queue.model import Action, ActionType, Batch, BatchResult, is_external
 from uam_hooks.land.commits import land_commits
 from uam_hooks.land.follow import follow, settle_unattended

@@ -13,7 +13,8 @@ from uam_hooks.flush import deploy, gh
 from uam_hooks.flush.batch_run import BatchRun
 from uam_hooks.flush.process import Command, Ended, Running
 from uam_hooks.git.remote import Remote
-from uam_hooks.hot.core.errors import Failure, UamError, say
+from uam_hooks.hot.core.errors import Failure, UamError
+from uam_hooks.hot.core.words import say
 from uam_hooks.hot.queue.model import Action, ActionType, Status
 from uam_hooks.hot.queue.outcome import How, Outcome
 from uam_hooks.land.steps import Step, reached

@@ -17,9 +17,10 @@ from pathlib import Path
 from uam_hooks.flush.flush import ensure_flush, flush, prune
 from uam_hooks.flush.noted_commits import refresh
 from uam_hooks.git.repo import Repository
-from uam_hooks.hot.core.errors import GitFailed, Locked, NotInstalled, UamError, say
+from uam_hooks.hot.core.errors import GitFailed, Locked, NotInstalled, UamError
 from uam_hooks.hot.core.identity import reduced
 from uam_hooks.hot.core.settings import Settings
+from uam_hooks.hot.core.words import say
 from uam_hooks.hot.queue.lane import Lane, Mark, due_at, mark, unfinished, unsettled, waiting_for_others
 from uam_hooks.hot.queue.leader import ensure_flusher, try_lock
 from uam_hooks.hot.queue.model import iso, seconds_of
@@ -57,7 +58,7 @@ def main(common_dir: str, lock: int, identity: str = "", remote: str | None = No
     except NotInstalled:
         return  # uninstalled while the flusher slept
     except UamError as error:
-        print(f"{iso(time.time())} {error.what}", file=sys.stderr)
+        say(f"{iso(time.time())} {error.what}")
         sys.exit(error.code)
     except Exception:
         say(f"{iso(time.time())} the flusher failed:")

@@ -15,7 +15,8 @@ from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
 
-from uam_hooks.hot.core.errors import last_line, redact
+from uam_hooks.hot.core.errors import last_line
+from uam_hooks.hot.core.words import redact
 
 # How long a command has to end after SIGTERM.
 GRACE_SECONDS = 3.0

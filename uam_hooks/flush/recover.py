@@ -9,7 +9,8 @@ from functools import partial
 
 from uam_hooks.flush.acting import may_ask
 from uam_hooks.git.remote import Remote, Unreachable
-from uam_hooks.hot.core.errors import Failure, GitFailed, say
+from uam_hooks.hot.core.errors import Failure, GitFailed
+from uam_hooks.hot.core.words import say
 from uam_hooks.hot.queue.lane import EVERYTHING, Lane
 from uam_hooks.hot.queue.model import Action, Batch, Status, is_external
 from uam_hooks.hot.queue.outcome import Outcome

@@ -10,11 +10,12 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from uam_hooks.git.repo import Repository
-from uam_hooks.hot.core.errors import GitFailed, UamError, reason, redact
+from uam_hooks.hot.core.errors import GitFailed, UamError, reason
 from uam_hooks.hot.core.plumbing import ZERO, Answer, listed_refs
 from uam_hooks.hot.core.processes import alive
 from uam_hooks.hot.core.refs import HEADS
 from uam_hooks.hot.core.settings import Settings
+from uam_hooks.hot.core.words import redact
 
 # <helper>::<address> starts a program of that name; an option-like URL would be one to git
 # what was fetched, as <process>.<number>

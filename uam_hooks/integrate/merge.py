@@ -15,6 +15,7 @@ from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import GitFailed
 from uam_hooks.hot.core.objects import Commit
 from uam_hooks.hot.core.plumbing import EMPTY_TREE, ZERO
+from uam_hooks.hot.core.words import visible
 from uam_hooks.hot.queue.model import Source
 from uam_hooks.integrate.graph import Graph, reachable, stands_on
 
@@ -151,7 +152,7 @@ def merge_trees(repo: Repository, onto: str, commit: Commit, attributes: Attribu
 
 def _synthetic(repo: Repository, tree: str, parents: tuple[str, ...], stamp: bytes, what: str) -> str:
     message = (
-        f"uam: {what}\n\nMade by git uam to merge pushes and to remember what has landed."
+        f"uam: {visible(what)}\n\nMade by git uam to merge pushes and to remember what has landed."
         "\nIt is on no branch; `git uam prune` drops it in time.\n"
     )
     ident = _IDENT + stamp

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from uam_hooks.hot.core.objects import Commit
+from uam_hooks.hot.core.words import visible
 
 # What makes GitHub, GitLab, Bitbucket, Azure, CircleCI, Travis and others run nothing for a push.
 _SKIP = re.compile(
@@ -56,8 +57,8 @@ def message(commits: Sequence[Commit], batch_id: str, style: str) -> bytes:
 def members_of(commit: Commit) -> list[str]:
     """The subject of a commit; of a squash of ours, the subjects that it stands for."""
     if not _BATCH.search(commit.text):
-        return [commit.subject]
-    return _MEMBER.findall(commit.text) or [commit.subject]
+        return [visible(commit.subject)]
+    return [visible(subject) for subject in _MEMBER.findall(commit.text) or [commit.subject]]
 
 
 def _shortened(text: str, most: int = 72) -> str:
@@ -66,9 +67,9 @@ def _shortened(text: str, most: int = 72) -> str:
 
 def co_authors(commits: Sequence[Commit]) -> list[str]:
     """Everybody who wrote one of `commits` besides the squash's own author, each once, in order."""
-    names = [commit.author_name for commit in commits]
+    names = [visible(commit.author_name) for commit in commits]
     for commit in commits:
-        names += [name.strip() for name in _CO_AUTHOR.findall(commit.text)]
+        names += [visible(name.strip()) for name in _CO_AUTHOR.findall(commit.text)]
     own = names[0] if names else ""
     return [name for name in dict.fromkeys(names) if name != own]
 

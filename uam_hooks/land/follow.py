@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from uam_hooks.hot.core.errors import GitFailed, last_line, say
+from uam_hooks.hot.core.errors import GitFailed, last_line
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import pin_ref, shadow_ref, short_target
+from uam_hooks.hot.core.words import say
 from uam_hooks.hot.queue.model import Action, ActionType, Source, SourceStatus
 from uam_hooks.hot.worktree.settle import Landed, obstacle, settle
 from uam_hooks.integrate.plan import Plan

@@ -13,10 +13,10 @@ from functools import partial
 from typing import NamedTuple
 
 from uam_hooks.git.repo import Repository
-from uam_hooks.hot.core.errors import say
 from uam_hooks.hot.core.identity import ident
 from uam_hooks.hot.core.objects import Commit
 from uam_hooks.hot.core.paths import head_of
+from uam_hooks.hot.core.words import say
 from uam_hooks.hot.queue.model import Action, Batch, BatchResult
 from uam_hooks.hot.queue.outcome import How
 from uam_hooks.integrate import squash

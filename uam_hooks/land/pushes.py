@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from uam_hooks.git.remote import Pushed, RefOutcome, RefUpdate, Remote, Unreachable
-from uam_hooks.hot.core.errors import Failure, GitFailed, UamError, say
+from uam_hooks.hot.core.errors import Failure, GitFailed, UamError
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import landing_ref
+from uam_hooks.hot.core.words import say
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.model import Action, Batch, Landing, Source, Status
 from uam_hooks.hot.queue.outcome import Detail, failed

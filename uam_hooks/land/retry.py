@@ -12,7 +12,8 @@ import traceback
 from collections.abc import Callable
 from typing import TypeVar
 
-from uam_hooks.hot.core.errors import Failure, GitFailed, UamError, say
+from uam_hooks.hot.core.errors import Failure, GitFailed, UamError
+from uam_hooks.hot.core.words import say
 from uam_hooks.hot.queue.model import Action, iso
 from uam_hooks.hot.queue.outcome import failed
 from uam_hooks.session import Session

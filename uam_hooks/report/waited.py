@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from uam_hooks.hot.core.errors import Refused, UamError, UsageError, say
+from uam_hooks.hot.core.errors import Refused, UamError, UsageError
 from uam_hooks.hot.core.paths import RepoPaths
+from uam_hooks.hot.core.words import say
 from uam_hooks.hot.push import messages
 from uam_hooks.hot.push.news import News, say_ended, settle_ended
 from uam_hooks.hot.push.own_branch import OwnBranches

@@ -6,10 +6,11 @@ Every error says in one sentence what happened and in one what to do about it.
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Sequence
 from enum import IntEnum
 from typing import NamedTuple
+
+from uam_hooks.hot.core.words import redact, say
 
 
 class ExitCode(IntEnum):
@@ -97,22 +98,6 @@ class GitFailed(UamError):
         self.stderr = redact(stderr)
 
 
-_USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
-
-
-def redact(text: str) -> str:
-    """`text` without the user names and passwords of URLs, so that it may be stored and printed."""
-    return _USERINFO.sub("***@", text)
-
-
-def has_secret(url: str) -> bool:
-    """Whether `url` carries a password or a token (`ssh://git@host` carries neither)."""
-    found = _USERINFO.search(url)
-    if found is None:
-        return False
-    return ":" in found.group() or not url.startswith(("ssh://", "git+ssh://", "ssh+git://"))
-
-
 def last_line(text: str) -> str:
     """The last line of `text` that is not empty, without git's `fatal:` or `error:`."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
@@ -126,17 +111,8 @@ def reason(err: str) -> str:
     return re.sub(r"^(fatal|error): ", "", told[0]).rstrip(".") if told else last_line(err)
 
 
-def say(text: str) -> None:
-    """Print one line of ours on stderr; a closed stderr is not an error."""
-    try:
-        sys.stderr.write(f"uam: {text}\n")
-        sys.stderr.flush()
-    except (OSError, ValueError):
-        pass
-
-
 def report(error: UamError) -> ExitCode:
     """Print `error` on one line of stderr, and return its exit status."""
     text = " ".join(part for part in (error.what, error.do) if part)
-    say("".join(" " if c in "\r\n\t" else c if c.isprintable() else "?" for c in text))
+    say(text)
     return error.code

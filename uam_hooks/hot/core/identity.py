@@ -16,9 +16,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from uam_hooks.hot.core.errors import StoreError, redact
+from uam_hooks.hot.core.errors import StoreError
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.settings import SIGNING, Settings, makes_identity
+from uam_hooks.hot.core.words import redact
 
 # What decides where a push goes and as whom: git's configuration, ssh, proxies, TLS, and the tokens that credential
 # helpers, gh and deploys read. Different values mean different identities. LD_PRELOAD is how proxychains works.

@@ -6,12 +6,13 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 
-from uam_hooks.hot.core.errors import GitFailed, StoreError, redact, say
+from uam_hooks.hot.core.errors import GitFailed, StoreError
 from uam_hooks.hot.core.plumbing import is_ancestor
 from uam_hooks.hot.core.refs import short_target
+from uam_hooks.hot.core.words import say
 from uam_hooks.hot.push import messages
 from uam_hooks.hot.push.own_branch import OwnBranches
-from uam_hooks.hot.push.protocol import NON_FAST_FORWARD, ok, there_already
+from uam_hooks.hot.push.protocol import NON_FAST_FORWARD, ok, refused, there_already
 from uam_hooks.hot.push.resolve import ResolvedSpec
 from uam_hooks.hot.push.rewritten import Dropped, change
 from uam_hooks.hot.push.session import PushSession
@@ -53,12 +54,11 @@ class Answers:
             elif state.status == SourceStatus.PENDING:
                 where = f"{self.remote}/{short_target(one.spec.dst)}"
                 say(f"#{state.action_id} for {where} lands by itself; pushing again waits on.")
-                answers.append(f"error {one.spec.dst} {messages.not_landed_yet(state.action_id)}")
+                answers.append(refused(one.spec.dst, messages.not_landed_yet(state.action_id)))
             else:
                 for line in state.outcome.advice:
                     say(line)
-                why = redact(state.outcome.error or "it was withdrawn")
-                answers.append(f"error {one.spec.dst} {' '.join(why.split())}")
+                answers.append(refused(one.spec.dst, state.outcome.error or "it was withdrawn"))
         return answers
 
     def told(self) -> None:

@@ -14,7 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
-from uam_hooks.hot.core.errors import UamError, report, say
+from uam_hooks.hot.core.errors import UamError, report
+from uam_hooks.hot.core.words import say
 from uam_hooks.hot.push.session import PushSession, open_session
 
 STRAIGHT = 65

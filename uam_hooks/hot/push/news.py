@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
-from uam_hooks.hot.core.errors import StoreError, UamError, say
+from uam_hooks.hot.core.errors import StoreError, UamError
 from uam_hooks.hot.core.identity import agent_name
 from uam_hooks.hot.core.paths import head_of
+from uam_hooks.hot.core.words import say
 from uam_hooks.hot.push import messages
 from uam_hooks.hot.push.own_branch import OwnBranches
 from uam_hooks.hot.push.session import PushSession

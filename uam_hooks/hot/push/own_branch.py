@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from uam_hooks.hot.core.errors import GitFailed, last_line, say
+from uam_hooks.hot.core.errors import GitFailed, last_line
 from uam_hooks.hot.core.refs import shadow_ref, short_target
+from uam_hooks.hot.core.words import say
 from uam_hooks.hot.push import messages
 from uam_hooks.hot.push.session import PushSession
 from uam_hooks.hot.worktree.settle import Landed, settle

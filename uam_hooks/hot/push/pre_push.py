@@ -9,9 +9,9 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from uam_hooks.hot.core.errors import has_secret, redact, say
 from uam_hooks.hot.core.plumbing import Git, is_ancestor, resolve_names
 from uam_hooks.hot.core.refs import HEADS, OURS, short_target
+from uam_hooks.hot.core.words import has_secret, redact, say
 from uam_hooks.hot.push import arguments, messages
 from uam_hooks.hot.push.intake import enter
 from uam_hooks.hot.push.request import Request, Spec

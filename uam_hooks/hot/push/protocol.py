@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from uam_hooks.hot.core.plumbing import ZERO
+from uam_hooks.hot.core.words import visible
 from uam_hooks.hot.push.request import Request, Spec
 from uam_hooks.hot.queue.windows import URGENT_OPTION
 
@@ -38,6 +39,20 @@ def _unquoted(value: str) -> str:
         return value
     raw = value[1:-1].encode("utf-8", "surrogateescape").decode("unicode_escape")
     return raw.encode("latin-1", "replace").decode("utf-8", "surrogateescape")
+
+
+# What git takes for something else than a reason, when it is all that an answer says (transport-helper.c, git 2.39).
+_WORDS_OF_GIT = ("no match", "up to date", "forced update", "expecting report")
+
+
+def refused(dst: str, why: str) -> str:
+    """The answer that makes git print `[remote rejected] (why)`, whatever a remote or a file name has put into `why`.
+
+    git undoes C-style quoting: what begins with a quote could become a control character after we have looked.
+    """
+    shown = " ".join(visible(why).split())
+    plain = shown and not shown.startswith('"') and shown not in _WORDS_OF_GIT
+    return f"error {dst} {shown if plain else f'({shown})'}"
 
 
 def there_already(dst: str, tip: str, there: str) -> str:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import sys
 from typing import BinaryIO
 
-from uam_hooks.hot.core.errors import GitFailed, UamError, say
+from uam_hooks.hot.core.errors import GitFailed, UamError
 from uam_hooks.hot.core.refs import HEADS, OURS
+from uam_hooks.hot.core.words import say
 from uam_hooks.hot.push import arguments
 from uam_hooks.hot.push.answers import Answers
 from uam_hooks.hot.push.news import News
-from uam_hooks.hot.push.protocol import read_request
+from uam_hooks.hot.push.protocol import read_request, refused
 from uam_hooks.hot.push.request import Request
 from uam_hooks.hot.push.session import PushSession
 from uam_hooks.hot.push.straight import list_straight, push_straight
@@ -133,5 +134,5 @@ class RemoteHelper:
 def _refused(dst: str) -> str:
     """The answer for a ref of uam's own: a mirror or a pattern passes over it, a push that names it is told why."""
     if any(OURS in argument for argument in arguments.push_arguments()):
-        return f"error {dst} {OURS} belongs to this repository and is never pushed"
+        return refused(dst, f"{OURS} belongs to this repository and is never pushed")
     return f"error {dst} no match"

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from uam_hooks.hot.core.errors import UamError
 from uam_hooks.hot.core.plumbing import Answer
+from uam_hooks.hot.core.words import visible
 from uam_hooks.hot.queue.windows import URGENT_OPTION
 
 
@@ -24,7 +25,9 @@ def push_straight(
     said = _shim(shim, remote, feed).out.decode("utf-8", "surrogateescape").split("\n")
     answers: list[str] = []
     for answer in filter(None, said[len(told) :]):
-        answers.append(answer)
+        what, _, ref_and_why = answer.partition(" ")
+        ref, blank, why = ref_and_why.partition(" ")
+        answers.append(f"{what} {ref}{blank}{visible(why)}")  # what the remote said is part of it
         dst = answer.removeprefix("ok ")
         if answer != dst and dst in known:
             answers.append(f"option old-oid {known[dst]}")

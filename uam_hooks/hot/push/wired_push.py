@@ -7,11 +7,12 @@ import signal
 import sys
 from collections.abc import Mapping
 
-from uam_hooks.hot.core.errors import GitFailed, StoreError, UamError, say
+from uam_hooks.hot.core.errors import GitFailed, StoreError, UamError
+from uam_hooks.hot.core.words import say
 from uam_hooks.hot.push import arguments, messages, waiting
 from uam_hooks.hot.push.answers import Answers
 from uam_hooks.hot.push.intake import enter
-from uam_hooks.hot.push.protocol import ok
+from uam_hooks.hot.push.protocol import ok, refused
 from uam_hooks.hot.push.request import Request
 from uam_hooks.hot.push.resolve import ResolvedSpec, judged_by, resolve
 from uam_hooks.hot.push.session import PushSession
@@ -44,7 +45,7 @@ def land(session: PushSession, request: Request, known: Mapping[str, str], answe
         ) from error
     except UamError as error:
         why = " ".join(part for part in (error.what, error.do) if part)
-        return [f"error {spec.dst} {why}" for spec in request.specs]
+        return [refused(spec.dst, why) for spec in request.specs]
     if mode != "wait":
         return decided + answers.queued(queued, mode)
     if ended is None:
@@ -65,10 +66,10 @@ def _decide(
     session: PushSession, request: Request, specs: list[ResolvedSpec], answers: Answers
 ) -> tuple[list[str], list[ResolvedSpec]]:
     """The answers that need no landing, and the specs that remain to be queued."""
-    wrong = [f"error {one.spec.dst} {one.error}" for one in specs if one.error]
+    wrong = [refused(one.spec.dst, one.error) for one in specs if one.error]
     if wrong:
         rest = [one for one in specs if not one.error]
-        return wrong + [f"error {one.spec.dst} not pushed, see the other refs" for one in rest], []
+        return wrong + [refused(one.spec.dst, "not pushed, see the other refs") for one in rest], []
     open_ = [one for one in specs if one.dropped or not one.new]
     there = session.ask_remote(request.remote, *(one.spec.dst for one in open_)) if open_ else {}
     specs = [judged_by(session, one, there.get(one.spec.dst, "")) if one.dropped else one for one in specs]

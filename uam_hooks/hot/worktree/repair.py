@@ -14,10 +14,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from uam_hooks.hot.core.errors import GitFailed, last_line, say
+from uam_hooks.hot.core.errors import GitFailed, last_line
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.plumbing import EMPTY_TREE, ZERO, Git, HotGit, resolve_names
 from uam_hooks.hot.core.refs import short_target
+from uam_hooks.hot.core.words import say
 from uam_hooks.hot.worktree import index, journal
 from uam_hooks.hot.worktree.checkouts import run_directory, unfinished
 from uam_hooks.hot.worktree.index import SUBMODULE, Entry

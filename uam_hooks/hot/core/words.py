@@ -1,0 +1,167 @@
+"""What people read: the one way out for text, on which nothing of it acts on a terminal and no URL keeps its secret.
+
+Names, subjects, file names and the output of remotes and commands are written by others, and stored as they are. Here
+they become harmless, whoever prints them: `say` on stderr, `show` and its brothers on stdout, `visible` for what
+somebody else prints for us (git, a table). `redact` is also for what is stored.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, TextIO
+
+# Colours and "erase to the end of the line", with which git ends each line of a remote: dropped, not shown.
+_COLOUR = re.compile(r"\x1b\[[0-9;]*[mK]")
+# C0, DEL and C1; what turns the direction of writing or hides text; separators of lines; bytes that are no UTF-8.
+_ACTING = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff"
+    "\U000e0000-\U000e007f]"
+)
+
+
+def visible(text: str, *, lines: bool = False) -> str:
+    """`text` without anything that acts on a terminal, and without the secrets of URLs.
+
+    It is one line, unless `lines` are meant: then line ends and tabs stay.
+    """
+    text = redact(_COLOUR.sub("", text)) if "\x1b" in text else redact(text)
+    if lines:
+        text = re.sub(r"\r\n?", "\n", text)
+        return _ACTING.sub(lambda found: found[0] if found[0] in "\n\t" else _harmless(found), text)
+    return _ACTING.sub(_harmless, text)
+
+
+def _harmless(found: re.Match[str]) -> str:
+    character = found[0]
+    if character in "\r\n\t":
+        return " "
+    # a byte that is no UTF-8, as Python reads it
+    return f"\\x{ord(character) - 0xDC00:02x}" if "\udc80" <= character <= "\udcff" else "?"
+
+
+def say(text: str) -> None:
+    """Print one line of ours on stderr; a closed stderr is not an error."""
+    try:
+        _put(sys.stderr, f"uam: {visible(text)}\n")
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        pass
+
+
+def complain(text: str) -> None:
+    """Print lines on stderr, as they are laid out."""
+    _put(sys.stderr, _whole_lines(text))
+
+
+def show_line(line: str) -> None:
+    """Print one line on stdout."""
+    _put(sys.stdout, visible(line) + "\n")
+
+
+def show_lines(text: str) -> None:
+    """Print lines on stdout, as they are laid out: help, or the output of a command."""
+    _put(sys.stdout, _whole_lines(text))
+
+
+def _whole_lines(text: str) -> str:
+    shown = visible(text, lines=True)
+    return shown if shown.endswith("\n") else shown + "\n"
+
+
+def show_json(value: object, indent: int | None = 2) -> None:
+    """Print `value` as JSON on stdout: harmless also for whoever decodes it and prints what is inside."""
+    import json  # 3 ms that a push does not need
+
+    _put(sys.stdout, json.dumps(_visible_all(value), indent=indent) + "\n")
+
+
+def _visible_all(value: Any) -> Any:
+    if isinstance(value, str):
+        return visible(value, lines=True)
+    if isinstance(value, Mapping):
+        return {_visible_all(key): _visible_all(one) for key, one in value.items()}
+    if isinstance(value, Sequence):
+        return [_visible_all(one) for one in value]
+    return value
+
+
+def _put(stream: TextIO, text: str) -> None:
+    """Write `text`; what the encoding of the stream does not have is shown by its number."""
+    encoding = stream.encoding or "utf-8"
+    stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+
+
+# -- URLs ----------------------------------------------------------------------------------------------------
+
+# A URL ends at a blank: a password may hold any other character, also a slash, an @ or a quote.
+_WORD = re.compile(r"\S+")
+_AUTHORITY = re.compile(r"[^/?#]*")
+_HOST = re.compile(r"\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+\.?|localhost", re.IGNORECASE)
+# git's other spellings: as for scp, with [] around it where there is a port, and <helper>::<address>
+_LIKE_SCP = re.compile(r"\A(['\"(<=,\[]*)[^:/@\[]+:(?!//).*@(?=[\w.-]+[\]:])")
+_HELPER = re.compile(r"\A(['\"(<]*[A-Za-z][A-Za-z0-9+.-]*::).*@")
+# a command with blanks in it: to the quote that ends it, else to the end of the line
+_EXT = re.compile(r"(?<![\w.+-])(['\"]?)(ext::)(?!\*\*\*)(?:[^\n]*(?=\1)|[^\n]*)", re.IGNORECASE)
+# what ssh says of the user of a URL
+_DENIED = re.compile(r"(?<!\S)(?!git@)[^\s@]+@(?=[\w.-]+: Permission denied)")
+_PARAMETER = re.compile(r"([?&;#])([^\s=&;#?'\"]+)=([^\s&;#'\"]+)")
+_SECRET_NAME = re.compile(r"token|secret|pass|pwd|auth|key|sig|cred|jwt|session", re.IGNORECASE)
+_BYTE = re.compile(r"%([0-9a-fA-F]{2})")
+
+
+def redact(text: str) -> str:
+    """`text` without the user names, passwords and tokens of URLs, so that it may be stored and printed.
+
+    The user `git` stays, which is nobody. What cannot be told apart from a password (an @ behind a port) goes.
+    """
+    if ":" not in text and "%" not in text and "=" not in text:
+        return text
+    if "::" in text:
+        text = _EXT.sub(r"\1\2***", text)
+    if "@" in text or "%40" in text:
+        text = _DENIED.sub("***@", _WORD.sub(_without_users, text))
+    return _PARAMETER.sub(_without_value, text) if "=" in text else text
+
+
+def has_secret(url: str) -> bool:
+    """Whether `url` carries what may be a password or a token (`git@host` carries neither)."""
+    return redact(url) != url
+
+
+def _without_users(found: re.Match[str]) -> str:
+    word = found[0]
+    if "@" in word:
+        if "://" in word:
+            word = _without_userinfo(word)
+        else:
+            word = _HELPER.sub(r"\1***@", _LIKE_SCP.sub(r"\1***@", word, count=1), count=1)
+    folded = word.lower()
+    begin, end = folded.find("%3a%2f%2f"), folded.rfind("%40")
+    return f"{word[: begin + 9]}***{word[end:]}" if 0 <= begin < end else word
+
+
+def _without_userinfo(word: str) -> str:
+    """`word` without what stands between `://` and the @ of a URL, or of several."""
+    last = word.rfind("@")
+    parts, done = [], 0
+    while (begin := word.find("://", done, last)) >= 0:
+        begin += 3
+        found = _AUTHORITY.match(word, begin)
+        assert found is not None
+        authority = found[0]
+        parts.append(word[done:begin])
+        done = found.end()
+        user, at, _ = authority.partition("@")
+        if ":" in user if at else authority and not _HOST.fullmatch(authority):
+            # a password, in which there may be a slash or another @
+            return f"{''.join(parts)}***{word[last:]}"
+        plain = not at or user == "git"  # else a name without a password, which is where a token stands, too
+        parts.append(authority if plain else f"***@{authority.rpartition('@')[2]}")
+    return "".join(parts) + word[done:]
+
+
+def _without_value(found: re.Match[str]) -> str:
+    name = _BYTE.sub(lambda byte: chr(int(byte[1], 16)), found[2])
+    return f"{found[1]}{found[2]}=***" if _SECRET_NAME.search(name) else found[0]
