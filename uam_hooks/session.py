@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from uam_hooks.git.repo import Repository
+from uam_hooks.hot.core import files
 from uam_hooks.hot.core.errors import NotInstalled
 from uam_hooks.hot.core.identity import Identity, agent_name, carried, identity_of
 from uam_hooks.hot.core.paths import RepoPaths
@@ -57,6 +58,7 @@ def open_queue(
     if not repo.paths.env_file.exists():
         raise NotInstalled("git uam is not enabled in this repository.", "Run `git uam install` here.")
     settings = Settings.read(repo).with_own(own or {})
+    files.secure(repo.paths.uam, (settings.all("core.sharedrepository") or [""])[-1])
     repair(repo, repo.paths)
     if repo.git_dir != repo.paths.common_dir:  # a worktree may have a key of its own (git config --worktree)
         settings = settings.signing_as(Settings.read(repo, repo.git_dir))

@@ -7,6 +7,7 @@ import click
 from uam_hooks.cli.opened import opened
 from uam_hooks.cli.parameters import Id
 from uam_hooks.flush.flush import ensure_flush
+from uam_hooks.hot.core import files
 from uam_hooks.hot.core.errors import ExitCode, UsageError
 from uam_hooks.hot.core.words import show_json, show_line, show_lines
 from uam_hooks.store import requests, views
@@ -51,7 +52,7 @@ def log(number: int, as_json: bool) -> int:
         if action is None:
             raise UsageError(f"There is no action #{number}.", "`git uam status` lists what is queued.")
         path = session.repo.paths.log_of(number)
-        output = path.read_text(errors="replace") if path.exists() else None
+        output = files.text_of(path)
         outcomes = [source.outcome for source in views.sources(session.store, number)]
     facts = {
         "id": number, "type": action.action_type.value, "target": action.target, "status": action.status.value,

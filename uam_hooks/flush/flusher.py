@@ -17,6 +17,7 @@ from pathlib import Path
 from uam_hooks.flush.flush import ensure_flush, flush, prune
 from uam_hooks.flush.noted_commits import refresh
 from uam_hooks.git.repo import Repository
+from uam_hooks.hot.core import files
 from uam_hooks.hot.core.errors import GitFailed, Locked, NotInstalled, UamError
 from uam_hooks.hot.core.identity import reduced
 from uam_hooks.hot.core.settings import Settings
@@ -133,7 +134,8 @@ def _prune_daily(session: Session) -> None:
     except (Locked, GitFailed) as error:  # a ref was moved by a flush beside this one: another time
         say(error.what)
         return
-    stamp.touch()
+    os.close(files.opened(stamp, os.O_WRONLY | os.O_CREAT))
+    os.utime(stamp)
 
 
 def _sleep_until(session: Session, lane: Lane, due: str | None) -> None:

@@ -15,7 +15,8 @@ from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
 
-from uam_hooks.hot.core.errors import last_line
+from uam_hooks.hot.core import files
+from uam_hooks.hot.core.errors import Refused, last_line
 from uam_hooks.hot.core.words import redact
 
 # How long a command has to end after SIGTERM.
@@ -57,9 +58,10 @@ class Running:
     def run(self, command: Command) -> Ended:
         """Run a command until it ends or its timeout is over. Safe to call from several threads."""
         try:
-            command.log.parent.mkdir(parents=True, exist_ok=True)
-            command.log.unlink(missing_ok=True)
-            kept = command.log.open("ab")  # so that what is written after the log was cut goes to its end
+            # appending, so that what is written after the log was cut goes to its end
+            kept = os.fdopen(files.anew(command.log), "ab")
+        except Refused as fault:
+            return Ended(127, fault.what, "")
         except OSError as fault:
             return Ended(127, f"{command.log} cannot be written: {fault.strerror}", "")
         by_us = False
@@ -151,6 +153,6 @@ def _how(code: int) -> str:
 
 
 def _tail(log: Path) -> str:
-    with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - TAIL_BYTES))
+    with os.fdopen(files.opened(log, os.O_RDONLY), "rb") as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL_BYTES))
         return file.read().decode("utf-8", "replace")

@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from uam_hooks.git.repo import Repository, require_git
+from uam_hooks.hot.core import files
 from uam_hooks.hot.core.errors import Refused, UamError
+from uam_hooks.hot.core.settings import Settings
 from uam_hooks.install.hookdir import (
     RECORD,
     Record,
@@ -90,6 +92,7 @@ def install(
             refuse_foreign_aliases(repo, config.text)
             result = wired(repo, config.text, hooks_only=hooks_only)
             _make_directories(uam, undo)
+            files.secure(uam, (Settings.read(repo).all("core.sharedrepository") or [""])[-1])
             place_shims(uam / "bin", undo)
             placed = place(repo, directory, known, undo)
             _put_if_new(uam / RECORD, placed.record.text(uam), undo)
@@ -178,13 +181,15 @@ def _in_words() -> Iterator[None]:
 def _make_directories(uam: Path, undo: ExitStack) -> None:
     if not uam.is_dir():
         undo.callback(shutil.rmtree, uam, ignore_errors=True)
+    files.make_directory(uam)
     for name in ("bin", "spool", "inflight", "settling"):
-        (uam / name).mkdir(parents=True, exist_ok=True)
+        files.make_directory(uam / name)
 
 
-def _put_if_new(path: Path, data: bytes, undo: ExitStack, mode: int = 0o644) -> None:
+def _put_if_new(path: Path, data: bytes, undo: ExitStack, mode: int | None = None) -> None:
+    """Write a file in .git/uam; without `mode`, those may read it who may read the directory."""
     if _content(path) != data:
-        put_file(path, data, mode, undo)
+        put_file(path, data, path.parent.stat().st_mode & 0o666 if mode is None else mode, undo)
 
 
 def _replace_config(repo: Repository, config: ConfigFile, text: bytes, undo: ExitStack) -> None:

@@ -8,30 +8,43 @@ taken under the flush lock belongs to a process that is gone. No remote is talke
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from uam_hooks.hot.core.errors import Locked
+from uam_hooks.hot.core import files
+from uam_hooks.hot.core.errors import Locked, NotInstalled
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.leader import try_lock
 from uam_hooks.hot.queue.model import Batch
 from uam_hooks.store import journal
 
+POLL_SECONDS = 0.02
+
 
 @contextmanager
 def deciding(paths: RepoPaths, timeout: float) -> Iterator[None]:
     """Hold the flush lock; raises Locked after `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    while (lock := _flush_lock(paths)) is None:
+        if time.monotonic() >= deadline:
+            raise Locked(
+                f"Another flush has held the queue for {timeout:g} s.", "Wait for it, or give a longer --timeout."
+            )
+        time.sleep(POLL_SECONDS)
     try:
-        with FileLock(paths.flush_lock, timeout=timeout, poll_interval=0.02):
-            yield
-    except Timeout:
-        raise Locked(
-            f"Another flush has held the queue for {timeout:g} s.", "Wait for it, or give a longer --timeout."
-        ) from None
+        yield
+    finally:
+        os.close(lock)
+
+
+def _flush_lock(paths: RepoPaths) -> int | None:
+    try:
+        return try_lock(paths.flush_lock)
+    except FileNotFoundError:  # removed or moved meanwhile; filelock would make the directory again
+        raise NotInstalled("git uam is no longer enabled here.", "Run `git uam install`.") from None
 
 
 @contextmanager
@@ -99,7 +112,7 @@ def _lock_of(paths: RepoPaths, batch: Batch) -> Path:
 
 def _take(paths: RepoPaths, batch: Batch) -> int | None:
     """A descriptor that holds the lock of a batch; None while somebody executes it. Call it under the flush lock."""
-    paths.batches.mkdir(exist_ok=True)
+    files.make_directory(paths.batches)
     return try_lock(_lock_of(paths, batch))
 
 

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from uam_hooks.hot.core import files
 from uam_hooks.hot.core.identity import Identity, identity_of, reduced
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.plumbing import Git, HotGit, listed_refs
@@ -52,6 +53,7 @@ def open_session(git_dir: Path) -> PushSession | None:
     settings = Settings.read(git)
     if not settings["uam.enabled"]:
         return None
+    files.secure(paths.uam, (settings.all("core.sharedrepository") or [""])[-1])
     identity = identity_of(paths, settings, os.environ)
     repair(git, paths)
     store = Store(paths.database)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from uam_hooks.hot.core import files
 from uam_hooks.hot.core.errors import StoreError, UsageError
 from uam_hooks.hot.queue.model import iso
 from uam_hooks.hot.queue.schema import MIGRATIONS
@@ -64,6 +66,8 @@ class Store:
         deadline = time.monotonic() + BUSY_SECONDS
         while True:
             try:
+                # SQLite gives its other files the mode of this one
+                os.close(files.opened(self.database, os.O_RDWR | os.O_CREAT))
                 self.db = self._connect()
                 if self.version() != len(MIGRATIONS):
                     self._migrate()

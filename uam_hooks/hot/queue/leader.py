@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 
+from uam_hooks.hot.core import files
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.queue.lane import Lane
 
@@ -26,7 +27,7 @@ LOG_BYTES = 1_000_000
 
 def try_lock(path: Path) -> int | None:
     """A descriptor that holds the lock on `path`, or None while another process holds it."""
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    fd = files.opened(path, os.O_RDWR | os.O_CREAT)
     try:
         flock(fd, LOCK_EX | LOCK_NB)
     except BlockingIOError:
@@ -51,7 +52,7 @@ def ensure_flusher(paths: RepoPaths, lane: Lane, env: Mapping[str, str], start: 
         return True
     if paths.log.exists() and paths.log.stat().st_size > LOG_BYTES:
         paths.log.replace(paths.log.with_suffix(".log.1"))
-    log = os.open(paths.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    log = files.opened(paths.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     try:
         _start(fd, log, paths, lane, env)
     except OSError as error:

@@ -10,6 +10,7 @@ from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from typing import NamedTuple
 
+from uam_hooks.hot.core import files
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.processes import alive, started
 
@@ -33,7 +34,7 @@ def settling(paths: RepoPaths, branch: str, now: str) -> Iterator[Turn]:
     not count.
     """
     head = f"ref: {branch}" if branch else now
-    paths.settling.mkdir(parents=True, exist_ok=True)
+    files.make_directory(paths.settling)
     fd = _open(paths)
     mark = paths.settling / str(os.getpid())
     try:
@@ -69,7 +70,7 @@ def _sweep(paths: RepoPaths) -> None:
 
 
 def _open(paths: RepoPaths) -> int:
-    return os.open(paths.settle_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    return files.opened(paths.settle_lock, os.O_RDWR | os.O_CREAT)
 
 
 def _commit_in_flight(paths: RepoPaths, head: str) -> bool:
