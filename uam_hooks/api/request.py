@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from uam_hooks.hot.core import gate
 from uam_hooks.hot.core.errors import UsageError
 from uam_hooks.hot.queue.model import PRIORITY, ActionType, iso
 
@@ -41,12 +41,7 @@ def action_request(
     unknown = set(options) - set(OPTIONS)
     if unknown:
         raise UsageError(f"There is no option '{sorted(unknown)[0]}' for an action.")
-    if payload is not None and not isinstance(payload, Mapping):
-        raise UsageError("The payload must be an object of named fields.")
-    try:
-        json.dumps(payload or {})
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"The payload cannot be written as JSON: {error}.") from None
+    given = gate.payload({} if payload is None else payload)
     priority = options.get("priority")
     if priority is not None and (isinstance(priority, bool) or not isinstance(priority, int) or abs(priority) > _MOST):
         raise UsageError(f"The priority is {priority!r}, which is not a whole number up to {_MOST}.")
@@ -54,10 +49,12 @@ def action_request(
     if not isinstance(urgent, bool):
         raise UsageError(f"urgent is {urgent!r}, which is neither true nor false.")
     name = options.get("name") or ""
+    if name:
+        gate.name(name, "name of an action")
     if not isinstance(name, str) or re.fullmatch(r"#?[0-9]+", name):
         raise UsageError(f"{name!r} is not a valid name for an action: it looks like an id.")
     return ActionRequest(
-        _agent(agent), ActionType(kind), text_of(target, "target"), dict(payload or {}), urgent,
+        _agent(agent), ActionType(kind), gate.name(target, "target"), given, urgent,
         PRIORITY if priority is None else priority, _dependencies(options.get("dependencies") or ()),
         _moment(options.get("execute_after")), name,
     )  # fmt: skip
@@ -65,15 +62,8 @@ def action_request(
 
 def _agent(agent: str) -> str:
     if not isinstance(agent, str) or not agent or not agent.isprintable():
-        raise UsageError(f"{agent!r} is not a valid agent name.", "Use printable text.")
-    return agent
-
-
-def text_of(text: Any, what: str) -> str:
-    """A name without control characters; UsageError for anything else."""
-    if not isinstance(text, str) or not text or any(ord(c) < 32 or ord(c) == 127 for c in text):
-        raise UsageError(f"The {what} is {text!r}, which is not a valid name.")
-    return text
+        raise UsageError(f"{gate.shown(agent)} is not a valid agent name.", "Use printable text.")
+    return gate.name(agent, "agent's name")
 
 
 def _dependencies(given: Sequence[Any]) -> tuple[int | str, ...]:
@@ -87,6 +77,9 @@ def _dependencies(given: Sequence[Any]) -> tuple[int | str, ...]:
             or (isinstance(one, int) and not 0 < one <= _MOST)
         ):
             raise UsageError(f"{one!r} is not a valid dependency.", "Use the id of a queued action.")
+    for one in given:
+        if isinstance(one, str):
+            gate.name(one, "dependency")
     return tuple(
         int(one.removeprefix("#")) if isinstance(one, str) and re.fullmatch(r"#?[0-9]{1,9}", one) else one
         for one in given

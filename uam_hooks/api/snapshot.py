@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from uam_hooks.git.repo import Repository
+from uam_hooks.hot.core import gate
 from uam_hooks.hot.core.errors import UsageError
 from uam_hooks.hot.core.objects import Commit
 from uam_hooks.hot.core.plumbing import EMPTY_TREE, ZERO, fed
@@ -25,8 +26,7 @@ def names(top: Path, at: Path, files: Iterable[str]) -> tuple[str, ...]:
     """
     found = []
     for name in files:
-        if not name or any(ord(c) < 32 or ord(c) == 127 for c in name) or not _is_path(name):
-            raise UsageError(f"{name!r} is not a valid file name for a commit.")
+        gate.path(name)
         # the last component may be a symbolic link, which is committed as one; a parent directory may not
         full = Path(os.path.normpath(at / name))
         if not full.is_relative_to(top):  # another path to the same worktree
@@ -42,14 +42,6 @@ def names(top: Path, at: Path, files: Iterable[str]) -> tuple[str, ...]:
                 raise UsageError(f"{name} is beyond the symbolic link {above}.", "Name the file itself.")
         found.append(str(path))
     return tuple(dict.fromkeys(found))
-
-
-def _is_path(name: str) -> bool:
-    try:
-        os.fsencode(name)
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def contents(repo: Repository, top: Path, paths: Sequence[str], file_mode: bool) -> dict[str, tuple[int, str] | None]:

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from uam_hooks.api import snapshot
-from uam_hooks.api.request import ActionRequest, text_of
+from uam_hooks.api.request import ActionRequest
 from uam_hooks.flush import deploy, gh
+from uam_hooks.hot.core import gate
 from uam_hooks.hot.core.errors import UamError, UsageError
 from uam_hooks.hot.core.identity import asker
 from uam_hooks.hot.core.paths import RepoPaths, head_of
@@ -86,7 +87,7 @@ class RequestChecker:
     def _commit(self, request: ActionRequest, _promised: set[str]) -> CheckedRequest:
         payload = _known(request, "message", "files", "remote")
         message = payload.get("message")
-        if not isinstance(message, str) or not message.strip() or "\0" in message or not _encodes(message):
+        if not isinstance(message, str) or not message.strip() or not _encodes(message):
             raise UsageError("A commit needs a message.", "Say what it does, in UTF-8.")
         ref = self.branch(request.target)
         remote = self.remote(payload, needed=False)
@@ -128,7 +129,9 @@ class RequestChecker:
         waiting = ref in promised or queue.commits_wait(self.session.store, short_target(ref))
         if not tip and not waiting:
             raise UsageError(f"There is no branch {short_target(ref)} here to push.", "See `git branch`.")
-        options = tuple(text_of(o, "push option") for o in _list(payload.get("push_options", ()), "push_options"))
+        listed = _list(payload.get("push_options", ()), "push_options")
+        gate.push_options(listed)
+        options = tuple(gate.name(option, "push option", gate.OPTION_BYTES) for option in listed)
         more: dict[str, Any] = {"options": options, "tracks_branch": True}
         if _flag(payload, "force"):
             tracking = self.session.settings.tracking_ref(remote, ref)
@@ -144,11 +147,11 @@ class RequestChecker:
         ref = self.branch(request.target)
         payload: dict[str, Any] = {}
         if given.get("message"):
-            payload["message"] = str(given["message"])
+            payload["message"] = gate.text(str(given["message"]), "message")
         if given.get("pr") is not None:
             return self._pull_request(request, given, payload, ref)
         remote = self.remote(given, needed=_flag(given, "push"))
-        source = text_of(given.get("source"), "merge source")
+        source = gate.name(given.get("source"), "merge source")
         if source.startswith("-") or self._bad_ref(source):
             raise UsageError(f"'{source}' cannot be merged.", "Name a branch or a commit.")
         _checked_by(lambda: source_tip(self.session, source, remote))
@@ -172,7 +175,7 @@ class RequestChecker:
         gh.repository(self.session, remote)
         payload |= {"pr": int(number), "method": method}
         if given.get("source"):
-            payload["source"] = text_of(given["source"], "merge source")
+            payload["source"] = gate.name(given["source"], "merge source")
         return self._checked(request, short_target(ref), remote, payload, None, self._source(request, remote, ref))
 
     def _workflow(self, request: ActionRequest, _promised: set[str]) -> CheckedRequest:
@@ -185,8 +188,9 @@ class RequestChecker:
         if not isinstance(inputs, Mapping) or not all(isinstance(k, str) and _INPUT.fullmatch(k) for k in inputs):
             raise UsageError("The inputs of a workflow must be names with values.", 'Write {"env": "staging"}.')
         plain = {name: value if isinstance(value, str) else json.dumps(value) for name, value in inputs.items()}
-        if any("\0" in value for value in plain.values()):
-            raise UsageError("An input of a workflow contains a NUL character.")
+        for value in plain.values():
+            gate.text(value, "input of a workflow")
+        gate.text("".join((*plain, *plain.values())), "inputs together")
         gh.repository(self.session, remote)
         payload = {"ref": branch, "inputs": plain}
         key = "\0".join(("workflow", remote, request.target, branch, json.dumps(plain, sort_keys=True)))
@@ -219,7 +223,7 @@ class RequestChecker:
         named = payload.get("remote")
         remotes = self.session.settings.remotes()
         if named is not None:
-            self.session.settings.check_remote(text_of(named, "remote"))
+            self.session.settings.check_remote(gate.name(named, "remote"))
             return str(named)
         if _DEFAULT_REMOTE in remotes or len(remotes) == 1:
             return _DEFAULT_REMOTE if _DEFAULT_REMOTE in remotes else remotes[0]
@@ -231,7 +235,7 @@ class RequestChecker:
         """The branch of a workflow or a deploy: the named one, else the remote's default branch."""
         named = payload.get("ref")
         if named is not None:
-            text = text_of(named, "ref")
+            text = gate.name(named, "ref")
             if text.startswith("-") or self._bad_ref(text):
                 raise UsageError(f"'{text}' is not a valid branch name.", "See git check-ref-format.")
             return short_target(text)

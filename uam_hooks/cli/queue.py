@@ -14,7 +14,8 @@ from uam_hooks.api.request import action_request
 from uam_hooks.cli.opened import opened
 from uam_hooks.cli.parameters import under_deploy
 from uam_hooks.flush.flush import ensure_flush
-from uam_hooks.hot.core.errors import ExitCode, UsageError
+from uam_hooks.hot.core import gate
+from uam_hooks.hot.core.errors import ExitCode
 from uam_hooks.hot.core.words import show_json, show_line
 from uam_hooks.hot.queue.model import ActionType, seconds_of, where
 from uam_hooks.session import agent_here
@@ -69,10 +70,10 @@ def queue(**said: Any) -> int:
 
 
 def _payload(said: dict[str, Any]) -> dict[str, Any]:
-    payload = _json(said["payload"], "--payload")
+    payload = {} if said["payload"] is None else gate.parsed(said["payload"], "--payload")
     payload |= {name: said[name] for name in _TEXTS if said[name] is not None}
     if said["inputs"] is not None:
-        payload["inputs"] = _json(said["inputs"], "--inputs")
+        payload["inputs"] = gate.parsed(said["inputs"], "--inputs")
     if said["pr"] is not None:
         payload["pr"] = said["pr"]
     payload |= {name: True for name in ("push", "force") if said[name]}
@@ -91,15 +92,3 @@ def _split(given: str) -> list[str]:
     if whole:
         return [given]
     return [name for name in given.split(",") if name]
-
-
-def _json(text: str | None, option: str) -> dict[str, Any]:
-    if text is None:
-        return {}
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{option} is not valid JSON: {error}.", 'Write {"env": "staging"}.') from None
-    if not isinstance(found, dict):
-        raise UsageError(f"{option} must be a JSON object.", 'Write {"env": "staging"}.')
-    return found

@@ -13,10 +13,11 @@ from uam_hooks.flush import deploy, gh
 from uam_hooks.flush.batch_run import BatchRun
 from uam_hooks.flush.process import Command, Ended, Running
 from uam_hooks.git.remote import Remote
-from uam_hooks.hot.core.errors import Failure, UamError
+from uam_hooks.hot.core.errors import Failure, StoreError, UamError
 from uam_hooks.hot.core.words import say
 from uam_hooks.hot.queue.model import Action, ActionType, Status
 from uam_hooks.hot.queue.outcome import How, Outcome
+from uam_hooks.land.retry import failure_of
 from uam_hooks.land.steps import Step, reached
 from uam_hooks.store import claim, finish
 
@@ -51,8 +52,8 @@ class ExternalCommands:
             action = self._backlog.pop(0)
             try:
                 command = self._command(action)
-            except UamError as error:
-                self.run.fail(action, error.failure)
+            except Exception as error:
+                self.run.fail(action, failure_of(error))
                 ended.append(action.id)
                 continue
             if not claim.begin(self.session.store, action):
@@ -68,7 +69,12 @@ class ExternalCommands:
         ended = []
         for future in wait(self._running, return_when=FIRST_COMPLETED).done:
             action = self._running.pop(future)
-            self._record(action, future.result())
+            try:
+                self._record(action, future.result())
+            except StoreError:
+                raise
+            except Exception as error:  # the others that are running have nothing to do with it
+                self.run.fail(action, failure_of(error))
             ended.append(action.id)
         return ended
 

@@ -68,8 +68,9 @@ class Running:
         with kept as log:
             try:
                 process = self._start(command, log.fileno())
-            except OSError as fault:
-                return Ended(127, f"{command.words[0]} cannot be started: {fault.strerror}", "")
+            except (OSError, ValueError) as fault:  # ValueError: a NUL or a lone surrogate in its arguments
+                why = fault.strerror if isinstance(fault, OSError) else str(fault)
+                return Ended(127, f"{command.words[0]} cannot be started: {why}", "")
             try:
                 _communicate(process, command)
                 error = "" if process.returncode == 0 else f"{Path(command.words[0]).name} {_how(process.returncode)}"

@@ -58,11 +58,11 @@ def _decide(session: Session, action: Action) -> None:
             failure = Failure(f"{_UNKNOWN}; `git uam retry {action.id}` runs it again")
             finish.action(session.store, action, Outcome(failure=failure))
         else:
-            finish.release(session.store, action)
+            finish.release_after_crash(session.store, action)
         return
     if not landing.remote:
         if not end_here(session, action, landing):
-            finish.release(session.store, action)
+            finish.release_after_crash(session.store, action)
         return
     if not may_ask(session, action):
         return  # whoever it acts as asks
@@ -74,4 +74,4 @@ def _decide(session: Session, action: Action) -> None:
     if contains(session.repo, there, landing):
         finish_landed(session, remote, action, landing, there)
     else:
-        finish.release(session.store, action)
+        finish.release_after_crash(session.store, action)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import IO, NoReturn, Protocol
 
 from uam_hooks.hot.core.errors import GitFailed
-from uam_hooks.hot.core.plumbing import Git, refuse_damaged
+from uam_hooks.hot.core.plumbing import Git, refuse_damaged, starting
 
 
 class Process(Protocol):
@@ -40,7 +40,7 @@ class ObjectReader:
 
     def look_up(self, name: str) -> tuple[str, str]:
         """Object and type that `name` is, empty strings where there is none; GitFailed where git cannot tell."""
-        if not name or "\n" in name:  # no object is called that, and git would end
+        if not name:  # no object is called that, and git would end
             return "", ""
         oid, kind, _ = self._ask("info", name)
         return oid, kind
@@ -70,8 +70,11 @@ class ObjectReader:
             process.communicate()
 
     def _ask(self, what: str, name: str) -> tuple[str, str, int]:
+        if "\n" in name:  # no object is called that, and git would take it for two questions
+            return "", "", 0
         if self._process is None:
-            self._process = self._start()
+            with starting(["cat-file", "--batch-command"]):
+                self._process = self._start()
             assert self._process.stderr is not None
             os.set_blocking(self._process.stderr.fileno(), False)
         process = self._process

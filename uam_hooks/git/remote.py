@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from uam_hooks.git.repo import Repository
-from uam_hooks.hot.core.errors import GitFailed, UamError, reason
+from uam_hooks.hot.core.errors import GitFailed, GitNotStarted, UamError, reason
+from uam_hooks.hot.core.gate import ARGUMENTS_BYTES, update_bytes
 from uam_hooks.hot.core.plumbing import ZERO, Answer, listed_refs
 from uam_hooks.hot.core.processes import alive
 from uam_hooks.hot.core.refs import HEADS
@@ -22,6 +23,9 @@ from uam_hooks.hot.core.words import redact
 SCRATCH = "refs/uam/tip/"
 _HAS_PLACE = re.compile(r"[/:]")
 _NOT_A_URL = re.compile(r"-|[A-Za-z0-9+.-]*::|$")
+
+
+T = TypeVar("T")
 
 
 class Pushed(StrEnum):
@@ -70,7 +74,8 @@ class Remote:
 
     def refs(self, *patterns: str) -> dict[str, str]:
         """The refs that the remote has now; Unreachable when it does not answer."""
-        answer = self._run("ls-remote", "--", self.urls[0], *patterns)
+        few = sum(map(update_bytes, patterns)) <= ARGUMENTS_BYTES  # else they fit into no command: ask for all
+        answer = self._run("ls-remote", "--", self.urls[0], *(patterns if few else ()))
         if answer.code:
             raise self._unreachable("did not answer", answer, "The push stays as it was.")
         return listed_refs(answer)
@@ -83,8 +88,8 @@ class Remote:
         there = self.refs(*refs)
         found = {ref: there.get(ref, ZERO) for ref in refs}
         missing = [ref for ref, oid in found.items() if oid != ZERO and not self.repo.kind(oid)]
-        if missing:
-            found.update(self._fetch(missing))
+        for some in _that_fit(missing, lambda ref: ref):
+            found.update(self._fetch(some))
         for ref, oid in found.items():
             self.track(ref, oid)
         return found
@@ -125,8 +130,8 @@ class Remote:
     def track(self, ref: str, oid: str) -> None:
         """Let the remote-tracking ref say what the remote has; somebody who moves it meanwhile knows better."""
         tracking = self.tracking(ref)
-        if tracking is None:
-            return
+        if tracking is None or (ref.startswith(HEADS) and oid != ZERO and self.repo.kind(oid) != "commit"):
+            return  # a branch of theirs that is none: whatever reads branches expects commits
         now = self.repo.refs(tracking).get(tracking, ZERO)
         if now != oid:
             try:
@@ -148,12 +153,17 @@ class Remote:
     def push(self, updates: Sequence[RefUpdate], options: Sequence[str], atomic: bool) -> dict[str, RefOutcome]:
         """One `git push` of all updates, each with its lease, to the first URL; then the same to the others.
 
+        Updates that do not fit into one command are several, unless they are to be atomic.
         The hooks have seen these pushes when the agents made them, so they do not run again.
         """
-        outcomes = self._push_to(self.urls[0], updates, options, atomic, lease=True)
+        outcomes: dict[str, RefOutcome] = {}
+        for some in [list(updates)] if atomic else _that_fit(updates, lambda update: update.ref):
+            outcomes |= self._push_to(self.urls[0], some, options, atomic, lease=True)
         landed = [u for u in updates if outcomes[u.ref].pushed == Pushed.LANDED]
         for url in self.urls[1:]:
-            more = self._push_to(url, landed, options, atomic, lease=False) if landed else {}
+            more: dict[str, RefOutcome] = {}
+            for some in _that_fit(landed, lambda update: update.ref):
+                more |= self._push_to(url, some, options, atomic, lease=False)
             for ref, outcome in more.items():
                 if outcome.pushed != Pushed.LANDED:
                     words = f"landed on {redact(self.urls[0])}, but {redact(url)} said: {outcome.words}"
@@ -170,7 +180,10 @@ class Remote:
         if lease:
             args += [f"--force-with-lease={u.ref}:{'' if u.old == ZERO else u.old}" for u in updates]
         specs = [f"{'' if u.new == ZERO else u.new}:{u.ref}" for u in updates]
-        answer = self._run(*args, "--", url, *specs)
+        try:
+            answer = self._run(*args, "--", url, *specs)
+        except GitNotStarted as error:  # nothing was sent, so this is no open question
+            return {update.ref: RefOutcome(Pushed.REJECTED, error.what, error.transient) for update in updates}
         said = _porcelain(answer.out.decode("utf-8", "surrogateescape"))
         remote_words = _words_of(answer.err)
         found = {}
@@ -178,6 +191,21 @@ class Remote:
             flag, why = said.get(update.ref, ("", reason(answer.err)))
             found[update.ref] = _outcome(flag, why, remote_words)
         return found
+
+
+def _that_fit(items: Sequence[T], ref_of: Callable[[T], str]) -> Iterator[list[T]]:
+    """The items in their order, in parts whose refs fit into the arguments of one command."""
+    part: list[T] = []
+    size = 0
+    for item in items:
+        more = update_bytes(ref_of(item))
+        if part and size + more > ARGUMENTS_BYTES:
+            yield part
+            part, size = [], 0
+        part.append(item)
+        size += more
+    if part:
+        yield part
 
 
 def _words_of(err: str) -> list[str]:

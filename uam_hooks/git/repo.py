@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
+from errno import ENOENT
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
@@ -19,7 +20,7 @@ from uam_hooks.hot.core.errors import Refused, UsageError
 from uam_hooks.hot.core.identity import belongs_to_commands, given_in
 from uam_hooks.hot.core.objects import Commit, object_name
 from uam_hooks.hot.core.paths import RepoPaths
-from uam_hooks.hot.core.plumbing import EMPTY_TREE, ZERO, Answer, answered, is_ancestor
+from uam_hooks.hot.core.plumbing import EMPTY_TREE, ZERO, Answer, answered, is_ancestor, starting
 from uam_hooks.hot.core.refs import HEADS
 from uam_hooks.hot.core.talk import INSIDE, talk
 
@@ -83,12 +84,18 @@ class Repository:
     ) -> Answer:
         """See `plumbing.Git.run`. Without `at` the command sees the common git directory and no worktree."""
         runner = self._git if at is None else git.Git(str(at))
-        process = runner.execute(
-            ["git", *args],
-            istream=subprocess.DEVNULL if feed is None else subprocess.PIPE,
-            env=dict(env or {}),
-            as_process=True,
-        )
+        with starting(args):
+            if at is not None and not at.is_dir():  # GitPython would run git wherever this process is
+                raise FileNotFoundError(ENOENT, f"{at} is no directory")
+            try:
+                process = runner.execute(
+                    ["git", *args],
+                    istream=subprocess.DEVNULL if feed is None else subprocess.PIPE,
+                    env=dict(env or {}),
+                    as_process=True,
+                )
+            except git.GitCommandNotFound as error:  # GitPython's word for ENOENT: no git, or no directory to run it in
+                raise FileNotFoundError(ENOENT, str(error.stderr or "not found")) from error
         out, err = process.communicate(feed)
         return answered(args, process.returncode, out, err, ok)
 

@@ -127,7 +127,7 @@ def _other_branches(context: Context, action: Action) -> list[str]:
     """The remote's other branches, as far as we know them."""
     own = context.settings.tracking_ref(action.remote, action.ref)
     tracked = context.tips.under(f"refs/remotes/{action.remote}/")
-    return sorted({oid for name, oid in tracked.items() if name != own})
+    return sorted({oid for name, oid in tracked.items() if name != own and context.repo.kind(oid) == "commit"})
 
 
 def living_shadow(repo: Repository, memories: Iterable[tuple[str, str]], there: str) -> str | None:
@@ -139,7 +139,7 @@ def living_shadow(repo: Repository, memories: Iterable[tuple[str, str]], there: 
     if there == ZERO:
         return None
     for landing, keep in memories:
-        if keep != landing and repo.kind(keep) and repo.is_ancestor(landing, there):
+        if keep != landing and repo.kind(keep) == "commit" and repo.is_ancestor(landing, there):
             return keep
     return None
 

@@ -130,8 +130,8 @@ def start_of(session: Session, ref: str, remote: str, tips: Tips | None = None) 
     """
     seen = tips or Tips(session.repo)
     for name in (ref, session.settings.tracking_ref(remote, ref) if remote else None):
-        if name and (oid := seen.name_of(name)[0]):
-            return oid
+        if name and (found := seen.name_of(name))[1] == "commit":
+            return found[0]
     if session.repo.run("symbolic-ref", "--quiet", "HEAD", ok=(0, 1)).text == ref:
         return ZERO
     raise UamError(f"There is no branch {short_target(ref)} here.", f"Make it with `git branch {short_target(ref)}`.")

@@ -18,6 +18,9 @@ from uam_hooks.land.shadow import memories
 from uam_hooks.session import Session
 from uam_hooks.store import views
 
+# git's words where the remote's ref is, or would be, at something else than a commit
+NEEDS_FORCE = "needs force"
+
 
 def plan_push(
     session: Session, batch: Batch, action: Action, sources: Sequence[Source], there: str, tips: Tips,
@@ -66,6 +69,8 @@ def _plan(
     if sources[0].verbatim:
         _check_expectation(session.repo, sources[0], there)
         return verbatim_plan(action, sources[0], there)
+    if there != ZERO and session.repo.kind(there) != "commit":
+        raise UamError(NEEDS_FORCE)
     context = Context(
         session.repo, tips, session.settings, batch.id,
         lambda oids: views.noted(session.store, [oid for oid in oids if oid not in tips.made]),
@@ -111,6 +116,8 @@ def _check_expectation(repo: Repository, source: Source, there: str) -> None:
     if source.expect is None or there == (source.tip or ZERO):
         return
     if source.expect == FAST_FORWARD:
+        if there != ZERO and not {repo.kind(there), repo.kind(source.tip)} <= {"commit", "tag"}:
+            raise UamError(NEEDS_FORCE)
         if there != ZERO and not repo.is_ancestor(there, source.tip):
             raise UamError("non-fast-forward")
     elif source.expect == "" and there != ZERO:

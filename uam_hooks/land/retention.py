@@ -55,7 +55,10 @@ def prune(session: Session, retention: float) -> Pruned:
 def _cut(session: Session, name: str, shadow: str, young: Iterable[str]) -> bool:
     """Rebuild a shadow from its landing, the originals within retention, and what is still built on."""
     repo = session.repo
-    landing = repo.commit(shadow).parents[0]
+    parents_now = repo.commit(shadow).parents if repo.kind(shadow) == "commit" else ()
+    if not parents_now:  # it is none of ours
+        return False
+    landing = parents_now[0]
     living = {*repo.refs(HEADS, PINS).values(), *_worktree_heads(repo)}
     wanted = {tip for tip in young if repo.kind(tip) == "commit"}
     for head in living:

@@ -26,8 +26,9 @@ def memories(session: Session, remote: str, ref: str, tips: Tips | None = None) 
     name = shadow_ref(remote, ref)
     shadow = session.repo.refs(name).get(name)
     recorded = list(views.memories(session.store, remote, ref))
-    if shadow is not None:
-        landing = session.repo.commit(shadow).parents[0]
+    # one that is no commit, or stands on none, is none of ours
+    if shadow is not None and session.repo.kind(shadow) == "commit" and (at := session.repo.commit(shadow).parents):
+        landing = at[0]
         landings = [new for new, _ in recorded]
         newer = landings.index(landing) if landing in landings else 0
         recorded.insert(newer, (landing, shadow))

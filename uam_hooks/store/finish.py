@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from uam_hooks.hot.core.errors import Failure
 from uam_hooks.hot.queue import enqueue, rows
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.enqueue import CommitNote
@@ -171,6 +172,23 @@ def release(store: Store, action: Action) -> None:
     """
     with store.transaction() as db:
         _release(db, action)
+
+
+# How often an action is given back because its flush ended before it did. What ends a flush so often may be the action.
+MOST_RELEASES = 20
+
+
+def release_after_crash(store: Store, gone: Action) -> None:
+    """`release` an action whose flush has ended; one that this has happened to too often ends as failed."""
+    with store.transaction() as db:
+        db.execute("UPDATE deploy_queue SET released = released + 1 WHERE id = ? AND batch_id = ?"
+                   " AND status IN ('batched', 'executing')", (gone.id, gone.batch_id))  # fmt: skip
+        row = db.execute("SELECT released FROM deploy_queue WHERE id = ?", (gone.id,)).fetchone()
+        if row["released"] <= MOST_RELEASES:
+            _release(db, gone)
+            return
+    why = f"its flush ended before it was done, {MOST_RELEASES + 1} times in a row; `git uam retry {gone.id}`"
+    action(store, gone, Outcome(failure=Failure(why)), error=why)
 
 
 def _release(db: sqlite3.Connection, action: Action) -> None:

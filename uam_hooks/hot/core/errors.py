@@ -5,6 +5,7 @@ Every error says in one sentence what happened and in one what to do about it.
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Sequence
 from enum import IntEnum
@@ -88,7 +89,7 @@ class GitFailed(UamError):
 
     def __init__(self, command: Sequence[str], code: int, stdout: str, stderr: str) -> None:
         words = reason(stderr) or last_line(stdout) or "no output"
-        shown = " ".join(["git", *command][:4])
+        shown = " ".join(part[:60] for part in ["git", *command][:4])
         # it was killed, or for a moment there was no room, or another git held a lock of this repository
         passes = code < 0 or any(word in stderr for word in _PASSES)
         super().__init__(f"`{shown}` failed with exit code {code}: {words}.", transient=passes)
@@ -96,6 +97,19 @@ class GitFailed(UamError):
         self.returncode = code
         self.stdout = redact(stdout)
         self.stderr = redact(stderr)
+
+
+class GitNotStarted(GitFailed):
+    """A git command that could not be started: it has done nothing, for sure. What is scarce may be there next time."""
+
+    def __init__(self, command: Sequence[str], error: OSError | ValueError) -> None:
+        words = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+        super().__init__(command, 127, "", words)
+        self.what = redact(f"`git {' '.join(part[:60] for part in command[:3])}` could not be started: {words}.")
+        self.transient = isinstance(error, OSError) and error.errno in _SCARCE
+
+
+_SCARCE = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 
 
 def last_line(text: str) -> str:

@@ -18,6 +18,7 @@ from uam_hooks.hot.core.errors import UsageError
 # In bytes of UTF-8, where nothing else is said.
 NAME_BYTES = 1024  # an agent, a remote, a target, a dependency
 REF_BYTES = 4096  # a ref or a path: no file name is longer
+COMPONENT_BYTES = 255  # a name within a path
 TEXT_BYTES = 65_000  # a text that may become the argument of a command; GitHub takes no longer workflow input
 OPTION_BYTES = 16_384  # one `git push -o`; git's protocol takes 65,516
 OPTIONS_BYTES = 262_144  # all of one push
@@ -93,7 +94,9 @@ def payload(value: Any) -> dict[str, Any]:
 
 def _check(value: Any, left: int) -> None:
     if isinstance(value, str):
-        text(value, "text of the payload", PAYLOAD_BYTES)
+        size_of(value)  # a file's name among them may be bytes
+        if "\0" in value:
+            raise UsageError("The payload contains a NUL character.")
     elif isinstance(value, Mapping | list | tuple):
         if not left:
             raise UsageError(f"The payload is nested more than {DEPTH} deep.", "Flatten it.")
@@ -102,6 +105,19 @@ def _check(value: Any, left: int) -> None:
         if isinstance(value, Mapping):
             for inner in value.values():
                 _check(inner, left - 1)
+
+
+def path(value: Any) -> str:
+    """`value` if it is a path that a file system can hold. Its bytes need not be UTF-8."""
+    if not isinstance(value, str) or not value or _CONTROL.search(value):
+        raise UsageError(f"{shown(value)} is not a valid file name for a commit.")
+    try:
+        fits = size_of(value) < REF_BYTES and all(size_of(part) <= COMPONENT_BYTES for part in value.split("/"))
+    except UsageError:
+        fits = False
+    if not fits:
+        raise UsageError(f"{shown(value)} is not a valid file name for a commit.")
+    return value
 
 
 def parsed(given: str, what: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from uam_hooks.hot.core import gate
 from uam_hooks.hot.core.errors import StoreError
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.settings import SIGNING, Settings, makes_identity
@@ -140,7 +141,8 @@ def _clean(text: str) -> str:
 def agent_name(settings: Settings, environ: Mapping[str, str], worktree_name: str) -> str:
     """Who acts: `UAM_AGENT_ID`, else uam.agent, else `<committer's mail address>@<worktree name>`."""
     named = "".join(c for c in environ.get("UAM_AGENT_ID", "") if c.isprintable()) or settings["uam.agent"]
-    return str(named or f"{mail_of(settings, environ, 'committer') or 'somebody'}@{worktree_name}")
+    found = str(named or f"{mail_of(settings, environ, 'committer') or 'somebody'}@{worktree_name}")
+    return gate.name(found.encode("utf-8", "replace").decode(), "agent's name")
 
 
 # -- the environment of who works for an identity ----------------------------------------------------------------

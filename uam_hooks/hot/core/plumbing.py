@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from uam_hooks.hot.core.errors import GitFailed
+from uam_hooks.hot.core.errors import GitFailed, GitNotStarted
 from uam_hooks.hot.core.paths import RepoPaths
 
 # git rev-parse --local-env-vars, git 2.39 and 2.55: what ties a process to one repository and one worktree.
@@ -60,6 +61,15 @@ def answered(args: Sequence[str], code: int, out: bytes, err: bytes, ok: Sequenc
     if ok is not None and code not in ok:
         raise GitFailed(args, code, answer.text, answer.err)
     return answer
+
+
+@contextmanager
+def starting(args: Sequence[str]) -> Iterator[None]:
+    """GitNotStarted where the block cannot start `git args`: too long, no memory, a NUL or a lone surrogate in it."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise GitNotStarted(args, error) from error
 
 
 def listed_refs(answer: Answer) -> dict[str, str]:
@@ -165,15 +175,16 @@ class HotGit:
     ) -> Answer:
         """See `Git.run`."""
         settings = self._env if at is None else scrubbed(self._env)
-        done = subprocess.run(
-            ["git", *args],
-            input=feed,
-            stdin=subprocess.DEVNULL if feed is None else None,
-            capture_output=True,
-            env={**settings, **(env or {})},
-            cwd=at or self._cwd,
-            check=False,
-        )
+        with starting(args):
+            done = subprocess.run(
+                ["git", *args],
+                input=feed,
+                stdin=subprocess.DEVNULL if feed is None else None,
+                capture_output=True,
+                env={**settings, **(env or {})},
+                cwd=at or self._cwd,
+                check=False,
+            )
         return answered(args, done.returncode, done.stdout, done.stderr, ok)
 
     def talk(self, *args: str, silence: float, ok: Sequence[int] | None = (0,)) -> Answer:

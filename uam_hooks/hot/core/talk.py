@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from uam_hooks.hot.core.plumbing import Answer, answered
+from uam_hooks.hot.core.plumbing import Answer, answered, starting
 
 # How much of stderr is kept: its beginning, and its end.
 HEAD_BYTES = TAIL_BYTES = 32 * 1024
@@ -63,10 +63,11 @@ def talk(
     if with_progress:
         said.insert(said.index("push") + 1, "--progress")
     alone = not _has_terminal()
-    process = subprocess.Popen(
-        ["git", *said], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=dict(env),
-        cwd=cwd, process_group=0 if alone else None,
-    )  # fmt: skip
+    with starting(args):
+        process = subprocess.Popen(
+            ["git", *said], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=dict(env),
+            cwd=cwd, process_group=0 if alone else None,
+        )  # fmt: skip
     out = bytearray()
     err = _Kept()
     why = ""

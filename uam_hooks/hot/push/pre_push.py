@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from uam_hooks.hot.core import gate
 from uam_hooks.hot.core.plumbing import Git, is_ancestor, resolve_names
 from uam_hooks.hot.core.refs import HEADS, OURS, short_target
 from uam_hooks.hot.core.words import has_secret, redact, say
@@ -48,6 +49,7 @@ def hook_door(session: PushSession, name: str, url: str, lines: list[list[str]])
     if remote not in configured and has_secret(url):
         say(f"{redact(url)} contains a password, which the queue would have to store; this push goes straight.")
         return False
+    gate.refs((line[2] for line in lines), at_once=False)
     known = {line[2]: line[3] for line in lines if line[3].strip("0")}
     here = {oid for oid, _ in resolve_names(session.git, list(known.values()))}
     specs = tuple(_spec(line, session.git, here) for line in lines)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from uam_hooks.hot.core.plumbing import ZERO
+from uam_hooks.hot.core.quoting import unquoted
 from uam_hooks.hot.core.words import visible
 from uam_hooks.hot.push.request import Request, Spec
 from uam_hooks.hot.queue.windows import URGENT_OPTION
@@ -35,10 +36,8 @@ def read_request(remote: str, options: Sequence[str], lines: Sequence[str]) -> R
 
 def _unquoted(value: str) -> str:
     """`value` without the C-style quoting that git adds where there are special characters."""
-    if not (len(value) > 1 and value.startswith('"') and value.endswith('"')):
-        return value
-    raw = value[1:-1].encode("utf-8", "surrogateescape").decode("unicode_escape")
-    return raw.encode("latin-1", "replace").decode("utf-8", "surrogateescape")
+    found = unquoted(value.encode("utf-8", "surrogateescape"))
+    return value if found is None or found[1] else found[0].decode("utf-8", "surrogateescape")
 
 
 # What git takes for something else than a reason, when it is all that an answer says (transport-helper.c, git 2.39).

@@ -70,7 +70,7 @@ def resolve(session: PushSession, request: Request, known: Mapping[str, str]) ->
         )  # fmt: skip
         there = known.get(spec.dst, "")
         shadow = shadow_ref(request.remote, spec.dst)
-        seen = _Seen(objects.get(there, ("", ""))[0], objects[shadow][0], objects[f"{shadow}^1"][0])
+        seen = _Seen(*(_commit(objects.get(name)) for name in (there, shadow, f"{shadow}^1")))
         error = _fault(spec, kind) or (lost_submodule(session.git, paths, tip) if kind == "commit" else "")
         new = bool(error) or verbatim or _brings_something(session.git, tip, seen)
         given_up = None
@@ -98,6 +98,11 @@ def judged_by(session: PushSession, one: ResolvedSpec, there: str) -> ResolvedSp
         return one
     given_up = _dropped(session, one.spec, one.source, there)
     return one._replace(dropped=given_up, new=True)
+
+
+def _commit(found: tuple[str, str] | None) -> str:
+    """The object that was found, if it is a commit: a ref of a remote may be at anything."""
+    return found[0] if found is not None and found[1] == "commit" else ""
 
 
 def _objects(git: Git, request: Request, known: Mapping[str, str]) -> dict[str, tuple[str, str]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from uam_hooks.hot.core import files
+from uam_hooks.hot.core.gate import ARGUMENTS_BYTES, update_bytes
 from uam_hooks.hot.core.identity import Identity, identity_of, reduced
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.plumbing import Git, HotGit, listed_refs
@@ -38,9 +39,9 @@ class PushSession(NamedTuple):
     def ask_remote(self, remote: str, *patterns: str) -> dict[str, str]:
         """The refs that the remote itself has now, by name; GitFailed when it does not answer."""
         url = self.settings.push_urls(remote)[0]
-        return listed_refs(
-            self.git.talk("ls-remote", "--", url, *patterns, silence=self.settings["uam.remote.timeout"])
-        )
+        few = sum(map(update_bytes, patterns)) <= ARGUMENTS_BYTES  # else they fit into no command: ask for all
+        asked = ("ls-remote", "--", url, *(patterns if few else ()))
+        return listed_refs(self.git.talk(*asked, silence=self.settings["uam.remote.timeout"]))
 
 
 def open_session(git_dir: Path) -> PushSession | None:

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Mapping
 
+from uam_hooks.hot.core import gate
 from uam_hooks.hot.core.errors import GitFailed, StoreError, UamError
 from uam_hooks.hot.core.words import say
 from uam_hooks.hot.push import arguments, messages, waiting
@@ -29,6 +30,8 @@ def land(session: PushSession, request: Request, known: Mapping[str, str], answe
     of ours keeps the push out of the queue.
     """
     try:
+        gate.push_options(request.push_options)
+        gate.refs((spec.dst for spec in request.specs), at_once=request.atomic)
         decided, fresh = _decide(session, request, resolve(session, request, known), answers)
         mode = _mode(session)
         timeout = session.settings["uam.push.waitTimeout"]

@@ -167,4 +167,10 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         ALTER TABLE deploy_queue ADD COLUMN pause REAL;
         """,
     ),
+    (
+        "how often an action was given back because its flush had ended",
+        """
+        ALTER TABLE deploy_queue ADD COLUMN released INTEGER NOT NULL DEFAULT 0;
+        """,
+    ),
 )

@@ -6,12 +6,16 @@ nothing. A file that is not complete yet is left for the next reader.
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 import time
 from contextlib import suppress
-from pathlib import Path
+from typing import NamedTuple
 
+from uam_hooks.hot.core import gate
 from uam_hooks.hot.core.paths import RepoPaths
+from uam_hooks.hot.core.words import say
 from uam_hooks.hot.queue import enqueue
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.enqueue import CommitNote
@@ -19,43 +23,67 @@ from uam_hooks.hot.queue.enqueue import CommitNote
 _OID = re.compile(r"[0-9a-f]{40}")
 # A file that is incomplete after this many seconds was left by a process that died.
 ABANDONED_AFTER = 3600.0
+# A rebase of a hundred thousand commits has less to say.
+MOST_BYTES = 16 * 1024 * 1024
+
+
+class _Note(NamedTuple):
+    """One file of the spool that is complete."""
+
+    written: int
+    name: str
+    text: str
 
 
 def take_in(store: Store, paths: RepoPaths, window: float) -> None:
     """Move the notes in the spool to the queue; `window` is how long a commit waits, in seconds."""
-    files = _complete_files(paths.spool)
+    try:
+        spool = os.open(paths.spool, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        say(f"{paths.spool} is no directory of ours ({error.strerror}); what commits noted there is not read.")
+        return
+    try:
+        _take_in(store, spool, window)
+    finally:
+        os.close(spool)
+
+
+def _take_in(store: Store, spool: int, window: float) -> None:
+    files = _complete_files(spool)
     if not files:
         return
     notes: list[CommitNote] = []
     rewritten: list[tuple[str, str]] = []
-    for _, text in files:
-        if text.startswith("commit\t"):
-            notes += _note(text)
+    for file in files:
+        if file.text.startswith("commit\t"):
+            notes += _note(file.text)
         else:
-            rewritten += _pairs(text)
+            rewritten += _pairs(file.text)
     enqueue.commits(store, notes, rewritten, window, time.time())
-    for path, _ in files:
+    for file in files:
         with suppress(OSError):
-            path.unlink()
+            os.unlink(file.name, dir_fd=spool)
 
 
-def _complete_files(spool: Path) -> list[tuple[Path, str]]:
-    """The spool's finished files, oldest first."""
+def _complete_files(spool: int) -> list[_Note]:
+    """The finished files of the directory `spool`, oldest first. Anything but a plain file is left alone."""
     found = []
-    try:
-        entries = list(spool.iterdir())
-    except OSError:
-        return []
-    for path in entries:
+    for name in os.listdir(spool):
         with suppress(OSError):
-            text = path.read_bytes().decode("utf-8", "surrogateescape")
-            written = path.stat().st_mtime_ns
+            fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=spool)
+            with os.fdopen(fd, "rb") as file:
+                what = os.fstat(fd)
+                if not stat.S_ISREG(what.st_mode):
+                    continue
+                text = file.read(MOST_BYTES).decode("utf-8", "surrogateescape")
             whole = text.endswith("\nend\n") if text.startswith("rewrite\n") else text.endswith("\n")
             if whole:
-                found.append((written, path, text))
-            elif time.time() - written / 1e9 > ABANDONED_AFTER:
-                path.unlink()
-    return [(path, text) for _, path, text in sorted(found, key=lambda entry: entry[0])]
+                found.append(_Note(what.st_mtime_ns, name, text))
+            elif time.time() - what.st_mtime > ABANDONED_AFTER:
+                os.unlink(name, dir_fd=spool)
+    return sorted(found)
 
 
 def _note(text: str) -> list[CommitNote]:
@@ -63,7 +91,9 @@ def _note(text: str) -> list[CommitNote]:
     if len(fields) != 5 or not _OID.fullmatch(fields[1]):
         return []
     _, oid, branch, agent, worktree = fields
-    return [CommitNote(oid, branch, agent, worktree)]
+    named = branch if gate.is_ref(branch) else ""
+    told = "".join(c for c in agent if c.isprintable())
+    return [CommitNote(oid, named, told if len(told) <= gate.NAME_BYTES else "", worktree)]
 
 
 def _pairs(text: str) -> list[tuple[str, str]]:
