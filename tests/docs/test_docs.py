@@ -209,7 +209,7 @@ def test_the_demo_in_the_readme_has_the_shape_that_the_demo_prints(capsys: pytes
     scenario = Scenario.read(shipped("demo.json"))
     side = Side(9, 45, 9, 13, 0.5, "tree", {}, {scenario.agents[0].name: ["uam: landed"]})
     demo_command._show(scenario, Outcome(side, side, "tree"))
-    printed = f"{demo_command._introduction(scenario)}\n{capsys.readouterr().out}"
+    printed = f"{demo_command._introduction(scenario)}\n\n{capsys.readouterr().out}"
     shown = text(README).split("```")[1]
     assert shape(shown.strip().splitlines()) == shape(printed.strip().splitlines())
     assert "    uam: landed on " in shown

@@ -20,7 +20,8 @@ from uam_hooks.hot.core.plumbing import scrubbed
 from uam_hooks.hot.core.steps import Settling, last_step
 from uam_hooks.hot.worktree.journal import Move
 
-LOCKED, REFUSED = 75, 65
+LOCKED = 75
+REFUSED = 65
 
 # $1 the index, $2 where to keep it as it was, $3 the journal's file, $4 the step to die at, $5 "held" when the caller's
 # git has the lock, $6 "stage" for entries on stdin, $7 "files" to move files from $8 to $9; then the branch's command.
