@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from uam_hooks.hot.queue.lane import Lane
 from uam_hooks.hot.queue.model import Action, ActionType, Status
-from uam_hooks.store.schedule import Busy, Choice, Edge, Waiting, changes, choose, edges, reads
+from uam_hooks.store.order import Edge, changes, edges, reads
+from uam_hooks.store.schedule import Busy, Choice, Waiting, choose
 
 NOW = "2024-05-06T07:08:09.000Z"
 EARLIER, LATER = "2024-05-06T07:08:08.000Z", "2024-05-06T07:08:10.000Z"

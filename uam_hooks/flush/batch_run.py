@@ -11,7 +11,7 @@ from uam_hooks.land.retention import unpin
 from uam_hooks.land.retry import fail_or_requeue
 from uam_hooks.session import Session
 from uam_hooks.store import claim, finish, views
-from uam_hooks.store.schedule import Edge, edges
+from uam_hooks.store.order import Edge, edges
 
 Tell = Callable[[Action, str], None]
 

@@ -23,7 +23,7 @@ from uam_hooks.land.push_plans import plan_push
 from uam_hooks.land.pushes import ATOMIC, groups
 from uam_hooks.land.retry import failure_of
 from uam_hooks.store import claim, views
-from uam_hooks.store.schedule import Edge, edges
+from uam_hooks.store.order import Edge, edges
 
 _ON_REFS = (ActionType.PUSH, ActionType.MERGE)
 

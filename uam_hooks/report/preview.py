@@ -15,7 +15,7 @@ from uam_hooks.land import outcomes
 from uam_hooks.report.batch_view import as_shown, not_claimed
 from uam_hooks.session import Session
 from uam_hooks.store import claim
-from uam_hooks.store.schedule import edges
+from uam_hooks.store.order import edges
 
 
 def preview(session: Session, due_only: bool) -> list[dict[str, Any]]:
