@@ -13,6 +13,7 @@ import pytest
 from tests.support.landscape import by_hand, environment, kept, queue, record, sound, truthful, write
 from tests.support.scenes import TRACKING, Done, Scene, Worktree, script
 from uam_hooks import Batch, BatchResult, DeployBatcher
+from uam_hooks.git import trees
 from uam_hooks.git.repo import Repository
 from uam_hooks.land.steps import Step
 
@@ -54,7 +55,7 @@ def on(scene: Scene, branch: str, name: str, text: str, start: str = "main") -> 
     with Repository.at(scene.top) as repo:
         base = scene.oid(f"refs/heads/{branch}") or scene.oid(start)
         blob = repo.write("blob", text.encode())
-        tree = repo.edit_tree(repo.commit(base).tree, {name: (0o100644, blob)})
+        tree = trees.edit(repo, repo.commit(base).tree, {name: (0o100644, blob)})
         like = repo.commit(base)
         made = repo.write_commit(like._replace(tree=tree, parents=(base,), message=f"Write {name}\n".encode()))
     scene.git("update-ref", f"refs/heads/{branch}", made)

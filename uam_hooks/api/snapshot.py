@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from uam_hooks.git import trees
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core import gate
 from uam_hooks.hot.core.errors import UsageError
@@ -80,7 +81,7 @@ def make(
     """
     repo = session.repo
     tree = EMPTY_TREE if parent == ZERO else repo.commit(parent).tree
-    before = {path: repo.entry(tree, path) for path in changes}
+    before = {path: trees.entry(repo, tree, path) for path in changes}
     for path, what in changes.items():
         old = before[path]
         if what is None and old is None:
@@ -88,13 +89,13 @@ def make(
         if old is not None and old[0] == SUBMODULE:
             raise UsageError(f"{path} is a submodule.", "Commit it with `git commit`.")
         for above in list(Path(path).parents)[:-1]:
-            if (entry := repo.entry(tree, str(above))) is not None and entry[0] == SUBMODULE:
+            if (entry := trees.entry(repo, tree, str(above))) is not None and entry[0] == SUBMODULE:
                 raise UsageError(f"{path} is in the submodule {above}.", "Commit it there.")
     _refuse_ignored(repo, top, [p for p, what in changes.items() if what is not None and before[p] is None])
     if not file_mode:  # the worktree has no executable bit, so the old mode is kept
         kept = {path for path, old in before.items() if old is not None and old[0] == EXECUTABLE}
         changes = {p: (EXECUTABLE, what[1]) if p in kept and what is not None else what for p, what in changes.items()}
-    made = repo.edit_tree(tree, changes)
+    made = trees.edit(repo, tree, changes)
     if changes and made == tree:
         raise UsageError(f"Nothing to commit; unchanged from {short_target(target)}: {', '.join(changes)}.")
     author, committer = _idents(repo, top)

@@ -25,7 +25,6 @@ from uam_hooks.hot.core.refs import HEADS
 from uam_hooks.hot.core.talk import INSIDE, talk
 
 MINIMUM_GIT = (2, 38)
-TREE = 0o040000
 
 
 class Repository:
@@ -157,59 +156,9 @@ class Repository:
         """
         return self._objects.look_up(revision)
 
-    def edit_tree(self, tree: str, changes: Mapping[str, tuple[int, str] | None]) -> str:
-        """The tree `tree` with these paths set to (mode, object) or removed; stores what is new, returns its name."""
-        entries = {name: (oid, mode) for oid, mode, name in self._entries(tree)}
-        below: dict[str, dict[str, tuple[int, str] | None]] = {}
-        for path, what in changes.items():
-            name, slash, rest = path.partition("/")
-            if slash:
-                below.setdefault(name, {})[rest] = what
-            elif what is None:
-                entries.pop(name, None)
-            else:
-                entries[name] = (bytes.fromhex(what[1]), what[0])
-        for name, inner in below.items():
-            oid, mode = entries.get(name, (b"", 0))
-            edited = self.edit_tree(oid.hex() if mode == TREE else EMPTY_TREE, inner)
-            if edited != EMPTY_TREE:
-                entries[name] = (bytes.fromhex(edited), TREE)
-            elif mode == TREE:
-                del entries[name]
-        # git sorts a directory as if its name ended in a slash
-        in_order = sorted(entries.items(), key=lambda e: _bytes(e[0]) + b"/" * (e[1][1] == TREE))
-        data = b"".join(b"%o %s\0%s" % (mode, _bytes(name), oid) for name, (oid, mode) in in_order)
-        return self.write("tree", data)
-
-    def _entries(self, tree: str) -> list[tuple[bytes, int, str]]:
-        if tree == EMPTY_TREE:
-            return []
-        data = self._objects.read(tree)[1]
-        found, at = [], 0
-        # not GitPython's own reader: what that checks of each name costs more than all else that is done with a tree
-        while at < len(data):
-            space = data.index(b" ", at)
-            end = data.index(b"\0", space)
-            name = data[space + 1 : end].decode("utf-8", "surrogateescape")
-            found.append((data[end + 1 : end + 21], int(data[at:space], 8), name))
-            at = end + 21
-        return found
-
-    def names_in(self, tree: str) -> list[str]:
-        """The names at the top of a tree or a commit; what is no UTF-8 in them is escaped as Python does it."""
-        if self.kind(tree) == "commit":
-            tree = self.commit(tree).tree
-        return [name for _, _, name in self._entries(tree)]
-
-    def entry(self, tree: str, path: str) -> tuple[int, str] | None:
-        """Mode and object of a path in a tree; None where it has none."""
-        name, slash, rest = path.partition("/")
-        for oid, mode, found in self._entries(tree):
-            if found == name:
-                if not slash:
-                    return mode, oid.hex()
-                return self.entry(oid.hex(), rest) if mode == TREE else None
-        return None
+    def tree(self, oid: str) -> bytes:
+        """The contents of the tree `oid`, as git stores it."""
+        return b"" if oid == EMPTY_TREE else self._objects.read(oid)[1]
 
     def write_commit(self, commit: Commit) -> str:
         """Store `commit` (its `oid` is ignored); returns its name."""

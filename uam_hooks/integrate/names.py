@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from uam_hooks.git.repo import TREE, Repository
+from uam_hooks.git import trees
+from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import UamError
 from uam_hooks.hot.core.plumbing import ZERO
 
@@ -34,7 +35,7 @@ def difference(repo: Repository, old: str, new: str) -> Difference:
     directories = []
     for facts, path in zip(fields[::2], fields[1::2], strict=True):
         was, mode, before, after, _ = facts.removeprefix(":").split(" ")
-        if TREE in (int(was, 8), int(mode, 8)):
+        if trees.TREE in (int(was, 8), int(mode, 8)):
             directories.append((path, before, after))
         else:
             paths.add(path)
@@ -46,9 +47,9 @@ def check_names(repo: Repository, old: str, new: str, directories: tuple[tuple[s
     for path, before, after in (("", old, new), *directories):
         if after == ZERO:
             continue
-        bad = {name for name in repo.names_in(after) if name.lower() in _NEVER or "/" in name}
+        bad = {name for name in trees.names_in(repo, after) if name.lower() in _NEVER or "/" in name}
         if bad and before != ZERO:
-            bad -= set(repo.names_in(before))
+            bad -= set(trees.names_in(repo, before))
         if bad:
             where = f" in {path}" if path else ""
             raise BadName(

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from uam_hooks.git.repo import TREE, Repository
+from uam_hooks.git import trees
+from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.queue.outcome import How
 from uam_hooks.integrate.merge import shadow_of
@@ -38,7 +39,7 @@ def ready(repo: Repository, plan: Plan) -> Ready | None:
         return None
     old, new = repo.commit(plan.old).tree, repo.commit(plan.new).tree
     paths = difference(repo, old, new).paths
-    return Ready(plan, {path: (repo.entry(old, path), repo.entry(new, path)) for path in paths})
+    return Ready(plan, {path: (trees.entry(repo, old, path), trees.entry(repo, new, path)) for path in paths})
 
 
 def onto(repo: Repository, what: Ready, there: str) -> Plan | None:
@@ -52,9 +53,9 @@ def onto(repo: Repository, what: Ready, there: str) -> Plan | None:
         return None
     was, now = repo.commit(plan.old).tree, repo.commit(there).tree
     for path, (before, _) in what.changes.items():
-        if repo.entry(now, path) != before or not _same_directories(repo, was, now, path):
+        if trees.entry(repo, now, path) != before or not _same_directories(repo, was, now, path):
             return None
-    tree = repo.edit_tree(now, {path: after for path, (_, after) in what.changes.items()})
+    tree = trees.edit(repo, now, {path: after for path, (_, after) in what.changes.items()})
     landing = repo.commit(plan.new)
     new = repo.store_commit(landing._replace(tree=tree, parents=(there, *landing.parents[1:])))
     originals = repo.commit(plan.keep).parents[1:]
@@ -80,8 +81,8 @@ def _same_directories(repo: Repository, was: str, now: str, path: str) -> bool:
     parts = path.split("/")[:-1]
     for count in range(1, len(parts) + 1):
         above = "/".join(parts[:count])
-        before, after = repo.entry(was, above), repo.entry(now, above)
-        if (before is not None and before[0] == TREE) != (after is not None and after[0] == TREE):
+        before, after = trees.entry(repo, was, above), trees.entry(repo, now, above)
+        if (before is not None and before[0] == trees.TREE) != (after is not None and after[0] == trees.TREE):
             return False
         if after is None:
             return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from uam_hooks.git import trees
 from uam_hooks.git.attributes import Attributes
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import UamError
@@ -71,7 +72,7 @@ def taken_from(session: Session, sources: Iterable[Source]) -> dict[str, tuple[s
     found = {}
     for source in sources:
         for path in views.files(session.store, source.id):
-            entry = session.repo.entry(session.repo.commit(source.tip).tree, path)
+            entry = trees.entry(session.repo, session.repo.commit(source.tip).tree, path)
             found[path] = ("000000", ZERO) if entry is None else (f"{entry[0]:06o}", entry[1])
     return found
 
