@@ -135,8 +135,8 @@ def _start(agent: Seen, plan: Plan, stop: Path) -> subprocess.Popen[bytes]:
         "config", "remote.origin.url"))}  # fmt: skip
     command = [sys.executable, "-m", "tests.torture.agent", str(place.top), agent.name, str(plan.seed), str(stop)]
     env = {"PATH": os.environ["PATH"], "AGENT_ENV": json.dumps(theirs)}
-    out = agent.facts.path.with_suffix(".out").open("wb")
-    return subprocess.Popen(command, cwd=CHECKOUT, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+    with agent.facts.path.with_suffix(".out").open("wb") as out:
+        return subprocess.Popen(command, cwd=CHECKOUT, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
 
 
 # -- killing, and the end ------------------------------------------------------------------------------------

@@ -156,7 +156,7 @@ class HotGit:
     """`Git` on subprocess alone, in the git directory `git_dir`, with the caller's `-c` settings."""
 
     def __init__(self, git_dir: Path, worktree: Path) -> None:
-        self._inside = RepoPaths.of(git_dir).uam
+        self._git_dir = git_dir
         self._env = {**os.environ, "LC_ALL": "C", "LANGUAGE": "C"}
         for name in ("GIT_INDEX_FILE", "GIT_WORK_TREE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY"):
             self._env.pop(name, None)
@@ -191,4 +191,4 @@ class HotGit:
         """See `Git.talk`."""
         from uam_hooks.hot.core import talk  # few pushes ask the remote themselves
 
-        return talk.talk(args, {**self._env, talk.INSIDE: str(self._inside)}, self._cwd, silence, ok)
+        return talk.talk(args, {**self._env, talk.INSIDE: str(RepoPaths.of(self._git_dir).uam)}, self._cwd, silence, ok)

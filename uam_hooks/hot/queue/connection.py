@@ -91,8 +91,9 @@ class Store:
         return db
 
     def _broken(self, error: Exception) -> StoreError:
+        why = error.strerror if isinstance(error, OSError) else error
         return StoreError(
-            f"The queue {self.database} cannot be used: {error}.",
+            f"The queue {self.database} cannot be used: {why}.",
             "If this persists, move the file away: git keeps every queued commit under refs/uam/.",
         )
 
