@@ -297,3 +297,18 @@ def test_the_design_names_every_module_in_the_paragraph_of_its_folder() -> None:
     for folder in there - {"cli"}:
         modules = {path.stem for path in (package / folder).glob("*.py")} - {"__init__"}
         assert modules <= named[folder], folder
+
+
+@pytest.mark.parametrize("command", sorted(set(re.findall(r"`(tests/[^`]+)`", text("docs/reliability.md")))))
+def test_what_reliability_names_is_there(command: str) -> None:
+    """Each command selects tests: the file is there, and has a test for each word of `-k`."""
+    where, _, words = command.partition(" -k ")
+    paths = [path for path in re.sub(r",.*", "", where).split() if path.startswith("tests/")]
+    for path in paths:
+        file, _, name = path.partition("::")
+        at = CHECKOUT / file
+        assert at.exists(), path
+        found = "\n".join(one.read_text() for one in (sorted(at.rglob("test_*.py")) if at.is_dir() else [at]))
+        assert not name or f"def {name}(" in found, path
+        for word in filter(None, words.strip('"').split(" or ")):
+            assert re.search(rf"def \w*{word}", found), command
