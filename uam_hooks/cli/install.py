@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import click
@@ -44,10 +46,10 @@ def uninstall(path: Path, force: bool) -> None:
     """Take git uam out of the repository at PATH.
 
     It restores the config file and the hooks to what they would be without it. Exit status 4: something is
-    queued, and nothing was changed.
+    queued, and nothing was changed; 3: something was still on its way to a remote after 30 s, and nothing was changed.
     """
     with Repository.at(path) as repo:
-        report = stage.uninstall(repo, pending=lambda: _queued(repo), force=force)
+        report = stage.uninstall(repo, pending=lambda: _queued(repo), closing=lambda: _closing(repo), force=force)
     if not report.installed:
         show_line("git uam was not enabled here.")
         return
@@ -70,4 +72,11 @@ def _queued(repo: Repository) -> list[str]:
     from uam_hooks.session import open_queue
 
     with open_queue(repo) as session:
-        return queued_lines(session)
+        return queued_lines(session.store)
+
+
+def _closing(repo: Repository) -> AbstractContextManager[Callable[[Path], list[str]] | None]:
+    from uam_hooks.report.status import queued_lines
+    from uam_hooks.store.removal import closing
+
+    return closing(repo.paths, queued_lines)

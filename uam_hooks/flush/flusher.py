@@ -121,7 +121,14 @@ def _rest(session: Session, seconds: float, since: Mark) -> None:
     """Wait for `seconds`, or until something is queued, begun or ended after `since`."""
     until = time.monotonic() + seconds
     while time.monotonic() < until and mark(session.store) == since:
+        _see_installed(session)
         time.sleep(NAP_SECONDS)
+
+
+def _see_installed(session: Session) -> None:
+    """NotInstalled once the repository was taken out, or moved: what is slept for does not come here any more."""
+    if not session.repo.paths.env_file.exists():
+        raise NotInstalled("git uam is no longer enabled here.", "Run `git uam install`.")
 
 
 def _prune_daily(session: Session) -> None:
@@ -142,6 +149,7 @@ def _sleep_until(session: Session, lane: Lane, due: str | None) -> None:
     """Sleep until something of the lane is due, by the monotonic clock: the other one may jump."""
     ends: dict[str, float] = {}  # of each moment that was due, when that is by the monotonic clock
     while due is not None and (left := seconds_of(due) - time.time()) > 0:
+        _see_installed(session)
         left = min(left, ends.setdefault(due, time.monotonic() + left) - time.monotonic())
         if left <= 0 and not claim.put_right(session.store, time.time(), waited_out=due):
             ends[due] = math.inf  # set with --execute-after: what counts is what the clock says

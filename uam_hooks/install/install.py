@@ -11,13 +11,13 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from uam_hooks.git.repo import Repository, require_git
 from uam_hooks.hot.core import files
-from uam_hooks.hot.core.errors import Refused, UamError
+from uam_hooks.hot.core.errors import Locked, Refused, UamError
 from uam_hooks.hot.core.settings import Settings
 from uam_hooks.install.hookdir import (
     RECORD,
@@ -104,15 +104,22 @@ def install(
     return InstallReport(directory, placed.written, placed.kept, placed.left, result.remotes, result.skipped)
 
 
-def uninstall(repo: Repository, *, pending: Callable[[], list[str]], force: bool = False) -> UninstallReport:
+Closing = Callable[[], AbstractContextManager[Callable[[Path], list[str]] | None]]
+
+
+def uninstall(
+    repo: Repository, *, pending: Callable[[], list[str]], closing: Closing = nullcontext, force: bool = False
+) -> UninstallReport:
     """Remove git uam from `repo`: the config file and the hooks become what they would be without it.
 
     `pending` returns one line for each queued action. Raises Refused when there is one, unless `force` drops it.
-    Commits are kept in any case, on their branches and below refs/uam.
+    `closing` keeps flushes from the queue (see store.removal); what it gives is called with the directory of the queue
+    once that is out of everybody's way, drops what is queued and returns its lines. Commits are kept in any case, on
+    their branches and below refs/uam.
     """
     uam = repo.paths.uam
-    with exclusive(repo.paths.common_dir), _in_words():
-        queued = _refuse_queued(pending, force) if uam.is_dir() else []
+    with exclusive(repo.paths.common_dir), _in_words(), ExitStack() as held:
+        queued, close = _closed(pending, closing, force, held) if uam.is_dir() else ([], None)
         record = Record.read(uam) or _guess_record(repo)
         with config_file(repo) as config:
             text = unwired(repo, config.text, _content(uam / _BEFORE), _content(uam / _AFTER))
@@ -121,7 +128,11 @@ def uninstall(repo: Repository, *, pending: Callable[[], list[str]], force: bool
             if text != config.text:
                 config.replace(text)
         removed = remove(repo, record) if record else Removed()
-        left = [*removed.left, *_remove_directory(uam)]
+        away = _renamed(uam)
+        if close and away:
+            with suppress(UamError):  # a queue that cannot be read: nobody else can either
+                queued = list(dict.fromkeys([*queued, *close(away)]))  # some is queued to the last moment
+        left = [*removed.left, *_remove_directory(away)]
     return UninstallReport(
         installed or bool(removed.hooks),
         removed.hooks,
@@ -161,6 +172,22 @@ def _refuse_queued(pending: Callable[[], list[str]], force: bool) -> list[str]:
         count = "1 action is" if len(queued) == 1 else f"{len(queued)} actions are"
         raise Refused(f"{count} queued: {'; '.join(queued)}.", "Run `git uam flush` first, or --force to drop them.")
     return queued
+
+
+def _closed(
+    pending: Callable[[], list[str]], closing: Closing, force: bool, held: ExitStack
+) -> tuple[list[str], Callable[[Path], list[str]] | None]:
+    """What is queued now that no flush takes anything from it any more, and what ends it."""
+    _refuse_queued(pending, force)
+    try:
+        close = held.enter_context(closing())
+    except Locked:
+        raise
+    except UamError:
+        if not force:
+            raise
+        close = None
+    return _refuse_queued(pending, force), close
 
 
 @contextmanager
@@ -226,11 +253,16 @@ def _guess_record(repo: Repository) -> Record | None:
     return None
 
 
-def _remove_directory(uam: Path) -> list[str]:
-    """Remove .git/uam atomically for other processes; returns what could not be removed."""
+def _renamed(uam: Path) -> Path | None:
+    """Take .git/uam out of the way of other processes, all at once; returns where it is now."""
     if not uam.is_dir():
+        return None
+    return uam.rename(uam.with_name(f"uam.removed-{os.getpid()}"))
+
+
+def _remove_directory(away: Path | None) -> list[str]:
+    """Remove the directory; returns what could not be removed."""
+    if away is None:
         return []
-    away = uam.with_name(f"uam.removed-{os.getpid()}")
-    uam.rename(away)
     shutil.rmtree(away, ignore_errors=True)
     return [f"{away}: it could not be removed completely"] if away.exists() else []

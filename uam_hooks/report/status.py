@@ -9,6 +9,7 @@ from uam_hooks.flush.acting import differences, is_ours
 from uam_hooks.hot.core.paths import RepoPaths, worktree_name
 from uam_hooks.hot.core.refs import short_target
 from uam_hooks.hot.queue import enqueue
+from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.model import Action, ActionType, Source, SourceStatus, Status, seconds_of, where
 from uam_hooks.hot.queue.windows import who_else, window
 from uam_hooks.session import Session, agent_here
@@ -142,9 +143,9 @@ def _next(session: Session, waiting: list[Any], running: list[Any], failed: list
     return "nothing"
 
 
-def queued_lines(session: Session) -> list[str]:
+def queued_lines(store: Store) -> list[str]:
     """One line for each action that waits or runs, for people who are about to remove the queue."""
-    waiting = views.actions(session.store, "pending", "batched", "executing")
+    waiting = views.actions(store, "pending", "batched", "executing")
     return [
         f"#{a.id} {a.action_type} to {where(a)} by {a.agent_id}"
         for a in waiting

@@ -18,7 +18,7 @@ from uam_hooks.hot.core.errors import Locked, NotInstalled
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.leader import try_lock
-from uam_hooks.hot.queue.model import Batch
+from uam_hooks.hot.queue.model import Batch, where
 from uam_hooks.store import journal
 
 POLL_SECONDS = 0.02
@@ -87,15 +87,38 @@ def adopted(
 
 def held(paths: RepoPaths, store: Store, timeout: float) -> list[Batch]:
     """The open batches that a living process executes."""
-    found = []
     with deciding(paths, timeout):
-        for batch in journal.open_batches(store):
-            lock = _take(paths, batch)
-            if lock is None:
-                found.append(batch)
-            else:
-                os.close(lock)
+        return _held(paths, store)
+
+
+def _held(paths: RepoPaths, store: Store) -> list[Batch]:
+    found = []
+    for batch in journal.open_batches(store):
+        lock = _take(paths, batch)
+        if lock is None:
+            found.append(batch)
+        else:
+            os.close(lock)
     return found
+
+
+@contextmanager
+def at_rest(paths: RepoPaths, store: Store, timeout: float) -> Iterator[None]:
+    """Hold the flush lock, with no batch in the hands of a living process: until the block ends none is claimed.
+
+    Raises Locked when one is still being executed after `timeout` seconds.
+    """
+    deadline = time.monotonic() + timeout
+    with deciding(paths, timeout):
+        while others := _held(paths, store):
+            if time.monotonic() >= deadline:
+                names = ", ".join(f"#{a.id} {a.action_type} {where(a)}" for b in others for a in b.actions)
+                raise Locked(
+                    f"After {timeout:g} s there is still at work: {names}.",
+                    "Nothing was changed; run the same command again when that has ended.",
+                )
+            time.sleep(POLL_SECONDS)
+        yield
 
 
 def sweep(paths: RepoPaths, store: Store) -> None:

@@ -14,6 +14,11 @@ from uam_hooks.hot.queue.model import Source, SourceStatus
 from uam_hooks.hot.queue.outcome import How
 from uam_hooks.hot.worktree.settle import Settled
 
+UNINSTALLED = "uam was uninstalled while this push waited; nothing of it landed: push again"
+UNINSTALLED_UNDER_WAY = (
+    "uam was uninstalled after a process died that was landing this push; see with `git fetch` whether it landed"
+)
+
 
 def landed(source: Source, remote: str) -> str | None:
     """What landed, and as what; None for a push that landed unchanged."""

@@ -12,7 +12,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from uam_hooks.hot.core.errors import StoreError
+from uam_hooks.hot.core.errors import NotInstalled, StoreError, UamError
+from uam_hooks.hot.push.messages import UNINSTALLED, UNINSTALLED_UNDER_WAY
 from uam_hooks.hot.push.resolve import ResolvedSpec
 from uam_hooks.hot.push.session import PushSession
 from uam_hooks.hot.queue import again, enqueue
@@ -59,6 +60,7 @@ def wait(session: PushSession, specs: Sequence[ResolvedSpec], timeout: float) ->
     """Wait until every queued spec has ended, or for `timeout` seconds; returns them with their states.
 
     None means that no flusher could run, so that the whole push was taken back and may go straight to the remote.
+    Where git uam is uninstalled meanwhile, nobody lands what still waits: then it has ended, too.
     Raises Stuck when it was too late to take it back, Interrupted on SIGINT, after taking back what is still pending,
     and Ended on SIGTERM and SIGHUP, which say nothing about the push: shells end what takes them too long. Call it
     inside `holding_signals`: a signal that arrives while the push is being queued then waits until it is known what to
@@ -84,6 +86,8 @@ def wait(session: PushSession, specs: Sequence[ResolvedSpec], timeout: float) ->
         if takes_back(session.store, ids, "taken back: no flusher could run, see flush.log"):
             return None
         raise
+    except NotInstalled:
+        states = _removed(session.store, ids)
     finally:
         signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
         countdown.clear()
@@ -103,6 +107,18 @@ def takes_back(store: Store, ids: Sequence[int], why: str) -> bool:
         return len(enqueue.withdraw(store, ids, why)) == len(ids)
     except StoreError:
         return False
+
+
+def _removed(store: Store, ids: Sequence[int]) -> list[Source]:
+    """What became of the sources `ids` of a queue that is being removed, or was.
+
+    Whoever has it open may read it on. Raises UamError where something was under way that nobody knows the end of.
+    """
+    enqueue.withdraw(store, ids, UNINSTALLED)
+    states = enqueue.state(store, ids)
+    if any(state.status == SourceStatus.PENDING for state in states):
+        raise UamError(UNINSTALLED_UNDER_WAY)
+    return states
 
 
 def _take_back(session: PushSession, ids: Sequence[int]) -> Interrupted:

@@ -15,6 +15,7 @@ from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 
 from uam_hooks.hot.core import files
+from uam_hooks.hot.core.errors import NotInstalled
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.queue.lane import Lane
 
@@ -42,8 +43,17 @@ def try_lock(path: Path) -> int | None:
 def ensure_flusher(paths: RepoPaths, lane: Lane, env: Mapping[str, str], start: bool = True) -> bool:
     """Start a flusher of a lane unless one is alive (without `start`, only look); returns whether none was alive.
 
-    `env` is its environment, see identity.reduced.
+    `env` is its environment, see identity.reduced. Raises NotInstalled when the directory of the queue is gone.
     """
+    try:
+        return _ensure_flusher(paths, lane, env, start)
+    except FileNotFoundError:
+        if not paths.common_dir.is_dir():  # the repository was moved
+            raise
+        raise NotInstalled("git uam is no longer enabled here.", "Run `git uam install`.") from None
+
+
+def _ensure_flusher(paths: RepoPaths, lane: Lane, env: Mapping[str, str], start: bool) -> bool:
     fd = try_lock(paths.lane_lock(lane.key))
     if fd is None:
         return False
