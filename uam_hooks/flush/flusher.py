@@ -12,16 +12,18 @@ import signal
 import sys
 import time
 import traceback
+from errno import EDQUOT, ENOSPC
 from pathlib import Path
 
 from uam_hooks.flush.flush import ensure_flush, flush, prune
 from uam_hooks.flush.noted_commits import refresh
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core import files
-from uam_hooks.hot.core.errors import GitFailed, Locked, NotInstalled, UamError
+from uam_hooks.hot.core.errors import GitFailed, Locked, NotInstalled, StoreError, UamError
 from uam_hooks.hot.core.identity import reduced
 from uam_hooks.hot.core.settings import Settings
 from uam_hooks.hot.core.words import say
+from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.lane import Lane, Mark, due_at, mark, unfinished, unsettled, waiting_for_others
 from uam_hooks.hot.queue.leader import ensure_flusher, try_lock
 from uam_hooks.hot.queue.model import iso, seconds_of
@@ -90,31 +92,66 @@ def _work(repo: Repository, lane: Lane) -> None:
     """Flush until nothing of the lane waits for its window."""
     idle = 0
     while True:
-        with open_queue(repo, acting_as=lane.identity or "") as session:
-            due = due_at(session.store, lane)
-            # of a process that is gone, of a remote that does not answer, or of a flush by hand that holds our refs
-            open_batch = unsettled(session.store, lane)
-            held = lane in waiting_for_others(session.store, lane.identity or "")
-            if due is None and (not (open_batch or held) or idle > MAX_IDLE_ROUNDS):
-                refresh(session.repo, session.store)
-                _prune_daily(session)
+        try:
+            with open_queue(repo, acting_as=lane.identity or "") as session:
+                left = _round(session, lane, idle)
+            if left is None:
                 return
-            if due is not None and not open_batch:
-                refresh(session.repo, session.store)  # while nobody waits for it
-                _sleep_until(session, lane, due)
-                # where a remote leads may have changed meanwhile
-                session = session._replace(settings=Settings.read(session.repo))
-            since = mark(session.store)
-            done = flush(session, due_only=True, timeout=LOCK_SECONDS, lane=lane)
-            if done:
-                ensure_flush(session)  # what waited in other lanes for something of this one may go on
-            left = due_at(session.store, lane)
-            # what is due and cannot be claimed yet is tried again, at growing intervals
-            stuck = not done and left is not None and seconds_of(left) <= time.time()
-            idle = idle + 1 if stuck or held or unsettled(session.store, lane) else 0
-            if idle:
-                pause = min(30.0, 0.5 * 2**idle)
-                _rest(session, pause if left is None or stuck else min(pause, seconds_of(left) - time.time()), since)
+            idle = left
+        except (StoreError, OSError) as error:
+            # what has landed is to be recorded once there is room; what has not begun is better off without us
+            if not _without_room(error) or idle >= MAX_IDLE_ROUNDS or not _has_begun(repo, lane):
+                raise
+            say(f"{iso(time.time())} {error}")
+            idle += 1
+            time.sleep(_pause(idle))
+
+
+def _round(session: Session, lane: Lane, idle: int) -> int | None:
+    """One flush of the lane when it is due; returns how many have led to nothing since `idle` did, None at the end."""
+    due = due_at(session.store, lane)
+    # of a process that is gone, of a remote that does not answer, or of a flush by hand that holds our refs
+    open_batch = unsettled(session.store, lane)
+    held = lane in waiting_for_others(session.store, lane.identity or "")
+    if due is None and (not (open_batch or held) or idle > MAX_IDLE_ROUNDS):
+        refresh(session.repo, session.store)
+        _prune_daily(session)
+        return None
+    if due is not None and not open_batch:
+        refresh(session.repo, session.store)  # while nobody waits for it
+        _sleep_until(session, lane, due)
+        # where a remote leads may have changed meanwhile
+        session = session._replace(settings=Settings.read(session.repo))
+    since = mark(session.store)
+    done = flush(session, due_only=True, timeout=LOCK_SECONDS, lane=lane)
+    if done:
+        ensure_flush(session)  # what waited in other lanes for something of this one may go on
+    left = due_at(session.store, lane)
+    # what is due and cannot be claimed yet is tried again, at growing intervals
+    stuck = not done and left is not None and seconds_of(left) <= time.time()
+    idle = idle + 1 if stuck or held or unsettled(session.store, lane) else 0
+    if idle:
+        pause = _pause(idle)
+        _rest(session, pause if left is None or stuck else min(pause, seconds_of(left) - time.time()), since)
+    return idle
+
+
+def _pause(idle: int) -> float:
+    """How long to wait after so many rounds that led to nothing, in seconds."""
+    return min(30.0, 0.5 * 2.0**idle)
+
+
+def _without_room(error: StoreError | OSError) -> bool:
+    return error.transient if isinstance(error, StoreError) else error.errno in (ENOSPC, EDQUOT)
+
+
+def _has_begun(repo: Repository, lane: Lane) -> bool:
+    """Whether a batch of the lane has not ended; true where there is no room even to look."""
+    try:
+        with Store(repo.paths.database) as store:
+            return unsettled(store, lane)
+    except (StoreError, OSError):
+        return True
 
 
 def _rest(session: Session, seconds: float, since: Mark) -> None:

@@ -6,6 +6,7 @@ from uam_hooks.hot.queue import rows
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.lane import EVERYTHING, OPEN, Lane
 from uam_hooks.hot.queue.model import Action, Batch, Landing, Source, Status
+from uam_hooks.hot.queue.planned import planned as of_action
 
 
 def open_batches(store: Store, lane: Lane = EVERYTHING) -> list[Batch]:
@@ -59,12 +60,7 @@ def landings(store: Store, remote: str, ref: str) -> list[Landing]:
 
 def planned(store: Store, action: Action) -> Landing | None:
     """The landing that an action's last push was about, if it came that far."""
-    with store.reading() as db:
-        row = db.execute(
-            "SELECT * FROM landings WHERE action_id = ? AND status = 'planned' ORDER BY id DESC LIMIT 1",
-            (action.id,),
-        ).fetchone()
-    return None if row is None else rows.landing(row)
+    return of_action(store, action.id)
 
 
 def sources(store: Store, ids: tuple[int, ...]) -> list[Source]:

@@ -100,6 +100,19 @@ def may_land(actions: Sequence[int]) -> str:
     return f"The push is queued as {numbers} all the same, and may land; git uam wait {' '.join(map(str, actions))}"
 
 
+def unrecorded(action: int, where: str, new: str, full: bool) -> str:
+    """What is added to a landing that the remote has and the queue does not know of; `new` is "" for a deletion."""
+    done = f"is on {where} as {new[:7]}" if new else f"has deleted {where}"
+    why = "the disk is full" if full else "see `git uam status`"
+    return f"#{action} {done}, but that could not be recorded here ({why}); the next command does it once it can"
+
+
+def unknown(actions: Sequence[int]) -> tuple[str, str]:
+    """What happened to a push of which nobody knows whether it has landed, and what to do."""
+    numbers = ", ".join(f"#{action}" for action in actions)
+    return f"{numbers} may have landed: nobody could record it;", "`git uam status` asks the remote once it can"
+
+
 def ended(source: Source, remote: str, *, earlier: bool = False, mine: bool = True) -> str:
     """What became of a source, for whom `landed` may not be enough: who waited for its number, or comes back later.
 

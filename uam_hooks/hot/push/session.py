@@ -36,12 +36,16 @@ class PushSession(NamedTuple):
         """See leader.ensure_flusher: a flusher for pushes of whoever pushes to `remote`."""
         return ensure_flusher(self.paths, self.lane(remote), reduced(os.environ, self.settings), start)
 
-    def ask_remote(self, remote: str, *patterns: str) -> dict[str, str]:
-        """The refs that the remote itself has now, by name; GitFailed when it does not answer."""
+    def ask_remote(self, remote: str, *patterns: str, silence: float | None = None) -> dict[str, str]:
+        """The refs that the remote itself has now, by name; GitFailed when it does not answer.
+
+        It may be silent for `silence` seconds, None for uam.remote.timeout.
+        """
         url = self.settings.push_urls(remote)[0]
         few = sum(map(update_bytes, patterns)) <= ARGUMENTS_BYTES  # else they fit into no command: ask for all
         asked = ("ls-remote", "--", url, *(patterns if few else ()))
-        return listed_refs(self.git.talk(*asked, silence=self.settings["uam.remote.timeout"]))
+        silence = self.settings["uam.remote.timeout"] if silence is None else silence
+        return listed_refs(self.git.talk(*asked, silence=silence))
 
 
 def open_session(git_dir: Path) -> PushSession | None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from uam_hooks.hot.core.errors import NotInstalled, StoreError, UamError
+from uam_hooks.hot.push import unrecorded
 from uam_hooks.hot.push.messages import UNINSTALLED, UNINSTALLED_UNDER_WAY
 from uam_hooks.hot.push.resolve import ResolvedSpec
 from uam_hooks.hot.push.session import PushSession
@@ -64,7 +65,7 @@ def wait(session: PushSession, specs: Sequence[ResolvedSpec], timeout: float) ->
     Raises Stuck when it was too late to take it back, Interrupted on SIGINT, after taking back what is still pending,
     and Ended on SIGTERM and SIGHUP, which say nothing about the push: shells end what takes them too long. Call it
     inside `holding_signals`: a signal that arrives while the push is being queued then waits until it is known what to
-    take back.
+    take back. What the remote has and nobody could record counts as landed; Unknown when that cannot be told.
     """
     tickets = [one.ticket for one in specs if one.ticket is not None]
     ids = [ticket.source for ticket in tickets]
@@ -81,11 +82,16 @@ def wait(session: PushSession, specs: Sequence[ResolvedSpec], timeout: float) ->
     before = {number: signal.signal(number, lambda number, _: caught.append(number)) for number in heard}
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDINGS)
-        states = poll(session.store, ids, timeout, ensure, countdown.show, caught)
+        looks = unrecorded.Looks(session, remote)
+        states = poll(session.store, ids, timeout, ensure, countdown.show, caught, looks.enough)
+        if states is not None:
+            states = unrecorded.decided(session, remote, states)
     except Stuck:
         if takes_back(session.store, ids, "taken back: no flusher could run, see flush.log"):
             return None
-        raise
+        states = unrecorded.decided(session, remote, enqueue.state(session.store, ids))
+        if any(state.status == SourceStatus.PENDING for state in states):
+            raise
     except NotInstalled:
         states = _removed(session.store, ids)
     finally:
@@ -144,12 +150,13 @@ def holding_signals() -> Iterator[None]:
 def poll(
     store: Store, ids: Sequence[int], timeout: float, ensure: Callable[[Sequence[Source], bool], bool],
     show: Callable[[float], None] = lambda _passed: None, caught: Sequence[int] = (),
+    enough: Callable[[float, Sequence[Source]], bool] = lambda _passed, _states: False,
 ) -> list[Source] | None:  # fmt: skip
     """Look at the sources `ids` until they have ended, or for `timeout` seconds, with a flusher alive all the while.
 
     `ensure` tells whether no flusher lives for these sources, and starts one if it is given true. `show` is called with
-    the seconds that have passed. None as soon as there is a signal in `caught`; Stuck when no flusher lives and none
-    can be started.
+    the seconds that have passed, and so is `enough`, which tells whether there is nothing more to wait for. None as
+    soon as there is a signal in `caught`; Stuck when no flusher lives and none can be started.
     """
     started = time.monotonic()
     answered, elections, next_election = 0.0, 0, 0.0
@@ -163,7 +170,7 @@ def poll(
                 raise
             time.sleep(POLL_SECONDS)
             continue
-        if all(s.status != SourceStatus.PENDING for s in states) or passed >= timeout:
+        if all(s.status != SourceStatus.PENDING for s in states) or passed >= timeout or enough(passed, states):
             return states
         if passed >= next_election and ensure(states, elections < MAX_ELECTIONS):
             if elections == MAX_ELECTIONS:

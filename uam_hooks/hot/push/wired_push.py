@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from uam_hooks.hot.core import gate
 from uam_hooks.hot.core.errors import GitFailed, StoreError, UamError
 from uam_hooks.hot.core.words import say
-from uam_hooks.hot.push import arguments, messages, waiting
+from uam_hooks.hot.push import arguments, messages, unrecorded, waiting
 from uam_hooks.hot.push.answers import Answers
 from uam_hooks.hot.push.intake import enter
 from uam_hooks.hot.push.protocol import ok, refused
@@ -97,6 +97,8 @@ def _wait(session: PushSession, specs: list[ResolvedSpec], timeout: float) -> li
             f"no flusher could finish this push, see {session.paths.log};",
             "it stays in the queue, and `git uam status` shows what becomes of it",
         ) from None
+    except unrecorded.Unknown:
+        raise UamError(*messages.unknown(_actions(specs))) from None
     except (StoreError, OSError) as error:
         ids = [one.ticket.source for one in specs if one.ticket is not None]
         if waiting.takes_back(session.store, ids, "taken back: the push could not wait for it"):

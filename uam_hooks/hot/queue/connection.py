@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from errno import EDQUOT, ENOSPC
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,13 @@ def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "surrogateescape")
 
 
+def _without_room(error: Exception) -> bool:
+    """Whether the disk has no room, or did not take what was written to it."""
+    if isinstance(error, sqlite3.Error):
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+    return isinstance(error, OSError) and error.errno in (ENOSPC, EDQUOT)
+
+
 def _row(cursor: sqlite3.Cursor, values: tuple[Any, ...]) -> sqlite3.Row:
     return sqlite3.Row(cursor, tuple(_text(v) if isinstance(v, bytes) else v for v in values))
 
@@ -95,6 +103,7 @@ class Store:
         return StoreError(
             f"The queue {self.database} cannot be used: {why}.",
             "If this persists, move the file away: git keeps every queued commit under refs/uam/.",
+            transient=_without_room(error),
         )
 
     def version(self) -> int:
