@@ -12,7 +12,6 @@ import pytest
 from tests.support.queueing import WINDOW, change, due_now
 from tests.support.scenes import Done, Scene, finished, gate, until
 from uam_hooks.hot.core.errors import Locked
-from uam_hooks.hot.queue.connection import Store
 from uam_hooks.store.removal import closing
 
 DROPPED = "uam was uninstalled while this push waited; nothing of it landed: push again"
@@ -94,7 +93,11 @@ def test_g3_a_queue_that_does_not_come_to_rest_is_left_as_it_is(scene: Scene) ->
     with gate(scene, scene.remote / "hooks" / "pre-receive") as open_gate:
         landing = waiting(scene, "one")
         until(open_gate.reached, "a push that has come to the remote")
-        with pytest.raises(Locked, match="push origin/one"), closing(scene.paths, lambda _: [], 0.1):
+        with (
+            scene.store() as store,
+            pytest.raises(Locked, match="push origin/one"),
+            closing(scene.paths, store, lambda _: [], 0.1),
+        ):
             pass
         open_gate()
         assert finished(landing).code == 0
@@ -104,10 +107,8 @@ def test_g3_a_queue_that_does_not_come_to_rest_is_left_as_it_is(scene: Scene) ->
 def test_g3_a_push_that_had_the_queue_open_goes_straight(scene: Scene) -> None:
     """What the last transaction leaves lets nobody queue: the push says so, and goes to the remote itself."""
     scene.git("config", "uam.window.push", WINDOW)
-    with Store(scene.paths.database) as store, closing(scene.paths, lambda _: []) as close:
-        assert close is not None
+    with scene.store() as store, closing(scene.paths, store, lambda _: []) as close:
         close(scene.uam)
-        assert store.version()
     tip = scene.commit("late")
     done = scene.push("origin", "main")
     assert done.code == 0, done
@@ -122,8 +123,7 @@ def test_g3_nobody_is_told_that_nothing_landed_where_that_is_not_known(scene: Sc
     scene.commit("a")
     scene.push("origin", "main")
     change(scene, "UPDATE deploy_queue SET status = 'executing' WHERE action_type = 'push'")
-    with closing(scene.paths, lambda _: []) as close:
-        assert close is not None
+    with scene.store() as store, closing(scene.paths, store, lambda _: []) as close:
         close(scene.uam)
     (source,) = scene.rows("sources")
     assert source["status"] == "withdrawn"

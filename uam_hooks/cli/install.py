@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 import uam_hooks.install.install as stage
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.words import show_line
+
+if TYPE_CHECKING:
+    from uam_hooks.session import Session
 
 _WHERE = click.Path(exists=True, file_okay=False, path_type=Path)
 
@@ -48,8 +53,9 @@ def uninstall(path: Path, force: bool) -> None:
     It restores the config file and the hooks to what they would be without it. Exit status 4: something is
     queued, and nothing was changed; 3: something was still on its way to a remote after 30 s, and nothing was changed.
     """
-    with Repository.at(path) as repo:
-        report = stage.uninstall(repo, pending=lambda: _queued(repo), closing=lambda: _closing(repo), force=force)
+    with Repository.at(path) as repo, ExitStack() as opened:
+        queue = cache(lambda: _opened(repo, opened))
+        report = stage.uninstall(repo, pending=lambda: _queued(queue()), closing=lambda: _closing(queue()), force=force)
     if not report.installed:
         show_line("git uam was not enabled here.")
         return
@@ -66,17 +72,21 @@ def uninstall(path: Path, force: bool) -> None:
     show_line("git uam is out of this repository; pushes go straight to the remote.")
 
 
-def _queued(repo: Repository) -> list[str]:
+def _opened(repo: Repository, opened: ExitStack) -> Session:
     # imported here: nothing of the queue is needed where nothing is installed
-    from uam_hooks.report.status import queued_lines
     from uam_hooks.session import open_queue
 
-    with open_queue(repo) as session:
-        return queued_lines(session.store)
+    return opened.enter_context(open_queue(repo))
 
 
-def _closing(repo: Repository) -> AbstractContextManager[Callable[[Path], list[str]] | None]:
+def _queued(session: Session) -> list[str]:
+    from uam_hooks.report.status import queued_lines
+
+    return queued_lines(session.store)
+
+
+def _closing(session: Session) -> AbstractContextManager[Callable[[Path], list[str]]]:
     from uam_hooks.report.status import queued_lines
     from uam_hooks.store.removal import closing
 
-    return closing(repo.paths, queued_lines)
+    return closing(session.repo.paths, session.store, queued_lines)

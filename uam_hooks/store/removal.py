@@ -29,18 +29,15 @@ Close = Callable[[Path], list[str]]
 
 @contextmanager
 def closing(
-    paths: RepoPaths, lines: Callable[[Store], list[str]], timeout: float = REST_SECONDS
-) -> Iterator[Close | None]:
-    """Keep flushes from the queue until the block ends. Gives what closes it, None where there is no queue.
+    paths: RepoPaths, store: Store, lines: Callable[[Store], list[str]], timeout: float = REST_SECONDS
+) -> Iterator[Close]:
+    """Keep flushes from the queue until the block ends. Gives what closes it.
 
     That is to be called when the directory of the queue has been renamed, with its new name: it drops what waits,
     returns the `lines` that say so, and waits for the background processes. Raises Locked, with nothing changed, when
     something is still being executed after `timeout` seconds.
     """
-    if not paths.database.exists():
-        yield None
-        return
-    with Store(paths.database) as store, owners.at_rest(paths, store, timeout):
+    with owners.at_rest(paths, store, timeout):
         yield partial(_close, store, lines)
 
 
