@@ -47,6 +47,7 @@ def landed_once(scene: Scene, tip: str) -> None:
     assert len(scene.pushes()) == 1
 
 
+@pytest.mark.slow
 def test_g10_what_landed_and_could_not_be_recorded_is_said_to_have_landed(small: Scene) -> None:
     tip = small.commit("a")
     done = small.push()
@@ -58,6 +59,7 @@ def test_g10_what_landed_and_could_not_be_recorded_is_said_to_have_landed(small:
     landed_once(small, tip)
 
 
+@pytest.mark.slow
 def test_g10_what_landed_on_others_work_is_said_to_have_landed(small: Scene) -> None:
     other = small.stranger()
     other.commit("b")
@@ -75,6 +77,7 @@ def test_g10_what_landed_on_others_work_is_said_to_have_landed(small: Scene) -> 
     assert small.clean()
 
 
+@pytest.mark.slow
 def test_g10_the_flusher_records_what_landed_once_there_is_space(small: Scene) -> None:
     small.git("config", "uam.push.mode", "queue")
     tip = small.commit("a")
@@ -86,6 +89,7 @@ def test_g10_the_flusher_records_what_landed_once_there_is_space(small: Scene) -
     landed_once(small, tip)
 
 
+@pytest.mark.slow
 def test_g10_where_nobody_can_tell_a_push_says_that_it_may_have_landed(small: Scene) -> None:
     small.git("config", "uam.push.waitTimeout", "3s")
     hook = small.remote / "hooks" / "post-receive"
