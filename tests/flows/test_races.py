@@ -296,7 +296,9 @@ def test_flushers_that_are_killed_at_random(scene: Scene, seed: int) -> None:
 
     def kill() -> None:
         while len(killed) < 6 and not over.wait(dice.uniform(0.05, 0.5)):
-            for pid in scene.flushers()[:1]:
+            while not (found := scene.flushers()) and not over.wait(0.01):
+                pass
+            for pid in found[:1]:
                 with suppress(ProcessLookupError):
                     (os.killpg if dice.random() < 0.5 else os.kill)(pid, signal.SIGKILL)
                     killed.append(pid)

@@ -296,8 +296,8 @@ class Scene(Worktree):
         assert isinstance(found, dict)
         return found
 
-    def flushers(self) -> list[int]:
-        """The background processes of this repository that are alive."""
+    def flushers(self, starting: bool = False) -> list[int]:
+        """The background processes of this repository that are alive; with `starting` also the sh that starts one."""
         mark = os.fsencode(str(self.top / ".git"))
         found = []
         for entry in Path("/proc").iterdir():
@@ -307,7 +307,7 @@ class Scene(Worktree):
                 except OSError:
                     continue
                 words = line.split(b"\0")
-                if b"flusher import main" in line and mark in words and words[0] != b"sh":  # sh only starts it
+                if b"flusher import main" in line and mark in words and (starting or words[0] != b"sh"):
                     found.append(int(entry.name))
         return found
 
@@ -322,7 +322,7 @@ class Scene(Worktree):
 
     def idle(self) -> None:
         """Wait until no background process is left."""
-        until(lambda: not self.flushers(), "the flusher's end")
+        until(lambda: not self.flushers(starting=True), "the flusher's end")
 
     def close(self) -> None:
         """Leave no process behind; pushes first, since one that waits would start the next flusher."""
