@@ -45,24 +45,6 @@ def test_prune_lets_go_of_what_landed_and_nobody_builds_on(scene: Scene) -> None
     sound(scene)
 
 
-def test_what_was_there_already_is_held_by_more_than_the_shadow(scene: Scene) -> None:
-    """It has no landing of its own, and the shadow may move away from it."""
-    tip = scene.commit("same", "same\n")
-    stranger = scene.stranger()
-    stranger.commit("same", "same\n", message="The same by somebody else")
-    stranger.git("push", "-q", "origin", "HEAD:main")
-    there = scene.there()
-    done = scene.push()
-    assert (done.code, scene.there()) == (0, there), done
-    assert done.ours[0].startswith("nothing to land: "), done
-    scene.git("update-ref", "-d", SHADOW)
-    collect(scene)
-    assert holds(scene, [tip]) == [True]
-    scene.git("config", "uam.retention", "0")
-    time_passes()
-    assert scene.git("uam", "prune").startswith("deleted 1 pins ")
-
-
 def time_passes() -> None:
     """Let the clock go on by more than the queue's milliseconds."""
     began = time.time()

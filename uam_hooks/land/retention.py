@@ -11,7 +11,6 @@ from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import HEADS, landing_ref, pin_ref, shadow_ref
 from uam_hooks.hot.queue.model import Source, SourceStatus, iso
-from uam_hooks.hot.queue.outcome import How
 from uam_hooks.integrate.graph import heads, parse
 from uam_hooks.integrate.merge import shadow_of
 from uam_hooks.session import Session
@@ -81,12 +80,8 @@ def _worktree_heads(repo: Repository) -> list[str]:
 
 
 def unpin(session: Session, sources: Iterable[Source]) -> None:
-    """The pins of landed sources are no longer needed: their landing holds on to them.
-
-    What was there already has no landing of its own, and the shadow may move away from it: its pin stays.
-    """
-    landed = (s for s in sources if s.status == SourceStatus.LANDED and s.outcome.how != How.NOTHING_NEW)
-    drop_pins(session, {s.tip for s in landed})
+    """The pins of landed sources are no longer needed: their landing holds on to them."""
+    drop_pins(session, {s.tip for s in sources if s.status == SourceStatus.LANDED})
 
 
 def drop_pins(session: Session, tips: Iterable[str]) -> None:
