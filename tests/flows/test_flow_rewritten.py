@@ -150,6 +150,24 @@ def test_c2_one_of_several_branches_is_rejected_alone(scene: Scene) -> None:
     assert scene.there("refs/heads/third") == ""
 
 
+def test_c2_a_commit_that_a_settle_has_carried_over_is_no_rewrite(scene: Scene) -> None:
+    """It was pushed as it was before, and landed as that: the branch is where we have put it."""
+    stranger = scene.stranger()
+    stranger.commit("others")
+    stranger.git("push", "-q", "origin", "HEAD:main")
+    tip = scene.commit("mine")
+    scene.git("config", "uam.settle", "off")
+    assert scene.push().code == 0
+    # what a settle makes of a commit that is newer than what has landed
+    carried = scene.git("commit-tree", "-p", f"{tip}^", "-m", "Add mine, carried", f"{tip}^{{tree}}")
+    scene.git("update-ref", "-m", "uam: landed as 1234567", "refs/heads/main", carried, tip)
+    more = scene.commit("more")
+    done = scene.push()
+    assert done.code == 0, done
+    assert {"mine", "more", "others"} <= set(scene.files())
+    assert scene.oid("HEAD") == more
+
+
 def test_c2_a_dry_run_foresees_it(scene: Scene) -> None:
     scene.commit("a")
     scene.push()

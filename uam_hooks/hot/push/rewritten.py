@@ -16,6 +16,7 @@ from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.plumbing import Git, is_ancestor
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.model import NewSource
+from uam_hooks.hot.worktree.settle import SETTLED
 
 
 class Dropped(NamedTuple):
@@ -64,10 +65,9 @@ def dropped(git: Git, store: Store, paths: RepoPaths, source: NewSource, there: 
     if not behind:
         return None
     originals = _originals(store, source, behind)
-    if steps is None:  # no reflog is kept: the branch was at least where its pushes were
-        been = {tip for tips in originals.values() for tip, mine in tips if mine}
-    else:
-        been = {oid for step in steps for oid in (step.old, step.new)}
+    # where no reflog is kept, the branch was at least where its pushes were
+    pushed = {tip for tips in originals.values() for tip, mine in tips if mine}
+    been = pushed if steps is None else _been(steps)
     had = [oid for oid in behind if oid in been or any(tip in been for tip, _ in originals.get(oid, ()))]
     if not had:
         return None
@@ -118,6 +118,16 @@ def _lines(log: Path) -> list[bytes] | None:
         return log.read_bytes().splitlines()
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return None
+
+
+def _been(steps: list[_Step]) -> set[str]:
+    """Where the branch was of its own accord. A settle that takes it from somewhere is not its agent's rewriting."""
+    been: set[str] = set()
+    for step in steps:
+        been |= {step.old, step.new}
+        if step.message.startswith(SETTLED.encode()):
+            been.discard(step.old)
+    return been
 
 
 def _only_grew(steps: list[_Step], tip: str, there: str) -> bool:

@@ -24,6 +24,9 @@ from uam_hooks.hot.worktree.mover import Mover
 from uam_hooks.hot.worktree.repair import repair_all
 from uam_hooks.hot.worktree.swap import LOCKED, REFUSED, Swapped
 
+# How the reflog entry of a branch that was settled begins.
+SETTLED = "uam: landed as "
+
 
 class Settled(NamedTuple):
     """What became of a branch: `at` is the commit it is at now, `why` is empty unless it stayed where it was.
@@ -139,7 +142,7 @@ def _turn(git: Git, paths: RepoPaths, branch: str, now: str, home: Path | None) 
 
 
 def _reason(what: Landed) -> str:
-    return f"uam: landed as {what.landing[:7]}"
+    return f"{SETTLED}{what.landing[:7]}"
 
 
 def _catch_up(mover: Mover, mine: Mapping[str, tuple[str, str]]) -> Settled:
