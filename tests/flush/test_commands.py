@@ -11,6 +11,7 @@ import pytest
 from tests.support.deploys import Beside, command, deploy, ends, logging, meeting, ran
 from tests.support.queueing import acting, row
 from tests.support.scenes import PATIENCE, Scene, alive, script, until
+from uam_hooks.flush.process import LOG_BYTES
 
 DONE = ("completed", "")
 
@@ -203,6 +204,17 @@ def test_a_log_that_cannot_be_written_fails_the_deploy_alone(scene: Scene) -> No
     assert row(scene, number)["status"] == "failed"
     assert row(scene, number)["error"]
     assert ends(scene, push) == [DONE]
+
+
+def test_a_log_that_was_replaced_by_a_link_is_cut_nowhere(scene: Scene) -> None:
+    """The command itself, or whoever may write there, has put something else in its place."""
+    other = scene.root / "other"
+    other.write_bytes(b"x" * (LOG_BYTES + 1))
+    command(scene, "prod", f'log={scene.paths.uam}/log/$UAM_ACTION.log; rm "$log"; ln -s "{other}" "$log"')
+    with acting(scene) as agents:
+        agents.queue("ada", "deploy", "prod")
+        agents.flush_all()
+    assert other.stat().st_size == LOG_BYTES + 1
 
 
 @pytest.mark.slow

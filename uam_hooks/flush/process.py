@@ -125,16 +125,13 @@ def _communicate(process: subprocess.Popen[bytes], command: Command) -> None:
 
 
 def _cut(log: Path) -> None:
-    """Let go of the beginning of a log that has become too long."""
-    with log.open("r+b") as file:
+    """Let go of the beginning of a log that has become too long; one that cannot be cut grows on."""
+    with suppress(OSError), os.fdopen(files.opened(log, os.O_RDWR | os.O_APPEND), "r+b", buffering=0) as file:
         size = os.fstat(file.fileno()).st_size
-        if size <= LOG_BYTES:
-            return
-        file.seek(size - LEFT_BYTES)
-        end = file.read(LEFT_BYTES)
-        file.truncate(0)
-    with log.open("ab") as file:
-        file.write(b"[%d bytes left out]\n" % (size - len(end)) + end)
+        if size > LOG_BYTES:
+            end = os.pread(file.fileno(), LEFT_BYTES, size - LEFT_BYTES)
+            file.truncate(0)
+            file.write(b"[%d bytes left out]\n" % (size - len(end)) + end)
 
 
 def end_group(process: subprocess.Popen[bytes]) -> None:
