@@ -72,6 +72,13 @@ def test_e1_a_shared_repository_is_shared(tmp_path: Path, shared: str, directory
     assert mode(uam / "log") == mode(uam)
 
 
+def test_e1_whom_a_repository_is_shared_with_has_the_same_identity_key(scene: Scene) -> None:
+    scene.git("config", "core.sharedRepository", "group")
+    scene.commit("a")
+    assert scene.push().code == 0
+    assert mode(scene.paths.identity_key) == 0o660
+
+
 @pytest.mark.parametrize("what", ["link", "pipe", "directory"])
 def test_b7_what_is_no_file_is_not_opened(tmp_path: Path, what: str) -> None:
     path, target = tmp_path / "there", tmp_path / "target"

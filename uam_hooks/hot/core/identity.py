@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from uam_hooks.hot.core import gate
+from uam_hooks.hot.core import files, gate
 from uam_hooks.hot.core.errors import StoreError
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.settings import SIGNING, Settings, makes_identity
@@ -202,7 +202,7 @@ def _key(paths: RepoPaths) -> bytes:
     with suppress(FileNotFoundError):
         return _checked(path)
     fresh = path.with_name(f"{path.name}.{os.getpid()}")
-    fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    fd = files.opened(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     try:
         os.write(fd, os.urandom(32))
         os.fsync(fd)
@@ -215,7 +215,7 @@ def _key(paths: RepoPaths) -> bytes:
 
 
 def _checked(path: Path) -> bytes:
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    fd = files.opened(path, os.O_RDONLY)
     try:
         found = os.read(fd, 64)
     finally:
