@@ -22,7 +22,7 @@ from uam_hooks.hot.core.errors import Locked, Refused
 from uam_hooks.hot.core.identity import reduced
 from uam_hooks.hot.queue.lane import EVERYTHING, Lane, Mark, at_work, mark, unsettled, waiting_for_others
 from uam_hooks.hot.queue.leader import ensure_flusher
-from uam_hooks.hot.queue.model import Batch, BatchResult, where
+from uam_hooks.hot.queue.model import Batch, BatchResult, names_of
 from uam_hooks.land import retention
 from uam_hooks.land.local_squash import squash_ready
 from uam_hooks.land.steps import Step, reached
@@ -38,7 +38,7 @@ class StillGoing(Locked):
     """Another process is still at work on a batch; `results` are those of the batches that were executed here."""
 
     def __init__(self, timeout: float, others: Sequence[Batch], results: Sequence[BatchResult]) -> None:
-        names = [f"#{a.id} {a.action_type.value} {where(a)}" for batch in others for a in batch.actions]
+        names = names_of(others)
         at = f": {', '.join(names[:5])}{' ...' if len(names) > 5 else ''}" if names else ""
         super().__init__(
             f"Another flush was still at work after {timeout:g} s{at}.", "Wait for it, or give a longer --timeout."

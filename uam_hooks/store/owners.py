@@ -18,7 +18,7 @@ from uam_hooks.hot.core.errors import Locked, NotInstalled
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.leader import try_lock
-from uam_hooks.hot.queue.model import Batch, where
+from uam_hooks.hot.queue.model import Batch, names_of
 from uam_hooks.store import journal
 
 POLL_SECONDS = 0.02
@@ -112,9 +112,8 @@ def at_rest(paths: RepoPaths, store: Store, timeout: float) -> Iterator[None]:
     with deciding(paths, timeout):
         while others := _held(paths, store):
             if time.monotonic() >= deadline:
-                names = ", ".join(f"#{a.id} {a.action_type} {where(a)}" for b in others for a in b.actions)
                 raise Locked(
-                    f"After {timeout:g} s there is still at work: {names}.",
+                    f"After {timeout:g} s there is still at work: {', '.join(names_of(others))}.",
                     "Nothing was changed; run the same command again when that has ended.",
                 )
             time.sleep(POLL_SECONDS)

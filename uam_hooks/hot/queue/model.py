@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -241,6 +242,11 @@ def where(action: Action) -> str:
         action.action_type == ActionType.MERGE and bool(action.payload.get("push") or action.payload.get("pr"))
     )
     return f"{action.remote}/{short_target(action.ref)}" if goes_out else action.target
+
+
+def names_of(batches: Iterable[Batch]) -> list[str]:
+    """The actions of some batches for people: `#2 push origin/main`."""
+    return [f"#{a.id} {a.action_type} {where(a)}" for batch in batches for a in batch.actions]
 
 
 def iso(seconds: float) -> str:
