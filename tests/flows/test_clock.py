@@ -11,9 +11,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.support.landscape import environment
+from tests.support import commits
+from tests.support.landscape import by_hand, environment, flushed, queue, write
 from tests.support.queueing import ask, change
-from tests.support.scenes import Scene, finished, until
+from tests.support.scenes import Scene, Worktree, finished, until
 from uam_hooks.flush import flusher
 from uam_hooks.hot.queue.lane import Lane
 from uam_hooks.hot.queue.model import iso, seconds_of
@@ -125,3 +126,43 @@ def test_g8_a_sleeping_flusher_counts_by_a_clock_that_does_not_jump(
         batch = claim.due(session.store, frozen)
     assert batch is not None
     assert [action.target for action in batch.actions if action.explicit] == ["main"]
+
+
+# -- commits whose dates do not follow each other ---------------------------------------------------------------------
+
+
+def dated(scene: Scene, moment: str) -> Worktree:
+    """The scene with a clock that stands still at another moment."""
+    return Worktree(scene.top, {**scene.env, "GIT_AUTHOR_DATE": moment, "GIT_COMMITTER_DATE": moment})
+
+
+@pytest.mark.usefixtures("quiet")
+def test_a_branch_follows_what_landed_with_a_clock_that_was_set_back(scene: Scene) -> None:
+    """git lists commits by their dates: behind a commit of ours that is older than its parents it missed some."""
+    scene.git("branch", "release")
+    for day, pushed_at in ((7, "2024-05-07T23:00:00Z"), (8, "2024-05-01T00:00:00Z")):
+        for hour in range(10, 13):
+            place = dated(scene, f"2024-05-0{day}T{hour}:00:00Z")
+            names = [f"{day}-{hour}-{n}" for n in range(2)]
+            for name in names:
+                write(place, name, f"{name}\n")
+                commits.change(place, name, target="release")
+            assert commits.land(place).success
+        commits.push(dated(scene, pushed_at), "release")
+        assert commits.land(dated(scene, pushed_at)).success
+        assert scene.oid("release") == scene.there("refs/heads/release")
+
+
+def test_what_git_uam_commits_for_itself_is_never_older_than_what_it_stands_on(scene: Scene) -> None:
+    by_hand(scene)
+    agents = [scene.worktree(f"agent-{n}") for n in range(2)]
+    for number, agent in enumerate(agents):
+        agent.commit(f"f{number}", GIT_COMMITTER_DATE=f"2024-05-07T0{9 - number}:00:00+00:00")
+        queue(agent, "origin", "HEAD:main")
+    flushed(scene)  # at the date of the scene, which is before both
+    lines = scene.git("log", "--format=%H %ct %P", "refs/uam/shadow/origin/main").splitlines()
+    dates = {oid: int(date) for oid, date, *_ in map(str.split, lines)}
+    ours = scene.git("log", "--author=uam@localhost", "--format=%H", "refs/uam/shadow/origin/main").split()
+    assert len(ours) > 1
+    parents = {oid: parents for oid, _, *parents in map(str.split, lines)}
+    assert [oid for oid in ours if any(dates[parent] > dates[oid] for parent in parents[oid])] == []

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.support.scenes import SHADOW, Done, Scene, script
+from tests.support.scenes import SHADOW, Done, Scene, another_git
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import GitFailed
 
@@ -29,17 +28,10 @@ exec "$REAL_GIT" "$@"
 
 def mortal(scene: Scene) -> dict[str, str]:
     """The environment in which every `git` that somebody starts is ours."""
-    real = shutil.which("git")
-    assert real is not None
-    programs = scene.root / "programs"
-    programs.mkdir()
-    for program in Path(scene.git("--exec-path")).iterdir():
-        if program.name != "git":
-            (programs / program.name).symlink_to(program)
-    script(programs / "git", _GIT)
+    env = another_git(scene, _GIT)
     for name in ("REAL_GIT", "KILL", "KILL_NTH", "COUNTED"):
         scene.git("config", "--add", "uam.identity.env", name)  # or the flusher would not hear of them
-    return {"GIT_EXEC_PATH": str(programs), "REAL_GIT": real}
+    return env
 
 
 def empty_object(scene: Scene, revision: str) -> Path:

@@ -56,6 +56,37 @@ def test_a_move_that_would_lose_a_commit_is_none(scene: Scene) -> None:
             asked(scene.start_oid, kept=("0123456789" * 4,))
 
 
+def test_what_is_queued_is_not_carried(scene: Scene) -> None:
+    first, tip = scene.commit("a"), scene.commit("b")
+    new = scene.git("commit-tree", "-p", scene.start_oid, "-m", "both", f"{tip}^{{tree}}")
+    pin = f"refs/uam/pin/{tip}"
+    with Repository(scene.top / ".git") as repo:
+        move = checked(repo, MAIN, tip, new, "a test", kept=(), carried=(first, tip), at=scene.top)
+        assert move is not None
+        scene.git("update-ref", pin, tip)
+        assert move.run(repo, scene.top).code == 128
+        assert scene.oid("main") == tip
+        assert scene.our_refs() == [f"{tip} {pin}"]
+        scene.git("update-ref", "-d", pin)
+        assert move.run(repo, scene.top).code == 0
+    assert scene.oid("main") == new
+    (held,) = scene.our_refs()
+    assert held.startswith(f"{tip} refs/uam/carried/")
+    assert scene.git("reflog", "-1", "--format=%gs", "main") == "a test"
+
+
+def test_what_was_carried_off_a_detached_head_is_held(scene: Scene) -> None:
+    scene.git("checkout", "-q", "--detach")
+    tip = scene.commit("a")
+    new = scene.git("commit-tree", "-p", scene.start_oid, "-m", "a", f"{tip}^{{tree}}")
+    with Repository(scene.top / ".git") as repo:
+        move = checked(repo, "", tip, new, "a test", kept=(), carried=(tip,), at=scene.top)
+        assert move is not None and move.run(repo, scene.top).code == 0
+    assert scene.oid("HEAD") == new
+    assert scene.git("rev-parse", "--symbolic-full-name", "HEAD") == "HEAD"
+    assert scene.oid("main") == scene.start_oid
+
+
 def test_whoever_asks_for_it_the_branch_stays(scene: Scene) -> None:
     scene.commit("a")
     tip = scene.commit("b")

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
-from tests.support.landscape import enqueue
+from tests.support.landscape import by_hand, enqueue, environment
 from tests.support.marks import bulk
 from tests.support.queueing import WINDOW, due_now, in_one_window
-from tests.support.scenes import TRACKING, Scene, Worktree, finished, gate, script, until
+from tests.support.scenes import TRACKING, Scene, Worktree, another_git, finished, gate, script, until
+from uam_hooks.hot.push.intake import BranchMoved, enter
+from uam_hooks.hot.push.request import Request, Spec
+from uam_hooks.hot.push.resolve import resolve
+from uam_hooks.hot.push.session import PushSession, open_session
 
 
 def behind(scene: Scene) -> str:
@@ -23,6 +29,15 @@ def behind(scene: Scene) -> str:
 
 def stays(branch: str, at: str, why: str) -> str:
     return f"branch {branch} stays at {at[:7]}: {why}; `git uam sync` brings it to what origin/main has"
+
+
+@contextmanager
+def pushing(place: Worktree) -> Iterator[PushSession]:
+    """The session of a push from `place`, in this process."""
+    session = open_session(place.git_dir)
+    assert session is not None
+    with session.store:
+        yield session
 
 
 # -- the branch that was pushed ------------------------------------------------------------------------------
@@ -127,8 +142,66 @@ def test_newer_commits_are_put_on_top(scene: Scene) -> None:
     assert scene.git("log", "-1", "--format=%an %s", "main") == "Bob Add c"
     assert scene.status() == ["## main...origin/main [ahead 1]"]
     assert done.ours[-1].startswith(f"branch main and its files are now at {scene.short('main')}")
+    # what they were stays reachable
+    (carried,) = scene.git("for-each-ref", "--format=%(objectname)", "refs/uam/carried").split()
+    assert carried == newer
     assert scene.push().code == 0
     assert scene.landed() == ["Squashed 2 commits:", "Add c"]
+
+
+def test_newer_commits_that_are_queued_stay_as_they_are(scene: Scene) -> None:
+    """Put on top of the landing, they would conflict with what they land as."""
+    with gate(scene, scene.remote / "hooks" / "pre-receive") as open_gate:
+        scene.commit("a")
+        scene.commit("b")
+        process = scene.start("push")
+        until(open_gate.reached, "a push that has come to the remote")
+        scene.commit("c", "one\n")
+        newer = scene.commit("c", "two\n")
+        scene.git("config", "uam.push.mode", "queue")
+        assert scene.push().code == 0
+        open_gate()
+        done = finished(process)
+    assert done.code == 0
+    assert done.ours[-1] == stays("main", newer, "it has newer commits that are queued")
+    scene.idle()
+    assert scene.oid("main") == scene.there()
+    assert scene.landed() == ["Squashed 2 commits:", "Squashed 2 commits:"]
+    # and the next one is no conflict with what has landed
+    scene.commit("c", "three\n")
+    scene.git("config", "uam.push.mode", "wait")
+    assert scene.push().code == 0
+    assert scene.oid("main") == scene.there()
+
+
+@pytest.mark.parametrize("source", ["refs/heads/main", "HEAD"])
+def test_a_branch_that_a_settle_moves_while_it_is_queued_is_resolved_again(scene: Scene, source: str) -> None:
+    by_hand(scene)
+    tip = scene.commit("a")
+    carried = scene.git("commit-tree", "-p", f"{tip}^", "-m", "Add a, carried", f"{tip}^{{tree}}")
+    with environment(scene.env), pushing(scene) as session:
+        (one,) = resolve(session, Request("origin", (Spec(source, "refs/heads/main"),)), {})
+        scene.git("update-ref", "-m", "uam: landed as 1234567", "refs/heads/main", carried, tip)
+        with pytest.raises(BranchMoved):
+            enter(session, [one], urgent=False, waits=False, last=False)
+        assert scene.rows("sources") == []
+        enter(session, [one], urgent=False, waits=False, last=True)  # it can be had, but not for ever
+    assert [row["tip"] for row in scene.rows("sources")] == [tip]
+
+
+@pytest.mark.parametrize("door", ["scene", "unwired"])
+def test_a_push_takes_what_a_settle_has_made_of_its_branch(door: str, request: pytest.FixtureRequest) -> None:
+    """A git that lets the settle come in right before the tip is pinned, once."""
+    scene = by_hand(request.getfixturevalue(door))
+    tip = scene.commit("a")
+    carried = scene.git("commit-tree", "-p", f"{tip}^", "-m", "Add a, carried", f"{tip}^{{tree}}")
+    move = f'update-ref -m "uam: landed as 1234567" refs/heads/main {carried} {tip}'
+    once = scene.root / "once"
+    text = f'[ -e "{once}" ] || {{ : >"{once}"; "$REAL_GIT" {move}; }}'
+    env = another_git(scene, f'case " $* " in *" update-ref --stdin "*) {text} ;; esac\nexec "$REAL_GIT" "$@"\n')
+    scene.push("origin", "main", **env)
+    assert once.exists()
+    assert [row["tip"] for row in scene.rows("sources")] == [carried]
 
 
 def test_a_commit_in_flight_makes_settle_back_off(scene: Scene) -> None:

@@ -33,16 +33,25 @@ def test_prune_lets_go_of_what_landed_and_nobody_builds_on(scene: Scene) -> None
     scene.git("worktree", "remove", "--force", str(scene.root / "one"))
     scene.git("branch", "-q", "-D", "one")
     # within retention all of it stays
-    assert scene.git("uam", "prune") == "deleted 0 pins and 0 landings; 0 shadows cut"
+    assert scene.git("uam", "prune") == "deleted 0 pins, 0 landings and 0 carried tips; 0 shadows cut"
     collect(scene)
     assert holds(scene, everything) == [True] * 4
     scene.git("config", "uam.retention", "0")
     time_passes()
-    assert scene.git("uam", "prune").startswith("deleted 0 pins and 1 landings; ")
+    assert scene.git("uam", "prune").startswith("deleted 0 pins, 1 landings and 0 carried tips; ")
     collect(scene)
     assert holds(scene, commits["one"]) == [False, False]
     assert scene.oid(f"{SHADOW}^1") == scene.there()
     sound(scene)
+
+
+def test_prune_lets_go_of_what_a_settle_has_carried(scene: Scene) -> None:
+    tip = scene.commit("a")
+    young, old = (f"refs/uam/carried/{int(time.time()) - days * 86400}/{tip}" for days in (29, 31))
+    for ref in (young, old):
+        scene.git("update-ref", ref, tip)
+    assert scene.git("uam", "prune") == "deleted 0 pins, 0 landings and 1 carried tips; 0 shadows cut"
+    assert [line.split()[-1] for line in scene.our_refs()] == [young]
 
 
 def time_passes() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
-from tests.support.landscape import by_hand, flushed, queue, states, truthful
+from tests.support.landscape import by_hand, flushed, queue, sound, states, truthful
 from tests.support.marks import bulk
 from tests.support.scenes import Scene, Worktree, script
 
@@ -184,3 +186,27 @@ def test_a_remote_that_fetches_from_elsewhere_keeps_its_tracking_ref(plain: Scen
     assert plain.outside.git("-C", "fork.git", "log", "-1", "--format=%s", "main") == "Squashed 2 commits:"
     assert plain.oid("refs/remotes/origin/main") == upstream
     assert plain.there() == upstream
+
+
+def test_what_a_killed_fetch_has_left_is_fetched_again(scene: Scene) -> None:
+    """A commit that is here without its files is not here: a ref of ours would be broken by it."""
+    other = scene.stranger()
+    other.commit("theirs")
+    other.push("-q", "origin", "main")
+    there = other.oid("HEAD")
+    # unpack-objects writes the commits first, then trees, then files
+    for kind, name in (("commit", there), ("tree", f"{there}^{{tree}}")):
+        raw = subprocess.run(["git", "cat-file", kind, name], cwd=other.top, capture_output=True, check=True).stdout
+        subprocess.run(
+            ["git", "hash-object", "-w", "-t", kind, "--stdin"],
+            cwd=scene.top,
+            input=raw,
+            capture_output=True,
+            check=True,
+        )
+    assert scene.oid(f"{there}:theirs") and scene.run("cat-file", "-e", f"{there}:theirs").code != 0
+    scene.commit("mine")
+    assert scene.push().code == 0
+    assert scene.files() == ["README", "mine", "theirs"]
+    assert scene.git("cat-file", "-p", "origin/main:theirs") == "theirs"
+    sound(scene)

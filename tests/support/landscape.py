@@ -25,7 +25,7 @@ from uam_hooks.hot.push.resolve import resolve
 from uam_hooks.hot.push.session import open_session as open_push
 from uam_hooks.hot.queue.model import BatchResult
 from uam_hooks.hot.worktree.settle import Landed, Settled, settle
-from uam_hooks.land.retention import prune
+from uam_hooks.land.retention import Pruned, prune
 from uam_hooks.session import Session, open_session
 
 _PUSHED = re.compile(r" (?P<old>[0-9a-f]{40}):(?P<new>[0-9a-f]{40}):(?P<ref>\S+)")
@@ -157,7 +157,7 @@ def collect(scene: Scene) -> None:
     scene.git("gc", "-q", "--prune=now")
 
 
-def let_go(scene: Scene) -> tuple[int, int, int]:
+def let_go(scene: Scene) -> Pruned:
     """Prune as if all retention had ended."""
     with inside(scene) as session:
         return prune(session, -1.0)
@@ -219,7 +219,7 @@ def enqueue(agent: Worktree, src: str = "HEAD", dst: str = "refs/heads/main", *,
             (one,) = resolve(session, Request("origin", (Spec(src, dst),)), known)
             if one.new:
                 source = one.source._replace(waiter=os.getpid() if waits else 0)
-                enter(session, [one._replace(source=source)], urgent=False, waits=False)
+                enter(session, [one._replace(source=source)], urgent=False, waits=False, last=True)
             return one.new
 
 

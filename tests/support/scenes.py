@@ -81,6 +81,19 @@ def script(path: Path, text: str) -> Path:
     return path
 
 
+def another_git(scene: Scene, text: str) -> dict[str, str]:
+    """The environment in which every `git` that git or we start is a script, to which the real one is $REAL_GIT."""
+    real = shutil.which("git")
+    assert real is not None
+    programs = scene.root / "programs"
+    programs.mkdir()
+    for program in Path(scene.git("--exec-path")).iterdir():
+        if program.name != "git":
+            (programs / program.name).symlink_to(program)
+    script(programs / "git", text)
+    return {"GIT_EXEC_PATH": str(programs), "REAL_GIT": real}
+
+
 # What this process has started; whatever a failed test left running ends with its scene.
 _started: list[subprocess.Popen[str]] = []
 

@@ -26,7 +26,7 @@ def main() -> int:
     disk = not given.no_disk and can_mount(root)
     if not disk and not given.no_disk:
         print("no file system can be mounted here: the disk is never full in this run")
-    plan = Plan(given.seed, given.kills, given.seconds, given.agents, given.pause, disk)
+    plan = Plan(given.seed, given.kills, given.seconds, given.agents, given.pause, disk, given.keep)
     report = torture(plan, root)
     print(f"seed {plan.seed}: {report.told} in {report.took:.0f} s")
     print(f"killed {report.killed.total()}: {dict(report.killed.most_common())}; the disk was full {report.full} times")

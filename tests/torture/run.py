@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -28,7 +29,10 @@ PATIENCE = 400.0
 
 
 class Plan(NamedTuple):
-    """What a run is to be: `kills` and `seconds` both end it, `pause` lies between two kills on average, in seconds."""
+    """What a run is to be: `kills` and `seconds` both end it, `pause` lies between two kills on average, in seconds.
+
+    With `keep` what a small disk holds in the end is copied to where it can be looked at.
+    """
 
     seed: int
     kills: int
@@ -36,6 +40,7 @@ class Plan(NamedTuple):
     agents: int
     pause: float = 0.08
     disk: bool = False
+    keep: bool = False
 
 
 class Report(NamedTuple):
@@ -65,6 +70,8 @@ def torture(plan: Plan, root: Path) -> Report:
             repository.run("uam", "flush", "--timeout", "60")
         _wait_for_flushers(room)
         found = [*late, *violations(scene, agents)]
+        if plan.disk and plan.keep:
+            shutil.copytree(room, root / "kept", symlinks=True)
     told = {kind: sum(len(list(one.facts.of(kind))) for one in agents) for kind in KINDS_OF_FACTS}
     return Report(found, reaper.killed, full, told, time.monotonic() - began)
 

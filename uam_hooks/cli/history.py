@@ -68,5 +68,6 @@ def prune() -> int:
     """Expire what landed longer ago than uam.retention, and nothing that has not landed."""
     with opened() as session:
         done = delete_expired(session, session.settings["uam.flush.lockTimeout"])
-    show_line(f"deleted {done.pins} pins and {done.landings} landings; {done.shadows} shadows cut")
+    refs = f"{done.pins} pins, {done.landings} landings and {done.carried} carried tips"
+    show_line(f"deleted {refs}; {done.shadows} shadows cut")
     return ExitCode.OK

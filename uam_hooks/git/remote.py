@@ -87,12 +87,20 @@ class Remote:
         """
         there = self.refs(*refs)
         found = {ref: there.get(ref, ZERO) for ref in refs}
-        missing = [ref for ref, oid in found.items() if oid != ZERO and not self.repo.kind(oid)]
+        tracked = self._tracked(refs)
+        missing = [ref for ref, oid in found.items() if oid not in (ZERO, tracked[ref]) and not self._is_whole(oid)]
         for some in _that_fit(missing, lambda ref: ref):
             found.update(self._fetch(some))
         for ref, oid in found.items():
-            self.track(ref, oid)
+            self._track(ref, oid, tracked[ref])
         return found
+
+    def _is_whole(self, oid: str) -> bool:
+        """Whether a ref of this repository holds the object, and with it all that it stands on.
+
+        That it is there says less: a fetch that was killed, or found the disk full, leaves commits without their files.
+        """
+        return bool(self.repo.kind(oid) and self.repo.run("for-each-ref", "--count=1", f"--points-at={oid}").text)
 
     def fetch(self, known: Mapping[str, str]) -> dict[str, str]:
         """What the remote has now in each ref of `known`, in one connection, given what it had a moment ago.
@@ -129,15 +137,24 @@ class Remote:
 
     def track(self, ref: str, oid: str) -> None:
         """Let the remote-tracking ref say what the remote has; somebody who moves it meanwhile knows better."""
+        self._track(ref, oid, self._tracked([ref])[ref])
+
+    def _track(self, ref: str, oid: str, now: str) -> None:
         tracking = self.tracking(ref)
-        if tracking is None or (ref.startswith(HEADS) and oid != ZERO and self.repo.kind(oid) != "commit"):
+        if tracking is None or now == oid:
+            return
+        if ref.startswith(HEADS) and oid != ZERO and self.repo.kind(oid) != "commit":
             return  # a branch of theirs that is none: whatever reads branches expects commits
-        now = self.repo.refs(tracking).get(tracking, ZERO)
-        if now != oid:
-            try:
-                self.repo.move_refs([(tracking, oid, now)], "uam: what the remote has")
-            except GitFailed:
-                return
+        with suppress(GitFailed):
+            self.repo.move_refs([(tracking, oid, now)], "uam: what the remote has")
+
+    def _tracked(self, refs: Sequence[str]) -> dict[str, str]:
+        """What the remote-tracking ref of each of `refs` says; ZERO where it says nothing, or there is none to keep."""
+        names = {ref: tracking for ref in refs if (tracking := self.tracking(ref)) is not None}
+        now: dict[str, str] = {}
+        for some in _that_fit(list(names.values()), lambda name: name):
+            now |= self.repo.refs(*some)
+        return {ref: now.get(names.get(ref, ""), ZERO) for ref in refs}
 
     def tracking(self, ref: str) -> str | None:
         """The remote-tracking ref that says what the remote has in `ref`; None where there is none to keep.

@@ -80,9 +80,9 @@ def _merge_in_turn(
     repo: Repository, base: str, shadow: str | None, graph: Graph, new: frozenset[str],
     sources: Sequence[Source], attributes: Attributes,
 ) -> Merged:  # fmt: skip
-    stamp, tree, ours = b" 0 +0000", EMPTY_TREE, base
+    tree, ours = EMPTY_TREE, base
     if base != ZERO:
-        tree, stamp = repo.commit(base).tree, _date(repo.commit(base))
+        tree = repo.commit(base).tree
         if shadow is not None:
             ours = remembering(repo, base, shadow)
     line: str | None = base
@@ -106,7 +106,7 @@ def _merge_in_turn(
         inside |= brings
         landed.append(source)
         parents = (source.tip,) if ours == ZERO else (ours, source.tip)
-        ours = _synthetic(repo, tree, parents, stamp, f"with {source.tip[:7]} of {source.agent}")
+        ours = _synthetic(repo, tree, parents, f"with {source.tip[:7]} of {source.agent}")
     return Merged(tree, ours, line, tuple(landed), conflicts, frozenset(inside))
 
 
@@ -114,12 +114,7 @@ def remembering(repo: Repository, base: str, shadow: str) -> str:
     """`base` as git has to see it to know what has landed in it."""
     commit = repo.commit(base)
     what = "what the remote has, and what has landed in it"
-    return _synthetic(repo, commit.tree, (base, shadow), _date(commit), what)
-
-
-def _date(commit: Commit) -> bytes:
-    """The date part of the committer line: synthetic commits take it over, so they come out the same each time."""
-    return b" " + b" ".join(commit.committer.rsplit(b" ", 2)[1:])
+    return _synthetic(repo, commit.tree, (base, shadow), what)
 
 
 def conflicts(repo: Repository, one: str, other: str) -> bool:
@@ -145,17 +140,22 @@ def merge_tree(attributes: Attributes, ours: str, theirs: str) -> str | Conflict
 
 def merge_trees(repo: Repository, onto: str, commit: Commit, attributes: Attributes) -> str | Conflict:
     """The tree of `commit`'s own change applied to `onto`."""
-    stamp = _date(commit)
-    ours = _synthetic(repo, repo.commit(onto).tree, commit.parents, stamp, f"{onto[:7]} as a base for {commit.oid[:7]}")
+    ours = _synthetic(repo, repo.commit(onto).tree, commit.parents, f"{onto[:7]} as a base for {commit.oid[:7]}")
     return merge_tree(attributes, ours, commit.oid)
 
 
-def _synthetic(repo: Repository, tree: str, parents: tuple[str, ...], stamp: bytes, what: str) -> str:
+def _synthetic(repo: Repository, tree: str, parents: tuple[str, ...], what: str) -> str:
+    """A commit of ours, with the date of its youngest parent: it comes out the same each time, and is never older than
+    what it stands on.
+
+    `git rev-list` stops soon after it has only older, excluded commits left (SLOP in its revision.c, git 2.39):
+    behind a commit that is older than its parents it would miss what that holds.
+    """
     message = (
         f"uam: {visible(what)}\n\nMade by git uam to merge pushes and to remember what has landed."
         "\nIt is on no branch; `git uam prune` drops it in time.\n"
     )
-    ident = _IDENT + stamp
+    ident = _IDENT + b" %d +0000" % max(repo.commit(parent).committed for parent in parents)
     return repo.write_commit(Commit("", tree, parents, ident, ident, message.encode("utf-8", "replace")))
 
 
@@ -163,4 +163,4 @@ def shadow_of(repo: Repository, landing: str, *originals: str) -> str:
     """The shadow of a landing: its tree, on top of the landing and of all that went into it."""
     commit = repo.commit(landing)
     what = f"the originals of {landing[:7]}: {commit.subject}"
-    return _synthetic(repo, commit.tree, (landing, *originals), _date(commit), what)
+    return _synthetic(repo, commit.tree, (landing, *originals), what)

@@ -69,6 +69,12 @@ class Commit(NamedTuple):
         """`Name <mail>` of the committer, without the date."""
         return self.committer.rsplit(b">", 1)[0].decode("utf-8", "replace") + ">"
 
+    @property
+    def committed(self) -> int:
+        """When it was committed, in seconds since 1970; 0 where that cannot be read, as git takes it."""
+        date = self.committer.rpartition(b">")[2].split()
+        return int(date[0]) if date and date[0].isdigit() else 0
+
 
 def object_name(kind: str, data: bytes) -> str:
     """The id that git gives an object of this type and content."""

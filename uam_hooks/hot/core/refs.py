@@ -8,6 +8,7 @@ from uam_hooks.hot.core.objects import object_name
 
 HEADS = "refs/heads/"
 OURS = "refs/uam/"
+CARRIED = "refs/uam/carried/"
 # A remote that can be part of a ref's name unchanged; for a URL its hash is used.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]*[A-Za-z0-9_-]|[A-Za-z0-9_]")
 
@@ -31,6 +32,20 @@ def shadow_ref(remote: str, ref: str) -> str:
 def pin_ref(tip: str) -> str:
     """The ref that keeps a queued tip reachable; it is named after the object, so that pinning is idempotent."""
     return f"refs/uam/pin/{tip}"
+
+
+def carried_ref(now: float, tip: str) -> str:
+    """The ref that keeps what a branch was at when its newer commits were put on top of a landing.
+
+    The time is in the name: `carried_at` reads it.
+    """
+    return f"{CARRIED}{int(now)}/{tip}"
+
+
+def carried_at(name: str) -> float:
+    """When a ref of `carried_ref` was made, in seconds since 1970; 0 for a name that is none."""
+    seconds = name.removeprefix(CARRIED).partition("/")[0]
+    return float(seconds) if seconds.isdecimal() else 0.0
 
 
 def landing_ref(batch_id: str, landing_id: int) -> str:

@@ -13,26 +13,49 @@ from uam_hooks.hot.queue import enqueue, windows
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.model import ActionType, NewSource
 
+# How often a push is resolved whose branch moves while it is queued.
+TRIES = 3
 
-def enter(session: PushSession, specs: Sequence[ResolvedSpec], *, urgent: bool, waits: bool) -> list[ResolvedSpec]:
+
+class BranchMoved(Exception):
+    """A branch is not at what was resolved any more; nothing was queued, and it has to be resolved again."""
+
+
+def enter(
+    session: PushSession, specs: Sequence[ResolvedSpec], *, urgent: bool, waits: bool, last: bool
+) -> list[ResolvedSpec]:
     """Queue `specs`, all or none; returns them with their tickets.
 
     The tips are pinned first: a row never names a commit that git could collect. A push that `waits` gets no window
-    when nobody else is at work, because it would gain nothing from one.
+    when nobody else is at work, because it would gain nothing from one. Raises BranchMoved, unless it is the `last`
+    try: what a settle has put on top of a landing meanwhile would conflict with what it was before.
     """
     store = session.store
     window = windows.window(session.settings, store, ActionType.PUSH, urgent or windows.urgent_here())
     if waits and window and windows.who_else(session.settings, store, session.paths, specs[0].source.agent).alone:
         window = 0.0
     pins = sorted({one.source.tip for one in specs if one.source.tip})
-    feed = "".join(f"update {pin_ref(tip)} {tip}\n" for tip in pins)
-    if feed:
-        session.git.run("update-ref", "--stdin", feed=feed.encode())
+    if pins:
+        feed = [f"update {pin_ref(tip)} {tip}" for tip in pins]
+        if not last:  # of the branch nothing but its value is asked: a git that is killed leaves no lock of it behind
+            feed = ["start", *feed, "commit", "start", *_still(specs), "commit"]
+        ok = (0,) if last else (0, 128)
+        if session.git.run("update-ref", "--stdin", feed="".join(f"{line}\n" for line in feed).encode(), ok=ok).code:
+            raise BranchMoved
     sources = [
         one.source._replace(replaces=_replaced(one.source, session.git, store), waited_for=waits) for one in specs
     ]
     tickets = enqueue.push(store, sources, window, time.time())
     return [one._replace(ticket=ticket) for one, ticket in zip(specs, tickets, strict=True)]
+
+
+def _still(specs: Sequence[ResolvedSpec]) -> list[str]:
+    """For `update-ref --stdin`: that what is pushed, a branch or a detached HEAD, is still at what was pinned.
+
+    Asked when the pins stand: a settle moves nothing that is pinned, so what it moves afterwards is not ours.
+    """
+    named = ((one.source.branch or (one.spec.src == "HEAD" and "HEAD"), one.source.tip) for one in specs)
+    return [f"verify {pin_ref(tip)} {name}" for name, tip in named if name and tip]
 
 
 def _replaced(source: NewSource, git: Git, store: Store) -> tuple[int, ...]:

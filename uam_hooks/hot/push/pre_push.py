@@ -7,6 +7,8 @@ and a message that this is no failure.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from uam_hooks.hot.core import gate
@@ -14,9 +16,9 @@ from uam_hooks.hot.core.plumbing import Git, is_ancestor, resolve_names
 from uam_hooks.hot.core.refs import HEADS, OURS, short_target
 from uam_hooks.hot.core.words import has_secret, redact, say
 from uam_hooks.hot.push import arguments, messages
-from uam_hooks.hot.push.intake import enter
+from uam_hooks.hot.push.intake import TRIES, BranchMoved, enter
 from uam_hooks.hot.push.request import Request, Spec
-from uam_hooks.hot.push.resolve import resolve
+from uam_hooks.hot.push.resolve import ResolvedSpec, resolve
 from uam_hooks.hot.push.session import PushSession
 from uam_hooks.hot.queue.model import seconds_of
 from uam_hooks.hot.queue.windows import URGENT_OPTION
@@ -53,21 +55,29 @@ def hook_door(session: PushSession, name: str, url: str, lines: list[list[str]])
     known = {line[2]: line[3] for line in lines if line[3].strip("0")}
     here = {oid for oid, _ in resolve_names(session.git, list(known.values()))}
     specs = tuple(_spec(line, session.git, here) for line in lines)
-    resolved = resolve(session, Request(remote, specs), known)
-    if wrong := [one for one in resolved if one.error]:
-        for one in wrong:
-            say(f"{short_target(one.spec.dst)} is not pushed: {one.error}")
-        return True
-    mode = session.settings["uam.push.mode"]
     urgent = arguments.has_push_option(given, URGENT_OPTION)
-    for one in enter(session, resolved, urgent=urgent, waits=False):
+    for left in reversed(range(TRIES)):
+        resolved = resolve(session, Request(remote, specs), known)
+        if wrong := [one for one in resolved if one.error]:
+            for one in wrong:
+                say(f"{short_target(one.spec.dst)} is not pushed: {one.error}")
+            return True
+        with suppress(BranchMoved):
+            resolved = enter(session, resolved, urgent=urgent, waits=False, last=not left)
+            break
+    _say_queued(session, remote, resolved)
+    return True
+
+
+def _say_queued(session: PushSession, remote: str, queued: Sequence[ResolvedSpec]) -> None:
+    mode = session.settings["uam.push.mode"]
+    for one in queued:
         assert one.ticket is not None
         where = f"{redact(remote)}/{short_target(one.spec.dst)}"
         say(messages.queued(one.ticket.action, where, seconds_of(one.ticket.due) - time.time(), mode))
     say('git now reports that the push failed, because a hook cannot say "accepted"; there is nothing to do.')
     if mode != "manual":
         session.ensure_flusher(remote)
-    return True
 
 
 def _absolute(url: str) -> str:

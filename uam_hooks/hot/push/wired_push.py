@@ -6,13 +6,14 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 
 from uam_hooks.hot.core import gate
 from uam_hooks.hot.core.errors import GitFailed, StoreError, UamError
 from uam_hooks.hot.core.words import say
 from uam_hooks.hot.push import arguments, messages, unrecorded, waiting
 from uam_hooks.hot.push.answers import Answers
-from uam_hooks.hot.push.intake import enter
+from uam_hooks.hot.push.intake import TRIES, BranchMoved, enter
 from uam_hooks.hot.push.protocol import ok, refused
 from uam_hooks.hot.push.request import Request
 from uam_hooks.hot.push.resolve import ResolvedSpec, judged_by, resolve
@@ -32,16 +33,17 @@ def land(session: PushSession, request: Request, known: Mapping[str, str], answe
     try:
         gate.push_options(request.push_options)
         gate.refs((spec.dst for spec in request.specs), at_once=request.atomic)
-        decided, fresh = _decide(session, request, resolve(session, request, known), answers)
         mode = _mode(session)
-        timeout = session.settings["uam.push.waitTimeout"]
-        if not fresh:
-            waiting.until_settled(session, request.remote)  # the next command does, even an empty push
-            return decided
-        # a signal that arrives while the push is being queued waits until it is known what to take back
-        with waiting.holding_signals():
-            queued = enter(session, fresh, urgent=request.urgent, waits=mode == "wait")
-            ended = _wait(session, queued, timeout) if mode == "wait" else None
+        for left in reversed(range(TRIES)):
+            decided, fresh = _decide(session, request, resolve(session, request, known), answers)
+            if not fresh:
+                waiting.until_settled(session, request.remote)  # the next command does, even an empty push
+                return decided
+            # a signal that arrives while the push is being queued waits until it is known what to take back
+            with suppress(BranchMoved), waiting.holding_signals():
+                queued = enter(session, fresh, urgent=request.urgent, waits=mode == "wait", last=not left)
+                ended = _wait(session, queued) if mode == "wait" else None
+                break
     except (GitFailed, StoreError, OSError) as error:
         raise GoStraight(
             f"{error.what if isinstance(error, UamError) else error} This push goes straight to the remote."
@@ -88,10 +90,10 @@ def _decide(
     return decided, fresh
 
 
-def _wait(session: PushSession, specs: list[ResolvedSpec], timeout: float) -> list[ResolvedSpec] | None:
+def _wait(session: PushSession, specs: list[ResolvedSpec]) -> list[ResolvedSpec] | None:
     """`waiting.wait`, with its exceptions put into words; an interrupted push ends the process here."""
     try:
-        return waiting.wait(session, specs, timeout)
+        return waiting.wait(session, specs, session.settings["uam.push.waitTimeout"])
     except waiting.Stuck:
         raise UamError(
             f"no flusher could finish this push, see {session.paths.log};",

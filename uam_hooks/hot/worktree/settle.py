@@ -17,7 +17,7 @@ from uam_hooks.hot.core.paths import RepoPaths, head_of
 from uam_hooks.hot.core.plumbing import EMPTY_TREE, ZERO, Git, is_ancestor, resolve_names
 from uam_hooks.hot.core.steps import Settling
 from uam_hooks.hot.worktree import index, journal
-from uam_hooks.hot.worktree.branches import BranchMove, checked
+from uam_hooks.hot.worktree.branches import BranchMove, checked, queued
 from uam_hooks.hot.worktree.checkouts import checked_out_at, run_directory, unfinished
 from uam_hooks.hot.worktree.marks import Turn, settling
 from uam_hooks.hot.worktree.mover import Mover
@@ -182,6 +182,7 @@ def bring_over(
         move = checked(git, branch, now, new, reason, kept=kept, carried=carried, at=paths.worktree)
         if move is None:
             return Settled(now, why="it has commits that would be lost")
+        move.keep_originals(git, paths.worktree)
         return _move_files(Mover(git, paths, paths.git_dir, move, turn.lock), {})
 
 
@@ -250,6 +251,8 @@ def _carry_newer(git: Git, paths: RepoPaths, what: Landed, now: str, landed_tree
     """Put the commits that are newer than the pushed tip on top of the landing, if that needs no merge."""
     at = run_directory(home, paths)
     listed = git.run("rev-list", "--topo-order", "--reverse", now, f"^{what.keep}", f"^{what.landing}", at=at)
+    if queued(git, listed.lines, at):  # it lands as it is, and the branch follows then
+        return Settled(now, why="it has newer commits that are queued")
     raw = {oid: git.run("cat-file", "commit", oid, at=at).out for oid in listed.lines}
     if any(b"\ngpgsig" in text.partition(b"\n\n")[0] for text in raw.values()):
         return Settled(now, why="it has newer commits that are signed")
