@@ -156,7 +156,6 @@ def let_loose(scene: Scene) -> tuple[list[Queued], list[dict[str, Any]]]:
     return queued, [json.loads(report.read_text()) for report in said]
 
 
-@pytest.mark.xfail(strict=False, reason="open: at times a branch here is left behind what was pushed of it")
 @pytest.mark.slow
 @pytest.mark.timeout(2 * LIMIT)
 def test_eight_processes_queue_and_two_flush_and_each_action_is_executed_once(scene: Scene) -> None:

@@ -189,19 +189,40 @@ def test_a_branch_that_a_settle_moves_while_it_is_queued_is_resolved_again(scene
     assert [row["tip"] for row in scene.rows("sources")] == [tip]
 
 
+def meanwhile(scene: Scene, when: str, what: str) -> dict[str, str]:
+    """The environment in which git does something else first when it is asked for `when`, once."""
+    once = scene.root / "once"
+    text = f'[ -e "{once}" ] || {{ : >"{once}"; "$REAL_GIT" {what}; }}'
+    return another_git(scene, f'case " $* " in *" {when} "*) {text} ;; esac\nexec "$REAL_GIT" "$@"\n')
+
+
 @pytest.mark.parametrize("door", ["scene", "unwired"])
 def test_a_push_takes_what_a_settle_has_made_of_its_branch(door: str, request: pytest.FixtureRequest) -> None:
-    """A git that lets the settle come in right before the tip is pinned, once."""
     scene = by_hand(request.getfixturevalue(door))
     tip = scene.commit("a")
     carried = scene.git("commit-tree", "-p", f"{tip}^", "-m", "Add a, carried", f"{tip}^{{tree}}")
     move = f'update-ref -m "uam: landed as 1234567" refs/heads/main {carried} {tip}'
-    once = scene.root / "once"
-    text = f'[ -e "{once}" ] || {{ : >"{once}"; "$REAL_GIT" {move}; }}'
-    env = another_git(scene, f'case " $* " in *" update-ref --stdin "*) {text} ;; esac\nexec "$REAL_GIT" "$@"\n')
-    scene.push("origin", "main", **env)
-    assert once.exists()
+    scene.push("origin", "main", **meanwhile(scene, "update-ref --stdin", move))
+    assert (scene.root / "once").exists()
     assert [row["tip"] for row in scene.rows("sources")] == [carried]
+
+
+# straight to a remote that has it already is left to git, which judges by what the branch was
+@pytest.mark.parametrize(("is_there", "off"), [(False, "off"), (False, ""), (True, "")])
+def test_the_tracking_ref_says_what_the_remote_has_although_the_branch_moves(
+    scene: Scene, is_there: bool, off: str
+) -> None:
+    """git looks up what it pushes before it asks us, and we look it up once more."""
+    tip = scene.commit("a")
+    moved = scene.git("commit-tree", "-p", f"{tip}^", "-m", "Add a, carried", f"{tip}^{{tree}}")
+    if is_there:
+        scene.git("push", "-q", "origin", f"{moved}:refs/heads/main", UAM="off")
+    asked = "rev-parse --quiet --verify HEAD" if off else "cat-file"
+    env = meanwhile(scene, asked, f'update-ref -m "uam: landed as 1234567" refs/heads/main {moved} {tip}')
+    done = scene.push("origin", "HEAD:main", **env, UAM=off)
+    assert done.code == 0, done
+    assert (scene.root / "once").exists()
+    assert scene.there() == scene.oid("origin/main") == moved
 
 
 def test_a_commit_in_flight_makes_settle_back_off(scene: Scene) -> None:

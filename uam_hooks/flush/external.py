@@ -21,6 +21,9 @@ from uam_hooks.land.retry import failure_of
 from uam_hooks.land.steps import Step, reached
 from uam_hooks.store import claim, finish
 
+# How long a signal to this process may go unnoticed.
+_LOOK_SECONDS = 0.5
+
 
 class ExternalCommands:
     """The commands of one batch. Leaving it on an exception ends every command that is running."""
@@ -66,8 +69,11 @@ class ExternalCommands:
 
     def wait(self) -> list[int]:
         """Wait until a command ends, and record how; returns the ids of the actions that ended."""
-        ended = []
-        for future in wait(self._running, return_when=FIRST_COMPLETED).done:
+        ended: list[int] = []
+        done: set[Future[Ended]] = set()
+        while self._running and not done:  # a signal that arrives just before the wait begins does not end it
+            done = wait(self._running, _LOOK_SECONDS, FIRST_COMPLETED).done
+        for future in done:
             action = self._running.pop(future)
             try:
                 self._record(action, future.result())

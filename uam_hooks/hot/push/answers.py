@@ -76,7 +76,7 @@ class Answers:
             what = Landed(one.source.branch, one.source.tip, outcome.new, outcome.keep)
             self.branches.settle(what, one.spec.dst, one.spec.src == "HEAD")
         if outcome.new == outcome.old:
-            return [there_already(one.spec.dst, one.source.tip, outcome.new)]
+            return [there_already(one.spec.dst)]
         return ok(one.spec.dst, outcome.old, outcome.new) + self.forced(one, outcome.old, outcome.new)
 
     def rejected(self, one: ResolvedSpec, what: Dropped) -> str:
@@ -101,4 +101,4 @@ class Answers:
             known = Landed(one.source.branch, one.source.tip, one.known, one.known)
             if not is_ancestor(self.session.git, one.source.tip, one.known):
                 self.branches.settle(known, one.spec.dst, one.spec.src == "HEAD")
-        return there_already(one.spec.dst, one.source.tip, one.known)
+        return there_already(one.spec.dst)

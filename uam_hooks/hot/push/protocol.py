@@ -54,13 +54,13 @@ def refused(dst: str, why: str) -> str:
     return f"error {dst} {shown if plain else f'({shown})'}"
 
 
-def there_already(dst: str, tip: str, there: str) -> str:
+def there_already(dst: str) -> str:
     """The answer that makes git print "Everything up-to-date".
 
-    "up to date" itself makes git write the pushed tip into the tracking ref, which is wrong unless the remote has
-    exactly that commit; "no match" leaves the tracking ref alone (transport-helper.c, git 2.39 and 2.55).
+    "up to date" itself makes git write into the tracking ref what the branch was at when git began, which the remote
+    may not have; "no match" leaves the tracking ref alone (transport-helper.c, git 2.39 and 2.55).
     """
-    return f"error {dst} {'up to date' if tip == there else 'no match'}"
+    return f"error {dst} no match"
 
 
 def ok(dst: str, old: str, new: str) -> list[str]:
