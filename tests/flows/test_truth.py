@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.marks import bulk
 from tests.support.queueing import WINDOW, due_now
-from tests.support.scenes import SHADOW, TRACKING, Done, Scene, Worktree, finished, gate, until
+from tests.support.scenes import SHADOW, TRACKING, Done, Scene, Worktree, another_git, finished, gate, until
 from uam_hooks.hot.core.settings import KEYS
 
 NOT_YET = "not landed yet, nothing is wrong: #{0} is queued; git uam wait {0}"
@@ -58,6 +58,19 @@ def test_c1_exit_0_means_landed_also_when_the_wait_is_over(scene: Scene) -> None
     scene.idle()
     assert scene.there() == tip == scene.oid(TRACKING)
     assert len(scene.pushes()) == 1
+
+
+def test_c1_a_push_that_went_straight_and_got_no_answer_is_no_success(scene: Scene) -> None:
+    """git takes a ref that the helper says nothing of for one that is up to date."""
+    killed = 'case " $* " in *" cat-file "*) kill -KILL $$ ;; *" push --porcelain "*) kill -KILL $PPID ;; esac'
+    env = another_git(scene, f'{killed}\nexec "$REAL_GIT" "$@"\n')
+    scene.commit("a")
+    done = scene.push(**env)
+    assert "goes straight to the remote" in done.err
+    assert done.code == 1, done
+    assert "(it is not known whether this reached the remote; push again)" in done.err
+    assert scene.push().code == 0
+    assert scene.files() == ["README", "a"]
 
 
 def test_c1_a_push_waits_less_than_a_shell_does() -> None:

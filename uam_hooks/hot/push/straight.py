@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from uam_hooks.hot.core.errors import UamError
 from uam_hooks.hot.core.plumbing import Answer
 from uam_hooks.hot.core.words import visible
+from uam_hooks.hot.push.protocol import refused
 from uam_hooks.hot.queue.windows import URGENT_OPTION
 
 
@@ -24,14 +25,18 @@ def push_straight(
     feed = "\n".join([*told, *lines, "", ""]).encode("utf-8", "surrogateescape")
     said = _shim(shim, remote, feed).out.decode("utf-8", "surrogateescape").split("\n")
     answers: list[str] = []
+    open_ = dict.fromkeys(line.rpartition(":")[2] for line in lines)
     for answer in filter(None, said[len(told) :]):
         what, _, ref_and_why = answer.partition(" ")
         ref, blank, why = ref_and_why.partition(" ")
+        if what in ("ok", "error"):
+            open_.pop(ref, None)
         answers.append(f"{what} {ref}{blank}{visible(why)}")  # what the remote said is part of it
         dst = answer.removeprefix("ok ")
         if answer != dst and dst in known:
             answers.append(f"option old-oid {known[dst]}")
-    return answers
+    # a ref without an answer is up to date to git; a shim that was killed gives none
+    return answers + [refused(ref, "it is not known whether this reached the remote; push again") for ref in open_]
 
 
 def list_straight(shim: str, remote: str) -> dict[str, str]:
