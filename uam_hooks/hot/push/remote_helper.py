@@ -19,7 +19,7 @@ from uam_hooks.hot.push.news import News
 from uam_hooks.hot.push.protocol import read_request, refused
 from uam_hooks.hot.push.request import Request
 from uam_hooks.hot.push.session import PushSession
-from uam_hooks.hot.push.straight import list_straight, push_straight
+from uam_hooks.hot.push.straight import DIED, GitDied, list_straight, push_straight
 from uam_hooks.hot.push.wired_push import GoStraight, land
 
 
@@ -48,7 +48,11 @@ class RemoteHelper:
             elif line.startswith("push "):
                 pushes.append(line)
             elif not line and pushes:
-                self.answer(*self.push(pushes), "")
+                try:
+                    self.answer(*self.push(pushes), "")
+                except GitDied as died:
+                    self.answer(died.what)  # no answer of a helper, at which git dies, too
+                    return DIED
                 self.answers.told()
                 pushes = []
             elif not line:
@@ -67,7 +71,9 @@ class RemoteHelper:
         name = option.partition(" ")[0]
         if name in ("verbosity", "progress"):
             return "ok"
-        if name in ("dry-run", "atomic", "cas", "push-option", "force-if-includes"):
+        if name == "pushcert":
+            self.goes_straight = True  # only who pushes can sign what is pushed, and nobody what we would make of it
+        if name in ("dry-run", "atomic", "cas", "push-option", "force-if-includes", "pushcert"):
             if not option.endswith(" false"):
                 self.options.append(option)
             return "ok"

@@ -12,18 +12,28 @@ from uam_hooks.hot.core.words import visible
 from uam_hooks.hot.push.protocol import refused
 from uam_hooks.hot.queue.windows import URGENT_OPTION
 
+DIED = 128  # git's exit code after "fatal:"
+
+
+class GitDied(UamError):
+    """The git that pushed without us has died, and has said why on stderr; git is to end as it would have ended."""
+
 
 def push_straight(
     shim: str, remote: str, options: Sequence[str], lines: Sequence[str], known: Mapping[str, str]
 ) -> list[str]:
     """Let the shim push what the `push` lines name; returns its answers to git.
 
-    `known` has the old values of the remote's refs that were listed to git, which the shim does not know.
+    `known` has the old values of the remote's refs that were listed to git, which the shim does not know. Raises
+    GitDied where there is no answer, because git died.
     """
     urgent = f"push-option {URGENT_OPTION}"  # addressed to us; the remote might refuse push options
     told = [f"option {option}" for option in options if option != urgent]
     feed = "\n".join([*told, *lines, "", ""]).encode("utf-8", "surrogateescape")
-    said = _shim(shim, remote, feed).out.decode("utf-8", "surrogateescape").split("\n")
+    done = _shim(shim, remote, feed)
+    said = done.out.decode("utf-8", "surrogateescape").split("\n")
+    if done.code == DIED:
+        raise GitDied(visible(done.lines[-1]))
     answers: list[str] = []
     open_ = dict.fromkeys(line.rpartition(":")[2] for line in lines)
     for answer in filter(None, said[len(told) :]):
