@@ -184,7 +184,8 @@ def test_failures_are_shown_until_they_are_mended(scene: Scene) -> None:
     assert [(f["agent"], f["where"], f["tip"], f["batch"]) for f in failed] == [
         ("ada@example.invalid@work", "origin/main", tip, 1)
     ]
-    assert "not on Fridays" in failed[0]["error"]
+    assert (failed[0]["error"], failed[0]["remote_said"][0]) == ("hook declined", "not on Fridays")
+    assert "    remote: not on Fridays" in scene.git("uam", "status").splitlines()
     text = scene.git("uam", "status").splitlines()
     assert f"  ada@example.invalid@work {tip[:7]} to origin/main: {failed[0]['error']}" in text
     assert text[-1] == "next:    see what failed: resolve and push again, or `git uam retry ID`"

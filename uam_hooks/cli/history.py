@@ -9,7 +9,7 @@ import click
 from uam_hooks.cli.opened import opened
 from uam_hooks.flush.flush import prune as delete_expired
 from uam_hooks.hot.core.errors import ExitCode
-from uam_hooks.hot.core.words import show_json, show_line
+from uam_hooks.hot.core.words import from_remotes, show_json, show_line
 from uam_hooks.report.history import describe, find_batch
 from uam_hooks.report.history import restore as create_branches
 
@@ -43,8 +43,10 @@ def _lines(found: dict[str, Any]) -> list[str]:
             same = f"{proof['sameContent']} as pushed"
             paths = f"{proof['changed']} path{'s' * (proof['changed'] != 1)}"
             lines.append(f"  proof: {paths} changed, all by the sources; {same}")
+        lines += [f"  {line}" for line in from_remotes([tuple(landing["remote_said"])])]
     for failure in found["failed"]:
         lines.append(f"failed: {failure['agent']} {failure['tip'][:7]} to {failure['where']}: {failure['error']}")
+        lines += [f"  {line}" for line in from_remotes([tuple(failure["remote_said"])])]
     for action in found["actions"]:
         why = f": {action['error']}" if action["error"] else ""
         agents = ", ".join(action["agents"])

@@ -9,7 +9,7 @@ from typing import Any
 from uam_hooks.flush.batch_run import Tell
 from uam_hooks.hot.core.errors import ExitCode
 from uam_hooks.hot.core.refs import short_target
-from uam_hooks.hot.core.words import show_json, show_line, visible
+from uam_hooks.hot.core.words import from_remotes, show_json, show_line, visible
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.model import Action, ActionType, BatchResult, SourceStatus, Status, is_external, where
 from uam_hooks.store import views
@@ -92,6 +92,8 @@ def _lines(store: Store, result: BatchResult) -> Iterator[str]:
             yield from (f"batch {batch.number}: {line}" for line in _of_sources(store, action))
         elif action.explicit:
             yield f"batch {batch.number}: {_of_action(store, action)}"
+    said = (source.outcome.said for action in batch.actions for source in views.sources(store, action.id))
+    yield from (f"batch {batch.number}: {line}" for line in from_remotes(said))
     if result.deferred_actions:
         many = result.deferred_actions
         yield f"batch {batch.number}: {many} action{'s' * (many != 1)} will be tried again, see git uam status"

@@ -11,7 +11,7 @@ from uam_hooks.cli.parameters import under_deploy
 from uam_hooks.flush.flush import ensure_flush
 from uam_hooks.flush.noted_commits import refresh
 from uam_hooks.hot.core.errors import ExitCode
-from uam_hooks.hot.core.words import show_json, show_line, visible
+from uam_hooks.hot.core.words import from_remotes, show_json, show_line, visible
 from uam_hooks.report.status import state
 
 
@@ -50,6 +50,8 @@ def _show(found: dict[str, Any]) -> None:
     for failure in failed[:5]:
         what = f"{failure['tip'][:7]} to" if failure["type"] == "push" else f"{failure['type']} #{failure['action']}"
         show_line(f"  {failure['agent']} {what} {failure['where']}: {failure['error']}")
+        for line in from_remotes([tuple(failure["remote_said"])]):
+            show_line(f"    {line}")
     show_line(f"window:  {_window(found['window'], found['mode'])}")
     show_line(f"next:    {found['next']}")
 

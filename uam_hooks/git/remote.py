@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import NamedTuple, TypeVar
 
 from uam_hooks.git.repo import Repository
+from uam_hooks.git.said import remote_said
 from uam_hooks.hot.core.errors import GitFailed, GitNotStarted, UamError, reason
 from uam_hooks.hot.core.gate import ARGUMENTS_BYTES, update_bytes
 from uam_hooks.hot.core.plumbing import ZERO, Answer, listed_refs
@@ -47,11 +48,15 @@ class RefUpdate(NamedTuple):
 
 
 class RefOutcome(NamedTuple):
-    """What the remote said about one ref; `transient` where it may say something else on another try."""
+    """What became of one ref; `transient` where it may be something else on another try.
+
+    `words` is why in git's words, `said` are the lines of the remote's hooks, which are about the whole push.
+    """
 
     pushed: Pushed
     words: str
     transient: bool = False
+    said: tuple[str, ...] = ()
 
 
 class Unreachable(UamError):
@@ -182,9 +187,10 @@ class Remote:
             for some in _that_fit(landed, lambda update: update.ref):
                 more |= self._push_to(url, some, options, atomic, lease=False)
             for ref, outcome in more.items():
+                before, words = outcomes[ref], ""
                 if outcome.pushed != Pushed.LANDED:
                     words = f"landed on {redact(self.urls[0])}, but {redact(url)} said: {outcome.words}"
-                    outcomes[ref] = RefOutcome(Pushed.LANDED, words)
+                outcomes[ref] = before._replace(words=words or before.words, said=before.said + outcome.said)
         return outcomes
 
     def _push_to(
@@ -202,11 +208,11 @@ class Remote:
         except GitNotStarted as error:  # nothing was sent, so this is no open question
             return {update.ref: RefOutcome(Pushed.REJECTED, error.what, error.transient) for update in updates}
         said = _porcelain(answer.out.decode("utf-8", "surrogateescape"))
-        remote_words = _words_of(answer.err)
+        lines = remote_said(answer.err)
         found = {}
         for update in updates:
             flag, why = said.get(update.ref, ("", reason(answer.err)))
-            found[update.ref] = _outcome(flag, why, remote_words)
+            found[update.ref] = _outcome(flag, why, lines)
         return found
 
 
@@ -223,12 +229,6 @@ def _that_fit(items: Sequence[T], ref_of: Callable[[T], str]) -> Iterator[list[T
         size += more
     if part:
         yield part
-
-
-def _words_of(err: str) -> list[str]:
-    """What the remote's hooks said, without git's own line about their exit status."""
-    told = [line.removeprefix("remote:").strip() for line in err.splitlines() if line.startswith("remote:")]
-    return [line for line in told if line and not line.startswith("error: hook declined")]
 
 
 def spent(refs: Iterable[str]) -> list[str]:
@@ -255,22 +255,21 @@ _THEIR_SIDE = (
 )  # fmt: skip
 
 
-def _outcome(flag: str, why: str, remote_words: list[str]) -> RefOutcome:
+def _outcome(flag: str, why: str, said: tuple[str, ...]) -> RefOutcome:
     if flag in (" ", "+", "-", "*", "="):
-        return RefOutcome(Pushed.LANDED, "")
+        return RefOutcome(Pushed.LANDED, "", said=said)
     if flag != "!":
-        return RefOutcome(Pushed.UNKNOWN, redact(why))
+        return RefOutcome(Pushed.UNKNOWN, redact(why), said=said)
     theirs = why.startswith("[remote ")
     if any(word in why for word in (_THEIR_SIDE if theirs else _OUR_SIDE)):
-        return RefOutcome(Pushed.CONTENDED, why)
+        return RefOutcome(Pushed.CONTENDED, why, said=said)
     if "remote failed to report status" in why or "remote end hung up" in why:
-        return RefOutcome(Pushed.UNKNOWN, why)
+        return RefOutcome(Pushed.UNKNOWN, why, said=said)
     reason = re.search(r"\((.*)\)$", why)
-    said = f": {' '.join(remote_words[:3])}" if remote_words else ""
-    words = (reason[1] if reason else why) + said
+    words = reason[1] if reason else why
     if words.startswith("unpacker error"):  # what was sent did not arrive whole, or there was no room for it
-        return RefOutcome(Pushed.UNKNOWN, redact(words))
-    return RefOutcome(Pushed.REJECTED, redact(words), is_transient(words))
+        return RefOutcome(Pushed.UNKNOWN, redact(words), said=said)
+    return RefOutcome(Pushed.REJECTED, redact(words), is_transient(" ".join((words, *said))), said)
 
 
 _STATUS = re.compile(r"(?:HTTP|status code:|returned error:) (\d{3})\b")

@@ -25,22 +25,21 @@ def contains(repo: Repository, there: str, landing: Landing) -> bool:
 
 
 def finish_landed(
-    session: Session, remote: Remote, action: Action, landing: Landing, there: str, note: str = ""
-) -> None:
+    session: Session, remote: Remote, action: Action, landing: Landing, there: str, note: str = "",
+    said: tuple[str, ...] = (),
+) -> None:  # fmt: skip
     """The remote is at `there` and has the landing: remember what went into it, follow with the tracking ref, end
-    the action. `note` is something that its agents should hear.
+    the action. `note` is something that its agents should hear, `said` are the lines of the remote's hooks.
     """
     remember(session.repo, landing)
     reached(Step.REMEMBERED)
     remote.track(landing.ref, there)
     reached(Step.TRACKED)
-    results = noted(landing.detail.outcomes, note)
+    results = noted(landing.detail.outcomes, note, said)
     finish.action(session.store, action, results, landing.id, landing.detail.commits)
     reached(Step.FINISHED)
 
 
-def noted(results: Outcomes, note: str) -> Outcomes:
-    """The same outcomes, with a note for those who landed."""
-    if not note:
-        return results
-    return {source: o if o.failure else o._replace(note=note) for source, o in results.items()}
+def noted(results: Outcomes, note: str, said: tuple[str, ...]) -> Outcomes:
+    """The same outcomes, with a note and the words of the remote for those who landed."""
+    return {source: o if o.failure else o._replace(note=note, said=said) for source, o in results.items()}

@@ -183,9 +183,9 @@ def _push(
         if result.pushed == Pushed.UNKNOWN:
             result = results[plan.action.ref] = _ask(session, remote, landing, result, last)
         if result.pushed == Pushed.LANDED:
-            finish_landed(session, remote, plan.action, landing, landing.new, result.words)
+            finish_landed(session, remote, plan.action, landing, landing.new, result.words, result.said)
         elif result.pushed == Pushed.REJECTED:
-            fail_or_requeue(session, plan.action, Failure(result.words, result.transient))
+            fail_or_requeue(session, plan.action, Failure(result.words, result.transient), said=result.said)
     return results
 
 
@@ -212,7 +212,8 @@ def _together(results: dict[str, RefOutcome]) -> dict[str, RefOutcome]:
     refused = [r for r in results.values() if r.pushed == Pushed.REJECTED]
     if not refused:
         return results
-    mates = RefOutcome(Pushed.REJECTED, f"another ref of this atomic push was refused ({refused[0].words})")
+    why = f"another ref of this atomic push was refused ({refused[0].words})"
+    mates = RefOutcome(Pushed.REJECTED, why, said=refused[0].said)
     return {ref: result if result.pushed == Pushed.REJECTED else mates for ref, result in results.items()}
 
 
@@ -233,8 +234,8 @@ def _ask(session: Session, remote: Remote, landing: Landing, result: RefOutcome,
     except Unreachable:
         return result
     if contains(session.repo, there, landing):
-        return RefOutcome(Pushed.LANDED, "")
-    return RefOutcome(Pushed.REJECTED if last else Pushed.CONTENDED, result.words, transient=True)
+        return RefOutcome(Pushed.LANDED, "", said=result.said)
+    return RefOutcome(Pushed.REJECTED if last else Pushed.CONTENDED, result.words, True, result.said)
 
 
 def _finish_late(session: Session, action: Action, there: str) -> None:

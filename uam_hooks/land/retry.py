@@ -61,23 +61,24 @@ def failure_of(error: Exception) -> Failure:
 
 
 def fail_or_requeue(
-    session: Session, action: Action, failure: Failure, *, batch: int | None = None, exit_code: int | None = None
-) -> None:
+    session: Session, action: Action, failure: Failure, *, batch: int | None = None, exit_code: int | None = None,
+    said: tuple[str, ...] = (),
+) -> None:  # fmt: skip
     """End an action that failed, or put it back into the queue: the one place where that is decided.
 
     It is tried again where the failure may pass, a try is left (uam.retry.count), and somebody is not waiting for the
-    answer; who is gets it now.
+    answer; who is gets it now, with what the remote `said`.
     """
     sources = claim.sources(session.store, action.id)
     waiting = [source.id for source in sources if source.is_waited_for]
     another = failure.transient and action.attempts < int(session.settings["uam.retry.count"])
     if another and len(waiting) < len(sources):
-        finish.failed(session.store, failed(waiting, failure))
+        finish.failed(session.store, failed(waiting, failure, said=said))
         requeue_with_backoff(session, action, failure.what)
         return
     if failure.transient and action.attempts:
         failure = failure._replace(what=f"{failure.what} (tried {action.attempts + 1} times)")
-    results = failed((source.id for source in sources), failure, batch=batch, exit_code=exit_code)
+    results = failed((source.id for source in sources), failure, batch=batch, exit_code=exit_code, said=said)
     finish.action(session.store, action, results, error=failure.what)
 
 

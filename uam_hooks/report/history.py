@@ -49,14 +49,16 @@ def describe(session: Session, batch: Batch) -> dict[str, Any]:
                 "sources": [_source(session.repo, landing, source) for source in sources],
                 "commits": [] if sources else _commits(session.repo, landing.detail.commits),
                 "proof": landing.detail.proof.facts() if landing.detail.proof else {},
+                "remote_said": next((list(s.outcome.said) for s in sources if s.outcome.said), []),
             }
         )
     failed = [
-        {"agent": s.agent, "tip": s.tip, "where": f"{a.remote}/{short_target(a.ref)}", "error": s.outcome.error}
+        {"agent": s.agent, "tip": s.tip, "where": f"{a.remote}/{short_target(a.ref)}", "error": s.outcome.error,
+         "remote_said": list(s.outcome.said)}
         for a in batch.actions
         for s in (views.sources(session.store, a.id) if a.action_type == "push" else [])
         if s.status == SourceStatus.FAILED
-    ]
+    ]  # fmt: skip
     others = [
         {"action": a.id, "type": a.action_type.value, "where": where(a), "status": a.status.value, "error": a.error,
          "agents": list(dict.fromkeys(s.agent for s in views.sources(session.store, a.id)))}

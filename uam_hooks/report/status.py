@@ -29,6 +29,7 @@ def state(session: Session) -> dict[str, Any]:
     failed = [
         {"action": a.id, "type": a.action_type.value, "batch": _number(session, a), "agent": s.agent,
          "where": where(a), "tip": s.tip, "error": s.outcome.error,
+         "remote_said": list(s.outcome.said),
          "conflict_with": None if s.outcome.rival is None else s.outcome.rival._asdict()}
         for a, s in views.failed_sources(session.store, now - FAILED_FOR_SECONDS)
     ]  # fmt: skip

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from uam_hooks.hot.core.errors import Refused, UamError, UsageError
 from uam_hooks.hot.core.paths import RepoPaths
-from uam_hooks.hot.core.words import say
+from uam_hooks.hot.core.words import pass_on, say
 from uam_hooks.hot.push import messages
 from uam_hooks.hot.push.news import News, say_ended, settle_ended
 from uam_hooks.hot.push.own_branch import OwnBranches
@@ -41,6 +41,7 @@ def wait_for(session: Session, ids: Sequence[int], timeout: float | None) -> boo
             f"No flusher could run, see {push.paths.log}.", "It stays queued; `git uam flush` lands it."
         ) from None
     assert states is not None
+    pass_on(state.outcome.said for state in states if _is_mine(push, state))
     branches = OwnBranches(push, "")
     done = [_report(session, push, state, branches, by_hand) for state in _once(states)]
     again.told(session.store, [s.id for s in states if s.status != SourceStatus.PENDING and _is_mine(push, s)])

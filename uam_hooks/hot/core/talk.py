@@ -30,7 +30,12 @@ _GRACE_SECONDS = 2.0
 _STEP_SECONDS = 0.25
 _FATAL = 128
 _PROC = Path("/proc")
-_PROGRESS = re.compile(rb"^(?:[A-Z][a-z]+(?: [a-z]+)*: +\d+|Total \d+ \(delta|Delta compression).*\n?", re.MULTILINE)
+# of git here, and of git there, beside which the remote's hooks print what they like
+_PROGRESS = re.compile(
+    rb"^(?:[A-Z][a-z]+(?: [a-z]+)*: +\d+|Total \d+ \(delta|Delta compression"
+    rb"|remote: (?:Receiving objects|Unpacking objects|Resolving deltas|Checking connectivity): +\d+).*\n?",
+    re.MULTILINE,
+)
 
 
 class _Kept:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, TextIO
 
 # Colours and "erase to the end of the line", with which git ends each line of a remote: dropped, not shown.
@@ -43,11 +44,21 @@ def _harmless(found: re.Match[str]) -> str:
 
 def say(text: str) -> None:
     """Print one line of ours on stderr; a closed stderr is not an error."""
-    try:
+    with suppress(OSError, ValueError):
         _put(sys.stderr, f"uam: {visible(text)}\n")
         sys.stderr.flush()
-    except (OSError, ValueError):
-        pass
+
+
+def from_remotes(pushes: Iterable[tuple[str, ...]]) -> list[str]:
+    """The lines that hooks of remotes said about some pushes, as git prints them; what is the same is there once."""
+    return [f"remote: {line}" for said in dict.fromkeys(pushes) for line in said]
+
+
+def pass_on(pushes: Iterable[tuple[str, ...]]) -> None:
+    """Print on stderr what hooks of remotes said about some pushes; a closed stderr is not an error."""
+    with suppress(OSError, ValueError):
+        _put(sys.stderr, "".join(f"{visible(line)}\n" for line in from_remotes(pushes)))
+        sys.stderr.flush()
 
 
 def complain(text: str) -> None:

@@ -46,7 +46,8 @@ class Outcome(NamedTuple):
     `ref` is the full name of the ref that it landed on and "" where there is none, `old` and `new` are what the ref was
     and is ("" for absent), `keep` is the commit that holds the originals. `commits` counts what the source brought,
     `company` names the agents that landed with it, `note` is something they should hear. `files` are those that
-    conflict, with the work of `rival`. `advice` are the lines that its agent reads.
+    conflict, with the work of `rival`. `advice` are the lines that its agent reads, `said` those of the remote's hooks
+    about the push that it was part of.
     """
 
     batch: int | None = None
@@ -63,6 +64,7 @@ class Outcome(NamedTuple):
     files: tuple[str, ...] = ()
     rival: Rival | None = None
     advice: tuple[str, ...] = ()
+    said: tuple[str, ...] = ()
 
     @property
     def error(self) -> str:
@@ -87,7 +89,8 @@ class Outcome(NamedTuple):
             }
         else:
             found = {"new": self.new} if self.new else {}
-        plain = {"batch": self.batch, "how": self.how, "exit_code": self.exit_code, "note": self.note or None}
+        plain = {"batch": self.batch, "how": self.how, "exit_code": self.exit_code, "note": self.note or None,
+                 "remote_said": list(self.said) or None}  # fmt: skip
         return found | {name: value for name, value in plain.items() if value is not None}
 
     def text(self) -> str:
@@ -118,6 +121,7 @@ class Outcome(NamedTuple):
             files=tuple(facts.get("files", ())),
             rival=None if rival is None else Rival(**rival),
             advice=tuple(facts.get("explain", ())),
+            said=tuple(facts.get("remote_said", ())),
         )
 
 
@@ -125,9 +129,12 @@ class Outcome(NamedTuple):
 Outcomes = Mapping[int, Outcome]
 
 
-def failed(ids: Iterable[int], failure: Failure, *, batch: int | None = None, exit_code: int | None = None) -> Outcomes:
+def failed(
+    ids: Iterable[int], failure: Failure, *, batch: int | None = None, exit_code: int | None = None,
+    said: tuple[str, ...] = (),
+) -> Outcomes:  # fmt: skip
     """Every one of these sources failed for the same reason."""
-    return dict.fromkeys(ids, Outcome(batch=batch, failure=failure, exit_code=exit_code))
+    return dict.fromkeys(ids, Outcome(batch=batch, failure=failure, exit_code=exit_code, said=said))
 
 
 class Proof(NamedTuple):
