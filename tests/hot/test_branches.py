@@ -71,7 +71,7 @@ def test_what_is_queued_is_not_carried(scene: Scene) -> None:
         assert move.run(repo, scene.top).code == 0
     assert scene.oid("main") == new
     (held,) = scene.our_refs()
-    assert held.startswith(f"{tip} refs/uam/carried/")
+    assert held.startswith(f"{tip} refs/uam/original/")
     assert scene.git("reflog", "-1", "--format=%gs", "main") == "a test"
 
 

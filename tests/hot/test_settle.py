@@ -143,7 +143,7 @@ def test_newer_commits_are_put_on_top(scene: Scene) -> None:
     assert scene.status() == ["## main...origin/main [ahead 1]"]
     assert done.ours[-1].startswith(f"branch main and its files are now at {scene.short('main')}")
     # what they were stays reachable
-    (carried,) = scene.git("for-each-ref", "--format=%(objectname)", "refs/uam/carried").split()
+    (carried,) = scene.git("for-each-ref", "--format=%(objectname)", "refs/uam/original").split()
     assert carried == newer
     assert scene.push().code == 0
     assert scene.landed() == ["Squashed 2 commits:", "Add c"]

@@ -33,24 +33,42 @@ def test_prune_lets_go_of_what_landed_and_nobody_builds_on(scene: Scene) -> None
     scene.git("worktree", "remove", "--force", str(scene.root / "one"))
     scene.git("branch", "-q", "-D", "one")
     # within retention all of it stays
-    assert scene.git("uam", "prune") == "deleted 0 pins, 0 landings and 0 carried tips; 0 shadows cut"
+    assert scene.git("uam", "prune") == "deleted 0 pins, 0 landings and 0 originals; 0 shadows cut"
     collect(scene)
     assert holds(scene, everything) == [True] * 4
     scene.git("config", "uam.retention", "0")
     time_passes()
-    assert scene.git("uam", "prune").startswith("deleted 0 pins, 1 landings and 0 carried tips; ")
+    assert scene.git("uam", "prune").startswith("deleted 0 pins, 1 landings and 0 originals; ")
     collect(scene)
     assert holds(scene, commits["one"]) == [False, False]
     assert scene.oid(f"{SHADOW}^1") == scene.there()
     sound(scene)
 
 
+def test_what_was_there_already_is_held_by_more_than_the_shadow(scene: Scene) -> None:
+    """It has no landing of its own, and the shadow may move away from it."""
+    tip = scene.commit("same", "same\n")
+    stranger = scene.stranger()
+    stranger.commit("same", "same\n", message="The same by somebody else")
+    stranger.git("push", "-q", "origin", "HEAD:main")
+    there = scene.there()
+    done = scene.push()
+    assert (done.code, scene.there()) == (0, there), done
+    assert done.ours[0].startswith("nothing to land: "), done
+    scene.idle()
+    scene.git("update-ref", "-d", SHADOW)
+    collect(scene)
+    assert holds(scene, [tip]) == [True]
+    scene.git("config", "uam.retention", "0")
+    until(lambda: scene.git("uam", "prune").startswith("deleted 0 pins, 0 landings and 1 originals"), "another second")
+
+
 def test_prune_lets_go_of_what_a_settle_has_carried(scene: Scene) -> None:
     tip = scene.commit("a")
-    young, old = (f"refs/uam/carried/{int(time.time()) - days * 86400}/{tip}" for days in (29, 31))
+    young, old = (f"refs/uam/original/{int(time.time()) - days * 86400}/{tip}" for days in (29, 31))
     for ref in (young, old):
         scene.git("update-ref", ref, tip)
-    assert scene.git("uam", "prune") == "deleted 0 pins, 0 landings and 1 carried tips; 0 shadows cut"
+    assert scene.git("uam", "prune") == "deleted 0 pins, 0 landings and 1 originals; 0 shadows cut"
     assert [line.split()[-1] for line in scene.our_refs()] == [young]
 
 

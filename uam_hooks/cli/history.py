@@ -70,6 +70,6 @@ def prune() -> int:
     """Expire what landed longer ago than uam.retention, and nothing that has not landed."""
     with opened() as session:
         done = delete_expired(session, session.settings["uam.flush.lockTimeout"])
-    refs = f"{done.pins} pins, {done.landings} landings and {done.carried} carried tips"
+    refs = f"{done.pins} pins, {done.landings} landings and {done.originals} originals"
     show_line(f"deleted {refs}; {done.shadows} shadows cut")
     return ExitCode.OK

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from uam_hooks.git.remote import Pushed, RefOutcome, RefUpdate, Remote, Unreachable
 from uam_hooks.hot.core.errors import Failure, GitFailed, UamError
 from uam_hooks.hot.core.plumbing import ZERO
-from uam_hooks.hot.core.refs import landing_ref
+from uam_hooks.hot.core.refs import landing_ref, original_ref
 from uam_hooks.hot.core.words import say
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.model import Action, Batch, Landing, Source, Status
@@ -249,6 +250,8 @@ def _finish_late(session: Session, action: Action, there: str) -> None:
 def _finish_unchanged(session: Session, batch: Batch, plan: Plan, sources: list[Source]) -> None:
     """Nothing to push: all of it is on the remote already, or nothing of it merged."""
     results = outcomes.of_plan(session.repo, session.store, batch, plan, sources)
+    alone = {source.tip for source in plan.landed} & set(plan.commits)  # no landing will hold these
+    session.repo.pin({original_ref(time.time(), tip): tip for tip in alone})
     if plan.landed and plan.keep != plan.old:
         move_shadow(session.repo, plan.action.remote, plan.action.ref, plan.keep, "uam: nothing to land")
     finish.action(session.store, plan.action, results, commits=plan.commits)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from uam_hooks.git.remote import spent
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.plumbing import ZERO
-from uam_hooks.hot.core.refs import CARRIED, HEADS, carried_at, landing_ref, pin_ref, shadow_ref
+from uam_hooks.hot.core.refs import HEADS, ORIGINALS, landing_ref, original_since, pin_ref, shadow_ref
 from uam_hooks.hot.queue.model import Source, SourceStatus, iso
 from uam_hooks.integrate.graph import heads, parse
 from uam_hooks.integrate.merge import shadow_of
@@ -26,7 +26,7 @@ class Pruned(NamedTuple):
 
     pins: int
     landings: int
-    carried: int
+    originals: int
     shadows: int
 
 
@@ -41,8 +41,9 @@ def prune(session: Session, retention: float) -> Pruned:
     pins = [PINS + tip for tip in views.landed_tips(session.store, before) if PINS + tip in refs]
     old = [landing_ref(entry.batch_id, entry.id) for entry in views.landings_before(session.store, before)]
     landings = [ref for ref in old if ref in refs]
-    carried = [ref for ref in refs if ref.startswith(CARRIED) and carried_at(ref) < time.time() - retention]
-    drop = [(ref, ZERO, refs[ref]) for ref in (*pins, *landings, *carried, *spent(refs))]
+    ended = time.time() - retention
+    originals = [ref for ref in refs if ref.startswith(ORIGINALS) and original_since(ref) < ended]
+    drop = [(ref, ZERO, refs[ref]) for ref in (*pins, *landings, *originals, *spent(refs))]
     session.repo.move_refs(drop, "uam: retention ended")
     shadows = 0
     for remote, ref in views.landed_refs(session.store):
@@ -50,7 +51,7 @@ def prune(session: Session, retention: float) -> Pruned:
         aged = any((entry.remote, entry.ref) == (remote, ref) for entry in views.landings_before(session.store, before))
         if aged and name in refs:
             shadows += _cut(session, name, refs[name], views.young_tips(session.store, remote, ref, before))
-    return Pruned(len(pins), len(landings), len(carried), shadows)
+    return Pruned(len(pins), len(landings), len(originals), shadows)
 
 
 def _cut(session: Session, name: str, shadow: str, young: Iterable[str]) -> bool:

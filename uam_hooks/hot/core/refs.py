@@ -8,7 +8,7 @@ from uam_hooks.hot.core.objects import object_name
 
 HEADS = "refs/heads/"
 OURS = "refs/uam/"
-CARRIED = "refs/uam/carried/"
+ORIGINALS = "refs/uam/original/"
 # A remote that can be part of a ref's name unchanged; for a URL its hash is used.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]*[A-Za-z0-9_-]|[A-Za-z0-9_]")
 
@@ -34,17 +34,18 @@ def pin_ref(tip: str) -> str:
     return f"refs/uam/pin/{tip}"
 
 
-def carried_ref(now: float, tip: str) -> str:
-    """The ref that keeps what a branch was at when its newer commits were put on top of a landing.
+def original_ref(now: float, tip: str) -> str:
+    """The ref that keeps commits which live on in another form without a landing of their own.
 
-    The time is in the name: `carried_at` reads it.
+    Newer commits that a settle has put on top of a landing, and commits whose change the remote had already. The time,
+    in seconds since 1970, is in the name: `original_since` reads it.
     """
-    return f"{CARRIED}{int(now)}/{tip}"
+    return f"{ORIGINALS}{int(now)}/{tip}"
 
 
-def carried_at(name: str) -> float:
-    """When a ref of `carried_ref` was made, in seconds since 1970; 0 for a name that is none."""
-    seconds = name.removeprefix(CARRIED).partition("/")[0]
+def original_since(name: str) -> float:
+    """When a ref of `original_ref` was made; 0 for a name that is none."""
+    seconds = name.removeprefix(ORIGINALS).partition("/")[0]
     return float(seconds) if seconds.isdecimal() else 0.0
 
 

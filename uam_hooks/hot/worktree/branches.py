@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from uam_hooks.hot.core.plumbing import ZERO, Answer, Git, is_ancestor, resolve_names
-from uam_hooks.hot.core.refs import carried_ref, pin_ref
+from uam_hooks.hot.core.refs import original_ref, pin_ref
 
 
 class BranchMove(NamedTuple):
@@ -48,7 +48,7 @@ class BranchMove(NamedTuple):
             git.run("update-ref", "-m", self.reason, "--stdin", feed=f"{self._originals()}\n".encode(), at=at)
 
     def _originals(self) -> str:
-        return f"update {carried_ref(time.time(), self.old)} {self.old}"
+        return f"update {original_ref(time.time(), self.old)} {self.old}"
 
 
 def queued(git: Git, commits: Collection[str], at: Path) -> bool:
