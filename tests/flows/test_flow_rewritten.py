@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.support.landscape import by_hand, flushed, queue
-from tests.support.scenes import TRACKING, Done, Scene, Worktree
+from tests.support.scenes import TRACKING, Done, Scene, Worktree, finished, gate, until
 
 REJECTED = " ! [rejected]        main -> main (non-fast-forward)\n"
 
@@ -61,6 +61,29 @@ def test_c2_a_reworded_commit_that_has_landed_is_rejected(scene: Scene, commits:
     scene.git("uam", "sync", "origin/main")
     assert scene.oid("HEAD") == was
     assert scene.push() == (0, "", "Everything up-to-date\n")
+
+
+def test_c2_a_commit_that_is_reworded_while_it_lands_is_rejected(scene: Scene) -> None:
+    with gate(scene, scene.remote / "hooks" / "pre-receive") as open_gate:
+        was = scene.commit("a")
+        first = scene.start("push")
+        until(open_gate.reached, "a push that has come to the remote")
+        reworded = amend(scene, "-m", "Reworded")
+        second = scene.start("push")
+        until(lambda: len(scene.rows("sources")) == 2, "a second push")
+        open_gate()
+        assert finished(first).code == 0
+        done = finished(second)
+    assert done.code == 1, done
+    why = f"main was at {was[:7]}, which has landed on origin/main meanwhile, and has been rewritten;"
+    assert why in done.err
+    assert scene.there() == was
+    assert scene.oid("main") == reworded
+    # as it is advised
+    scene.git("pull", "-q", "--rebase", "origin", "main")
+    scene.commit("b")
+    assert scene.push().code == 0
+    assert scene.files() == ["README", "a", "b"]
 
 
 def test_c2_the_rewrite_can_overwrite_the_remote_with_a_lease(scene: Scene) -> None:

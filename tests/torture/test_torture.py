@@ -9,7 +9,6 @@ import pytest
 from tests.torture.run import Plan, torture
 
 
-@pytest.mark.xfail(strict=False, reason="at times a tip that was pushed is held by no ref: docs/reliability.md has it")
 @pytest.mark.slow
 @pytest.mark.timeout(500)
 def test_nothing_is_lost_while_everything_is_killed(tmp_path: Path) -> None:

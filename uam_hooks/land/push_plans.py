@@ -8,6 +8,7 @@ from uam_hooks.git.repo import Repository
 from uam_hooks.git.superproject import named_by_superproject
 from uam_hooks.hot.core.errors import Failure, UamError
 from uam_hooks.hot.core.plumbing import ZERO
+from uam_hooks.hot.core.refs import short_target
 from uam_hooks.hot.queue.model import FAST_FORWARD, Action, ActionType, Batch, Source
 from uam_hooks.hot.queue.outcome import How
 from uam_hooks.integrate.merge import shadow_of
@@ -71,6 +72,9 @@ def _plan(
         return verbatim_plan(action, sources[0], there)
     if there != ZERO and session.repo.kind(there) != "commit":
         raise UamError(NEEDS_FORCE)
+    for source in sources:
+        if source.branch and source.tip and action.action_type == ActionType.PUSH:
+            _check_rewrites(session, action, source)
     context = Context(
         session.repo, tips, session.settings, batch.id,
         lambda oids: views.noted(session.store, [oid for oid in oids if oid not in tips.made]),
@@ -85,6 +89,24 @@ def _plan(
         held = [oid for oid in (plan.keep, shadow, sources[0].base) if oid and oid != plan.new]
         plan = plan._replace(keep=shadow_of(session.repo, plan.new, *dict.fromkeys(held)))
     return plan
+
+
+def _check_rewrites(session: Session, action: Action, source: Source) -> None:
+    """Raise UamError for a push whose agent has rewritten a commit while that was landing: git would reject it.
+
+    What had landed before it was queued is found at the door (hot/push/rewritten.py). One that is based on what it
+    landed as has been put right.
+    """
+    repo = session.repo
+    for tip, landing, now in views.rewritten(session.store, source, action.remote, action.target):
+        if not repo.is_ancestor(now, source.tip) or repo.is_ancestor(tip, source.tip):
+            continue
+        if landing and not repo.is_ancestor(landing, source.tip):
+            name, where = short_target(source.branch), f"{action.remote}/{action.target}"
+            raise UamError(
+                f"{name} was at {tip[:7]}, which has landed on {where} meanwhile, and has been rewritten;"
+                f" `git pull --rebase {action.remote} {action.target}` puts your commits on top of what landed"
+            )
 
 
 def _kept(session: Session, remote: str, sources: Sequence[Source]) -> frozenset[str]:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from uam_hooks.hot.core.errors import UsageError
 from uam_hooks.hot.queue import rows
 from uam_hooks.hot.queue.connection import Store
+from uam_hooks.hot.queue.enqueue import became
 from uam_hooks.hot.queue.model import Action, Batch, Landing, Source, iso
 
 
@@ -246,6 +247,22 @@ def young_tips(store: Store, remote: str, ref: str, since: str) -> list[str]:
             (remote, ref, since),
         ).fetchall()
     return [row["tip"] for row in found]
+
+
+def rewritten(store: Store, source: Source, remote: str, target: str) -> list[tuple[str, str, str]]:
+    """What landed of the place of `source` and was rewritten there, by an amend or a rebase.
+
+    Each with what it landed as, and what the last rewrite has made of it.
+    """
+    with store.reading() as db:
+        found = db.execute(
+            "SELECT DISTINCT s.tip, json_extract(s.outcome, '$.new') AS landing FROM sources s"
+            " JOIN deploy_queue q ON q.id = s.action_id JOIN queued_commits c ON c.oid = s.tip"
+            " WHERE s.status = 'landed' AND c.became IS NOT NULL AND json_valid(s.outcome)"
+            " AND s.worktree = ? AND s.branch = ? AND q.remote = ? AND q.target = ?",
+            (source.worktree, source.branch, remote, target),
+        ).fetchall()
+        return [(row["tip"], row["landing"] or "", became(db, row["tip"])[-1]) for row in found]
 
 
 def tag_tips(store: Store, remote: str) -> list[str]:

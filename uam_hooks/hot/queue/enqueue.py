@@ -41,10 +41,10 @@ def older(store: Store, new: NewSource) -> list[tuple[int, list[str]]]:
             " AND q.target = ?",
             (new.worktree, new.branch, new.remote, short_target(new.ref)),
         ).fetchall()
-        return [(row["id"], _became(db, row["tip"])) for row in found]
+        return [(row["id"], became(db, row["tip"])) for row in found]
 
 
-def _became(db: sqlite3.Connection, tip: str) -> list[str]:
+def became(db: sqlite3.Connection, tip: str) -> list[str]:
     """A commit and everything that amends and rebases rewrote it to, in order."""
     found = db.execute(
         "WITH RECURSIVE line (oid) AS (SELECT ? UNION SELECT c.became FROM queued_commits c"
