@@ -116,6 +116,24 @@ def test_unlanded_commits_are_put_on_top(scene: Scene) -> None:
     assert scene.bare.git("show", "main:one") == "changed"
 
 
+def test_commits_that_are_queued_stay_as_they_are(scene: Scene) -> None:
+    """What they become here would conflict with what they land as."""
+    agent = scene.worktree("agent")
+    left_behind(scene, agent)
+    by_hand(scene, settle="keep")
+    agent.commit("three")
+    agent.commit("four")
+    assert agent.push("origin", "HEAD:main").code == 0
+    before = agent.oid("HEAD"), agent.git("status", "--porcelain")
+    done = agent.run("uam", "sync", "origin/main")
+    untouched(agent, before, done)
+    assert done.ours[0].startswith("agent has commits that are queued"), done
+    agent.git("uam", "flush")
+    agent.git("uam", "sync", "origin/main")
+    assert agent.oid("HEAD") == scene.there()
+    assert scene.files() == ["README", "four", "one", "theirs", "three", "two"]
+
+
 def test_a_detached_head(scene: Scene) -> None:
     agent = scene.worktree("agent", "--detach")
     tip = left_behind(scene, agent)

@@ -51,10 +51,15 @@ def sync(session: Session, git_dir: Path, target: str | None) -> Synced:
     memory = living_shadow(session.repo, memories(session, remote, ref), there)
     kept = [oid for oid in (there, memory) if oid]
     new, unlanded = _on_top(session.repo, kept, there, now)
+    name = short_target(branch) or "HEAD"
     if new != now:
+        if not set(unlanded).isdisjoint(views.pending_tips(session.store)):
+            raise Refused(
+                f"{name} has commits that are queued, and would conflict with what they land as. Nothing was touched.",
+                "`git uam flush` lands them; then sync.",
+            )
         settled = bring_over(session.repo, paths, branch, now, new, kept, unlanded)
         if settled.why:
-            name = short_target(branch) or "HEAD"
             raise Refused(f"{name} stays at {now[:7]}: {settled.why}.", "Nothing was touched.")
     return Synced(short_target(branch), where, now, new, len(unlanded))
 
