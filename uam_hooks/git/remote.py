@@ -9,6 +9,7 @@ from contextlib import suppress
 from enum import StrEnum
 from typing import NamedTuple, TypeVar
 
+from uam_hooks.git import lfs
 from uam_hooks.git.repo import Repository
 from uam_hooks.git.said import remote_said
 from uam_hooks.hot.core.errors import GitFailed, GitNotStarted, UamError, reason
@@ -193,6 +194,10 @@ class Remote:
                 outcomes[ref] = before._replace(words=words or before.words, said=before.said + outcome.said)
         return outcomes
 
+    def _upload(self, url: str, updates: Sequence[RefUpdate]) -> str:
+        tips = (update.new for update in updates)
+        return redact(lfs.upload(self.repo, self.name, url, tips, self.settings["uam.remote.timeout"]))
+
     def _push_to(
         self, url: str, updates: Sequence[RefUpdate], options: Sequence[str], atomic: bool, lease: bool
     ) -> dict[str, RefOutcome]:
@@ -203,6 +208,8 @@ class Remote:
         if lease:
             args += [f"--force-with-lease={u.ref}:{'' if u.old == ZERO else u.old}" for u in updates]
         specs = [f"{'' if u.new == ZERO else u.new}:{u.ref}" for u in updates]
+        if lfs.is_used(self.repo) and (why := self._upload(url, updates)):
+            return {update.ref: RefOutcome(Pushed.REJECTED, why, transient=True) for update in updates}
         try:
             answer = self._run(*args, "--", url, *specs)
         except GitNotStarted as error:  # nothing was sent, so this is no open question
