@@ -141,6 +141,23 @@ def test_g9_a_repository_that_is_gone_does_not_come_back(scene: Scene) -> None:
     assert not (scene.top / ".git").exists()
 
 
+@pytest.mark.parametrize(("shared", "wanted"), [("", 0o600), ("group", 0o664)])
+def test_e1_what_the_hooks_note_is_as_private_as_the_rest(plain: Scene, shared: str, wanted: int) -> None:
+    plain.git("config", "core.sharedRepository", shared or "umask")
+    if not shared:
+        plain.git("config", "--unset", "core.sharedRepository")
+    plain.install()
+    before = os.umask(0o002)
+    try:
+        plain.commit("a")
+        plain.git("commit", "-q", "--amend", "-m", "Reworded")
+    finally:
+        os.umask(before)
+    notes = {path.name: mode(path) for path in (plain.uam / "spool").iterdir()}
+    assert len(notes) > 1
+    assert notes == dict.fromkeys(notes, wanted)
+
+
 @pytest.mark.parametrize("mode", ["queue", "wait"])
 def test_g9_moved_while_the_flusher_sleeps(scene: Scene, mode: str) -> None:
     scene.git("config", "uam.push.mode", mode)
