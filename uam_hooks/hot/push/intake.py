@@ -40,7 +40,8 @@ def enter(
         if not last:  # of the branch nothing but its value is asked: a git that is killed leaves no lock of it behind
             feed = ["start", *feed, "commit", "start", *_still(specs), "commit"]
         ok = (0,) if last else (0, 128)
-        if session.git.run("update-ref", "--stdin", feed="".join(f"{line}\n" for line in feed).encode(), ok=ok).code:
+        lines = "".join(f"{line}\n" for line in feed).encode("utf-8", "surrogateescape")
+        if session.git.run("update-ref", "--stdin", feed=lines, ok=ok).code:
             raise BranchMoved
     sources = [
         one.source._replace(replaces=_replaced(one.source, session.git, store), waited_for=waits) for one in specs

@@ -40,7 +40,8 @@ class BranchMove(NamedTuple):
         where = f"update {self.branch}" if self.branch else "option no-deref\nupdate HEAD"
         lines = [f"verify {pin_ref(oid)} {ZERO}" for oid in self.carried]
         lines += [self._originals(), f"{where} {self.new} {self.old}", ""]
-        return git.run("update-ref", "-m", self.reason, "--stdin", feed="\n".join(lines).encode(), ok=(0, 128), at=at)
+        feed = "\n".join(lines).encode("utf-8", "surrogateescape")
+        return git.run("update-ref", "-m", self.reason, "--stdin", feed=feed, ok=(0, 128), at=at)
 
     def keep_originals(self, git: Git, at: Path) -> None:
         """Hold on to what is carried, for a move that is not made by `run`."""
