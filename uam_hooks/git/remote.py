@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeVar
 from uam_hooks.git import lfs
 from uam_hooks.git.repo import Repository
 from uam_hooks.git.said import remote_said
-from uam_hooks.hot.core.errors import GitFailed, GitNotStarted, UamError, reason
+from uam_hooks.hot.core.errors import Failure, GitFailed, GitNotStarted, UamError, reason
 from uam_hooks.hot.core.gate import ARGUMENTS_BYTES, update_bytes
 from uam_hooks.hot.core.plumbing import ZERO, Answer, listed_refs
 from uam_hooks.hot.core.processes import alive
@@ -41,11 +41,15 @@ class Pushed(StrEnum):
 
 
 class RefUpdate(NamedTuple):
-    """One ref of a push: `new` over `old`, which is the lease; ZERO for absent."""
+    """One ref of a push: `new` over `old`, which is the lease; ZERO for absent.
+
+    A `hidden` one is listed by the remote, and not shown to those who push: to them it is absent.
+    """
 
     ref: str
     old: str
     new: str
+    hidden: bool = False
 
 
 class RefOutcome(NamedTuple):
@@ -59,9 +63,19 @@ class RefOutcome(NamedTuple):
     transient: bool = False
     said: tuple[str, ...] = ()
 
+    @property
+    def stale(self) -> bool:
+        """Whether the lease did not hold, so that nothing was sent."""
+        return self.pushed == Pushed.CONTENDED and self.words == "[rejected] (stale info)"
+
 
 class Unreachable(UamError):
     """The remote could not be asked."""
+
+    @property
+    def failure(self) -> Failure:
+        """The error as a fact that can be stored."""
+        return super().failure._replace(unreachable=True)
 
 
 class Remote:
@@ -206,7 +220,7 @@ class Remote:
         args += ["--recurse-submodules=no"]
         args += ["--atomic"] * atomic + [f"--push-option={option}" for option in options]
         if lease:
-            args += [f"--force-with-lease={u.ref}:{'' if u.old == ZERO else u.old}" for u in updates]
+            args += [f"--force-with-lease={u.ref}:{'' if u.old == ZERO or u.hidden else u.old}" for u in updates]
         specs = [f"{'' if u.new == ZERO else u.new}:{u.ref}" for u in updates]
         if lfs.is_used(self.repo) and (why := self._upload(url, updates)):
             return {update.ref: RefOutcome(Pushed.REJECTED, why, transient=True) for update in updates}

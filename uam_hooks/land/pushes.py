@@ -90,6 +90,7 @@ def _land_group(
     retries = session.settings["uam.flush.retries"]
     asked_again = False
     quicker: list[Plan] = []
+    hidden: dict[str, str] = {}  # what each ref was listed at when its lease did not hold
     for _ in range(retries + 1):
         try:
             remote = Remote(session.repo, session.settings, name)
@@ -102,7 +103,9 @@ def _land_group(
             return
         if not plans:
             return
-        results = _push(session, batch, remote, plans, options, atomic, asked_again)
+        updates = [RefUpdate(p.action.ref, p.old, p.new, hidden.get(p.action.ref) == p.old) for p in plans]
+        results = _push(session, batch, remote, plans, updates, options, atomic, asked_again)
+        hidden = {update.ref: update.old for update in updates if results[update.ref].stale}
         asked_again = asked_again or any(result.transient for result in results.values())
         again = [plan for plan in plans if results[plan.action.ref].pushed in (Pushed.CONTENDED, Pushed.UNPINNED)]
         pinned = all(results[plan.action.ref].pushed == Pushed.CONTENDED for plan in again)
@@ -162,8 +165,8 @@ def _plans(
 
 
 def _push(
-    session: Session, batch: Batch, remote: Remote, plans: list[Plan], options: list[str], atomic: bool,
-    last: bool,
+    session: Session, batch: Batch, remote: Remote, plans: list[Plan], updates: list[RefUpdate], options: list[str],
+    atomic: bool, last: bool,
 ) -> dict[str, RefOutcome]:  # fmt: skip
     """Write the plan, pin what it made, push, and finish what landed.
 
@@ -175,7 +178,7 @@ def _push(
     if (why := _not_pinned(session, pins)) is not None:
         return {plan.action.ref: RefOutcome(Pushed.UNPINNED, why) for plan in plans}
     reached(Step.PINNED)
-    results = remote.push([RefUpdate(plan.action.ref, plan.old, plan.new) for plan in plans], options, atomic)
+    results = remote.push(updates, options, atomic)
     reached(Step.PUSHED)
     if atomic:
         results = _together(results)

@@ -26,10 +26,14 @@ class ExitCode(IntEnum):
 
 
 class Failure(NamedTuple):
-    """What went wrong, in one sentence. A `transient` one may pass by itself, so that another try makes sense."""
+    """What went wrong, in one sentence. A `transient` one may pass by itself, so that another try makes sense.
+
+    `unreachable` where the remote could not be asked, so that nothing was sent.
+    """
 
     what: str
     transient: bool = False
+    unreachable: bool = False
 
 
 class UamError(Exception):

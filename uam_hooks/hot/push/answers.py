@@ -8,11 +8,11 @@ from contextlib import suppress
 
 from uam_hooks.hot.core.errors import GitFailed, StoreError
 from uam_hooks.hot.core.plumbing import is_ancestor
-from uam_hooks.hot.core.refs import short_target
+from uam_hooks.hot.core.refs import HEADS, short_target
 from uam_hooks.hot.core.words import pass_on, say
 from uam_hooks.hot.push import messages
 from uam_hooks.hot.push.own_branch import OwnBranches
-from uam_hooks.hot.push.protocol import NON_FAST_FORWARD, ok, refused, there_already
+from uam_hooks.hot.push.protocol import NON_FAST_FORWARD, GitDied, ok, refused, there_already
 from uam_hooks.hot.push.resolve import ResolvedSpec
 from uam_hooks.hot.push.rewritten import Dropped, change
 from uam_hooks.hot.push.session import PushSession
@@ -45,6 +45,7 @@ class Answers:
         """Say what became of each source, settle its branch, and answer git."""
         answers = []
         pass_on(one.state.outcome.said for one in specs if one.state is not None)
+        self.reached(specs)
         for one in specs:
             state = one.state
             assert state is not None
@@ -61,6 +62,16 @@ class Answers:
                     say(line)
                 answers.append(refused(one.spec.dst, state.outcome.error or "it was withdrawn"))
         return answers
+
+    def reached(self, specs: Sequence[ResolvedSpec]) -> None:
+        """Raise GitDied where nothing was sent of a whole push, because the remote could not be asked."""
+        failures = [one.state.outcome.failure for one in specs if one.state is not None]
+        if not all(failure is not None and failure.unreachable for failure in failures):
+            return
+        self.heard += [one.state.id for one in specs if one.state is not None]
+        for why in dict.fromkeys(failure.what for failure in failures if failure is not None):
+            say(why)
+        raise GitDied(f"nothing was pushed to {self.remote}, see above")
 
     def told(self) -> None:
         """Remember that git, and the agent behind it, has the answers."""
@@ -88,13 +99,16 @@ class Answers:
         return f"error {one.spec.dst} {NON_FAST_FORWARD}"
 
     def forced(self, one: ResolvedSpec, old: str, new: str) -> list[str]:
-        """The option that makes git print `+ old...new (forced update)`, for a push that was one."""
-        if not (one.spec.force and old and new):
+        """The option that makes git print `+ old...new (forced update)`, where git would have rejected it otherwise."""
+        spec = one.spec
+        if not ((spec.force or spec.lease is not None) and old and new):
             return []
+        stale = spec.overruled is not None and spec.overruled != old
         try:
-            return [] if is_ancestor(self.session.git, old, new) else ["option forced-update"]
-        except GitFailed:  # the push has landed; only a word in git's own report is missing
-            return []
+            plain = not stale and spec.dst.startswith(HEADS) and is_ancestor(self.session.git, old, new)
+        except GitFailed:  # the old one is not here: git would have wanted a fetch first
+            plain = False
+        return [] if plain else ["option forced-update"]
 
     def up_to_date(self, one: ResolvedSpec) -> str:
         """The answer for a ref that brings nothing new; its branch is settled now if the work landed in a squash."""

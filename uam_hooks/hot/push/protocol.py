@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from uam_hooks.hot.core.errors import UamError
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.quoting import unquoted
 from uam_hooks.hot.core.words import visible
@@ -14,6 +15,13 @@ from uam_hooks.hot.queue.windows import URGENT_OPTION
 NON_FAST_FORWARD = "non-fast forward"
 
 
+class GitDied(UamError):
+    """The remote could not be asked, which has been said on stderr: there git dies, and so does the git that asks us.
+
+    It does at an answer that is none (transport-helper.c, git 2.39 and 2.55), and prints that: `what`.
+    """
+
+
 def read_request(remote: str, options: Sequence[str], lines: Sequence[str]) -> Request:
     """The push that git described by `option` lines (without that word) and `push` lines."""
     leases = dict(o[len("cas ") :].rpartition(":")[::2] for o in options if o.startswith("cas "))
@@ -22,7 +30,8 @@ def read_request(remote: str, options: Sequence[str], lines: Sequence[str]) -> R
         text = line[len("push ") :]
         src, _, dst = text.removeprefix("+").partition(":")
         lease = leases.get(dst)
-        specs.append(Spec(src, dst, text.startswith("+"), "" if lease == ZERO else lease))
+        lease, force = "" if lease == ZERO else lease, text.startswith("+")
+        specs.append(Spec(src, dst, force, *((None, lease) if force else (lease, None))))
     given = [_unquoted(o[len("push-option ") :]) for o in options if o.startswith("push-option ")]
     return Request(
         remote,

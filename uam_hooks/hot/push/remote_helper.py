@@ -13,13 +13,13 @@ from typing import BinaryIO
 from uam_hooks.hot.core.errors import GitFailed, UamError
 from uam_hooks.hot.core.refs import HEADS, OURS
 from uam_hooks.hot.core.words import say
-from uam_hooks.hot.push import arguments
+from uam_hooks.hot.push import arguments, meaning
 from uam_hooks.hot.push.answers import Answers
 from uam_hooks.hot.push.news import News
-from uam_hooks.hot.push.protocol import read_request, refused
+from uam_hooks.hot.push.protocol import GitDied, read_request, refused
 from uam_hooks.hot.push.request import Request
 from uam_hooks.hot.push.session import PushSession
-from uam_hooks.hot.push.straight import DIED, GitDied, list_straight, push_straight
+from uam_hooks.hot.push.straight import DIED, list_straight, push_straight
 from uam_hooks.hot.push.wired_push import GoStraight, land
 
 
@@ -31,7 +31,7 @@ class RemoteHelper:
         self.answers = Answers(session, remote)
         self.options: list[str] = []
         self.known: dict[str, str] = {}
-        self.goes_straight = False
+        self.goes_straight = self.asked = self.died = False
         self.out: BinaryIO = sys.stdout.buffer
 
     def serve(self, lines: BinaryIO) -> int:
@@ -48,12 +48,11 @@ class RemoteHelper:
             elif line.startswith("push "):
                 pushes.append(line)
             elif not line and pushes:
-                try:
-                    self.answer(*self.push(pushes), "")
-                except GitDied as died:
-                    self.answer(died.what)  # no answer of a helper, at which git dies, too
-                    return DIED
+                answers = self.push(pushes)
+                self.answer(*answers, *([] if self.died else [""]))
                 self.answers.told()
+                if self.died:
+                    return DIED
                 pushes = []
             elif not line:
                 break
@@ -92,7 +91,7 @@ class RemoteHelper:
                 raise  # the remote has said no, and would say it again
             say(f"{error.what if isinstance(error, UamError) else error} This push goes straight to the remote.")
         self.goes_straight = True
-        self.known = list_straight(self.shim, self.remote)
+        self.known, self.asked = list_straight(self.shim, self.remote), True
         return [f"{oid} {ref}" for ref, oid in self.known.items()]
 
     def found_refs(self) -> list[str]:
@@ -100,7 +99,7 @@ class RemoteHelper:
         lease, mirror = arguments.wants_lease(given), arguments.is_mirror(given)
         follow_tags = self.session.settings.all("push.followtags")[-1:] not in ([], ["false"])
         if lease or follow_tags or arguments.wants_everything(given):
-            self.known = self.session.ask_remote(self.remote)
+            self.known, self.asked = self.session.ask_remote(self.remote), True
             real = lease or mirror
             return [f"{o if real or not ref.startswith(HEADS) else '?'} {ref}" for ref, o in self.known.items()]
         pattern = f"refs/remotes/{self.remote}/"
@@ -115,6 +114,7 @@ class RemoteHelper:
         """Push what the `push` lines name, and answer for each ref when its work has landed."""
         request = read_request(self.remote, self.options, lines)
         refused = [_refused(spec.dst) for spec in request.specs if spec.dst.startswith(OURS)]
+        lines = [line for spec, line in zip(request.specs, lines, strict=True) if not spec.dst.startswith(OURS)]
         request = request._replace(specs=tuple(s for s in request.specs if not s.dst.startswith(OURS)))
         if not request.specs:
             return refused
@@ -130,11 +130,21 @@ class RemoteHelper:
     def landed(self, request: Request, lines: list[str]) -> list[str]:
         """The answers for a push, when its work has landed; without us where the queue cannot take it to an end."""
         try:
-            if not self.goes_straight:
-                return land(self.session, request, self.known, self.answers)
-        except GoStraight as why:
-            say(str(why))
-        return push_straight(self.shim, self.remote, self.options, lines, self.known)
+            ours, straight = meaning.parted(request, lines, self.known if self.asked else None)
+            if self.goes_straight:
+                ours, straight = request._replace(specs=()), lines
+            answers = self.pushed_straight(straight)
+            try:
+                return answers + (land(self.session, ours, self.known, self.answers) if ours.specs else [])
+            except GoStraight as why:
+                say(str(why))
+            return answers + self.pushed_straight([line for line in lines if line not in straight])
+        except GitDied as died:
+            self.died = True
+            return [died.what]
+
+    def pushed_straight(self, lines: list[str]) -> list[str]:
+        return push_straight(self.shim, self.remote, self.options, lines, self.known) if lines else []
 
 
 def _refused(dst: str) -> str:

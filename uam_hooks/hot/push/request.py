@@ -9,13 +9,14 @@ class Spec(NamedTuple):
     """One refspec of a push.
 
     `src` is a ref, an object name, or empty for a deletion. `lease` is the object that the remote's ref must name, ""
-    when the ref must not exist, None when no lease was requested.
+    when the ref must not exist, None when no lease was requested. `overruled` is a lease that force won over.
     """
 
     src: str
     dst: str
     force: bool = False
     lease: str | None = None
+    overruled: str | None = None
 
 
 class Request(NamedTuple):

@@ -9,14 +9,10 @@ from collections.abc import Mapping, Sequence
 from uam_hooks.hot.core.errors import UamError
 from uam_hooks.hot.core.plumbing import Answer
 from uam_hooks.hot.core.words import visible
-from uam_hooks.hot.push.protocol import refused
+from uam_hooks.hot.push.protocol import GitDied, refused
 from uam_hooks.hot.queue.windows import URGENT_OPTION
 
 DIED = 128  # git's exit code after "fatal:"
-
-
-class GitDied(UamError):
-    """The git that pushed without us has died, and has said why on stderr; git is to end as it would have ended."""
 
 
 def push_straight(

@@ -78,6 +78,7 @@ class Outcome(NamedTuple):
             found: dict[str, Any] = {"error": self.error, "explain": list(self.advice)}
             found |= {"files": list(self.files), "conflict_with": rival} if self.files else {}
             found |= {"transient": True} if self.failure.transient else {}
+            found |= {"unreachable": True} if self.failure.unreachable else {}
         elif self.ref:
             found = {
                 "ref": self.ref,
@@ -105,7 +106,7 @@ class Outcome(NamedTuple):
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> Outcome:
         """The outcome with these `facts`."""
-        error, rival, how = facts.get("error"), facts.get("conflict_with"), facts.get("how")
+        rival, how = facts.get("conflict_with"), facts.get("how")
         return cls(
             batch=facts.get("batch"),
             how=None if how is None else How(how),
@@ -117,12 +118,17 @@ class Outcome(NamedTuple):
             company=tuple(facts.get("with", ())),
             note=facts.get("note", ""),
             exit_code=facts.get("exit_code"),
-            failure=None if error is None else Failure(error, bool(facts.get("transient"))),
+            failure=_failure(facts),
             files=tuple(facts.get("files", ())),
             rival=None if rival is None else Rival(**rival),
             advice=tuple(facts.get("explain", ())),
             said=tuple(facts.get("remote_said", ())),
         )
+
+
+def _failure(facts: Mapping[str, Any]) -> Failure | None:
+    error = facts.get("error")
+    return None if error is None else Failure(error, bool(facts.get("transient")), bool(facts.get("unreachable")))
 
 
 # What became of each source, by its id.
