@@ -27,7 +27,12 @@ class Answers:
     def __init__(self, session: PushSession, remote: str) -> None:
         self.session, self.remote = session, remote
         self.branches = OwnBranches(session, remote)
+        self.quiet = False
         self.heard: list[int] = []  # sources whose outcome is among the answers
+
+    def hush(self, quiet: bool) -> None:
+        """Say nothing of what went well, if `quiet`."""
+        self.quiet = self.branches.quiet = quiet
 
     def queued(self, specs: Sequence[ResolvedSpec], mode: str) -> list[str]:
         """Answer "accepted, not landed": exit 0, and the tracking ref stays where it is."""
@@ -37,7 +42,8 @@ class Answers:
         for one in specs:
             assert one.ticket is not None
             where = f"{self.remote}/{short_target(one.spec.dst)}"
-            say(messages.queued(one.ticket.action, where, seconds_of(one.ticket.due) - time.time(), mode))
+            if not self.quiet:
+                say(messages.queued(one.ticket.action, where, seconds_of(one.ticket.due) - time.time(), mode))
             answers += ok(one.spec.dst, one.known, one.known)
         return answers
 
@@ -81,7 +87,7 @@ class Answers:
 
     def landed(self, one: ResolvedSpec, state: Source) -> list[str]:
         outcome = state.outcome
-        for said in (messages.landed(state, self.remote), outcome.note):
+        for said in (None if self.quiet else messages.landed(state, self.remote), outcome.note):
             if said:
                 say(said)
         if not state.verbatim:

@@ -22,14 +22,18 @@ from uam_hooks.hot.worktree.settle import Landed
 
 
 class News:
-    """The ended pushes of this agent that it has not heard of. No push fails because they cannot be read."""
+    """The ended pushes of this agent that it has not heard of. No push fails because they cannot be read.
 
-    def __init__(self, session: PushSession) -> None:
+    `quiet`: only of those that did not land; the others remain for the next push or command.
+    """
+
+    def __init__(self, session: PushSession, quiet: bool = False) -> None:
         self.session = session
         self.found: list[tuple[str, Source]] = []
         with suppress(UamError):
             agent = agent_name(session.settings, os.environ, session.paths.worktree.name)
-            self.found = again.untold(session.store, str(session.paths.git_dir), agent)
+            found = again.untold(session.store, str(session.paths.git_dir), agent)
+            self.found = [one for one in found if not (quiet and one[1].status == SourceStatus.LANDED)]
 
     def tell(self) -> None:
         """Say what became of each."""

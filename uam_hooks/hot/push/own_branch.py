@@ -16,6 +16,7 @@ class OwnBranches:
     def __init__(self, session: PushSession, remote: str) -> None:
         self.session, self.remote = session, remote
         self.done: set[str] = set()
+        self.quiet = False  # then nothing is said of where a branch is now
 
     def settle(self, landed: Landed, ref: str, head: bool, where: str = "") -> None:
         """Settle what landed on `ref` as uam.settle says.
@@ -35,5 +36,5 @@ class OwnBranches:
             say(f"the branch could not be brought over ({last_line(str(error))}); `git uam sync` does it.")
             return
         said = messages.settled(result, landed.branch, f"{remote}/{short_target(ref)}")
-        if said and landed.tip != landed.landing:
+        if said and not self.quiet and landed.tip != landed.landing:
             say(said)

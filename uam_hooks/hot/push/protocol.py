@@ -40,6 +40,7 @@ def read_request(remote: str, options: Sequence[str], lines: Sequence[str]) -> R
         dry_run="dry-run true" in options,
         push_options=tuple(option for option in given if option != URGENT_OPTION),
         urgent=URGENT_OPTION in given,
+        quiet="verbosity 0" in options,
     )
 
 

@@ -69,6 +69,8 @@ class RemoteHelper:
         """Keep an option for the push; unknown ones are declined, and git decides what that means."""
         name = option.partition(" ")[0]
         if name in ("verbosity", "progress"):
+            if option in ("verbosity 0", "progress true"):  # anything else is how a git without a terminal pushes
+                self.options.append(option)
             return "ok"
         if name == "pushcert":
             self.goes_straight = True  # only who pushes can sign what is pushed, and nobody what we would make of it
@@ -120,7 +122,8 @@ class RemoteHelper:
             return refused
         if request.dry_run or self.goes_straight:
             return refused + self.landed(request, lines)
-        news = News(self.session)
+        self.answers.hush(request.quiet)
+        news = News(self.session, request.quiet)
         news.tell()
         answers = self.landed(request, lines)
         news.settle(self.answers.branches)

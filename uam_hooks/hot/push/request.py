@@ -20,7 +20,10 @@ class Spec(NamedTuple):
 
 
 class Request(NamedTuple):
-    """One `git push`. `-o urgent` sets `urgent` and is not among the `push_options` that the remote receives."""
+    """One `git push`. `-o urgent` sets `urgent` and is not among the `push_options` that the remote receives.
+
+    A `quiet` one hears nothing of what went well.
+    """
 
     remote: str
     specs: tuple[Spec, ...]
@@ -28,3 +31,4 @@ class Request(NamedTuple):
     dry_run: bool = False
     push_options: tuple[str, ...] = ()
     urgent: bool = False
+    quiet: bool = False

@@ -57,9 +57,12 @@ class Ended(Exception):
         self.number = number
 
 
-def wait(session: PushSession, specs: Sequence[ResolvedSpec], timeout: float) -> list[ResolvedSpec] | None:
+def wait(
+    session: PushSession, specs: Sequence[ResolvedSpec], timeout: float, quiet: bool = False
+) -> list[ResolvedSpec] | None:
     """Wait until every queued spec has ended, or for `timeout` seconds; returns them with their states.
 
+    A terminal shows what for, unless the push is `quiet`.
     None means that no flusher could run, so that the whole push was taken back and may go straight to the remote.
     Where git uam is uninstalled meanwhile, nobody lands what still waits: then it has ended, too.
     Raises Stuck when it was too late to take it back, Interrupted on SIGINT, after taking back what is still pending,
@@ -74,7 +77,7 @@ def wait(session: PushSession, specs: Sequence[ResolvedSpec], timeout: float) ->
     def ensure(_states: Sequence[Source], start: bool) -> bool:
         return session.ensure_flusher(remote, start)
 
-    countdown = _Countdown(max(ticket.due for ticket in tickets))
+    countdown = _Countdown(max(ticket.due for ticket in tickets), quiet)
     # Collected and looked at between two steps: an exception raised by a handler is lost where Python happens to run a
     # destructor (that of Popen, when a flusher has just been started), and the push would wait on.
     caught: list[int] = []
@@ -185,12 +188,13 @@ def poll(
 class _Countdown:
     """A progress line on a terminal; agents' logs get none."""
 
-    def __init__(self, due: str) -> None:
+    def __init__(self, due: str, quiet: bool) -> None:
+        self.silent = quiet or not sys.stderr.isatty()
         self.ends = time.monotonic() + seconds_of(due) - time.time()
         self.shown = ""
 
     def show(self, passed: float) -> None:
-        if passed > 0.5 and sys.stderr.isatty():
+        if passed > 0.5 and not self.silent:
             left = self.ends - time.monotonic()
             text = f"waiting {left:.0f} s for company" if left > 0 else "landing ..."
             if text != self.shown:
