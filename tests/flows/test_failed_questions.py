@@ -65,7 +65,7 @@ def nothing_is_lost(scene: Scene, commit: str, name: str, done: Done) -> None:
     assert on_branch or (on_remote and kept), done
 
 
-def test_a_damaged_shadow_does_not_make_a_new_commit_one_that_has_landed(scene: Scene) -> None:
+def test_g1_a_damaged_shadow_does_not_make_a_new_commit_one_that_has_landed(scene: Scene) -> None:
     landed_squashed(scene)
     empty_object(scene, f"{SHADOW}^2")
     commit = scene.commit("c")
@@ -79,7 +79,7 @@ def test_a_damaged_shadow_does_not_make_a_new_commit_one_that_has_landed(scene: 
 
 
 @pytest.mark.parametrize("question", ["rev-list --max-count=1", "merge-base --is-ancestor", "cat-file"])
-def test_a_question_whose_git_is_killed_moves_no_branch(scene: Scene, question: str) -> None:
+def test_g1_a_question_whose_git_is_killed_moves_no_branch(scene: Scene, question: str) -> None:
     env = mortal(scene)
     landed_squashed(scene)
     commit = scene.commit("c")
@@ -89,7 +89,7 @@ def test_a_question_whose_git_is_killed_moves_no_branch(scene: Scene, question: 
     nothing_is_lost(scene, commit, "c", done)
 
 
-def test_a_branch_that_is_behind_stays_when_it_is_not_known_whether_it_has_landed(scene: Scene) -> None:
+def test_g1_a_branch_that_is_behind_stays_when_it_is_not_known_whether_it_has_landed(scene: Scene) -> None:
     """Nothing new is pushed, so the branch would be brought over: on an answer, not on a silence."""
     env = mortal(scene)
     scene.commit("a")
@@ -106,7 +106,7 @@ def test_a_branch_that_is_behind_stays_when_it_is_not_known_whether_it_has_lande
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_any_git_of_a_push_may_be_killed(scene: Scene) -> None:
+def test_g1_any_git_of_a_push_may_be_killed(scene: Scene) -> None:
     """The first, the second, ... until a push needed fewer: each in its own push, with others' work landing too."""
     env = mortal(scene)
     landed_squashed(scene)
