@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterable
 
 from uam_hooks.git.repo import Repository
-from uam_hooks.hot.core.errors import reason
+from uam_hooks.hot.core.errors import GitFailed, reason
 from uam_hooks.hot.core.plumbing import ZERO
 
 
@@ -27,7 +27,8 @@ def upload(repo: Repository, remote: str, url: str, tips: Iterable[str], silence
     wanted = [tip for tip in tips if tip != ZERO]
     if not wanted:
         return ""
-    answer = repo.talk(
-        "-c", f"remote.{remote}.pushurl={url}", "lfs", "push", remote, *wanted, silence=silence, ok=None
-    )  # fmt: skip
-    return f"git lfs: {reason(answer.err)}" if answer.code else ""
+    try:
+        repo.talk("-c", f"remote.{remote}.pushurl={url}", "lfs", "push", remote, *wanted, silence=silence)
+    except GitFailed as error:
+        return f"git lfs: {reason(error.stderr)}"
+    return ""
