@@ -155,7 +155,7 @@ def test_what_others_pushed_is_named_when_it_conflicts(scene: Scene) -> None:
         f" ! [remote rejected] main -> main (conflict in README with {whose})\n"
         "error: failed to push some refs to 'uam::origin'\n",
     )
-    assert scene.there() == theirs == scene.oid(TRACKING)
+    assert (scene.there(), scene.oid(TRACKING)) == (theirs, scene.start_oid)
     assert scene.oid("main") == mine
 
     # what it says to do works

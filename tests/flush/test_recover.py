@@ -152,7 +152,7 @@ def test_a_landing_below_a_strangers_push_is_recognised(scene: Scene) -> None:
     assert scene.landed() == ["Squashed 3 commits:", "Add theirs"]
     assert scene.oid(f"{SHADOW}^1") == landing
     assert scene.run("merge-base", "--is-ancestor", commits[-1], SHADOW).code == 0
-    assert scene.oid(TRACKING) == scene.there()
+    assert scene.oid(TRACKING) == landing
 
 
 @pytest.mark.slow

@@ -108,6 +108,8 @@ class ExternalCommands:
     def _observe_target(self, action: Action) -> None:
         """Update the tracking ref of a branch that GitHub has merged into: a later action may name it."""
         try:
-            Remote(self.session.repo, self.session.settings, action.remote).observe([action.ref])
+            remote = Remote(self.session.repo, self.session.settings, action.remote)
+            there = remote.observe([action.ref])[action.ref]
+            remote.track(action.ref, there, there)
         except UamError as error:
             say(f"#{action.id} is merged, but {error.what}")

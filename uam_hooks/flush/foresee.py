@@ -189,6 +189,7 @@ class _Batch:
         plan = one.done
         if plan is not None and plan.new != plan.old:
             self.so_far.tips = self.so_far.tips.landed(plan.remote, plan.ref, plan.new, plan.keep)
+        if plan is not None and plan.landed:
             self.track(plan.remote, plan.ref, plan.new)
         self.so_far.note(one)
         for action in self.batch.actions:
@@ -213,7 +214,6 @@ class _Batch:
             if oid != ZERO and not self.session.repo.kind(oid):
                 raise _NotHere(f"the remote is at {oid[:7]}, which is not here yet; fetch to see a plan")
             found[action.ref] = oid
-            self.track(action.remote, action.ref, oid)
         return found
 
     def ask(self, remote: str) -> dict[str, str] | UamError:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import GitFailed
 from uam_hooks.hot.core.paths import worktree_name
+from uam_hooks.hot.core.refs import OBSERVED
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.integrate.tips import Tips
 from uam_hooks.store import finish, views
@@ -43,13 +44,13 @@ def ended(repo: Repository, waiting: Sequence[QueuedCommit], tips: Tips) -> dict
 
 
 def _unpushed(repo: Repository, oids: list[str], tips: Tips) -> set[str]:
-    """Those that no remote-tracking ref and no shadow contains: a commit may be pushed without git uam.
+    """Those that no shadow contains, and nothing that a remote was seen to have: one may be pushed without git uam.
 
     One of which git cannot tell it, because something of it is damaged, counts as not pushed.
     """
     if not oids:
         return set()
-    known = tips.under("refs/remotes/", "refs/uam/shadow/").values()
+    known = tips.under("refs/remotes/", "refs/uam/shadow/", OBSERVED).values()
     feed = "".join(f"{line}\n" for line in [*oids, *(f"^{oid}" for oid in known)])
     try:
         return set(repo.rev_list("--stdin", feed=feed.encode()))

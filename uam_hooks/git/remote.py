@@ -16,7 +16,7 @@ from uam_hooks.hot.core.errors import Failure, GitFailed, GitNotStarted, UamErro
 from uam_hooks.hot.core.gate import ARGUMENTS_BYTES, update_bytes
 from uam_hooks.hot.core.plumbing import ZERO, Answer, listed_refs
 from uam_hooks.hot.core.processes import alive
-from uam_hooks.hot.core.refs import HEADS
+from uam_hooks.hot.core.refs import HEADS, observed_ref
 from uam_hooks.hot.core.settings import Settings
 from uam_hooks.hot.core.words import redact
 
@@ -103,16 +103,21 @@ class Remote:
     def observe(self, refs: Sequence[str]) -> dict[str, str]:
         """What the remote has in `refs` now, with the objects brought here; ZERO for a ref that it has not.
 
-        Patterns of ls-remote match at the end of names, so what was not asked for is dropped.
+        What is seen here is nothing that a person has seen: remote-tracking refs, by which `--force-with-lease` judges,
+        stay where they are. Patterns of ls-remote match at the end of names, so what was not asked for is dropped.
         """
         there = self.refs(*refs)
         found = {ref: there.get(ref, ZERO) for ref in refs}
-        tracked = self._tracked(refs)
-        missing = [ref for ref, oid in found.items() if oid not in (ZERO, tracked[ref]) and not self._is_whole(oid)]
+        own, tracking = {ref: observed_ref(self.name, ref) for ref in refs}, {ref: self.tracking(ref) for ref in refs}
+        now = self._at([name for name in (*own.values(), *tracking.values()) if name is not None])
+        held = {ref: {now.get(own[ref]), now.get(tracking[ref] or ""), ZERO} for ref in refs}
+        missing = [ref for ref, oid in found.items() if oid not in held[ref] and not self._is_whole(oid)]
         for some in _that_fit(missing, lambda ref: ref):
             found.update(self._fetch(some))
-        for ref, oid in found.items():
-            self._track(ref, oid, tracked[ref])
+        moves = [(own[ref], oid, now.get(own[ref], ZERO)) for ref, oid in found.items()
+                 if oid not in held[ref] or (oid == ZERO and own[ref] in now)]  # fmt: skip
+        with suppress(GitFailed):  # another flush has seen something newer
+            self.repo.move_refs(moves, "uam: what the remote has")
         return found
 
     def _is_whole(self, oid: str) -> bool:
@@ -155,26 +160,32 @@ class Remote:
         why = reason(answer.err)
         return Unreachable(f"{self.name} {what}: {why}.", do, transient=_status_is_transient(why) is not False)
 
-    def track(self, ref: str, oid: str) -> None:
-        """Let the remote-tracking ref say what the remote has; somebody who moves it meanwhile knows better."""
-        self._track(ref, oid, self._tracked([ref])[ref])
+    def track(self, ref: str, oid: str, there: str) -> None:
+        """Let the remote-tracking ref be at `oid`, as git does after a fetch or a push of whom this is for.
 
-    def _track(self, ref: str, oid: str, now: str) -> None:
+        `there` is what the remote has by now. Where somebody has fetched since, and is between both, that stays; so it
+        does where it moves in this moment.
+        """
         tracking = self.tracking(ref)
-        if tracking is None or now == oid:
+        if tracking is None:
             return
-        if ref.startswith(HEADS) and oid != ZERO and self.repo.kind(oid) != "commit":
-            return  # a branch of theirs that is none: whatever reads branches expects commits
+        now = self._at([tracking]).get(tracking, ZERO)
+        if now == oid or (ref.startswith(HEADS) and oid != ZERO and self.repo.kind(oid) != "commit"):
+            return  # a branch of theirs may be at something else: whatever reads branches expects commits
+        if there != oid and ZERO not in (oid, now) and self._is_between(oid, now, there):
+            return
         with suppress(GitFailed):
             self.repo.move_refs([(tracking, oid, now)], "uam: what the remote has")
 
-    def _tracked(self, refs: Sequence[str]) -> dict[str, str]:
-        """What the remote-tracking ref of each of `refs` says; ZERO where it says nothing, or there is none to keep."""
-        names = {ref: tracking for ref in refs if (tracking := self.tracking(ref)) is not None}
-        now: dict[str, str] = {}
-        for some in _that_fit(list(names.values()), lambda name: name):
-            now |= self.repo.refs(*some)
-        return {ref: now.get(names.get(ref, ""), ZERO) for ref in refs}
+    def _is_between(self, old: str, now: str, new: str) -> bool:
+        return self.repo.is_ancestor(old, now) and self.repo.is_ancestor(now, new)
+
+    def _at(self, names: Sequence[str]) -> dict[str, str]:
+        """What each of these refs of this repository is at; one that is not there is left out."""
+        found: dict[str, str] = {}
+        for some in _that_fit(names, lambda name: name):
+            found |= self.repo.refs(*some)
+        return found
 
     def tracking(self, ref: str) -> str | None:
         """The remote-tracking ref that says what the remote has in `ref`; None where there is none to keep.

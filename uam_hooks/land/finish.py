@@ -28,12 +28,12 @@ def finish_landed(
     session: Session, remote: Remote, action: Action, landing: Landing, there: str, note: str = "",
     said: tuple[str, ...] = (),
 ) -> None:  # fmt: skip
-    """The remote is at `there` and has the landing: remember what went into it, follow with the tracking ref, end
-    the action. `note` is something that its agents should hear, `said` are the lines of the remote's hooks.
+    """The remote is at `there` and has the landing: remember what went into it, let the tracking ref be at the landing,
+    end the action. `note` is something that its agents should hear, `said` are the lines of the remote's hooks.
     """
     remember(session.repo, landing)
     reached(Step.REMEMBERED)
-    remote.track(landing.ref, there)
+    remote.track(landing.ref, landing.new, there)
     reached(Step.TRACKED)
     results = noted(landing.detail.outcomes, note, said)
     finish.action(session.store, action, results, landing.id, landing.detail.commits)

@@ -16,6 +16,7 @@ from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.identity import ident
 from uam_hooks.hot.core.objects import Commit
 from uam_hooks.hot.core.paths import head_of
+from uam_hooks.hot.core.refs import OBSERVED
 from uam_hooks.hot.core.words import say
 from uam_hooks.hot.queue.model import Action, Batch, BatchResult
 from uam_hooks.hot.queue.outcome import How
@@ -116,7 +117,7 @@ def run_on_top(session: Session, one: Ready, failed: Collection[str], tips: Tips
 
 def _alone(repo: Repository, branch: str, tips: Tips) -> set[str]:
     """The commits that nothing but `branch` contains: what another branch, a tag or a detached HEAD stands on stays."""
-    there = tips.under("refs/heads/", "refs/tags/", "refs/remotes/")
+    there = tips.under("refs/heads/", "refs/tags/", "refs/remotes/", OBSERVED)
     if branch not in there:
         return set()
     detached = [at for git_dir in repo.paths.git_dirs() if (at := head_of(git_dir)[1])]

@@ -97,7 +97,7 @@ def _land_group(
             plans = _at_once(session, remote, quicker)
             if not plans:
                 there = remote.observe([action.ref for action in actions])
-                plans = _plans(session, batch, actions, there, atomic, asked_again)
+                plans = _plans(session, batch, remote, actions, there, atomic, asked_again)
         except Unreachable as error:
             _fail(session, actions, error.failure)
             return
@@ -134,13 +134,14 @@ def _at_once(session: Session, remote: Remote, quicker: Sequence[Plan]) -> list[
 
 
 def _plans(
-    session: Session, batch: Batch, actions: Sequence[Action], there: dict[str, str], atomic: bool, thorough: bool
-) -> list[Plan]:
+    session: Session, batch: Batch, remote: Remote, actions: Sequence[Action], there: dict[str, str], atomic: bool,
+    thorough: bool,
+) -> list[Plan]:  # fmt: skip
     """The plans that need a push; everything else is finished here."""
     found: list[Plan] = []
     broken = False
     for action in actions:
-        _finish_late(session, action, there[action.ref])
+        _finish_late(session, remote, action, there[action.ref])
         sources = claim.sources(session.store, action.id)
         if not sources:
             finish.action(session.store, action, {})
@@ -155,7 +156,7 @@ def _plans(
             finish.failed(session.store, failed([number], why))
         broken = broken or bool(plan.conflicts or plan.refused)
         if plan.new == plan.old:
-            _finish_unchanged(session, batch, plan, sources)
+            _finish_unchanged(session, batch, remote, plan, sources)
         else:
             found.append(plan)
     if atomic and broken:
@@ -242,19 +243,22 @@ def _ask(session: Session, remote: Remote, landing: Landing, result: RefOutcome,
     return RefOutcome(Pushed.REJECTED if last else Pushed.CONTENDED, result.words, True, result.said)
 
 
-def _finish_late(session: Session, action: Action, there: str) -> None:
+def _finish_late(session: Session, remote: Remote, action: Action, there: str) -> None:
     """A push that outlived the process which started it: what it landed must not land again."""
     for landing in journal.landings(session.store, action.remote, action.ref):
         if there != ZERO and landing.action_id == action.id and contains(session.repo, there, landing):
             remember(session.repo, landing)
+            remote.track(landing.ref, landing.new, there)
             finish.sources(session.store, landing.detail.outcomes, landing.id)
 
 
-def _finish_unchanged(session: Session, batch: Batch, plan: Plan, sources: list[Source]) -> None:
+def _finish_unchanged(session: Session, batch: Batch, remote: Remote, plan: Plan, sources: list[Source]) -> None:
     """Nothing to push: all of it is on the remote already, or nothing of it merged."""
     results = outcomes.of_plan(session.repo, session.store, batch, plan, sources)
     alone = {source.tip for source in plan.landed} & set(plan.commits)  # no landing will hold these
     session.repo.pin({original_ref(time.time(), tip): tip for tip in alone})
+    if plan.landed:
+        remote.track(plan.ref, plan.new, plan.old)
     if plan.landed and plan.keep != plan.old:
         move_shadow(session.repo, plan.action.remote, plan.action.ref, plan.keep, "uam: nothing to land")
     finish.action(session.store, plan.action, results, commits=plan.commits)

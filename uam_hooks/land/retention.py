@@ -9,7 +9,16 @@ from typing import NamedTuple
 from uam_hooks.git.remote import spent
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.plumbing import ZERO
-from uam_hooks.hot.core.refs import HEADS, ORIGINALS, landing_ref, original_since, pin_ref, shadow_ref
+from uam_hooks.hot.core.refs import (
+    HEADS,
+    OBSERVED,
+    ORIGINALS,
+    landing_ref,
+    observed_ref,
+    original_since,
+    pin_ref,
+    shadow_ref,
+)  # fmt: skip
 from uam_hooks.hot.queue.model import Source, SourceStatus, iso
 from uam_hooks.integrate.graph import heads, parse
 from uam_hooks.integrate.merge import shadow_of
@@ -43,7 +52,9 @@ def prune(session: Session, retention: float) -> Pruned:
     landings = [ref for ref in old if ref in refs]
     ended = time.time() - retention
     originals = [ref for ref in refs if ref.startswith(ORIGINALS) and original_since(ref) < ended]
-    drop = [(ref, ZERO, refs[ref]) for ref in (*pins, *landings, *originals, *spent(refs))]
+    wanted = {observed_ref(*where) for where in views.refs_since(session.store, before)}
+    observed = [ref for ref in refs if ref.startswith(OBSERVED) and ref not in wanted]
+    drop = [(ref, ZERO, refs[ref]) for ref in (*pins, *landings, *originals, *observed, *spent(refs))]
     session.repo.move_refs(drop, "uam: retention ended")
     shadows = 0
     for remote, ref in views.landed_refs(session.store):

@@ -44,7 +44,9 @@ def sync(session: Session, git_dir: Path, target: str | None) -> Synced:
     now = detached or session.repo.refs(branch).get(branch, "")
     if not now:
         raise Refused("There is no commit here yet.", "Commit first.")
-    there = Remote(session.repo, session.settings, remote).observe([ref])[ref]
+    known = Remote(session.repo, session.settings, remote)
+    there = known.observe([ref])[ref]
+    known.track(ref, there, there)  # whoever asks for it sees it, as after a fetch
     where = f"{remote}/{short_target(ref)}"
     if there == ZERO:
         raise Refused(f"{where} does not exist on the remote.", "Push to it, or name another one.")

@@ -230,6 +230,15 @@ def landings_before(store: Store, before: str) -> list[Landing]:
     return [rows.landing(row) for row in found]
 
 
+def refs_since(store: Store, since: str) -> set[tuple[str, str]]:
+    """Every (remote, ref) to which something waits, is on its way, or was until this time."""
+    with store.reading() as db:
+        found = db.execute(
+            "SELECT * FROM deploy_queue WHERE remote <> '' AND (finished_at IS NULL OR finished_at >= ?)", (since,)
+        ).fetchall()
+    return {(action.remote, action.ref) for action in map(rows.action, found)}
+
+
 def landed_refs(store: Store) -> list[tuple[str, str]]:
     """Every (remote, ref) that something has landed on."""
     with store.reading() as db:

@@ -9,6 +9,7 @@ from uam_hooks.hot.core.objects import object_name
 HEADS = "refs/heads/"
 OURS = "refs/uam/"
 ORIGINALS = "refs/uam/original/"
+OBSERVED = "refs/uam/remote/"
 # A remote that can be part of a ref's name unchanged; for a URL its hash is used.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]*[A-Za-z0-9_-]|[A-Za-z0-9_]")
 
@@ -27,6 +28,14 @@ def shadow_ref(remote: str, ref: str) -> str:
     if not _NAME.fullmatch(remote) or ".." in remote or "//" in remote:
         remote = f"url-{object_name('url', remote.encode('utf-8', 'surrogateescape'))[:16]}"
     return f"refs/uam/shadow/{remote}/{short_target(ref)}"
+
+
+def observed_ref(remote: str, ref: str) -> str:
+    """The ref that says, and holds, what a flush last saw in `ref` of `remote`.
+
+    It is named by number: a remote that had topic may have topic/more by now.
+    """
+    return f"{OBSERVED}{object_name('ref', f'{remote} {ref}'.encode('utf-8', 'surrogateescape'))[:20]}"
 
 
 def pin_ref(tip: str) -> str:
