@@ -15,7 +15,7 @@ from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import Refused, StoreError, UamError
 from uam_hooks.hot.core.plumbing import LOCAL_ENV
 from uam_hooks.install import wiring
-from uam_hooks.install.hookdir import HOOKS
+from uam_hooks.install.hookfile import HOOKS
 from uam_hooks.install.install import InstallReport, UninstallReport, install, uninstall
 
 DATE = "2024-05-06T07:08:09+00:00"

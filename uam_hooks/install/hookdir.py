@@ -7,24 +7,20 @@ written is recorded, so that a hook that somebody has edited is neither overwrit
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from enum import Enum
 from pathlib import Path
 
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import Refused
+from uam_hooks.install.hookfile import HOOKS, KEPT, State, checksum, put_aside, shipped_dir, state_of, supersedes
 
 SHIMS = ("git-remote-uam", "git-uam")
-HOOKS = ("pre-commit", "post-commit", "post-rewrite", "pre-push")
-KEPT = ".before-uam"
 RECORD = "install.json"  # in .git/uam
-_MARK = b"# uam_hooks:"
 _USERS = ".uam-repositories"  # in a hooks directory that several repositories share
 
 
@@ -70,13 +66,6 @@ class Removed:
     hooks: tuple[str, ...] = ()
     restored: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
-
-
-class _State(Enum):
-    ABSENT = "absent"
-    OURS = "ours"
-    EDITED = "ours, edited by somebody since"
-    FOREIGN = "not ours"
 
 
 def write_file(path: Path, data: bytes, mode: int) -> None:
@@ -146,13 +135,6 @@ def _worktrees(repo: Repository) -> list[Path]:
     return [Path(top).resolve() for top in tops]
 
 
-def shipped_dir() -> Path:
-    """The directory of our shell hooks: inside the package, or next to it in a checkout."""
-    package = Path(__file__).resolve().parent.parent
-    inside = package / "hooks"
-    return inside if inside.is_dir() else package.parent / "hooks"
-
-
 def shared(repo: Repository, directory: Path) -> bool:
     """Whether other repositories may also use this hooks directory (a global core.hooksPath)."""
     return not directory.resolve().is_relative_to(repo.paths.common_dir.resolve())
@@ -161,34 +143,26 @@ def shared(repo: Repository, directory: Path) -> bool:
 # -- putting hooks in ----------------------------------------------------------------------------------
 
 
-def _state(path: Path, shipped: bytes, known: str | None) -> _State:
-    if not os.path.lexists(path):
-        return _State.ABSENT
-    if path.is_symlink() or not path.is_file():
-        return _State.FOREIGN
-    data = path.read_bytes()
-    if not any(line.startswith(_MARK) for line in data.splitlines()):
-        return _State.FOREIGN
-    if data == shipped or known is None or known == _checksum(data):
-        return _State.OURS
-    return _State.EDITED
+def _states(directory: Path, record: Record | None) -> dict[str, State]:
+    return {name: state_of(directory / name, name, _sum(record, name)) for name in HOOKS}
 
 
-def _checksum(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-def _states(directory: Path, record: Record | None) -> dict[str, _State]:
-    sums = record.sums if record else {}
-    return {name: _state(directory / name, (shipped_dir() / name).read_bytes(), sums.get(name)) for name in HOOKS}
+def _sum(record: Record | None, name: str) -> str | None:
+    return record.sums.get(name) if record else None
 
 
 def refuse_two_foreign(directory: Path, record: Record | None) -> None:
-    """Raise Refused when a hook is not ours and an earlier one is kept already: only one can be kept."""
+    """Raise Refused when a hook is not ours and an earlier one is kept already: only one can be kept.
+
+    There is one to keep where the same tool has written both, and where the earlier one can go to where ours lies.
+    """
     for name, state in _states(directory, record).items():
-        if state is _State.FOREIGN and os.path.lexists(directory / (name + KEPT)):
+        hook, kept = directory / name, directory / (name + KEPT)
+        if state is not State.FOREIGN or not os.path.lexists(kept) or supersedes(hook, kept):
+            continue
+        if not put_aside(directory, name, _sum(record, name)):
             raise Refused(
-                f"The hook {directory / name} is not ours, and {name}{KEPT} next to it is an earlier one.",
+                f"The hook {hook} is not ours, and {name}{KEPT} next to it is an earlier one.",
                 f"Merge the two into one {name}, remove {name}{KEPT}, and install again.",
             )
 
@@ -207,19 +181,47 @@ def place(repo: Repository, directory: Path, record: Record | None, undo: ExitSt
     written, kept, left = [], [], []
     for name, state in _states(directory, record).items():
         hook, data = directory / name, (shipped_dir() / name).read_bytes()
-        if state is _State.EDITED:
+        if state is State.EDITED:
             left.append(name)
             continue
-        sums[name] = _checksum(data)
-        if state is _State.OURS and hook.read_bytes() == data and os.access(hook, os.X_OK):
+        _make_good(directory, name, _sum(record, name), state, undo)
+        sums[name] = checksum(data)
+        if state is State.OURS and hook.read_bytes() == data and os.access(hook, os.X_OK):
             continue
-        if state is _State.FOREIGN:
-            there = hook.rename(directory / (name + KEPT))  # a symlink moves as such
-            undo.callback(there.rename, hook)
+        if state is State.FOREIGN:
+            _keep(hook, undo)
             kept.append(name)
         put_file(hook, data, 0o755, undo)
         written.append(name)
     return Placed(Record(directory, made, sums), tuple(written), tuple(kept), tuple(left))
+
+
+def _make_good(directory: Path, name: str, known: str | None, state: State, undo: ExitStack | None = None) -> None:
+    """Remove the copies of our hook `name` that another tool has put aside.
+
+    Where that tool's hook has our place, what ours had kept takes the place of a copy, as if ours had never been there.
+    """
+    hook, kept = directory / name, directory / (name + KEPT)
+    for copy in put_aside(directory, name, known):
+        ours, mode = copy.read_bytes(), copy.stat().st_mode & 0o7777
+        returns = state is State.FOREIGN and os.path.lexists(kept) and not supersedes(hook, kept)
+        if undo:
+            undo.callback(write_file, copy, ours, mode)
+        if not returns:
+            copy.unlink()
+            continue
+        kept.replace(copy)  # a symlink moves as such
+        if undo:
+            undo.callback(copy.rename, kept)
+
+
+def _keep(hook: Path, undo: ExitStack) -> None:
+    """Move a hook that is not ours to where ours runs it, in place of an earlier one of the same tool."""
+    there = hook.with_name(hook.name + KEPT)
+    if there.is_file() and not there.is_symlink():
+        undo.callback(write_file, there, there.read_bytes(), there.stat().st_mode & 0o7777)
+    hook.rename(there)  # a symlink moves as such
+    undo.callback(there.rename, hook)
 
 
 def place_shims(directory: Path, undo: ExitStack) -> None:
@@ -252,14 +254,18 @@ def remove(repo: Repository, record: Record) -> Removed:
     hooks, restored, left = [], [], []
     for name, state in _states(directory, record).items():
         hook, kept = directory / name, directory / (name + KEPT)
-        if state in (_State.OURS, _State.ABSENT) and os.path.lexists(kept):
+        if state is not State.EDITED:
+            _make_good(directory, name, _sum(record, name), state)
+        if state in (State.OURS, State.ABSENT) and os.path.lexists(kept):
             kept.replace(hook)
             restored.append(name)
-        elif state is _State.OURS:
+        elif state is State.OURS:
             hook.unlink()
             hooks.append(name)
-        elif state is _State.EDITED:
+        elif state is State.EDITED:
             left.append(f"{hook}: it was edited since we wrote it")
+        elif os.path.lexists(kept) and supersedes(hook, kept):
+            kept.unlink()
         elif os.path.lexists(kept):
             left.append(f"{kept}: {name} next to it is not ours")
     if record.made:
