@@ -97,7 +97,7 @@ def test_e3_neither_status_nor_the_queue_has_the_secret_of_a_remote(scene: Scene
     scene.git("config", "core.sshCommand", "sh -c 'echo s3cr3t@host.invalid: Permission denied. >&2; exit 255' ssh")
     scene.commit("a")
     done = scene.push(GIT_TERMINAL_PROMPT="0", http_proxy="http://127.0.0.1:9", https_proxy="http://127.0.0.1:9")
-    assert done.code == 1
+    assert done.code == 128
     scene.idle()
     said = scene.execute("git", "uam", "status", "--json")
     kept = b"".join(path.read_bytes() for path in scene.uam.glob("queue.db*"))

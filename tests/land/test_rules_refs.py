@@ -31,10 +31,17 @@ def test_tags_keep_their_identity_and_are_not_moved_without_force(scene: Scene) 
 
     moved = scene.commit("a")
     scene.git("tag", "-f", "light")
-    queue(scene, "origin", "light")
+    done = scene.push("origin", "light")
+    assert done.code == 1
+    assert " ! [rejected]        light -> light (already exists)" in done.err
+    assert scene.there("refs/tags/light") == scene.start_oid
+    # one that somebody else was quicker with
+    scene.git("tag", "late")
+    queue(scene, "origin", "late")
+    scene.bare.git("tag", "late", scene.start_oid)
     flushed(scene)
     assert rejected(scene) == ["already exists"]
-    assert scene.there("refs/tags/light") == scene.start_oid
+    assert scene.there("refs/tags/late") == scene.start_oid
     queue(scene, "--force", "origin", "light")
     flushed(scene)
     assert scene.there("refs/tags/light") == moved

@@ -2,13 +2,14 @@
 
 git tells a remote helper about a lease only after the helper has listed the remote's refs, and never tells a pre-push
 hook about a dry run, but both are on the command line of an ancestor process. Where that cannot be read (an alias, a
-system without /proc and ps), the list of arguments is empty and the push is treated as a plain one.
+system without /proc and ps), the list of arguments is empty, or None where that makes a difference.
 """
 
 from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,6 +18,11 @@ MAX_LEVELS = 6
 
 def push_arguments() -> list[str]:
     """The arguments after `push` of the nearest ancestor that is a `git push`; empty when there is none."""
+    return found_arguments() or []
+
+
+def found_arguments() -> list[str] | None:
+    """The arguments after `push` of the nearest ancestor that is a `git push`; None when there is none."""
     pid = os.getppid()
     for _ in range(MAX_LEVELS):
         parent, argv = _process(pid)
@@ -25,7 +31,7 @@ def push_arguments() -> list[str]:
         if parent <= 1:
             break
         pid = parent
-    return []
+    return None
 
 
 def _process(pid: int) -> tuple[int, list[str]]:
@@ -78,6 +84,31 @@ def is_dry_run(arguments: list[str]) -> bool:
 def is_mirror(arguments: list[str]) -> bool:
     """Whether `--mirror` was given."""
     return any(_is_option(a, "--mirror", 3) for a in arguments)
+
+
+# The options of git push with a value of their own, and how short git lets them be (git 2.39 and 2.55).
+_WITH_VALUE = (("--repo", 5), ("--receive-pack", 6), ("--exec", 3), ("--push-option", 4), ("--recurse-submodules", 6))
+
+
+def refspecs(arguments: Sequence[str]) -> list[str]:
+    """The refspecs among the arguments: what is neither an option, nor the value of one, nor the remote, the first."""
+    found: list[str] = []
+    rest = iter(arguments)
+    for a in rest:
+        if a == "--":
+            found += rest
+        elif not a.startswith("-") or a == "-":
+            found.append(a)
+        elif _takes_next(a):
+            next(rest, None)
+    return found[1:]
+
+
+def _takes_next(option: str) -> bool:
+    """Whether the next argument is the value of this option."""
+    if option.startswith("--"):
+        return "=" not in option and any(_is_option(option, name, shortest) for name, shortest in _WITH_VALUE)
+    return option.find("o") == len(option) - 1  # of short ones together only the last, when it is -o
 
 
 def is_for_superproject(arguments: list[str]) -> bool:

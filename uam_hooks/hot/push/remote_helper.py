@@ -1,8 +1,8 @@
 """The wired door: the conversation of gitremote-helpers(7), with git on the other side.
 
-git asks for the refs of the remote first. They are listed as "?", which leaves the judgement to us: a push from a
-branch that is behind arrives here and is integrated instead of being rejected. Real values are listed where git
-has to judge by them: for a lease, and for pushes of tags, deletions and mirrors.
+git asks for the refs of the remote first. Branches are listed as "?", which leaves the judgement to us: a push from a
+branch that is behind arrives here and is integrated instead of being rejected. Real values are listed where git has to
+judge by them; `meaning` says where that is.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from uam_hooks.hot.core.refs import HEADS, OURS
 from uam_hooks.hot.core.words import say
 from uam_hooks.hot.push import arguments, meaning
 from uam_hooks.hot.push.answers import Answers
+from uam_hooks.hot.push.meaning import Listing
 from uam_hooks.hot.push.news import News
 from uam_hooks.hot.push.protocol import GitDied, read_request, refused
 from uam_hooks.hot.push.request import Request
@@ -97,19 +98,27 @@ class RemoteHelper:
         return [f"{oid} {ref}" for ref, oid in self.known.items()]
 
     def found_refs(self) -> list[str]:
-        given = arguments.push_arguments()
-        lease, mirror = arguments.wants_lease(given), arguments.is_mirror(given)
-        follow_tags = self.session.settings.all("push.followtags")[-1:] not in ([], ["false"])
-        if lease or follow_tags or arguments.wants_everything(given):
-            self.known, self.asked = self.session.ask_remote(self.remote), True
-            real = lease or mirror
+        """The refs of the remote: as they are, or the branches as they were last seen, where that is enough."""
+        how, names = meaning.listing(arguments.found_arguments(), self.session.settings, self.remote)
+        tracking = f"refs/remotes/{self.remote}/"
+        patterns = [tracking, *(f"{kind}{name}" for name in names for kind in (HEADS, "refs/tags/"))]
+        here: dict[str, str] = {}
+        if how in (Listing.TRACKED, Listing.GUESSED):
+            found = self.session.git.run("for-each-ref", "--format=%(refname) %(objectname)", *patterns)
+            here = dict(line.rpartition(" ")[::2] for line in found.lines)
+        if how != Listing.TRACKED or not meaning.are_branches(names, here):
+            try:
+                self.known, self.asked = self.session.ask_remote(self.remote), True
+            except GitFailed:
+                if how in (Listing.NAMED, Listing.REAL) or self.session.settings["uam.push.mode"] == "wait":
+                    raise
+        if self.asked:
+            real = how == Listing.REAL
             return [f"{o if real or not ref.startswith(HEADS) else '?'} {ref}" for ref, o in self.known.items()]
-        pattern = f"refs/remotes/{self.remote}/"
-        tracked = self.session.git.run("for-each-ref", "--format=%(objectname) %(refname)", pattern)
-        for oid, _, name in (line.partition(" ") for line in tracked.lines):
+        for name in [name for name in here if name.startswith(tracking)]:
             ref = self.session.settings.remote_ref(self.remote, name)
             if ref and ref.startswith("refs/") and not ref.endswith("/HEAD"):
-                self.known[ref] = oid
+                self.known[ref] = here[name]
         return [f"? {ref}" for ref in self.known]
 
     def push(self, lines: list[str]) -> list[str]:
