@@ -15,6 +15,7 @@ from tests.support.scenes import Scene
 from uam_hooks.hot.core.identity import Identity, ident, identity_of, place_of, reduced
 from uam_hooks.hot.core.plumbing import HotGit
 from uam_hooks.hot.core.settings import Settings
+from uam_hooks.hot.core.urls import push_urls
 
 BASES = ("https://a.invalid/", "ssh://git@b.invalid:22/", "/srv/git/")
 REWRITES = (
@@ -45,7 +46,14 @@ def test_a_url_is_rewritten_as_git_does(plain: Scene) -> None:
         found = settings(plain)
         for url in URLS:
             plain.git("config", "remote.there.url", url)
-            assert found.rewritten(url) == plain.git("remote", "get-url", "--push", "there")
+            assert push_urls(found, url) == [plain.git("remote", "get-url", "--push", "there")]
+        for url in URLS[1:]:
+            plain.git("config", "--add", "remote.there.url", url)
+        for explicit in (None, *URLS):
+            if explicit is not None:
+                plain.git("config", "--add", "remote.there.pushurl", explicit)
+            said = plain.git("remote", "get-url", "--push", "--all", "there").splitlines()
+            assert push_urls(settings(plain), "there") == said
 
 
 NAMES = st.sampled_from(["", "Bar", " Bar. ", "B<a>r", "'Bar'", "Bär"])

@@ -23,10 +23,17 @@ def between_fetch_and_push(scene: Scene, name: str) -> list[list[str]]:
     tries: list[list[str]] = []
     for number, command in enumerate(commands):
         if "push" in command and "--porcelain" in command:
-            before = [c[0] for c in commands[:number]]
+            before = [_name(c) for c in commands[:number]]
             last = max((n for n, word in enumerate(before) if word in ("fetch", "ls-remote")), default=0)
             tries.append(before[last + 1 :])
     return tries
+
+
+def _name(command: list[str]) -> str:
+    """The name of a command, behind the options of git itself."""
+    while command[0] == "-c":
+        command = command[2:]
+    return command[0]
 
 
 @pytest.mark.parametrize("commits", [1, 2])

@@ -12,6 +12,7 @@ from uam_hooks.git.remote import is_transient
 from uam_hooks.hot.core import files
 from uam_hooks.hot.core.errors import Failure, UsageError
 from uam_hooks.hot.core.identity import reduced
+from uam_hooks.hot.core.urls import push_urls
 from uam_hooks.hot.queue.model import Action
 from uam_hooks.session import Session
 
@@ -36,10 +37,8 @@ def repository(session: Session, remote: str) -> str:
         if not _REPO.fullmatch(named):
             raise UsageError(f"The setting uam.gh.repo is '{named}'.", "It must be OWNER/REPO or HOST/OWNER/REPO.")
         return named
-    for url in session.settings.push_urls(remote)[:1]:
-        # as git rewrites it (url.<base>.insteadOf)
-        there = session.repo.run("ls-remote", "--get-url", "--", url).text or url
-        if found := _URL.fullmatch(there):
+    for url in push_urls(session.settings, remote)[:1]:
+        if found := _URL.fullmatch(url):
             host = found["host"] or found["scp"]
             return f"{'github.com' if host == 'ssh.github.com' else host}/{found['path']}"
     raise UsageError(

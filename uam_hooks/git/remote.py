@@ -12,7 +12,8 @@ from typing import NamedTuple, TypeVar
 from uam_hooks.git import lfs
 from uam_hooks.git.repo import Repository
 from uam_hooks.git.said import remote_said
-from uam_hooks.hot.core.errors import Failure, GitFailed, GitNotStarted, UamError, reason
+from uam_hooks.hot.core import urls
+from uam_hooks.hot.core.errors import Failure, GitFailed, GitNotStarted, Refused, UamError, reason
 from uam_hooks.hot.core.gate import ARGUMENTS_BYTES, update_bytes
 from uam_hooks.hot.core.plumbing import ZERO, Answer, listed_refs
 from uam_hooks.hot.core.processes import alive
@@ -20,11 +21,9 @@ from uam_hooks.hot.core.refs import HEADS, observed_ref
 from uam_hooks.hot.core.settings import Settings
 from uam_hooks.hot.core.words import redact
 
-# <helper>::<address> starts a program of that name; an option-like URL would be one to git
 # what was fetched, as <process>.<number>
 SCRATCH = "refs/uam/tip/"
 _HAS_PLACE = re.compile(r"[/:]")
-_NOT_A_URL = re.compile(r"-|[A-Za-z0-9+.-]*::|$")
 
 
 T = TypeVar("T")
@@ -83,19 +82,26 @@ class Remote:
 
     def __init__(self, repo: Repository, settings: Settings, name: str) -> None:
         self.repo, self.settings, self.name = repo, settings, name
-        self.urls = settings.push_urls(name) if name in settings.remotes() else [name]
+        self.urls = urls.push_urls(settings, name)
+        lost = name not in settings.remotes() and not _HAS_PLACE.search(name)  # it may have been one, and is no path
         for url in self.urls:
-            # a name that is no remote (any more) would be looked up by git, and might lead back to us
-            if _NOT_A_URL.match(url) or (url == name and not _HAS_PLACE.search(url)):
+            if lost or urls.has_helper(url) or url.startswith("-") or not url:
                 raise Unreachable(f"{redact(url)} is not a URL that uam pushes to.", "See `git remote -v`.")
+        try:
+            self._there = {url: urls.at(settings, name, url) for url in self.urls}
+        except Refused as error:
+            raise Unreachable(error.what, error.do) from None
 
-    def _run(self, *args: str) -> Answer:
-        return self.repo.talk(*args, silence=self.settings["uam.remote.timeout"], ok=None)
+    def _run(self, *args: str, url: str = "") -> Answer:
+        """Run `git args` about the remote `urls.NAME`, which is at `url`, by default the first one."""
+        return self.repo.talk(
+            *self._there[url or self.urls[0]], *args, silence=self.settings["uam.remote.timeout"], ok=None
+        )
 
     def refs(self, *patterns: str) -> dict[str, str]:
         """The refs that the remote has now; Unreachable when it does not answer."""
         few = sum(map(update_bytes, patterns)) <= ARGUMENTS_BYTES  # else they fit into no command: ask for all
-        answer = self._run("ls-remote", "--", self.urls[0], *(patterns if few else ()))
+        answer = self._run("ls-remote", "--", urls.NAME, *(patterns if few else ()))
         if answer.code:
             raise self._unreachable("did not answer", answer, "The push stays as it was.")
         return listed_refs(answer)
@@ -149,7 +155,7 @@ class Remote:
         specs = [f"+{ref}:{name}" for ref, name in own.items()]
         answer = self._run(
             "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-gc", "--no-recurse-submodules",
-            *options, "--", self.urls[0], *specs,
+            *options, "--", urls.NAME, *specs,
         )  # fmt: skip
         if answer.code:
             raise self._unreachable("could not be fetched", answer, "The push stays.")
@@ -192,7 +198,7 @@ class Remote:
 
         Where pushes go elsewhere than fetches come from, it follows the fetches and is none of our business.
         """
-        if self.urls[0] not in self.settings.all(f"remote.{self.name}.url"):
+        if self.name not in self.settings.remotes() or urls.pushes_elsewhere(self.settings, self.name):
             return None
         tracking = self.settings.tracking_ref(self.name, ref)
         # a mirror fetches branches over branches: ours move by other rules
@@ -236,7 +242,7 @@ class Remote:
         if lfs.is_used(self.repo) and (why := self._upload(url, updates)):
             return {update.ref: RefOutcome(Pushed.REJECTED, why, transient=True) for update in updates}
         try:
-            answer = self._run(*args, "--", url, *specs)
+            answer = self._run(*args, "--", urls.NAME, *specs, url=url)
         except GitNotStarted as error:  # nothing was sent, so this is no open question
             return {update.ref: RefOutcome(Pushed.REJECTED, error.what, error.transient) for update in updates}
         said = _porcelain(answer.out.decode("utf-8", "surrogateescape"))

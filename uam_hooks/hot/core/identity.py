@@ -20,6 +20,7 @@ from uam_hooks.hot.core import files, gate
 from uam_hooks.hot.core.errors import StoreError
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.settings import SIGNING, Settings, makes_identity
+from uam_hooks.hot.core.urls import push_urls
 from uam_hooks.hot.core.words import redact
 
 # What decides where a push goes and as whom: git's configuration, ssh, proxies, TLS, and the tokens that credential
@@ -99,7 +100,7 @@ def place_of(identity: Identity, settings: Settings, environ: Mapping[str, str],
     """Where a push to `remote` (a name or a URL) goes; nowhere for an empty name."""
     if not remote:
         return Place()
-    urls = [settings.rewritten(url) for url in settings.push_urls(remote) or [remote]]
+    urls = push_urls(settings, remote)
     return Place(identity.fingerprint("\n".join([*urls, environ.get("GIT_NAMESPACE", "")])), redact(urls[0]))
 
 

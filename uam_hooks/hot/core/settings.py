@@ -127,7 +127,7 @@ _WANTED = (
 # What decides where a push goes and with whose credentials, where somebody gives it for one command (`git -c`).
 _ACTING = (
     r"core\.(sshcommand|askpass|gitproxy)|ssh\.variant|credential\..*|https?\..*|protocol\..*|safe\..*"
-    r"|url\..*\.(push)?insteadof|remote\..*\.(url|pushurl|proxy|proxyauthmethod|vcs)"
+    r"|url\..*\.(push)?insteadof|remote\..*\.(url|pushurl|proxy|proxyauthmethod|receivepack|uploadpack|vcs)"
     rf"|{'|'.join(map(re.escape, SIGNING))}"
 )
 
@@ -230,27 +230,10 @@ class Settings:
         """All values of any key that was read, spelled as git prints it."""
         return self._values.get(name, [])
 
-    def push_urls(self, remote: str) -> list[str]:
-        """Where a push to `remote` really goes, the deciding one first; empty when unknown."""
-        found = self.all(f"remote.{remote}.uam-pushurl")
-        if not found:
-            found = [url for url in self.all(f"remote.{remote}.pushurl") if not url.startswith("uam::")]
-        return found or self.all(f"remote.{remote}.url")
-
-    def rewritten(self, url: str) -> str:
-        """Where git pushes to when `url` is on its command line: the longest url.<base>.pushInsteadOf that fits, else
-        the longest insteadOf. Of equally long ones git takes the first.
-        """
-        for kind in (".pushinsteadof", ".insteadof"):
-            best, base = "", ""
-            for name, prefixes in self._values.items():
-                if name.startswith("url.") and name.endswith(kind):
-                    for prefix in prefixes:
-                        if len(prefix) > len(best) and url.startswith(prefix):
-                            best, base = prefix, name[len("url.") : -len(kind)]
-            if best:
-                return base + url[len(best) :]
-        return url
+    def rewriting(self, kind: str) -> list[tuple[str, str]]:
+        """The (base, prefix) of every url.<base>.<kind>, in git's order; `kind` is `.insteadof` or `.pushinsteadof`."""
+        names = [name for name in self._values if name.startswith("url.") and name.endswith(kind)]
+        return [(name[len("url.") : -len(kind)], prefix) for name in names for prefix in self._values[name]]
 
     def remotes(self) -> list[str]:
         """The configured remotes that have a URL."""

@@ -47,8 +47,9 @@ def hook_door(session: PushSession, name: str, url: str, lines: list[list[str]])
     if not lines or arguments.is_dry_run(given):
         return False
     configured = session.settings.remotes()
-    remote = name if name in configured else _absolute(url)
-    if remote not in configured and has_secret(url):
+    # what git was given: `url` is rewritten already, and would be once more
+    remote = name if name in configured else _absolute(name)
+    if remote not in configured and has_secret(f"{name} {url}"):
         say(f"{redact(url)} contains a password, which the queue would have to store; this push goes straight.")
         return False
     gate.refs((line[2] for line in lines), at_once=False)

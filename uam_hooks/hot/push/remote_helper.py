@@ -90,7 +90,7 @@ class RemoteHelper:
         try:
             return self.found_refs()
         except (GitFailed, OSError) as error:
-            if isinstance(error, GitFailed) and error.command[0] == "ls-remote" and error.returncode > 0:
+            if isinstance(error, GitFailed) and "ls-remote" in error.command and error.returncode > 0:
                 raise  # the remote has said no, and would say it again
             say(f"{error.what if isinstance(error, UamError) else error} This push goes straight to the remote.")
         self.goes_straight = True

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from uam_hooks.hot.core import files
+from uam_hooks.hot.core import files, urls
 from uam_hooks.hot.core.gate import ARGUMENTS_BYTES, update_bytes
 from uam_hooks.hot.core.identity import Identity, identity_of, reduced
 from uam_hooks.hot.core.paths import RepoPaths
@@ -41,9 +41,10 @@ class PushSession(NamedTuple):
 
         It may be silent for `silence` seconds, None for uam.remote.timeout.
         """
-        url = self.settings.push_urls(remote)[0]
+        url = urls.push_urls(self.settings, remote)[0]
         few = sum(map(update_bytes, patterns)) <= ARGUMENTS_BYTES  # else they fit into no command: ask for all
-        asked = ("ls-remote", "--", url, *(patterns if few else ()))
+        there = urls.at(self.settings, remote, url)
+        asked = (*there, "ls-remote", "--", urls.NAME, *(patterns if few else ()))
         silence = self.settings["uam.remote.timeout"] if silence is None else silence
         return listed_refs(self.git.talk(*asked, silence=silence))
 

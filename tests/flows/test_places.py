@@ -1,0 +1,77 @@
+"""Where a push goes is what git itself makes of the remote's settings, and the look before it goes there, too."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.homes import mirror
+from tests.support.scenes import Scene, script
+
+WAYS = pytest.mark.parametrize("way", ["", "off"])  # through the queue, and by the shim alone
+
+
+@WAYS
+def test_h12_pushinsteadof_leads_the_look_as_well(plain: Scene, way: str) -> None:
+    """What is pushed to is somewhere else than what is fetched from, after the first push."""
+    pushed = mirror(plain, "pushed")
+    plain.git("config", f"url.{pushed.top}.pushInsteadOf", str(plain.remote))
+    plain.install()
+    plain.env |= {"UAM": way} if way else {}
+    for name in ("a", "b"):
+        mine = plain.commit(name)
+        done = plain.push("--force-with-lease=main:" + plain.oid("HEAD~1"), "origin", "main")
+        assert done.code == 0, done
+        assert (pushed.oid("main"), plain.there()) == (mine, plain.start_oid)
+
+
+@WAYS
+def test_h12_pushinsteadof_does_not_rewrite_a_pushurl(plain: Scene, way: str) -> None:
+    right, wrong = mirror(plain, "right"), mirror(plain, "wrong")
+    plain.git("config", f"url.{wrong.top}.pushInsteadOf", str(right.top))
+    plain.git("remote", "set-url", "--push", "origin", str(right.top))
+    plain.install()
+    mine = plain.commit("a")
+    plain.env |= {"UAM": way} if way else {}
+    done = plain.push("origin", "main")
+    assert done.code == 0, done
+    assert (right.oid("main"), wrong.oid("main")) == (mine, plain.start_oid)
+
+
+def test_h12_a_rewritten_url_is_not_rewritten_again(plain: Scene) -> None:
+    """git rewrites once, whatever prefixes the result has."""
+    right = mirror(plain, "right")
+    wrong = mirror(plain, "wrong")
+    plain.git("config", f"url.{right.top}.pushInsteadOf", str(plain.remote))
+    plain.git("config", f"url.{wrong.top.parent}/wrong.insteadOf", str(right.top).removesuffix(".git"))
+    plain.install()
+    mine = plain.commit("a")
+    done = plain.push("origin", "main")
+    assert done.code == 0, done
+    assert (right.oid("main"), wrong.oid("main"), plain.there()) == (mine, plain.start_oid, plain.start_oid)
+
+
+@WAYS
+def test_h3_a_url_that_is_the_name_of_its_remote_is_a_path(plain: Scene, way: str) -> None:
+    backup = mirror(plain, "backup")
+    backup.top.rename(plain.top / "backup")
+    plain.git("remote", "add", "backup", "backup")
+    plain.install()
+    plain.git("config", "uam.push.waitTimeout", "20s")
+    mine = plain.commit("a")
+    plain.env |= {"UAM": way} if way else {}
+    done = plain.push("backup", "main")
+    assert done.code == 0, done
+    assert plain.git("-C", "backup", "rev-parse", "main") == mine
+
+
+@WAYS
+def test_h13_the_receivepack_of_a_remote_is_used(plain: Scene, way: str) -> None:
+    used = plain.root / "used"
+    program = script(plain.root / "receive", f': >"{used}"\nexec git-receive-pack "$@"\n')
+    plain.git("config", "remote.origin.receivepack", str(program))
+    plain.install()
+    mine = plain.commit("a")
+    plain.env |= {"UAM": way} if way else {}
+    done = plain.push("origin", "main")
+    assert (done.code, plain.there()) == (0, mine), done
+    assert used.exists()
