@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.commands import call
+from tests.support.commands import call, facts, said
 from tests.support.scenes import Scene, script
 
 # What each tool's own hooks consist of, as far as it matters: pre-commit runs what it had put aside, others do not.
@@ -165,6 +165,23 @@ def test_d4_a_hook_from_before_ends_where_the_other_tool_would_have_put_it(plain
     assert call(plain, "uninstall").code == 0
     assert (other.directory / ("pre-push" + other.suffix)).read_text() == text
     assert sorted(path.name for path in other.directory.iterdir()) == ["pre-push", "pre-push" + other.suffix]
+
+
+def test_d4_status_says_which_of_ours_another_tool_has_put_aside_or_removed(scene: Scene) -> None:
+    assert facts(scene, "status")["hooks"] == []
+    assert "hooks:" not in said(scene, "status")
+    pre_commit(scene, "pre-push").install()
+    (scene.top / ".git/hooks/post-commit").unlink()
+    assert facts(scene, "status")["hooks"] == [
+        {"hook": "post-commit", "instead": "absent", "aside": []},
+        {"hook": "pre-push", "instead": "not ours", "aside": ["pre-push.legacy"]},
+    ]
+    assert (
+        "hooks:   post-commit: absent; pre-push: not ours, ours lies in pre-push.legacy; run `git uam install`"
+        in said(scene, "status").splitlines()
+    )
+    installed(scene)
+    assert facts(scene, "status")["hooks"] == []
 
 
 def test_d4_hooks_that_the_other_tool_deleted_are_written_again(scene: Scene) -> None:

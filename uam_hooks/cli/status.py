@@ -12,6 +12,7 @@ from uam_hooks.flush.flush import ensure_flush
 from uam_hooks.flush.noted_commits import refresh
 from uam_hooks.hot.core.errors import ExitCode
 from uam_hooks.hot.core.words import from_remotes, show_json, show_line, visible
+from uam_hooks.install.displaced import displaced
 from uam_hooks.report.status import state
 
 
@@ -24,6 +25,7 @@ def status(as_json: bool) -> int:
             ensure_flush(session)
         refresh(session.repo, session.store)
         found = state(session)
+        found["hooks"] = [one._asdict() for one in displaced(session.repo)]
     if as_json:
         show_json(found)
     else:
@@ -52,8 +54,19 @@ def _show(found: dict[str, Any]) -> None:
         show_line(f"  {failure['agent']} {what} {failure['where']}: {failure['error']}")
         for line in from_remotes([tuple(failure["remote_said"])]):
             show_line(f"    {line}")
+    if found["hooks"]:
+        show_line(f"hooks:   {_hooks(found['hooks'])}; run `git uam install`")
     show_line(f"window:  {_window(found['window'], found['mode'])}")
     show_line(f"next:    {found['next']}")
+
+
+def _hooks(rows: list[dict[str, Any]]) -> str:
+    """Which hooks of ours another tool has put aside, replaced or removed."""
+    whats = {row["instead"] for row in rows}
+    if len(rows) > 1 and len(whats) == 1 and not any(row["aside"] for row in rows):
+        return f"{', '.join(row['hook'] for row in rows)}: {whats.pop().rstrip('.')}"
+    asides = {row["hook"]: f", ours lies in {', '.join(row['aside'])}" if row["aside"] else "" for row in rows}
+    return "; ".join(f"{row['hook']}: {row['instead'].rstrip('.')}{asides[row['hook']]}" for row in rows)
 
 
 def _apart(row: dict[str, Any]) -> str:
