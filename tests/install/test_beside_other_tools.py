@@ -206,3 +206,60 @@ def test_d1_a_git_that_a_hook_from_before_starts_has_hooks_of_its_own(scene: Sce
         scene.oid("HEAD"),
         own.oid("HEAD"),
     }
+
+
+# -- hooks among the tracked files -------------------------------------------------------------------------
+
+
+def husky(scene: Scene) -> None:
+    """What husky 9 leaves: core.hooksPath, and stubs that run the hook of that name in .husky."""
+    stubs = scene.top / ".husky" / "_"
+    for name in ("pre-commit", "post-commit", "post-rewrite", "pre-push"):
+        script(stubs / name, '. "$(dirname "$0")/h"\n')
+    script(stubs / "h", 's=$(dirname "$(dirname "$0")")/$(basename "$0")\n[ ! -f "$s" ] && exit 0\nsh -e "$s" "$@"\n')
+    (stubs / ".gitignore").write_text("*\n")
+    scene.git("config", "core.hooksPath", ".husky/_")
+
+
+@pytest.mark.parametrize("before", [False, True], ids=["in the tree", "moved there after our install"])
+def test_d5_with_hooks_in_the_tree_the_push_door_alone_is_put_in(plain: Scene, before: bool) -> None:
+    plain.git("config", "uam.window.push", "50ms")
+    if before:
+        installed(plain)
+    husky(plain)
+    done = call(plain, "install")
+    assert done.code == 0, done
+    (call_ours,) = [line.partition(", as ")[2] for line in done.out.splitlines() if line.startswith("to run ours")]
+    assert list((plain.top / ".git/hooks").glob("*")) == []
+    tip = plain.commit("a")
+    assert plain.push("origin", "HEAD:main").code == 0
+    assert (plain.bare.oid("main"), plain.pushed()) == (tip, ["completed"])
+    assert facts(plain, "status")["hooks"] == []
+
+    for name in ("pre-commit", "post-commit"):  # the advice leads on: their hooks call ours
+        script(plain.top / ".husky" / name, call_ours.replace("pre-commit", name) + "\n")
+    tip = plain.commit("b")
+    assert tip in [member.get("commit") for row in facts(plain, "status")["waiting"] for member in row["members"]]
+    assert call(plain, "uninstall").code == 0
+    plain.commit("c")
+    assert plain.push("origin", "HEAD:main").code == 0
+    assert "uam" not in (plain.top / ".git/config").read_text().replace("uam.window", "").replace('[uam "window"]', "")
+
+
+def test_d5_the_door_alone_on_request(scene: Scene) -> None:
+    assert call(scene, "install", "--door-only", "--hooks-only").code == 2
+    done = call(scene, "install", "--door-only")
+    assert (done.code, "no hooks: " in done.out) == (0, True), done
+    assert list((scene.top / ".git/hooks").glob("*")) == []
+    tip = scene.commit("a")
+    assert scene.push("origin", "HEAD:main").code == 0
+    assert (scene.bare.oid("main"), scene.pushed()) == (tip, ["completed"])
+    installed(scene)
+    assert len(list((scene.top / ".git/hooks").glob("*"))) == 4
+
+
+def test_d5_hooks_that_moved_into_the_tree_are_told_in_status(scene: Scene) -> None:
+    husky(scene)
+    (line,) = [line for line in said(scene, "status").splitlines() if line.startswith("hooks:")]
+    assert "among the files of the worktree" in line
+    assert line.endswith("run `git uam install`")

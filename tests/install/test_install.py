@@ -493,7 +493,7 @@ def test_installs_at_the_same_time_keep_the_hook_that_was_there(top: Path) -> No
 
 
 @pytest.mark.parametrize("link", [False, True])
-def test_hooks_among_tracked_files_are_refused(top: Path, link: bool) -> None:
+def test_hooks_alone_among_tracked_files_are_refused(top: Path, link: bool) -> None:
     script(top / ".husky" / "pre-commit", "true\n")
     if link:
         shutil.rmtree(top / ".git" / "hooks")
@@ -502,7 +502,7 @@ def test_hooks_among_tracked_files_are_refused(top: Path, link: bool) -> None:
         git(top, "config", "core.hooksPath", ".husky")
     before = (top / ".git" / "config").read_bytes()
     with pytest.raises(Refused, match="among the files of the worktree") as refused:
-        put_in(top)
+        put_in(top, hooks_only=True)
     assert "git config --unset core.hooksPath" in refused.value.do
     assert (top / ".git" / "config").read_bytes() == before
     assert not (top / ".git" / "uam").exists()

@@ -19,20 +19,30 @@ if TYPE_CHECKING:
 
 _WHERE = click.Path(exists=True, file_okay=False, path_type=Path)
 
+# True in every worktree, and where git uam is not installed
+_CALL = 'uam=$(git rev-parse --git-common-dir)/uam/hooks/pre-commit; [ ! -x "$uam" ] || "$uam" "$@"'
+
 
 @click.command()
 @click.argument("path", type=_WHERE, default=".")
 @click.option("--hooks-only", is_flag=True, help="Wire no remote; the pre-push hook queues pushes instead.")
-def install(path: Path, hooks_only: bool) -> None:
+@click.option("--door-only", is_flag=True, help="Put no hook in; pushes go through the queue all the same.")
+def install(path: Path, hooks_only: bool, door_only: bool) -> None:
     """Enable git uam in the repository at PATH, for all its worktrees.
 
     Existing hooks are kept and run first. Running it again updates our hooks and wires remotes that were
-    added since. Exit status 4: the repository cannot be enabled, and nothing was changed.
+    added since. Where git runs hooks from among the tracked files (husky), no hook is put in. Exit status 4: the
+    repository cannot be enabled, and nothing was changed.
     """
+    if hooks_only and door_only:
+        raise click.UsageError("--hooks-only and --door-only do not go together.")
     with Repository.at(path) as repo:
-        report = stage.install(repo, hooks_only=hooks_only)
+        report = stage.install(repo, hooks_only=hooks_only, door_only=door_only)
     if report.hooks:
         show_line(f"hooks: {', '.join(report.hooks)} in {report.hooks_dir}")
+    if report.door_only:
+        show_line("no hooks: pushes go through the queue, but commits are not noted before they are pushed.")
+        show_line(f"to run ours, let each hook of yours end with ours of its name, as {_CALL}")
     if report.kept:
         show_line(f"kept, and run before ours: {', '.join(report.kept)}")
     if report.left:

@@ -10,7 +10,7 @@ import fcntl
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +22,10 @@ from uam_hooks.install.hookfile import HOOKS, KEPT, State, checksum, put_aside, 
 SHIMS = ("git-remote-uam", "git-uam")
 RECORD = "install.json"  # in .git/uam
 _USERS = ".uam-repositories"  # in a hooks directory that several repositories share
+
+
+class HooksInTree(Refused):
+    """git runs the hooks of this repository from among the files of a worktree, where we write nothing."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,7 @@ def exclusive(directory: Path) -> Iterator[None]:
 
 
 def hooks_directory(repo: Repository) -> Path:
-    """Where git looks for this repository's hooks; raises Refused when that is inside a worktree."""
+    """Where git looks for this repository's hooks; raises HooksInTree when that is inside a worktree."""
     paths = repo.paths
     found = repo.run("rev-parse", "--path-format=absolute", "--git-path", "hooks", at=paths.worktree)
     directory = Path(os.fsdecode(found.out.removesuffix(b"\n")))
@@ -117,10 +121,9 @@ def hooks_directory(repo: Repository) -> Path:
     for top in _worktrees(repo):
         ours = real.is_relative_to(common) and common.is_relative_to(top)
         if real.is_relative_to(top) and not ours:
-            raise Refused(
+            raise HooksInTree(
                 f"git runs this repository's hooks from {directory}, among the files of the worktree {top}.",
-                "Use git's default directory with `git config --unset core.hooksPath`, or call our hooks from yours: "
-                f"they are in {shipped_dir()}.",
+                "Use git's default directory with `git config --unset core.hooksPath`, or install with --door-only.",
             )
     return directory
 
@@ -224,9 +227,9 @@ def _keep(hook: Path, undo: ExitStack) -> None:
     undo.callback(there.rename, hook)
 
 
-def place_shims(directory: Path, undo: ExitStack) -> None:
-    """Copy the two shims that the aliases run into `directory`, unless they are up to date."""
-    for name in SHIMS:
+def place_shims(directory: Path, undo: ExitStack, names: Sequence[str] = SHIMS) -> None:
+    """Copy the two shims that the aliases run, or others of our files, into `directory`, unless they are up to date."""
+    for name in names:
         data = (shipped_dir() / name).read_bytes()
         shim = directory / name
         if not (shim.is_file() and shim.read_bytes() == data and os.access(shim, os.X_OK)):

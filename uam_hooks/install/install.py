@@ -21,6 +21,8 @@ from uam_hooks.hot.core.errors import Locked, Refused, UamError
 from uam_hooks.hot.core.settings import Settings
 from uam_hooks.install.hookdir import (
     RECORD,
+    HooksInTree,
+    Placed,
     Record,
     Removed,
     exclusive,
@@ -31,10 +33,12 @@ from uam_hooks.install.hookdir import (
     refuse_two_foreign,
     remove,
 )
+from uam_hooks.install.hookfile import HOOKS
 from uam_hooks.install.wiring import ConfigFile, Skipped, config_file, refuse_foreign_aliases, unwired, wired
 
 DROP_REFS = "git for-each-ref --format='delete %(refname)' refs/uam | git update-ref --stdin"
 _BEFORE, _AFTER = "config.before", "config.after"
+_FOR_OTHERS = "hooks"  # in .git/uam: our hooks, for hooks of others to call
 _SITE = Path(__file__).resolve().parents[2]
 
 
@@ -43,6 +47,7 @@ class InstallReport:
     """What an install did; `hooks`, `kept` and `wired` are empty when nothing had to be changed."""
 
     hooks_dir: Path
+    """Where git finds our hooks; without hooks, where they lie for others to call."""
     hooks: tuple[str, ...]
     """Hooks that were written or updated."""
     kept: tuple[str, ...]
@@ -53,6 +58,8 @@ class InstallReport:
     """Remotes whose pushes go through git uam from now on."""
     skipped: tuple[Skipped, ...]
     """Remotes whose pushes do not go through git uam, and why."""
+    door_only: bool = False
+    """No hook was put in: pushes go through git uam, commits are not noted."""
 
 
 @dataclass(frozen=True)
@@ -73,35 +80,70 @@ class UninstallReport:
 
 
 def install(
-    repo: Repository, *, hooks_only: bool = False, python: str = sys.executable, site: Path = _SITE
+    repo: Repository,
+    *,
+    hooks_only: bool = False,
+    door_only: bool = False,
+    python: str = sys.executable,
+    site: Path = _SITE,
 ) -> InstallReport:
     """Enable git uam in `repo` for all its worktrees. A second call only adds what is missing.
 
     `python` is the interpreter that hooks and commands start, `site` the directory that holds this package.
-    With `hooks_only` no remote is wired: the pre-push hook then queues pushes. Raises Refused, with nothing
+    With `hooks_only` no remote is wired: the pre-push hook then queues pushes. With `door_only`, and where git runs
+    hooks from among the files of a worktree, remotes are wired and no hook is put in. Raises Refused, with nothing
     changed, when the repository cannot be enabled, and UamError when a file could not be written.
     """
     _refuse_unfit(repo)
     uam = repo.paths.uam
     with exclusive(repo.paths.common_dir), _in_words():
-        record, directory = Record.read(uam), hooks_directory(repo)
-        moved = record if record and record.hooks_dir.resolve() != directory.resolve() else None
+        record, directory = Record.read(uam), _directory(repo, hooks_only, door_only)
+        moved = record if record and (not directory or record.hooks_dir.resolve() != directory.resolve()) else None
         known = None if moved else record
-        refuse_two_foreign(directory, known)
+        if directory:
+            refuse_two_foreign(directory, known)
         with config_file(repo) as config, ExitStack() as undo:
             refuse_foreign_aliases(repo, config.text)
             result = wired(repo, config.text, hooks_only=hooks_only)
             _make_directories(uam, undo)
             files.secure(uam, (Settings.read(repo).all("core.sharedrepository") or [""])[-1])
             place_shims(uam / "bin", undo)
-            placed = place(repo, directory, known, undo)
-            _put_if_new(uam / RECORD, placed.record.text(uam), undo)
+            placed = _hooks(repo, directory, known, undo)
             _replace_config(repo, config, result.text, undo)
             _put_if_new(repo.paths.env_file, os.fsencode(f"{python}\n{site}\n"), undo)
             undo.pop_all()
-        if moved:  # core.hooksPath names another directory than it did
+        if moved:  # core.hooksPath names another directory than it did, or no hooks are wanted any more
             remove(repo, moved)
-    return InstallReport(directory, placed.written, placed.kept, placed.left, result.remotes, result.skipped)
+            if not directory:
+                (uam / RECORD).unlink(missing_ok=True)
+    where = directory or uam / _FOR_OTHERS
+    return InstallReport(
+        where, placed.written, placed.kept, placed.left, result.remotes, result.skipped, directory is None
+    )
+
+
+def _directory(repo: Repository, hooks_only: bool, door_only: bool) -> Path | None:
+    """Where our hooks go; None where none is put in."""
+    if door_only:
+        return None
+    try:
+        return hooks_directory(repo)
+    except HooksInTree:
+        if hooks_only:
+            raise
+        return None
+
+
+def _hooks(repo: Repository, directory: Path | None, known: Record | None, undo: ExitStack) -> Placed:
+    """Put our hooks where git runs them, or else where the hooks of others can call them."""
+    uam = repo.paths.uam
+    if directory:
+        placed = place(repo, directory, known, undo)
+        _put_if_new(uam / RECORD, placed.record.text(uam), undo)
+        return placed
+    files.make_directory(uam / _FOR_OTHERS)
+    place_shims(uam / _FOR_OTHERS, undo, HOOKS)
+    return Placed(Record(uam / _FOR_OTHERS), (), (), ())
 
 
 Closing = Callable[[], AbstractContextManager[Callable[[Path], list[str]] | None]]
