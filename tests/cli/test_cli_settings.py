@@ -161,7 +161,7 @@ def test_status_of_everything(stocked: Scene) -> None:
     ]  # fmt: skip
     found = facts(stocked, "status")
     assert sorted(found) == [
-        "enabled", "failed", "mode", "next", "repository", "running", "waiting", "window",
+        "enabled", "failed", "hooks", "mode", "next", "repository", "running", "straight", "waiting", "window",
     ]  # fmt: skip
     assert all(sorted(one) == [
         "action", "agents", "apart", "asked", "attempts", "depends_on", "error", "members", "seconds_left", "state",

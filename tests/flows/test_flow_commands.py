@@ -154,7 +154,9 @@ def test_a_waiting_push_and_its_commits(scene: Scene) -> None:
         "next:    `git uam flush` executes what waits",
     ]
     report = scene.report()
-    assert sorted(report) == ["enabled", "failed", "mode", "next", "repository", "running", "waiting", "window"]
+    assert sorted(report) == [
+        "enabled", "failed", "hooks", "mode", "next", "repository", "running", "straight", "waiting", "window",
+    ]  # fmt: skip
     assert [(row["type"], row["where"], row["status"]) for row in report["waiting"]] == [
         ("commit", "main", "pending"),
         ("push", "origin/main", "pending"),

@@ -75,3 +75,37 @@ def test_h13_the_receivepack_of_a_remote_is_used(plain: Scene, way: str) -> None
     done = plain.push("origin", "main")
     assert (done.code, plain.there()) == (0, mine), done
     assert used.exists()
+
+
+def by_helper(scene: Scene) -> str:
+    """A URL at which git's own helper `ext` reaches the scene's remote."""
+    for environment in (scene.git, scene.outside.git):
+        environment("config", "--global", "protocol.ext.allow", "always")
+    return f"ext::git %s {scene.remote}"
+
+
+@WAYS
+def test_h4_a_remote_with_a_helper_of_its_own_is_left_alone(plain: Scene, way: str) -> None:
+    plain.git("remote", "set-url", "origin", by_helper(plain))
+    plain.install()
+    assert plain.git("config", "remote.origin.url").startswith("ext::")
+    assert plain.run("config", "remote.origin.pushurl").code == 1
+    assert "not wired: origin, because it has its own remote helper" in plain.git("uam", "install")
+    plain.env |= {"UAM": way} if way else {}
+    mine = plain.commit("a")
+    done = plain.push("origin", "main")
+    assert (done.code, done.ours, plain.there(), plain.pushed()) == (0, [], mine, []), done
+    said = plain.git("uam", "status")
+    assert "straight: pushes to origin are made by a remote helper of its own" in said
+
+
+@WAYS
+def test_h4_a_remote_that_gets_a_helper_after_it_was_wired(scene: Scene, way: str) -> None:
+    scene.git("remote", "set-url", "origin", by_helper(scene))
+    scene.env |= {"UAM": way} if way else {}
+    for name in ("a", "b"):
+        mine = scene.commit(name)
+        done = scene.push("origin", "main")
+        assert (done.code, scene.there(), scene.pushed()) == (0, mine, []), done
+        scene.git("uam", "install")  # takes back what it wrote
+    assert scene.run("config", "remote.origin.pushurl").code == 1

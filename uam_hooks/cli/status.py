@@ -56,6 +56,8 @@ def _show(found: dict[str, Any]) -> None:
             show_line(f"    {line}")
     if found["hooks"]:
         show_line(f"hooks:   {_hooks(found['hooks'])}; run `git uam install`")
+    if found["straight"]:
+        show_line(f"straight: pushes to {', '.join(found['straight'])} are made by a remote helper of its own")
     show_line(f"window:  {_window(found['window'], found['mode'])}")
     show_line(f"next:    {found['next']}")
 

@@ -20,8 +20,9 @@ from typing import NamedTuple
 
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import GitFailed, Refused
+from uam_hooks.hot.core.settings import Settings
+from uam_hooks.hot.core.urls import SCHEME, own_helper
 
-SCHEME = "uam::"
 _SHIM = 'sh "$(git rev-parse --git-common-dir)"/uam/bin/'
 # git answers `git uam --help` and `git help uam` with this text, so its first words say where help is. exec: the
 # words make it a list, of which not every sh runs the last command in its own process.
@@ -165,10 +166,13 @@ def wired(repo: Repository, text: bytes, *, hooks_only: bool) -> Wired:
     """
     remotes: list[str] = []
     skipped: list[Skipped] = []
+    settings = Settings.read(repo)
     with _draft(repo, text) as draft:
         for name in [] if hooks_only else repo.run("remote").lines:
-            if why := _unfit(repo, draft, name):
+            if why := _unfit(repo, settings, draft, name):
                 skipped.append(Skipped(name, why))
+                if draft.get(f"remote.{name}.pushurl") == [SCHEME + name]:  # it was fit when it was wired
+                    _unwire_remote(draft, f"remote.{name}")
             elif _wire_remote(repo, draft, name):
                 remotes.append(name)
         for key, value in [COMMAND_ALIAS] if hooks_only else _ALIASES:
@@ -177,14 +181,14 @@ def wired(repo: Repository, text: bytes, *, hooks_only: bool) -> Wired:
         return Wired(draft.text, tuple(remotes), tuple(skipped))
 
 
-def _unfit(repo: Repository, draft: _Draft, name: str) -> str:
+def _unfit(repo: Repository, settings: Settings, draft: _Draft, name: str) -> str:
     """Why pushes to the remote `name` cannot go through git uam; "" when they can."""
     if name.startswith("-") or repo.run("check-ref-format", f"refs/remotes/{name}/x", ok=(0, 1)).code != 0:
         return "its name is not one that git accepts for a remote"
     urls = repo.config(f"remote.{name}.url")
     if not urls:
         return "it has no URL"
-    if any(url.startswith(SCHEME) for url in urls) or repo.config(f"remote.{name}.vcs"):
+    if any(url.startswith(SCHEME) for url in urls) or own_helper(settings, name):
         return "it has its own remote helper"
     if repo.config(f"remote.{name}.pushurl") != draft.get(f"remote.{name}.pushurl"):
         return "its pushurl is set outside this repository's config file, where git uam does not change it"
@@ -267,6 +271,15 @@ def _goes_on(lines: list[bytes]) -> bool:
     return False
 
 
+def _unwire_remote(draft: _Draft, section: str) -> None:
+    """Set the push URLs of a remote that were replaced by ours again."""
+    found = draft.get(f"{section}.pushurl")
+    theirs = [url for url in found if not url.startswith(SCHEME)]
+    if theirs != found:  # else somebody has set another URL since, or none
+        draft.put(f"{section}.pushurl", draft.get(f"{section}.uam-pushurl") + theirs)
+    draft.unset(f"{section}.uam-pushurl")
+
+
 def _same(repo: Repository, one: bytes, other: bytes) -> bool:
     """Whether git reads the same settings from both texts."""
     with suppress(GitFailed), _draft(repo, one) as left, _draft(repo, other) as right:
@@ -279,11 +292,7 @@ def _unset(repo: Repository, text: bytes) -> bytes:
     with _draft(repo, text) as draft:
         keys = [key.rpartition(".") for key, _ in draft.entries() if key.startswith("remote.")]
         for section in dict.fromkeys(section for section, _, name in keys if name.endswith("pushurl")):
-            found = draft.get(f"{section}.pushurl")
-            theirs = [url for url in found if not url.startswith(SCHEME)]
-            if theirs != found:  # else somebody has set another URL since, or none
-                draft.put(f"{section}.pushurl", draft.get(f"{section}.uam-pushurl") + theirs)
-            draft.unset(f"{section}.uam-pushurl")
+            _unwire_remote(draft, section)
         for key, value in (*_ALIASES, *_EARLIER_ALIASES):
             draft.unset(key, value)
         return draft.text

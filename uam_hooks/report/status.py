@@ -8,6 +8,7 @@ from typing import Any
 from uam_hooks.flush.acting import differences, is_ours
 from uam_hooks.hot.core.paths import RepoPaths, worktree_name
 from uam_hooks.hot.core.refs import short_target
+from uam_hooks.hot.core.urls import own_helper
 from uam_hooks.hot.queue import enqueue
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.model import Action, ActionType, Source, SourceStatus, Status, seconds_of, where
@@ -40,6 +41,7 @@ def state(session: Session) -> dict[str, Any]:
         "waiting": waiting,
         "running": running,
         "failed": failed,
+        "straight": [r for r in session.settings.remotes() if own_helper(session.settings, r)],
         "window": _window(session, now),
         "next": _next(session, waiting, running, failed),
     }

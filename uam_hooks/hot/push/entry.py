@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from uam_hooks.hot.core.errors import UamError, report
+from uam_hooks.hot.core.urls import own_helper
 from uam_hooks.hot.core.words import say
 from uam_hooks.hot.push.session import PushSession, open_session
 
@@ -28,7 +29,7 @@ def remote_helper() -> NoReturn:
     """`git-remote-uam <remote>`: the wired door."""
     remote, shim = sys.argv[1:3]
     session = _session()
-    if session is None:
+    if session is None or own_helper(session.settings, remote):
         sys.exit(STRAIGHT)
     from uam_hooks.hot.push.remote_helper import RemoteHelper
 

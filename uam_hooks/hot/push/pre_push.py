@@ -14,6 +14,7 @@ from pathlib import Path
 from uam_hooks.hot.core import gate
 from uam_hooks.hot.core.plumbing import Git, is_ancestor, resolve_names
 from uam_hooks.hot.core.refs import HEADS, OURS, short_target
+from uam_hooks.hot.core.urls import own_helper
 from uam_hooks.hot.core.words import has_secret, redact, say
 from uam_hooks.hot.push import arguments, messages
 from uam_hooks.hot.push.intake import TRIES, BranchMoved, enter
@@ -44,7 +45,7 @@ def hook_door(session: PushSession, name: str, url: str, lines: list[list[str]])
     `name` and `url` are the hook's arguments; both are the URL for a remote that is not configured.
     """
     given = arguments.push_arguments()
-    if not lines or arguments.is_dry_run(given):
+    if not lines or arguments.is_dry_run(given) or own_helper(session.settings, name):
         return False
     configured = session.settings.remotes()
     # what git was given: `url` is rewritten already, and would be once more
