@@ -1,0 +1,83 @@
+"""git uam beside tools that put hooks into the same repository, each in both orders."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.scenes import Scene
+from tests.tools.real import TOOLS, Tool, fetched, log_of
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A search path with the tools on it, which are fetched once for all processes of the run."""
+    base = tmp_path_factory.getbasetemp()
+    where = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "tools"
+    where.mkdir(exist_ok=True)
+    path = where / "search-path"
+    with (where / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            path.write_text(os.pathsep.join(map(str, fetched(where))))
+    return path.read_text()
+
+
+class Beside:
+    """A repository with one tool, and what has become of its hooks and ours."""
+
+    def __init__(self, scene: Scene, tool: Tool, programs: str) -> None:
+        self.scene, self.tool = scene, tool
+        self.program = shutil.which(tool.name, path=programs)
+        if self.program is None:
+            pytest.skip(f"{tool.name} could not be fetched")
+        node = Path(shutil.which("node") or "/").parent
+        scene.env["PATH"] = os.pathsep.join([programs, scene.env["PATH"], str(node)])
+        tool.configure(scene, log_of(scene))
+        scene.git("add", "-A")
+        scene.git("commit", "-q", "-m", "Set up the tool")
+        scene.git("push", "-q", "origin", "main")
+
+    def run(self, *args: str) -> None:
+        assert self.program is not None
+        done = subprocess.run(
+            [self.program, *args], cwd=self.scene.top, env=self.scene.env, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done
+
+    def theirs(self) -> None:
+        self.run(*self.tool.install)
+
+    def ours(self) -> None:
+        self.scene.install()
+
+    def works(self, name: str) -> None:
+        """A commit and a push, each of which runs the tool's hook once; the push lands."""
+        log = log_of(self.scene)
+        log.write_text("")
+        self.scene.commit(name)
+        assert log.read_text().split() == ["pre-commit"]
+        done = self.scene.push("origin", "main")
+        assert done.code == 0, done
+        assert name in self.scene.files()
+        assert log.read_text().split() == ["pre-commit", "pre-push"], done
+
+
+@pytest.mark.parametrize("first", ["ours", "theirs"])
+@pytest.mark.parametrize("tool", TOOLS)
+def test_d1_d4_d5_beside_a_tool(plain: Scene, tool: str, first: str, programs: str) -> None:
+    beside = Beside(plain, TOOLS[tool], programs)
+    for step in (beside.ours, beside.theirs) if first == "ours" else (beside.theirs, beside.ours):
+        step()
+    beside.works("one")
+    beside.theirs()
+    beside.works("two")
+    beside.ours()
+    beside.works("three")
