@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.scenes import Scene
 from tests.tools.real import TOOLS, Tool, fetched, log_of
+from uam_hooks.install import hookfile
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -58,20 +59,20 @@ class Beside:
     def ours(self) -> None:
         self.scene.install()
 
-    def works(self, name: str) -> None:
-        """A commit and a push, each of which runs the tool's hook once; the push lands."""
+    def works(self, name: str, *, runs: bool = True) -> None:
+        """A commit and a push, each of which `runs` the tool's hook once, or not at all; the push lands."""
         log = log_of(self.scene)
         log.write_text("")
         self.scene.commit(name)
-        assert log.read_text().split() == ["pre-commit"]
+        assert log.read_text().split() == ["pre-commit"] * runs
         done = self.scene.push("origin", "main")
         assert done.code == 0, done
         assert name in self.scene.files()
-        assert log.read_text().split() == ["pre-commit", "pre-push"], done
+        assert log.read_text().split() == ["pre-commit", "pre-push"] * runs, done
 
 
 @pytest.mark.parametrize("first", ["ours", "theirs"])
-@pytest.mark.parametrize("tool", TOOLS)
+@pytest.mark.parametrize("tool", [name for name in TOOLS if name != "husky"])
 def test_d1_d4_d5_beside_a_tool(plain: Scene, tool: str, first: str, programs: str) -> None:
     beside = Beside(plain, TOOLS[tool], programs)
     for step in (beside.ours, beside.theirs) if first == "ours" else (beside.theirs, beside.ours):
@@ -81,3 +82,32 @@ def test_d1_d4_d5_beside_a_tool(plain: Scene, tool: str, first: str, programs: s
     beside.works("two")
     beside.ours()
     beside.works("three")
+
+
+@pytest.mark.parametrize("tool", [name for name, tool in TOOLS.items() if tool.uninstall])
+def test_d4_a_tool_that_came_later_is_taken_out_again(plain: Scene, tool: str, programs: str) -> None:
+    beside = Beside(plain, TOOLS[tool], programs)
+    beside.ours()
+    beside.theirs()
+    beside.run(*beside.tool.uninstall)
+    beside.works("one", runs=False)
+    beside.ours()
+    beside.works("two", runs=False)
+
+
+@pytest.mark.parametrize("tool", [name for name in TOOLS if name != "husky"])
+def test_d4_what_was_there_before_us_is_there_after_us(plain: Scene, tool: str, programs: str) -> None:
+    beside = Beside(plain, TOOLS[tool], programs)
+    beside.theirs()
+    hooks = plain.git_dir / "hooks"
+    before = {path.name: path.read_bytes() for path in hooks.iterdir()}
+    beside.ours()
+    plain.git("uam", "uninstall")
+    assert {path.name: path.read_bytes() for path in hooks.iterdir()} == before
+
+
+def test_the_hooks_know_the_same_tools_as_the_install() -> None:
+    marks = [mark.decode().removeprefix("# ").partition(":")[0] for mark in hookfile._TOOLS]
+    for name in hookfile.HOOKS:
+        text = (hookfile.shipped_dir() / name).read_text()
+        assert [mark for mark in marks if mark not in text] == []
