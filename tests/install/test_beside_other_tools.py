@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.support.commands import call, facts, said
@@ -263,3 +265,50 @@ def test_d5_hooks_that_moved_into_the_tree_are_told_in_status(scene: Scene) -> N
     (line,) = [line for line in said(scene, "status").splitlines() if line.startswith("hooks:")]
     assert "among the files of the worktree" in line
     assert line.endswith("run `git uam install`")
+
+
+# -- what a pre-push hook that was there is told -----------------------------------------------------------
+
+
+def told(scene: Scene) -> Path:
+    """A hook from before that writes down what it was given on stdin."""
+    path = scene.root / "told"
+    script(scene.top / ".git/hooks/pre-push.before-uam", f'cat >>"{path}"\n')
+    return path
+
+
+def test_h10_a_hook_from_before_is_told_what_the_remote_has(scene: Scene) -> None:
+    heard, zero = told(scene), "0" * 40
+    start, tip = scene.bare.oid("main"), scene.commit("a")
+    assert scene.push("origin", "HEAD:main", "HEAD:refs/heads/new").code == 0
+    assert sorted(heard.read_text().splitlines()) == [
+        f"HEAD {tip} refs/heads/main {start}",
+        f"HEAD {tip} refs/heads/new {zero}",
+    ]
+    heard.unlink()
+    assert scene.push("origin", ":new").code == 0
+    assert heard.read_text().splitlines() == [f"(delete) {zero} refs/heads/new {tip}"]
+
+
+def test_h10_refs_that_nothing_tracks_are_asked_for(scene: Scene) -> None:
+    heard = told(scene)
+    scene.bare.git("update-ref", "refs/heads/topic", "main")
+    scene.bare.git("update-ref", "refs/changes/1", "main")
+    scene.bare.git("update-ref", "refs/heads/a/refs/heads/other", "main")
+    start, tip = scene.bare.oid("main"), scene.commit("a")
+    pushed = scene.push("origin", "main:topic", "main:refs/heads/other", "main:refs/changes/1")
+    assert pushed.code == 0, pushed
+    assert sorted(heard.read_text().splitlines()) == [
+        f"refs/heads/main {tip} refs/changes/1 {start}",
+        f"refs/heads/main {tip} refs/heads/other {'0' * 40}",
+        f"refs/heads/main {tip} refs/heads/topic {start}",
+    ]
+
+
+def test_h10_with_other_refspecs_no_tracking_ref_is_guessed(scene: Scene) -> None:
+    heard = told(scene)
+    scene.git("config", "remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/heads/*")
+    scene.git("update-ref", "refs/remotes/origin/main", scene.commit("other"))
+    start, tip = scene.bare.oid("main"), scene.commit("a")
+    assert scene.push("origin", "HEAD:main").code == 0
+    assert heard.read_text().splitlines() == [f"HEAD {tip} refs/heads/main {start}"]
