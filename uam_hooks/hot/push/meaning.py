@@ -86,5 +86,11 @@ def parted(request: Request, lines: list[str], there: Mapping[str, str] | None) 
 
 
 def _goes_straight(spec: Spec, there: Mapping[str, str] | None) -> bool:
-    """Whether nothing of this spec can land: a remote warns of a ref that is to be deleted and is not there."""
+    """Whether there is nothing of this spec that we could land.
+
+    What is neither a branch nor a tag may be anything to the remote, also a name for something else (proc-receive). Of
+    a ref that is to be deleted and is not there it warns.
+    """
+    if not spec.dst.startswith((HEADS, "refs/tags/")):
+        return True
     return not spec.src and there is not None and spec.dst not in there

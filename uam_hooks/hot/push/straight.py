@@ -31,6 +31,7 @@ def push_straight(
     if done.code == DIED:
         raise GitDied(visible(done.lines[-1]))
     answers: list[str] = []
+    tells = any(answer.startswith("option old-oid ") for answer in said)  # an older shim does not know
     open_ = dict.fromkeys(line.rpartition(":")[2] for line in lines)
     for answer in filter(None, said[len(told) :]):
         what, _, ref_and_why = answer.partition(" ")
@@ -39,7 +40,7 @@ def push_straight(
             open_.pop(ref, None)
         answers.append(f"{what} {ref}{blank}{visible(why)}")  # what the remote said is part of it
         dst = answer.removeprefix("ok ")
-        if answer != dst and dst in known:
+        if answer != dst and dst in known and not tells:
             answers.append(f"option old-oid {known[dst]}")
     # a ref without an answer is up to date to git; a shim that was killed gives none
     return answers + [refused(ref, "it is not known whether this reached the remote; push again") for ref in open_]
