@@ -81,6 +81,13 @@ def is_dry_run(arguments: list[str]) -> bool:
     )
 
 
+def signs(argument: str, before: bool) -> bool:
+    """Whether the push is signed, as far as this argument tells; `before` where it says nothing of that."""
+    if _is_option(argument, "--signed", 4):
+        return argument.partition("=")[2].lower() not in ("no", "off", "false", "0")
+    return before and argument != "--no-signed"
+
+
 def is_mirror(arguments: list[str]) -> bool:
     """Whether `--mirror` was given."""
     return any(_is_option(a, "--mirror", 3) for a in arguments)

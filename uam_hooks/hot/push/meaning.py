@@ -14,6 +14,8 @@ from uam_hooks.hot.core.settings import Settings, boolean
 from uam_hooks.hot.push import arguments
 from uam_hooks.hot.push.request import Request, Spec
 
+TAGS = "refs/tags/"
+
 
 class Listing(Enum):
     """What git is told that the remote has."""
@@ -70,7 +72,15 @@ def _branch_only(spec: str) -> str | None:
 
 def are_branches(names: Sequence[str], refs: Collection[str]) -> bool:
     """Whether each of the names is, among the `refs` of this repository, that of a branch and of no tag."""
-    return all(f"{HEADS}{name}" in refs and f"refs/tags/{name}" not in refs for name in names)
+    return all(f"{HEADS}{name}" in refs and f"{TAGS}{name}" not in refs for name in names)
+
+
+def leaves_the_hook_alone(given: list[str], settings: Settings, refs: Sequence[str]) -> bool:
+    """Whether a push that meets the pre-push hook goes straight as a whole: a hook cannot take a part of it."""
+    signed = _is_on(settings, "push.gpgsign")
+    for argument in given:
+        signed = arguments.signs(argument, signed)
+    return signed or not all(ref.startswith((HEADS, TAGS)) for ref in refs)
 
 
 def parted(request: Request, lines: list[str], there: Mapping[str, str] | None) -> tuple[Request, list[str]]:
@@ -91,6 +101,6 @@ def _goes_straight(spec: Spec, there: Mapping[str, str] | None) -> bool:
     What is neither a branch nor a tag may be anything to the remote, also a name for something else (proc-receive). Of
     a ref that is to be deleted and is not there it warns.
     """
-    if not spec.dst.startswith((HEADS, "refs/tags/")):
+    if not spec.dst.startswith((HEADS, TAGS)):
         return True
     return not spec.src and there is not None and spec.dst not in there

@@ -16,7 +16,7 @@ from uam_hooks.hot.core.plumbing import Git, is_ancestor, resolve_names
 from uam_hooks.hot.core.refs import HEADS, OURS, short_target
 from uam_hooks.hot.core.urls import own_helper
 from uam_hooks.hot.core.words import has_secret, redact, say
-from uam_hooks.hot.push import arguments, messages
+from uam_hooks.hot.push import arguments, meaning, messages
 from uam_hooks.hot.push.intake import TRIES, BranchMoved, enter
 from uam_hooks.hot.push.request import Request, Spec
 from uam_hooks.hot.push.resolve import ResolvedSpec, resolve
@@ -46,6 +46,8 @@ def hook_door(session: PushSession, name: str, url: str, lines: list[list[str]])
     """
     given = arguments.push_arguments()
     if not lines or arguments.is_dry_run(given) or own_helper(session.settings, name):
+        return False
+    if meaning.leaves_the_hook_alone(given, session.settings, [line[2] for line in lines]):
         return False
     configured = session.settings.remotes()
     # what git was given: `url` is rewritten already, and would be once more
