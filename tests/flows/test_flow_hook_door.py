@@ -12,8 +12,8 @@ REFUSED = "error: failed to push some refs to '{}'\n"
 def queued(url: str, where: str, action: int = 2) -> str:
     return (
         f"uam: queued as #{action} for {where}; it lands within 0 s (git uam status)\n"
-        'uam: git now reports that the push failed, because a hook cannot say "accepted"; there is nothing to do.\n'
-        + REFUSED.format(url)
+        'uam: git now reports that the push failed, because a hook cannot say "accepted"; '
+        f"`git uam wait {action}` says how it ends.\n" + REFUSED.format(url)
     )
 
 

@@ -109,3 +109,40 @@ def test_h4_a_remote_that_gets_a_helper_after_it_was_wired(scene: Scene, way: st
         assert (done.code, scene.there(), scene.pushed()) == (0, mine, []), done
         scene.git("uam", "install")  # takes back what it wrote
     assert scene.run("config", "remote.origin.pushurl").code == 1
+
+
+def test_d7_a_remote_that_was_added_later_is_wired_by_its_first_push(scene: Scene) -> None:
+    later = mirror(scene, "later")
+    scene.git("remote", "add", "later", str(later.top))
+    mine = scene.commit("a")
+    done = scene.push("later", "main")
+    assert (done.code, scene.git("config", "remote.later.pushurl")) == (1, "uam::later"), done
+    assert done.ours[-1].endswith("the same push once more says how it ends.")
+    done = scene.push("later", "main")
+    assert (done.code, later.oid("main")) == (0, mine), done
+    scene.git("uam", "uninstall")
+    assert scene.git("config", "--get-all", "remote.later.url") == str(later.top)
+    assert scene.run("config", "--get-regexp", r"^remote\..*pushurl$").code == 1
+
+
+def test_d7_remotes_are_wired_by_the_next_command(scene: Scene) -> None:
+    later = mirror(scene, "later")
+    scene.git("remote", "add", "later", str(later.top))
+    scene.git("remote", "rename", "origin", "first")
+    scene.git("uam", "status")
+    assert scene.git("config", "remote.later.pushurl") == "uam::later"
+    assert scene.git("config", "remote.first.pushurl") == "uam::first"
+    scene.git("-c", "remote.passing.url=../passing.git", "uam", "status")
+    assert scene.run("config", "--get-regexp", r"^remote\.passing\.").code == 1
+    mine = scene.commit("a")
+    for name, place in (("later", later), ("first", scene.bare)):
+        done = scene.push(name, "main")
+        assert (done.code, place.oid("main")) == (0, mine), done
+
+
+def test_d7_the_hook_door_alone_wires_nothing_and_says_what_to_do(unwired: Scene) -> None:
+    unwired.commit("a")
+    done = unwired.push()
+    assert unwired.run("config", "remote.origin.pushurl").code == 1
+    assert (done.code, done.ours[-1].rpartition("; ")[2]) == (1, "`git uam wait 2` says how it ends."), done
+    assert unwired.run("uam", "wait", "2").code == 0

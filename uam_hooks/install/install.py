@@ -96,7 +96,7 @@ def install(
     """
     _refuse_unfit(repo)
     uam = repo.paths.uam
-    with exclusive(repo.paths.common_dir), _in_words():
+    with exclusive(repo.paths.common_dir), in_words():
         record, directory = Record.read(uam), _directory(repo, hooks_only, door_only)
         moved = record if record and (not directory or record.hooks_dir.resolve() != directory.resolve()) else None
         known = None if moved else record
@@ -109,7 +109,7 @@ def install(
             files.secure(uam, (Settings.read(repo).all("core.sharedrepository") or [""])[-1])
             place_shims(uam / "bin", undo)
             placed = _hooks(repo, directory, known, undo)
-            _replace_config(repo, config, result.text, undo)
+            replace_config(repo, config, result.text, undo)
             _put_if_new(repo.paths.env_file, os.fsencode(f"{python}\n{site}\n"), undo)
             undo.pop_all()
         if moved:  # core.hooksPath names another directory than it did, or no hooks are wanted any more
@@ -160,7 +160,7 @@ def uninstall(
     their branches and below refs/uam.
     """
     uam = repo.paths.uam
-    with exclusive(repo.paths.common_dir), _in_words(), ExitStack() as held:
+    with exclusive(repo.paths.common_dir), in_words(), ExitStack() as held:
         queued, close = _closed(pending, closing, force, held) if uam.is_dir() else ([], None)
         record = Record.read(uam) or _guess_record(repo)
         with config_file(repo) as config:
@@ -233,7 +233,7 @@ def _closed(
 
 
 @contextmanager
-def _in_words() -> Iterator[None]:
+def in_words() -> Iterator[None]:
     """Turn an error of the file system into a UamError."""
     try:
         yield
@@ -261,7 +261,7 @@ def _put_if_new(path: Path, data: bytes, undo: ExitStack, mode: int | None = Non
         put_file(path, data, path.parent.stat().st_mode & 0o666 if mode is None else mode, undo)
 
 
-def _replace_config(repo: Repository, config: ConfigFile, text: bytes, undo: ExitStack) -> None:
+def replace_config(repo: Repository, config: ConfigFile, text: bytes, undo: ExitStack) -> None:
     """Write the wired config; before it, write what an uninstall needs to revert exactly that."""
     before, after = repo.paths.uam / _BEFORE, repo.paths.uam / _AFTER
     old_before, old_after = _content(before), _content(after)

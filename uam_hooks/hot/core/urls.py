@@ -49,6 +49,18 @@ def own_helper(settings: Settings, remote: str) -> bool:
     )
 
 
+def unwired(settings: Settings) -> list[str]:
+    """The remotes whose pushes would go through us if they had been there at the install; none without the wired door.
+
+    Some may be unfit for it: that is found out when they are wired.
+    """
+    given = any(key.startswith("remote.") for key, _ in settings.given)
+    if given or not settings.all("alias.remote-uam"):  # what is given for one command is not for the config file
+        return []
+    found = [r for r in settings.remotes() if settings.all(f"remote.{r}.pushurl") != [SCHEME + r]]
+    return [remote for remote in found if not own_helper(settings, remote)]
+
+
 def at(settings: Settings, remote: str, url: str) -> list[str]:
     """The options for git with which the remote `NAME` is at `url`, one of `push_urls` of `remote`.
 

@@ -6,15 +6,19 @@ and a message that this is no failure.
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from uam_hooks.hot.core import gate
+from uam_hooks.hot.core.identity import reduced
 from uam_hooks.hot.core.plumbing import Git, is_ancestor, resolve_names
 from uam_hooks.hot.core.refs import HEADS, OURS, short_target
-from uam_hooks.hot.core.urls import own_helper
+from uam_hooks.hot.core.urls import own_helper, unwired
 from uam_hooks.hot.core.words import has_secret, redact, say
 from uam_hooks.hot.push import arguments, meaning, messages
 from uam_hooks.hot.push.intake import TRIES, BranchMoved, enter
@@ -23,6 +27,8 @@ from uam_hooks.hot.push.resolve import ResolvedSpec, resolve
 from uam_hooks.hot.push.session import PushSession
 from uam_hooks.hot.queue.model import seconds_of
 from uam_hooks.hot.queue.windows import URGENT_OPTION
+
+_WIRE = "import sys; sys.path.append(sys.argv.pop(1)); from uam_hooks.install.later import main; main(*sys.argv[1:])"
 
 
 def push_lines(stdin: bytes) -> list[list[str]]:
@@ -59,6 +65,7 @@ def hook_door(session: PushSession, name: str, url: str, lines: list[list[str]])
     known = {line[2]: line[3] for line in lines if line[3].strip("0")}
     here = {oid for oid, _ in resolve_names(session.git, list(known.values()))}
     specs = tuple(_spec(line, session.git, here) for line in lines)
+    wired = _wired_now(session, remote)
     urgent = arguments.has_push_option(given, URGENT_OPTION)
     for left in reversed(range(TRIES)):
         resolved = resolve(session, Request(remote, specs), known)
@@ -69,17 +76,39 @@ def hook_door(session: PushSession, name: str, url: str, lines: list[list[str]])
         with suppress(BranchMoved):
             resolved = enter(session, resolved, urgent=urgent, waits=False, last=not left)
             break
-    _say_queued(session, remote, resolved)
+    _say_queued(session, remote, resolved, wired)
     return True
 
 
-def _say_queued(session: PushSession, remote: str, queued: Sequence[ResolvedSpec]) -> None:
+def _wired_now(session: PushSession, remote: str) -> bool:
+    """Wire a remote that came after the install, so that the next push gets its answer; whether that was done."""
+    if remote not in unwired(session.settings):
+        return False
+    site, common_dir = str(Path(__file__).resolve().parents[3]), session.paths.common_dir
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", _WIRE, site, str(common_dir), remote],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        cwd=common_dir,
+        env=reduced(os.environ, session.settings),
+        check=False,
+    )
+    return done.returncode == 0
+
+
+def _say_queued(session: PushSession, remote: str, queued: Sequence[ResolvedSpec], wired: bool) -> None:
     mode = session.settings["uam.push.mode"]
     for one in queued:
         assert one.ticket is not None
         where = f"{redact(remote)}/{short_target(one.spec.dst)}"
         say(messages.queued(one.ticket.action, where, seconds_of(one.ticket.due) - time.time(), mode))
-    say('git now reports that the push failed, because a hook cannot say "accepted"; there is nothing to do.')
+    ids = {one.ticket.action for one in queued if one.ticket is not None}
+    if wired:
+        say(f"{remote} was added after the install, so git could not ask us; from the next push on it does.")
+        how = "the same push once more"
+    else:
+        how = f"`git uam wait {min(ids) if len(ids) == 1 else 'ID'}`"
+    say(f'git now reports that the push failed, because a hook cannot say "accepted"; {how} says how it ends.')
     if mode != "manual":
         session.ensure_flusher(remote)
 
