@@ -29,13 +29,12 @@ pre-push: {{commands: {{two: {{run: "echo pre-push >>{log}"}}}}}}
 
 
 class Tool(NamedTuple):
-    """One tool: the program that tells its version, how its hooks are written down, and its own (un)install."""
+    """One tool: how its hooks are written down, and its own install and uninstall."""
 
     name: str
     configure: Callable[[Scene, Path], None]
     install: tuple[str, ...]
     uninstall: tuple[str, ...] = ()
-    version: tuple[str, ...] = ("--version",)
 
 
 def log_of(scene: Scene) -> Path:
@@ -69,7 +68,7 @@ TOOLS = {
     for tool in (
         Tool("pre-commit", _pre_commit, ("install", *BOTH), ("uninstall", *BOTH)),
         Tool("prek", _pre_commit, ("install", *BOTH), ("uninstall", *BOTH)),
-        Tool("lefthook", _lefthook, ("install",), ("uninstall",), ("version",)),
+        Tool("lefthook", _lefthook, ("install",), ("uninstall",)),
         Tool("simple-git-hooks", _simple, (), ()),
         Tool("husky", _husky, ()),
     )

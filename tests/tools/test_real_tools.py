@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -53,11 +55,23 @@ class Beside:
         )
         assert done.returncode == 0, done
 
+    def version(self) -> str:
+        """What the tool says of its version, or its package does."""
+        assert self.program is not None
+        package = Path(self.program).parent.parent / self.tool.name / "package.json"
+        if package.exists():
+            return str(json.loads(package.read_text())["version"])
+        done = subprocess.run([self.program, "--version"], capture_output=True, env=self.scene.env, check=True)
+        return done.stdout.decode().split()[1]
+
     def theirs(self) -> None:
         self.run(*self.tool.install)
 
     def ours(self) -> None:
         self.scene.install()
+
+    def queued(self) -> int:
+        return len(self.scene.rows("sources")) if self.scene.paths.database.exists() else 0
 
     def works(self, name: str, *, runs: bool = True) -> None:
         """A commit and a push, each of which `runs` the tool's hook once, or not at all; the push lands."""
@@ -65,16 +79,21 @@ class Beside:
         log.write_text("")
         self.scene.commit(name)
         assert log.read_text().split() == ["pre-commit"] * runs
+        queued = self.queued()
         done = self.scene.push("origin", "main")
         assert done.code == 0, done
+        assert self.queued() == queued + 1
         assert name in self.scene.files()
         assert log.read_text().split() == ["pre-commit", "pre-push"] * runs, done
 
 
 @pytest.mark.parametrize("first", ["ours", "theirs"])
-@pytest.mark.parametrize("tool", [name for name in TOOLS if name != "husky"])
-def test_d1_d4_d5_beside_a_tool(plain: Scene, tool: str, first: str, programs: str) -> None:
+@pytest.mark.parametrize("tool", TOOLS)
+def test_d1_d4_d5_beside_a_tool(
+    plain: Scene, tool: str, first: str, programs: str, record_property: Callable[[str, object], None]
+) -> None:
     beside = Beside(plain, TOOLS[tool], programs)
+    record_property("version", beside.version())
     for step in (beside.ours, beside.theirs) if first == "ours" else (beside.theirs, beside.ours):
         step()
     beside.works("one")
@@ -95,7 +114,7 @@ def test_d4_a_tool_that_came_later_is_taken_out_again(plain: Scene, tool: str, p
     beside.works("two", runs=False)
 
 
-@pytest.mark.parametrize("tool", [name for name in TOOLS if name != "husky"])
+@pytest.mark.parametrize("tool", TOOLS)
 def test_d4_what_was_there_before_us_is_there_after_us(plain: Scene, tool: str, programs: str) -> None:
     beside = Beside(plain, TOOLS[tool], programs)
     beside.theirs()
