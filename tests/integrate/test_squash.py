@@ -79,7 +79,7 @@ SPELLINGS = [
 @pytest.mark.parametrize("order", SPELLINGS)
 def test_one_member_cannot_silence_the_others(order: str) -> None:
     assert squash.silences_ci(f"Add a {order}")
-    for style in ("count", "list"):
+    for style in ("count", "list", "conventional"):
         text = message(commit(f"Add a {order}"), commit("Add b"), style=style)
         assert not squash.silences_ci(text)
         assert order.lower() not in text.lower()
@@ -129,3 +129,38 @@ def test_neutralising_is_final_and_keeps_the_lines(text: str) -> None:
     once = squash.neutralised(text)
     assert squash.neutralised(once) == once
     assert len(once.split("\n")) == len(text.split("\n"))
+
+
+# -- conventional commits ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("subjects", "first"),
+    [
+        (["fix: one", "fix: two"], "fix: squash 2 commits"),
+        (["docs(api): one", "fix(api): two", "feat(api): three"], "feat(api): squash 3 commits"),
+        (["docs(api): one", "test(cli): two"], "docs: squash 2 commits"),
+        (["fix: one", "chore(db)!: two"], "fix!: squash 2 commits"),
+        (["fix: one\n\nBREAKING CHANGE: all of it", "fix: two"], "fix!: squash 2 commits"),
+        (["fix: one", "Merge branch 'main'"], "fix: squash 2 commits"),
+        (["fix: one", "Add two"], "Squashed 2 commits:"),
+        (["fix: one", "FIX: two"], "Squashed 2 commits:"),
+        (["Merge branch 'main'", 'Revert "x"'], "Squashed 2 commits:"),
+    ],
+)
+def test_d8_where_every_subject_is_conventional_that_of_the_squash_is(subjects: list[str], first: str) -> None:
+    lines = message(*map(commit, subjects), style="conventional").splitlines()
+    assert lines[0] == first
+    again = message(commit("\n".join(lines)), commit("docs: more"), style="conventional").splitlines()[
+        0
+    ]  # and of a squash of squashes
+    if not first.startswith("Squashed"):
+        assert again == first.replace("docs(api)", "docs").replace("feat(api)", "feat").replace(
+            str(len(subjects)), str(len(subjects) + 1)
+        )
+
+
+def test_d8_lines_are_no_longer_than_commitlint_accepts() -> None:
+    lines = message(*(commit(f"fix: {'x' * 95}") for _ in range(12)), style="conventional").splitlines()
+    assert len(lines) == 16
+    assert max(map(len, lines)) == 100

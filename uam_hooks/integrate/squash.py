@@ -20,6 +20,13 @@ _SKIP_TRAILER = re.compile(r"^(?:skip-checks|ci-skip):[ \t]*true[ \t]*$", re.IGN
 _CO_AUTHOR = re.compile(r"^Co-authored-by:[ \t]*(.+>)[ \t]*$", re.IGNORECASE | re.MULTILINE)
 _BATCH = re.compile(r"^Uam-Batch: \S+\s*\Z", re.MULTILINE)
 _MEMBER = re.compile(r"^\d+\. (.+)$", re.MULTILINE)
+# The header of https://www.conventionalcommits.org: type, scope, and ! for a breaking change.
+_HEADER = re.compile(r"^([a-z]+)(?:\(([^()\s][^()]*)\))?(!?): \S")
+_NO_HEADER = re.compile(r"^(?:Merge|Revert) \S")  # git's own, which tools that check subjects pass over
+_BREAKING = re.compile(r"^BREAKING[ -]CHANGE: ", re.MULTILINE)
+# What a release is made of, the most important first; others count alike.
+_TYPES = ("feat", "fix", "perf")
+_LINE = 100  # body-max-line-length of commitlint's conventional rules
 
 
 def silences_ci(text: str) -> bool:
@@ -37,21 +44,43 @@ def message(commits: Sequence[Commit], batch_id: str, style: str) -> bytes:
     """The message of a landing that squashes `commits`, oldest first.
 
     The form is the original's: `Squashed 3 commits:`, a blank line, a numbered list of subjects. With `style`
-    "list" the first line names the subjects instead. A wish to skip CI counts only when every member has it.
+    "list" the first line names the subjects instead; with "conventional" it is that of a Conventional Commit, where
+    every subject is, and no line is longer than commitlint accepts. A wish to skip CI counts only when every member
+    has it.
     """
     silent = bool(commits) and all(silences_ci(commit.text) for commit in commits)
     subjects = [subject for commit in commits for subject in members_of(commit)]
     if not silent:
         subjects = [neutralised(subject) for subject in subjects]
-    first = f"Squashed {len(subjects)} commits:"
+    kind = _conventional(commits, subjects) if style == "conventional" else ""
+    first = f"{kind}: squash {len(subjects)} commits" if kind else f"Squashed {len(subjects)} commits:"
     if style == "list":
         first = _shortened("; ".join(subjects))
-    lines = [first, "", *(f"{n}. {subject}" for n, subject in enumerate(subjects, 1)), ""]
+    members = [f"{n}. {subject}" for n, subject in enumerate(subjects, 1)]
+    lines = [first, "", *(_shortened(line, _LINE) if kind else line for line in members), ""]
     if silent and not any(silences_ci(line) for line in lines):
         lines += ["[skip ci]", ""]
     lines += [f"Co-authored-by: {name if silent else neutralised(name)}" for name in co_authors(commits)]
     lines.append(f"Uam-Batch: {batch_id}")
     return ("\n".join(lines) + "\n").encode("utf-8", "replace")
+
+
+def _conventional(commits: Sequence[Commit], subjects: Sequence[str]) -> str:
+    """What stands before the colon where `subjects` keep to Conventional Commits, else ""."""
+    found = [_HEADER.match(subject) for subject in subjects if not _NO_HEADER.match(subject)]
+    headers = [one.groups("") for one in found if one]
+    if not headers or len(headers) < len(found):
+        return ""
+    types = dict.fromkeys(kind for kind, _, _ in headers)
+    scopes = {scope for _, scope, _ in headers}
+    kind = next((one for one in _TYPES if one in types), next(iter(types)))
+    breaking = any(mark for _, _, mark in headers) or any(_breaks(commit) for commit in commits)
+    return kind + (f"({scope})" if len(scopes) == 1 and (scope := scopes.pop()) else "") + ("!" if breaking else "")
+
+
+def _breaks(commit: Commit) -> bool:
+    own = _HEADER.match(commit.subject)  # of a squash of ours, too, which has no footers of its members
+    return bool((own and own[3]) or _BREAKING.search(commit.text))
 
 
 def members_of(commit: Commit) -> list[str]:

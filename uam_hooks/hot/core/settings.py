@@ -98,7 +98,12 @@ KEYS = (
     Key("uam.batch.parallel", "5", positive, "how many workflows and deploys run at the same time"),
     Key("uam.commit.onWindow", "keep", one_of("keep", "squash"), "what happens to ready commits that nobody pushes"),
     Key("uam.squash", "true", boolean, "false: keep every commit, still one push"),
-    Key("uam.squash.subject", "count", one_of("count", "list"), "first line of a squash: a count, or the subjects"),
+    Key(
+        "uam.squash.subject",
+        "count",
+        one_of("count", "list", "conventional"),
+        "first line of a squash: a count, the subjects, or that of a Conventional Commit",
+    ),
     Key("uam.settle", "keep", one_of("keep", "ref", "off"),
         "what a landing moves here: branch and files, branches only, nothing"),
     Key("uam.flush.retries", "5", count, "how often a landing is integrated again when others pushed in between"),
