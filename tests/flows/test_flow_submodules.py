@@ -146,3 +146,13 @@ def test_c7_a_submodule_without_a_queue_is_gits_business(both: Super) -> None:
     both.sub.git("uam", "uninstall")
     both.use_new_commits()
     assert both.push().code == 0
+
+
+def test_h16_a_relative_url_in_a_submodule_with_a_config_of_its_worktree(both: Super) -> None:
+    """Sparse checkouts and settings of one worktree move `core.worktree` into another file."""
+    sub = both.sub
+    sub.git("remote", "set-url", "origin", "../../sub.git")
+    sub.git("sparse-checkout", "init")
+    mine = sub.commit("s1")
+    done = sub.push("--force-with-lease", "origin", "main")
+    assert (done.code, both.sub_has()[0], sub.oid("origin/main")) == (0, "Add s1", mine), done

@@ -93,7 +93,10 @@ class GitFailed(UamError):
 
     def __init__(self, command: Sequence[str], code: int, stdout: str, stderr: str) -> None:
         words = reason(stderr) or last_line(stdout) or "no output"
-        shown = " ".join(part[:60] for part in ["git", *command][:4])
+        named = list(command)
+        while named[:1] == ["-c"]:  # which command it was says more than its settings
+            del named[:2]
+        shown = " ".join(part[:60] for part in ["git", *named][:4])
         # it was killed, or for a moment there was no room, or another git held a lock of this repository
         passes = code < 0 or any(word in stderr for word in _PASSES)
         super().__init__(f"`{shown}` failed with exit code {code}: {words}.", transient=passes)

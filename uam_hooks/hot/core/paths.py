@@ -122,16 +122,24 @@ def _worktree_of_submodule(git_dir: Path) -> Path | None:
     """
     if "modules" not in git_dir.parts:
         return None
-    try:
-        lines = (git_dir / "config").read_text("utf-8", "surrogateescape").splitlines()
-    except OSError:
-        return None
-    found = [value.strip() for key, _, value in (line.partition("=") for line in lines) if key.strip() == "worktree"]
+    settings = _plain_settings(git_dir / "config")
+    if any(key == "worktreeconfig" and value.lower() == "true" for key, value in settings):
+        settings += _plain_settings(git_dir / "config.worktree")  # a sparse checkout has its worktree there
+    found = [value for key, value in settings if key == "worktree"]
     if not found:
         return None
     plain = found[-1].strip('"').replace('\\"', '"').replace("\\\\", "\\")
     worktree = Path(os.path.normpath(git_dir / plain))
     return worktree if (worktree / ".git").exists() else None
+
+
+def _plain_settings(path: Path) -> list[tuple[str, str]]:
+    """The `key = value` lines of a config file, whatever section they are in; none where it cannot be read."""
+    try:
+        lines = path.read_text("utf-8", "surrogateescape").splitlines()
+    except OSError:
+        return []
+    return [(key.strip().lower(), value.strip()) for key, _, value in (line.partition("=") for line in lines)]
 
 
 def head_of(git_dir: Path) -> tuple[str, str]:
