@@ -169,6 +169,33 @@ def test_d4_a_hook_from_before_ends_where_the_other_tool_would_have_put_it(plain
     assert sorted(path.name for path in other.directory.iterdir()) == ["pre-push", "pre-push" + other.suffix]
 
 
+@pytest.mark.parametrize("tool", ["pre-commit", "lefthook"])
+def test_d4_a_hook_from_before_outlives_every_further_install(plain: Scene, tool: str) -> None:
+    other = Other(plain, *OTHERS[tool], "pre-push")
+    text = script(other.directory / "pre-push", f'echo own: >>"{other.log}"\ncat >/dev/null\n').read_text()
+    installed(plain)
+    for _ in range(3):  # the tool renames ours to where it had put that hook
+        other.install()
+        installed(plain)
+        assert (other.directory / ("pre-push" + other.suffix)).read_text() == text
+    other.install()
+    assert call(plain, "uninstall").code == 0
+    assert (other.directory / ("pre-push" + other.suffix)).read_text() == text
+    assert sorted(path.name for path in other.directory.iterdir()) == ["pre-push", "pre-push" + other.suffix]
+
+
+def test_d4_a_hook_from_before_is_not_removed_where_it_lies_nowhere_else(plain: Scene) -> None:
+    other = Other(plain, *OTHERS["lefthook"], "pre-push")
+    text = script(other.directory / "pre-push", "exit 0\n").read_text()
+    installed(plain)
+    other.install()
+    installed(plain)
+    (other.directory / "pre-push.old").unlink()
+    done = call(plain, "uninstall")
+    (path,) = [line.split(": ")[0].removeprefix("left ") for line in done.out.splitlines() if line.startswith("left")]
+    assert (done.code, Path(path).read_text()) == (0, text)
+
+
 def test_d4_status_says_which_of_ours_another_tool_has_put_aside_or_removed(scene: Scene) -> None:
     assert facts(scene, "status")["hooks"] == []
     assert "hooks:" not in said(scene, "status")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import Refused
-from uam_hooks.install.hookfile import HOOKS, KEPT, State, checksum, put_aside, shipped_dir, state_of, supersedes
+from uam_hooks.install.hookfile import HOOKS, KEPT, SAVED, State, checksum, put_aside, shipped_dir, state_of, supersedes
 
 SHIMS = ("git-remote-uam", "git-uam")
 RECORD = "install.json"  # in .git/uam
@@ -204,18 +205,39 @@ def _make_good(directory: Path, name: str, known: str | None, state: State, undo
 
     Where that tool's hook has our place, what ours had kept takes the place of a copy, as if ours had never been there.
     """
-    hook, kept = directory / name, directory / (name + KEPT)
+    hook, kept, saved = (directory / (name + end) for end in ("", KEPT, SAVED))
     for copy in put_aside(directory, name, known):
         ours, mode = copy.read_bytes(), copy.stat().st_mode & 0o7777
         returns = state is State.FOREIGN and os.path.lexists(kept) and not supersedes(hook, kept)
         if undo:
             undo.callback(write_file, copy, ours, mode)
-        if not returns:
-            copy.unlink()
+        if returns:
+            _copy(kept, saved, undo)
+            kept.replace(copy)  # a symlink moves as such
+            if undo:
+                undo.callback(copy.rename, kept)
             continue
-        kept.replace(copy)  # a symlink moves as such
-        if undo:
-            undo.callback(copy.rename, kept)
+        copy.unlink()
+        if os.path.lexists(saved):  # the tool has put ours over the hook that had gone to its place
+            _copy(saved, copy, None)
+
+
+def _drop_saved(directory: Path, name: str) -> bool:
+    """Remove the second copy of a hook, if there is one; False where it is the only one that is left."""
+    saved = directory / (name + SAVED)
+    others = [path for path in directory.glob(f"{name}*") if path != saved and path.is_file()]
+    if saved.is_file() and saved.read_bytes() not in [path.read_bytes() for path in others]:
+        return False
+    saved.unlink(missing_ok=True)
+    return True
+
+
+def _copy(source: Path, target: Path, undo: ExitStack | None) -> None:
+    """Copy a hook or a symlink to one, over what may be there."""
+    target.unlink(missing_ok=True)
+    shutil.copy2(source, target, follow_symlinks=False)
+    if undo:
+        undo.callback(target.unlink, missing_ok=True)
 
 
 def _keep(hook: Path, undo: ExitStack) -> None:
@@ -259,6 +281,8 @@ def remove(repo: Repository, record: Record) -> Removed:
         hook, kept = directory / name, directory / (name + KEPT)
         if state is not State.EDITED:
             _make_good(directory, name, _sum(record, name), state)
+        if not _drop_saved(directory, name):
+            left.append(f"{directory / (name + SAVED)}: a hook from before us that lies nowhere else")
         if state in (State.OURS, State.ABSENT) and os.path.lexists(kept):
             kept.replace(hook)
             restored.append(name)

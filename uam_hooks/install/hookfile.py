@@ -13,6 +13,7 @@ from pathlib import Path
 
 HOOKS = ("pre-commit", "post-commit", "post-rewrite", "pre-push")
 KEPT = ".before-uam"
+SAVED = ".saved-by-uam"  # a second copy of one that has gone to where another tool would have put it
 _MARK = b"# uam_hooks:"
 # What each of these tools writes into every hook of its own, in all of its versions, and nobody else writes.
 _TOOLS = (
