@@ -140,10 +140,11 @@ def _brings_something(git: Git, tip: str, seen: _Seen) -> bool:
     """Whether the tip has commits that have not landed.
 
     What the shadow contains has landed, unless its landing (its first parent) is no longer on the remote. "Nothing"
-    allows the branch to be set to what the remote has, so only an answer of git counts: GitFailed otherwise.
+    allows the branch to be set to what the remote has, so only an answer of git counts: GitFailed otherwise. A tip that
+    the remote was seen at needs no answer: most of the refs of `git push --all` are such.
     """
-    if not seen.known:
-        return True
+    if not seen.known or tip == seen.known:
+        return not seen.known
     fresh = ("rev-list", "--max-count=1", tip, f"^{seen.known}")
     if git.run(*fresh, *([f"^{seen.shadow}"] if seen.shadow else [])).lines:
         return True

@@ -58,6 +58,8 @@ def dropped(git: Git, store: Store, paths: RepoPaths, source: NewSource, there: 
 
     Costs no process where the branch only got commits since it was at `there`. GitFailed when git fails.
     """
+    if source.tip == there:
+        return None
     steps = _steps(paths, source.branch)
     if steps is not None and _only_grew(steps, source.tip, there):
         return None

@@ -70,6 +70,8 @@ def settle(git: Git, paths: RepoPaths, what: Landed, files: bool) -> Settled:
         return Settled(what.tip, why="HEAD is on a branch by now")
     ref = what.branch or "HEAD"
     with _turn(git, paths, what.branch, detached, home) as turn:
+        if what.tip == what.landing:
+            return Settled(what.tip)  # what was pushed is what landed: whatever the branch has, it has on top of that
         # read under the lock: another settle may have moved it while this one waited
         at = run_directory(home, paths)
         wanted = (ref, f"{ref}^{{tree}}", f"{what.landing}^{{tree}}", what.keep, what.shadow or what.keep)
