@@ -13,7 +13,8 @@ from tests.support.commands import call, refused, unchanged
 from tests.support.landscape import by_hand, environment, flushed, inside, queue, states
 from tests.support.queueing import acting, change, last_push, row
 from tests.support.scenes import Scene
-from uam_hooks.git.remote import Pushed, RefUpdate, Remote
+from uam_hooks.git.remote import RefUpdate, Remote
+from uam_hooks.git.verdict import Pushed
 from uam_hooks.hot.core.errors import GitFailed, GitNotStarted, UsageError
 from uam_hooks.hot.core.plumbing import HotGit
 from uam_hooks.store.finish import MOST_RELEASES

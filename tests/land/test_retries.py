@@ -16,7 +16,7 @@ from tests.support.landscape import away, enqueue, flushed, record, write
 from tests.support.marks import bulk
 from tests.support.queueing import COUNT, ask, askers, batcher, last_push, retry, row, state
 from tests.support.scenes import TRACKING, Scene, Worktree, script, until
-from uam_hooks.git.remote import is_transient
+from uam_hooks.git.verdict import is_transient
 
 
 def pauses(said: str) -> list[float]:

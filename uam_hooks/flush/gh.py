@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from uam_hooks.flush.process import Command, Ended
-from uam_hooks.git.remote import is_transient
+from uam_hooks.git.verdict import is_transient
 from uam_hooks.hot.core import files
 from uam_hooks.hot.core.errors import Failure, UsageError
 from uam_hooks.hot.core.identity import reduced

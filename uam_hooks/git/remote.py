@@ -6,12 +6,12 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from enum import StrEnum
 from typing import NamedTuple, TypeVar
 
 from uam_hooks.git import lfs
 from uam_hooks.git.repo import Repository
 from uam_hooks.git.said import remote_said
+from uam_hooks.git.verdict import Pushed, RefOutcome, outcome_of, porcelain, status_is_transient
 from uam_hooks.hot.core import urls
 from uam_hooks.hot.core.errors import Failure, GitFailed, GitNotStarted, Refused, UamError, reason
 from uam_hooks.hot.core.gate import ARGUMENTS_BYTES, update_bytes
@@ -29,16 +29,6 @@ _HAS_PLACE = re.compile(r"[/:]")
 T = TypeVar("T")
 
 
-class Pushed(StrEnum):
-    """What became of one ref of a push."""
-
-    LANDED = "landed"
-    CONTENDED = "contended"
-    UNPINNED = "unpinned"  # not sent: what was made for it has to be made once more
-    REJECTED = "rejected"
-    UNKNOWN = "unknown"
-
-
 class RefUpdate(NamedTuple):
     """One ref of a push: `new` over `old`, which is the lease; ZERO for absent.
 
@@ -49,23 +39,6 @@ class RefUpdate(NamedTuple):
     old: str
     new: str
     hidden: bool = False
-
-
-class RefOutcome(NamedTuple):
-    """What became of one ref; `transient` where it may be something else on another try.
-
-    `words` is why in git's words, `said` are the lines of the remote's hooks, which are about the whole push.
-    """
-
-    pushed: Pushed
-    words: str
-    transient: bool = False
-    said: tuple[str, ...] = ()
-
-    @property
-    def stale(self) -> bool:
-        """Whether the lease did not hold, so that nothing was sent."""
-        return self.pushed == Pushed.CONTENDED and self.words == "[rejected] (stale info)"
 
 
 class Unreachable(UamError):
@@ -164,7 +137,7 @@ class Remote:
     def _unreachable(self, what: str, answer: Answer, do: str) -> Unreachable:
         """A remote that could not be asked may answer the next time, unless a server has refused us by a status."""
         why = reason(answer.err)
-        return Unreachable(f"{self.name} {what}: {why}.", do, transient=_status_is_transient(why) is not False)
+        return Unreachable(f"{self.name} {what}: {why}.", do, transient=status_is_transient(why) is not False)
 
     def track(self, ref: str, oid: str, there: str) -> None:
         """Let the remote-tracking ref be at `oid`, as git does after a fetch or a push of whom this is for.
@@ -245,12 +218,12 @@ class Remote:
             answer = self._run(*args, "--", urls.NAME, *specs, url=url)
         except GitNotStarted as error:  # nothing was sent, so this is no open question
             return {update.ref: RefOutcome(Pushed.REJECTED, error.what, error.transient) for update in updates}
-        said = _porcelain(answer.out.decode("utf-8", "surrogateescape"))
+        said = porcelain(answer.out.decode("utf-8", "surrogateescape"))
         lines = remote_said(answer.err)
         found = {}
         for update in updates:
             flag, why = said.get(update.ref, ("", reason(answer.err)))
-            found[update.ref] = _outcome(flag, why, lines)
+            found[update.ref] = outcome_of(flag, why, lines)
         return found
 
 
@@ -273,66 +246,3 @@ def spent(refs: Iterable[str]) -> list[str]:
     """Those of the refs that a process fetched into which has ended; flushes that run beside each other do not meet."""
     pids = {ref: ref[len(SCRATCH) :].partition(".") for ref in refs if ref.startswith(SCRATCH)}
     return [ref for ref, (pid, dot, _) in pids.items() if not (dot and pid.isdecimal() and alive(int(pid)))]
-
-
-def _porcelain(out: str) -> dict[str, tuple[str, str]]:
-    """The lines of `git push --porcelain`: ref to its flag and reason."""
-    found = {}
-    for line in out.splitlines():
-        fields = line.split("\t")
-        if len(fields) >= 3 and ":" in fields[1]:
-            found[fields[1].partition(":")[2]] = (fields[0], fields[2])
-    return found
-
-
-# What git says when another push came first: our side of it by the lease, the other side by the ref's lock.
-_OUR_SIDE = ("stale info", "fetch first", "non-fast-forward", "atomic push failed")
-_THEIR_SIDE = (
-    "cannot lock ref", "failed to update ref", "incorrect old value", "failed to lock", "reference already exists",
-    "atomic transaction failed", "transaction failed",
-)  # fmt: skip
-
-
-def _outcome(flag: str, why: str, said: tuple[str, ...]) -> RefOutcome:
-    if flag in (" ", "+", "-", "*", "="):
-        return RefOutcome(Pushed.LANDED, "", said=said)
-    if flag != "!":
-        return RefOutcome(Pushed.UNKNOWN, redact(why), said=said)
-    theirs = why.startswith("[remote ")
-    if any(word in why for word in (_THEIR_SIDE if theirs else _OUR_SIDE)):
-        return RefOutcome(Pushed.CONTENDED, why, said=said)
-    if "remote failed to report status" in why or "remote end hung up" in why:
-        return RefOutcome(Pushed.UNKNOWN, why, said=said)
-    reason = re.search(r"\((.*)\)$", why)
-    words = reason[1] if reason else why
-    if words.startswith("unpacker error"):  # what was sent did not arrive whole, or there was no room for it
-        return RefOutcome(Pushed.UNKNOWN, redact(words), said=said)
-    return RefOutcome(Pushed.REJECTED, redact(words), is_transient(" ".join((words, *said))), said)
-
-
-_STATUS = re.compile(r"(?:HTTP|status code:|returned error:) (\d{3})\b")
-_TRANSIENT = re.compile(
-    r"connection (?:refused|reset|timed out|closed)|could(?:n't| not) connect|could not resolve host|: EOF\b"
-    r"|error connecting to|operation timed out|unexpected (?:EOF|disconnect)|internal server error"
-    r"|i/o timeout|TLS handshake timeout|rate limit|Base branch was modified|index\.lock|cannot lock ref"
-    r"|unable to lock|temporary failure|network is unreachable|no route to host|\.lock': File exists"
-    r"|hung up unexpectedly",
-    re.IGNORECASE,
-)
-
-
-def is_transient(words: str) -> bool:
-    """Whether what git, gh or a server said is about the network, a lock, or a server that has trouble.
-
-    What a hook of the remote says is its judgement, whatever words it finds for it.
-    """
-    if "hook declined" in words:
-        return False
-    status = _status_is_transient(words)
-    return bool(_TRANSIENT.search(words)) if status is None else status
-
-
-def _status_is_transient(words: str) -> bool | None:
-    """Whether the HTTP status that is named in `words` may be another one next time; None where none is named."""
-    found = _STATUS.search(words)
-    return None if found is None else found[1][0] == "5" or found[1] == "429" or "rate limit" in words

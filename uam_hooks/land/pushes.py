@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from uam_hooks.git.remote import Pushed, RefOutcome, RefUpdate, Remote, Unreachable
+from uam_hooks.git.remote import RefUpdate, Remote, Unreachable
+from uam_hooks.git.verdict import Pushed, RefOutcome
 from uam_hooks.hot.core.errors import Failure, GitFailed, UamError
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import landing_ref, original_ref
