@@ -260,7 +260,7 @@ def test_retry_a_push_that_failed(scene: Scene, here: DeployBatcher) -> None:
     (result,) = here.flush_all()
     assert not result.success and scene.landed() == []
     commit, push = scene.rows("deploy_queue")
-    assert (commit["status"], push["status"]) == ("failed", "failed") and "go away" in push["error"] + commit["error"]
+    assert (commit["status"], push["status"]) == ("failed", "failed") and "pre-receive hook declined" in push["error"]
     hook.unlink()
     again = [here.retry(commit["id"]), here.retry(number)]
     assert len({*again, commit["id"], number}) == 4

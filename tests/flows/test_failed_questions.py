@@ -15,6 +15,8 @@ import pytest
 from tests.support.scenes import SHADOW, Done, Scene, another_git
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import GitFailed
+from uam_hooks.hot.core.plumbing import is_ancestor
+from uam_hooks.integrate.merge import conflicts
 
 _GIT = """
 if [ -n "$KILL" ]; then case " $* " in *" $KILL "*) kill -KILL $$ ;; esac; fi
@@ -191,6 +193,24 @@ def test_a_push_url_that_cannot_be_read_is_not_one_that_is_not_set(scene: Scene)
     assert scene.landed() == []
     assert scene.push("origin", "HEAD:main", UAM="off").code == 0
     assert scene.landed() == []
+
+
+@pytest.mark.parametrize("missing", ["commit", "tree"])
+def test_g1_what_git_leaves_out_is_no_answer(plain: Scene, missing: str) -> None:
+    """With an object missing, git says no, or merges without what others did, and ends as if all were well."""
+    plain.git("checkout", "-q", "-b", "side")
+    other = plain.commit("side")
+    plain.git("checkout", "-q", "main")
+    first = plain.commit("a")
+    tip = plain.commit("b")
+    gone = first if missing == "commit" else plain.oid(f"{tip}^{{tree}}")
+    (plain.top / ".git" / "objects" / gone[:2] / gone[2:]).unlink()
+    with Repository(plain.top / ".git") as repo:
+        if missing == "commit":
+            with pytest.raises(GitFailed):
+                is_ancestor(repo, plain.start_oid, tip)
+        with pytest.raises(GitFailed):
+            conflicts(repo, tip, other)
 
 
 def test_every_call_of_git_says_which_exit_codes_are_answers() -> None:

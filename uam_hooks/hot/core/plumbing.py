@@ -58,9 +58,18 @@ class Answer(NamedTuple):
 def answered(args: Sequence[str], code: int, out: bytes, err: bytes, ok: Sequence[int] | None) -> Answer:
     """How `git args` ended; GitFailed where its exit code is not one of `ok`, which are answers (None: all are)."""
     answer = Answer(code, out, err.decode("utf-8", "replace"))
-    if ok is not None and code not in ok:
+    if ok is not None and (code not in ok or _left_out(answer)):
         raise GitFailed(args, code, answer.text, answer.err)
     return answer
+
+
+def _left_out(answer: Answer) -> bool:
+    """Whether git has gone on without an object that it could not read.
+
+    `merge-base --is-ancestor` then says no, and `merge-tree` leaves out what others have changed, both without another
+    exit code (git 2.39).
+    """
+    return any(line.startswith("error: Could not read ") for line in answer.err.splitlines())
 
 
 @contextmanager
