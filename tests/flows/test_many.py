@@ -180,14 +180,16 @@ def test_eight_processes_queue_and_two_flush_and_each_action_is_executed_once(sc
     assert [result.errors for result in left if result.errors] == []
     # each id is an action that was completed
     actions = {row["id"]: row for row in scene.rows("deploy_queue")}
-    ids = {*(q.id for q in queued), *last}
+    # one that was given back has taken the work of the one that was queued meanwhile, which says so
+    queued = [q._replace(id=went_on(actions, q.id)) for q in queued]
+    ids = {*(q.id for q in queued), *(went_on(actions, number) for number in last)}
     assert {i: actions[i]["error"] for i in ids if actions[i]["status"] != "completed"} == {}
     assert {q.id: (q.kind, q.target) for q in queued} == {
         i: (actions[i]["action_type"], actions[i]["target"]) for i in {q.id for q in queued}
     }
     # each request is a source of its own, in the action that its agent was told, and has landed
     requests = Counter(row["action_id"] for row in scene.rows("sources"))
-    assert requests == Counter([*(q.id for q in queued), *last])
+    assert requests == Counter([*(q.id for q in queued), *(went_on(actions, number) for number in last)])
     assert Counter(row["status"] for row in scene.rows("sources")) == {"landed": AGENTS * EACH + BRANCHES}
 
     # every deploy ran once, with its own payload
@@ -215,6 +217,12 @@ def test_eight_processes_queue_and_two_flush_and_each_action_is_executed_once(sc
     assert [ref for ref in scene.our_refs() if " refs/uam/pin/" in ref] == []
     sound(scene)
     sound(scene.bare)
+
+
+def went_on(actions: dict[int, dict[str, Any]], number: int) -> int:
+    """The action that has the work of this one by now."""
+    words, _, other = str(actions[number]["error"]).partition("#")
+    return went_on(actions, int(other)) if words == "it goes on as " else number
 
 
 def contents(place: Worktree, branch: str, files: Sequence[str]) -> list[str]:

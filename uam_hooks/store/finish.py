@@ -208,7 +208,10 @@ def _release(db: sqlite3.Connection, action: Action) -> None:
     )
     if other:
         # the open group is younger: it takes the older place, so that queue order holds
-        db.execute("UPDATE deploy_queue SET status = 'cancelled' WHERE id = ?", (other["id"],))
+        db.execute(
+            "UPDATE deploy_queue SET status = 'cancelled', finished_at = ?, error = ? WHERE id = ?",
+            (iso(time.time()), f"it goes on as #{action.id}", other["id"]),
+        )
     db.execute(
         "UPDATE deploy_queue SET status = 'pending', batch_id = NULL, carried_by = NULL WHERE id = ?", (action.id,)
     )
