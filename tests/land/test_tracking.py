@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.landscape import collect, flushed, inside, let_go
 from tests.support.scenes import TRACKING, Scene, Worktree, script
+from uam_hooks.git.remote import Remote
 from uam_hooks.hot.core.refs import OBSERVED, observed_ref
 from uam_hooks.land.steps import Step
 
@@ -99,8 +100,6 @@ def test_h1_what_was_seen_is_held_until_the_retention_of_what_went_there_ends(sc
 def test_h1_what_was_seen_goes_with_the_branch_there(scene: Scene) -> None:
     scene.push("origin", "main:topic", UAM="off")
     with inside(scene) as session:
-        from uam_hooks.git.remote import Remote
-
         remote = Remote(session.repo, session.settings, "origin")
         other = scene.stranger()
         other.git("fetch", "-q")
@@ -112,3 +111,13 @@ def test_h1_what_was_seen_goes_with_the_branch_there(scene: Scene) -> None:
         other.push("-q", "origin", ":topic")
         remote.observe(["refs/heads/topic"])
     assert scene.oid(observed_ref("origin", "refs/heads/topic")) == ""
+
+
+def test_a_tracking_ref_that_cannot_be_judged_holds_up_no_landing(scene: Scene) -> None:
+    """It has landed, and an object behind the tracking ref is damaged: the ref stays where it is."""
+    landed, gone, there = (scene.commit(name) for name in "abc")
+    scene.git("update-ref", "refs/remotes/origin/main", there)
+    (scene.top / ".git" / "objects" / gone[:2] / gone[2:]).unlink()
+    with inside(scene) as session:
+        Remote(session.repo, session.settings, "origin").track("refs/heads/main", landed, there)
+    assert scene.oid("origin/main") == there

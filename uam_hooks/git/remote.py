@@ -151,10 +151,9 @@ class Remote:
         now = self._at([tracking]).get(tracking, ZERO)
         if now == oid or (ref.startswith(HEADS) and oid != ZERO and self.repo.kind(oid) != "commit"):
             return  # a branch of theirs may be at something else: whatever reads branches expects commits
-        if there != oid and ZERO not in (oid, now) and self._is_between(oid, now, there):
-            return
-        with suppress(GitFailed):
-            self.repo.move_refs([(tracking, oid, now)], "uam: what the remote has")
+        with suppress(GitFailed):  # it has landed, whatever cannot be found out or written here
+            if there == oid or ZERO in (oid, now) or not self._is_between(oid, now, there):
+                self.repo.move_refs([(tracking, oid, now)], "uam: what the remote has")
 
     def _is_between(self, old: str, now: str, new: str) -> bool:
         return self.repo.is_ancestor(old, now) and self.repo.is_ancestor(now, new)

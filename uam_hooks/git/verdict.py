@@ -55,6 +55,7 @@ _THEIR_SIDE = (
 
 
 def outcome_of(flag: str, why: str, said: tuple[str, ...]) -> RefOutcome:
+    """What became of a ref, by its `flag` and reason in `porcelain`, "" where git printed no line for it."""
     if flag in (" ", "+", "-", "*", "="):
         return RefOutcome(Pushed.LANDED, "", said=said)
     if flag != "!":

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from tests.support.scenes import Scene
+from tests.support.scenes import Scene, script
 from tests.support.twin import Twin
+from uam_hooks.hot.push.protocol import GitDied
+from uam_hooks.hot.push.straight import push_straight
 
 
 @pytest.fixture
@@ -68,3 +72,10 @@ def test_h17_a_hidden_ref_is_refused(twin: Twin, hides: str) -> None:
     done = twin.same("origin", "main:refs/heads/hidden")
     assert done.code == 1
     assert "(deny updating a hidden ref)" in done.err
+
+
+def test_a_shim_that_died_without_a_word_is_no_success(tmp_path: Path) -> None:
+    """An empty answer would be the end of all answers to git, and so a push that was up to date."""
+    shim = script(tmp_path / "shim", "exit 128\n")
+    with pytest.raises(GitDied, match="got no answer"):
+        push_straight(str(shim), "origin", [], ["push refs/heads/main:refs/heads/main"], {})

@@ -29,7 +29,7 @@ def push_straight(
     done = _shim(shim, remote, feed)
     said = done.out.decode("utf-8", "surrogateescape").split("\n")
     if done.code == DIED:
-        raise GitDied(visible(done.lines[-1]))
+        raise GitDied(visible(next(reversed(done.lines), f"the push to {remote} got no answer")))
     answers: list[str] = []
     tells = any(answer.startswith("option old-oid ") for answer in said)  # an older shim does not know
     open_ = dict.fromkeys(line.rpartition(":")[2] for line in lines)
