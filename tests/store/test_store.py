@@ -288,6 +288,20 @@ def test_a_released_action_is_pending_again_in_its_old_place(store: Store) -> No
     assert again.number == 2
 
 
+def test_what_was_planned_for_an_action_ends_with_the_push_that_carries_it(store: Store) -> None:
+    """It was to go onto its branch, which moved at the same moment; then a push took it along."""
+    first, carrier = push(store, source(1, ref="refs/heads/a"))[0], push(store, source(2))[0]
+    batch = claimed(store)
+    own, other = (next(a for a in batch.actions if a.id == n) for n in (first.action, carrier.action))
+    claim.write_plan(store, batch, [landing(own)])
+    store.db.execute("UPDATE deploy_queue SET carried_by = ? WHERE id = ?", (other.id, own.id))
+    written = claim.write_plan(store, batch, [landing(other, "e" * 40)])
+    finish.action(store, other, {}, written[0].id)
+    assert query(store, "SELECT action_id, status FROM landings ORDER BY id") == [
+        (own.id, "abandoned"), (other.id, "landed"),
+    ]  # fmt: skip
+
+
 def test_a_released_action_takes_the_younger_open_group_in(store: Store) -> None:
     old_1, old_2 = push(store, source(1, tip="a" * 40))[0], push(store, source(2))[0]
     batch = claimed(store)

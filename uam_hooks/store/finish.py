@@ -70,8 +70,9 @@ def action(
             _end_by_sources(db, row["id"], now, error)
         db.execute(
             "UPDATE landings SET status = CASE WHEN id = ? THEN 'landed' ELSE 'abandoned' END"
-            " WHERE action_id = ? AND status = 'planned'",
-            (landing_id, action.id),
+            " WHERE status = 'planned' AND (action_id = ? OR action_id IN"
+            " (SELECT id FROM deploy_queue WHERE carried_by = ?))",  # on its own branch, before it was carried
+            (landing_id, action.id, action.id),
         )
         _finish_commits(db, commits, action.batch_id, now)
 
