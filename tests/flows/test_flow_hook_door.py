@@ -31,26 +31,33 @@ def test_a_push_is_queued_refused_and_lands(unwired: Scene) -> None:
 
 
 @pytest.mark.parametrize("form", ["path", "file"])
-def test_a_url_on_the_command_line_of_a_wired_repository(scene: Scene, form: str) -> None:
-    url = str(scene.remote) if form == "path" else f"file://{scene.remote}"
-    tip = scene.commit("a")
-    done = scene.push(url, "main")
+def test_a_url_on_the_command_line(unwired: Scene, form: str) -> None:
+    url = str(unwired.remote) if form == "path" else f"file://{unwired.remote}"
+    tip = unwired.commit("a")
+    done = unwired.push(url, "main")
     assert (done.code, done.out) == (1, "")
     assert done.ours[0].startswith(f"queued as #2 for {url}/main; it lands within ")
     assert done.err.endswith(REFUSED.format(url))
+    unwired.idle()
+    assert unwired.there() == tip
+
+
+def test_a_pushinsteadof_of_the_users_own_leads_a_url_past_the_wired_door(scene: Scene) -> None:
+    scene.git("config", f"url.{scene.root}/.pushInsteadOf", "work:")
+    tip = scene.commit("a")
+    done = scene.push("work:origin.git", "main")
+    assert (done.code, done.ours[0].partition(";")[0]) == (1, "queued as #2 for work:origin.git/main"), done
     scene.idle()
     assert scene.there() == tip
 
 
-def test_a_remote_added_later(scene: Scene) -> None:
+def test_history_from_before_us_is_not_flattened(scene: Scene) -> None:
     scene.outside.git("init", "-q", "--bare", "later.git")
     scene.git("remote", "add", "later", str(scene.root / "later.git"))
     scene.commit("a")
     scene.commit("b")
-    assert scene.push("later", "main").code == 1
-    scene.idle()
+    assert scene.push("later", "main").code == 0
     there = scene.outside.git("--git-dir", "later.git", "log", "--format=%s", "main")
-    # a first push that brings history from before us is not flattened
     assert there.splitlines() == ["Add b", "Add a", "Begin"]
     assert scene.oid("refs/remotes/later/main") == scene.outside.git("--git-dir", "later.git", "rev-parse", "main")
 

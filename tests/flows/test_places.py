@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.homes import mirror
 from tests.support.scenes import Scene, script
+from tests.support.twin import Twin
 
 WAYS = pytest.mark.parametrize("way", ["", "off"])  # through the queue, and by the shim alone
 
@@ -111,18 +112,55 @@ def test_h4_a_remote_that_gets_a_helper_after_it_was_wired(scene: Scene, way: st
     assert scene.run("config", "remote.origin.pushurl").code == 1
 
 
-def test_d7_a_remote_that_was_added_later_is_wired_by_its_first_push(scene: Scene) -> None:
-    later = mirror(scene, "later")
-    scene.git("remote", "add", "later", str(later.top))
-    mine = scene.commit("a")
-    done = scene.push("later", "main")
-    assert (done.code, scene.git("config", "remote.later.pushurl")) == (1, "uam::later"), done
-    assert done.ours[-1].endswith("the same push once more says how it ends.")
-    done = scene.push("later", "main")
-    assert (done.code, later.oid("main")) == (0, mine), done
+@WAYS
+def test_d7_the_first_push_to_a_remote_that_was_added_later_lands(scene: Scene, way: str) -> None:
+    """The URL of a remote that is not wired is ours by a pushInsteadOf that fits everything."""
+    twin = Twin(scene)
+    scene.env |= {"UAM": way} if way else {}
+    for place, root in ((scene, scene.root), (twin, twin.top.parent)):
+        scene.outside.git("init", "-q", "--bare", str(root / "later.git"))
+        scene.outside.git("init", "-q", "--bare", str(root / "third.git"))
+        place.git("remote", "add", "later", str(root / "later.git"))
+        place.git("remote", "set-url", "--add", "later", str(root / "third.git"))
+        mine = place.commit("a")
+    assert twin.same("later", "main", words=False).code == 0
+    for place, root in ((scene, scene.root), (twin, twin.top.parent)):
+        for name in ("later", "third"):
+            assert scene.outside.git("--git-dir", str(root / f"{name}.git"), "rev-parse", "main") == mine
+        assert place.oid("refs/remotes/later/main") == mine
+    scene.idle()
+    assert len(scene.pushed()) == (0 if way else 1)
+    scene.git("uam", "status")
+    assert scene.git("config", "remote.later.pushurl") == "uam::later"
     scene.git("uam", "uninstall")
-    assert scene.git("config", "--get-all", "remote.later.url") == str(later.top)
-    assert scene.run("config", "--get-regexp", r"^remote\..*pushurl$").code == 1
+    assert scene.run("config", "--get-regexp", r"(pushurl|pushinsteadof)$").code == 1
+
+
+@WAYS
+@pytest.mark.parametrize("form", ["path", "relative", "file"])
+def test_d7_a_url_on_the_command_line_is_the_wired_door(scene: Scene, form: str, way: str) -> None:
+    twin = Twin(scene)
+    scene.env |= {"UAM": way} if way else {}
+    urls = {"path": "{}", "relative": "../origin.git", "file": "file://{}"}
+    for name in ("a", "b"):
+        done = []
+        for place, remote in ((scene, scene.remote), (twin, twin.bare.top)):
+            place.commit(name)
+            done.append(place.push(urls[form].format(remote), "HEAD:main"))
+        assert [one.code for one in done] == [0, 0], done
+        out, err = twin.words(done[0])
+        assert (out, err.replace("To uam::", "To ")) == twin.words(done[1])
+    assert scene.there() == twin.bare.oid("main") == scene.oid("main")
+    assert len(scene.pushed()) == (0 if way else 2)
+
+
+def test_d7_a_push_into_the_same_repository_goes_straight(scene: Scene) -> None:
+    scene.commit("a")
+    scene.git("worktree", "add", "-q", "-b", "side", str(scene.root / "side"), "HEAD^")
+    for where, branch in ((".", "other"), (str(scene.top), "third"), (str(scene.root / "side"), "fourth")):
+        done = scene.push(where, f"main:{branch}")
+        assert (done.code, done.ours, scene.oid(branch)) == (0, [], scene.oid("main")), done
+    assert scene.pushed() == []
 
 
 def test_d7_remotes_are_wired_by_the_next_command(scene: Scene) -> None:

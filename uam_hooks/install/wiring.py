@@ -29,6 +29,9 @@ _SHIM = 'sh "$(git rev-parse --git-common-dir)"/uam/bin/'
 COMMAND_ALIAS = ("alias.uam", f"!: for help, run: git uam help; exec {_SHIM}git-uam")
 HELPER_ALIAS = ("alias.remote-uam", f"!{_SHIM}git-remote-uam")
 _ALIASES = (COMMAND_ALIAS, HELPER_ALIAS)
+# Every URL that is pushed to and that no pushurl and no longer pushInsteadOf decides: URLs on the command line, and
+# remotes that are not wired yet.
+CATCH_ALL = (f"url.{SCHEME}.pushInsteadOf", "")
 _EARLIER_ALIASES = (("alias.uam", f"!{_SHIM}git-uam"),)  # ours, too: an install replaces them
 _LOCK_PATIENCE = 3.0  # seconds; git gives up at once, but several agents may install at the same time
 
@@ -175,7 +178,7 @@ def wired(repo: Repository, text: bytes, *, hooks_only: bool) -> Wired:
                     _unwire_remote(draft, f"remote.{name}")
             elif _wire_remote(repo, draft, name):
                 remotes.append(name)
-        for key, value in [COMMAND_ALIAS] if hooks_only else _ALIASES:
+        for key, value in [COMMAND_ALIAS] if hooks_only else (CATCH_ALL, *_ALIASES):
             if draft.get(key) != [value]:
                 draft.put(key, [value])
         return Wired(draft.text, tuple(remotes), tuple(skipped))
@@ -293,6 +296,14 @@ def _unset(repo: Repository, text: bytes) -> bytes:
         keys = [key.rpartition(".") for key, _ in draft.entries() if key.startswith("remote.")]
         for section in dict.fromkeys(section for section, _, name in keys if name.endswith("pushurl")):
             _unwire_remote(draft, section)
-        for key, value in (*_ALIASES, *_EARLIER_ALIASES):
+        for key, value in (*_ALIASES, *_EARLIER_ALIASES, CATCH_ALL):
             draft.unset(key, value)
+        return _without_header(draft)
+
+
+def _without_header(draft: _Draft) -> bytes:
+    """The text without the header of our own section, which git leaves where a comment of somebody's follows."""
+    if any(key.startswith(f"url.{SCHEME}.") for key, _ in draft.entries()):
         return draft.text
+    ours = f'[url "{SCHEME}"]'.encode()
+    return b"".join(line for line in draft.text.splitlines(keepends=True) if line.strip() != ours)

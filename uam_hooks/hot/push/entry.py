@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from uam_hooks.hot.core.errors import UamError, report
-from uam_hooks.hot.core.urls import own_helper
 from uam_hooks.hot.core.words import say
+from uam_hooks.hot.push.address import called, stranger
 from uam_hooks.hot.push.session import PushSession, open_session
 
 STRAIGHT = 65
@@ -26,10 +26,16 @@ INTERRUPTED = 130
 
 
 def remote_helper() -> NoReturn:
-    """`git-remote-uam <remote>`: the wired door."""
-    remote, shim = sys.argv[1:3]
+    """`git-remote-uam <remote> <address>`: the wired door. A shim of before tells no address."""
+    name, shim, address = (*sys.argv[1:4], sys.argv[1])[:3]
     session = _session()
-    if session is None or own_helper(session.settings, remote):
+    if session is None:
+        sys.exit(STRAIGHT)
+    remote = called(session.settings, name, address)
+    why = stranger(session.settings, session.paths, remote)
+    if why is not None:
+        if why:
+            say(why)
         sys.exit(STRAIGHT)
     from uam_hooks.hot.push.remote_helper import RemoteHelper
 
@@ -61,7 +67,7 @@ def pre_push() -> NoReturn:
         if names_ours(lines):
             sys.exit(QUEUED)
         session = _session()
-        queued = session is not None and hook_door(session, sys.argv[1], sys.argv[2], lines)
+        queued = session is not None and hook_door(session, sys.argv[1], lines)
     except (UamError, OSError) as error:
         _say_straight(error)
         sys.exit(0)

@@ -18,9 +18,10 @@ from uam_hooks.hot.core import gate
 from uam_hooks.hot.core.identity import reduced
 from uam_hooks.hot.core.plumbing import Git, is_ancestor, resolve_names
 from uam_hooks.hot.core.refs import HEADS, OURS, short_target
-from uam_hooks.hot.core.urls import own_helper, unwired
-from uam_hooks.hot.core.words import has_secret, redact, say
+from uam_hooks.hot.core.urls import unwired
+from uam_hooks.hot.core.words import redact, say
 from uam_hooks.hot.push import arguments, meaning, messages
+from uam_hooks.hot.push.address import called, stranger
 from uam_hooks.hot.push.intake import TRIES, BranchMoved, enter
 from uam_hooks.hot.push.request import Request, Spec
 from uam_hooks.hot.push.resolve import ResolvedSpec, resolve
@@ -45,21 +46,22 @@ def names_ours(lines: list[list[str]]) -> bool:
     return True
 
 
-def hook_door(session: PushSession, name: str, url: str, lines: list[list[str]]) -> bool:
+def hook_door(session: PushSession, name: str, lines: list[list[str]]) -> bool:
     """Queue what pre-push was told to push, or refuse it, and say so; False lets git push it itself.
 
-    `name` and `url` are the hook's arguments; both are the URL for a remote that is not configured.
+    `name` is the hook's first argument: the URL for a remote that is not configured.
     """
     given = arguments.push_arguments()
-    if not lines or arguments.is_dry_run(given) or own_helper(session.settings, name):
+    if not lines or arguments.is_dry_run(given):
+        return False
+    # what git was given: `url` is rewritten already, and would be once more
+    remote = called(session.settings, name, name)
+    why = stranger(session.settings, session.paths, remote)
+    if why is not None:
+        if why:
+            say(why)
         return False
     if meaning.leaves_the_hook_alone(given, session.settings, [line[2] for line in lines]):
-        return False
-    configured = session.settings.remotes()
-    # what git was given: `url` is rewritten already, and would be once more
-    remote = name if name in configured else _absolute(name)
-    if remote not in configured and has_secret(f"{name} {url}"):
-        say(f"{redact(url)} contains a password, which the queue would have to store; this push goes straight.")
         return False
     gate.refs((line[2] for line in lines), at_once=False)
     known = {line[2]: line[3] for line in lines if line[3].strip("0")}
@@ -111,13 +113,6 @@ def _say_queued(session: PushSession, remote: str, queued: Sequence[ResolvedSpec
     say(f'git now reports that the push failed, because a hook cannot say "accepted"; {how} says how it ends.')
     if mode != "manual":
         session.ensure_flusher(remote)
-
-
-def _absolute(url: str) -> str:
-    """A local path made absolute, because the flush runs in another directory; any other URL unchanged."""
-    if "://" in url or (":" in url.partition("/")[0]):
-        return url
-    return str(Path(url).absolute())
 
 
 def _spec(line: list[str], git: Git, here: set[str]) -> Spec:

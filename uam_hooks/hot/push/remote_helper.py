@@ -103,7 +103,9 @@ class RemoteHelper:
         tracking = f"refs/remotes/{self.remote}/"
         patterns = [tracking, *(f"{kind}{name}" for name in names for kind in (HEADS, "refs/tags/"))]
         here: dict[str, str] = {}
-        if how in (Listing.TRACKED, Listing.GUESSED):
+        if self.remote not in self.session.settings.remotes():
+            how = Listing.GUESSED if how == Listing.TRACKED else how  # an URL: nothing here remembers what it has
+        elif how in (Listing.TRACKED, Listing.GUESSED):
             found = self.session.git.run("for-each-ref", "--format=%(refname) %(objectname)", *patterns)
             here = dict(line.rpartition(" ")[::2] for line in found.lines)
         if how != Listing.TRACKED or not meaning.are_branches(names, here):
