@@ -1,14 +1,15 @@
 """Many processes queue at once while two others flush: every request ends, and each was executed exactly once.
 
-Eight agents, four of them in the main checkout and four in worktrees of their own, queue 500 actions each. Half of
-those merge: commits to branches that nobody has checked out, with a push of the branch now and then. The others are
-deploys, which never merge. What happened is read from the outside: the remote's branches, and what the deploys' command
-has written.
+Eight agents, four of them in the main checkout and four in worktrees of their own, queue 120 actions each, or as many
+as UAM_MANY says (CONTRIBUTING.md). Half of those merge: commits to branches that nobody has checked out, with a push of
+the branch now and then. The others are deploys, which never merge. What happened is read from the outside: the remote's
+branches, and what the deploys' command has written.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -24,8 +25,9 @@ from tests.support.landscape import environment, sound
 from tests.support.scenes import Scene, Worktree, until
 from uam_hooks import DeployBatcher
 
-AGENTS, EACH, BRANCHES, TARGETS = 8, 500, 4, 4
-PUSH_EVERY = 50
+AGENTS, BRANCHES, TARGETS = 8, 4, 4
+EACH = int(os.environ.get("UAM_MANY", "120"))
+PUSH_EVERY = 15
 # What all of it may take on a machine that others use, too.
 LIMIT = 900.0
 
