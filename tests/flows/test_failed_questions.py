@@ -22,7 +22,9 @@ _GIT = """
 if [ -n "$KILL" ]; then case " $* " in *" $KILL "*) kill -KILL $$ ;; esac; fi
 if [ -n "$KILL_NTH" ]; then
 	echo >>"$COUNTED"
-	[ "$(wc -l <"$COUNTED")" -ne "$KILL_NTH" ] || kill -KILL $$
+	nth=0
+	while read -r _; do nth=$((nth + 1)); done <"$COUNTED"
+	[ "$nth" -ne "$KILL_NTH" ] || kill -KILL $$
 fi
 exec "$REAL_GIT" "$@"
 """

@@ -34,7 +34,9 @@ case " $* " in
 esac
 if [ -n "$KILL_NTH" ]; then
 	echo >>"$COUNTED"
-	[ "$(wc -l <"$COUNTED")" -ne "$KILL_NTH" ] || kill -KILL $PPID $(cut -d' ' -f4 /proc/$PPID/stat) $$
+	nth=0
+	while read -r _; do nth=$((nth + 1)); done <"$COUNTED"
+	[ "$nth" -ne "$KILL_NTH" ] || kill -KILL $PPID $(cut -d' ' -f4 /proc/$PPID/stat) $$
 fi
 exec "{real}" "$@"
 """
