@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import re
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -218,6 +219,7 @@ def test_the_demo_in_the_readme_has_the_shape_that_the_demo_prints(capsys: pytes
 # -- what the pages quote --------------------------------------------------------------------------------
 
 
+@cache
 def messages() -> tuple[list[re.Pattern[str]], str]:
     """The texts of the program with a group where a value goes, and all the words in them.
 
