@@ -73,6 +73,20 @@ def alive(pid: int) -> bool:
         return False
 
 
+def _words(pid: str) -> list[bytes]:
+    """The command line of a process; nothing for one that is gone."""
+    try:
+        fd = os.open(f"/proc/{pid}/cmdline", os.O_RDONLY)
+    except OSError:
+        return []
+    try:
+        return os.read(fd, 1 << 17).split(b"\0")
+    except OSError:
+        return []
+    finally:
+        os.close(fd)
+
+
 def script(path: Path, text: str) -> Path:
     """An executable file that sh runs."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -313,15 +327,11 @@ class Scene(Worktree):
         """The background processes of this repository that are alive; with `starting` also the sh that starts one."""
         mark = os.fsencode(str(self.top / ".git"))
         found = []
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit() and alive(int(entry.name)):
-                try:
-                    line = (entry / "cmdline").read_bytes()
-                except OSError:
-                    continue
-                words = line.split(b"\0")
-                if b"flusher import main" in line and mark in words and (starting or words[0] != b"sh"):
-                    found.append(int(entry.name))
+        for name in os.listdir("/proc"):  # noqa: PTH208  hundreds of them, at the end of every test
+            if name.isdigit() and mark in (words := _words(name)) and alive(int(name)):
+                ours = any(b"flusher import main" in word for word in words)
+                if ours and (starting or words[0] != b"sh"):
+                    found.append(int(name))
         return found
 
     def flusher(self) -> int:
@@ -344,6 +354,8 @@ class Scene(Worktree):
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.communicate()
+        if not self.flushers(starting=True):
+            return
         for pid in self.flushers():
             try:
                 os.kill(pid, signal.SIGKILL)
