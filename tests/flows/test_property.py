@@ -45,7 +45,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 EXAMPLES = os.environ.get("UAM_TEST_EXAMPLES", "")
 HISTORIES = settings(
-    max_examples=int(EXAMPLES or 10), derandomize=not EXAMPLES, deadline=None, database=None, print_blob=False,
+    max_examples=int(EXAMPLES or 7), derandomize=not EXAMPLES, deadline=None, database=None, print_blob=False,
     suppress_health_check=list(HealthCheck), phases=[Phase.generate],
 )  # fmt: skip
 MAIN = "refs/heads/main"
