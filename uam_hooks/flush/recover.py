@@ -9,6 +9,7 @@ from functools import partial
 
 from uam_hooks.flush.acting import may_ask
 from uam_hooks.git.remote import Remote, Unreachable
+from uam_hooks.git.said import heard
 from uam_hooks.hot.core.errors import Failure, GitFailed
 from uam_hooks.hot.core.words import say
 from uam_hooks.hot.queue.lane import EVERYTHING, Lane
@@ -72,6 +73,7 @@ def _decide(session: Session, action: Action) -> None:
     except Unreachable:
         return
     if contains(session.repo, there, landing):
-        finish_landed(session, remote, action, landing, there)
+        said = heard(session.repo.paths.batches, landing.batch_id, action.id)
+        finish_landed(session, remote, action, landing, there, said=said)
     else:
         finish.release_after_crash(session.store, action)

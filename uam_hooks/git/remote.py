@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeVar
 
 from uam_hooks.git import lfs
 from uam_hooks.git.repo import Repository
-from uam_hooks.git.said import remote_said
+from uam_hooks.git.said import RemoteWords, bounded
 from uam_hooks.git.verdict import Pushed, RefOutcome, outcome_of, porcelain, status_is_transient
 from uam_hooks.hot.core import urls
 from uam_hooks.hot.core.errors import Failure, GitFailed, GitNotStarted, Refused, UamError, reason
@@ -19,6 +19,7 @@ from uam_hooks.hot.core.plumbing import ZERO, Answer, listed_refs
 from uam_hooks.hot.core.processes import alive
 from uam_hooks.hot.core.refs import HEADS, observed_ref
 from uam_hooks.hot.core.settings import Settings
+from uam_hooks.hot.core.sideband import Speaking
 from uam_hooks.hot.core.words import redact
 
 # what was fetched, as <process>.<number>
@@ -65,10 +66,10 @@ class Remote:
         except Refused as error:
             raise Unreachable(error.what, error.do) from None
 
-    def _run(self, *args: str, url: str = "") -> Answer:
+    def _run(self, *args: str, url: str = "", hear: Callable[[bytes], None] = lambda _said: None) -> Answer:
         """Run `git args` about the remote `urls.NAME`, which is at `url`, by default the first one."""
         return self.repo.talk(
-            *self._there[url or self.urls[0]], *args, silence=self.settings["uam.remote.timeout"], ok=None
+            *self._there[url or self.urls[0]], *args, silence=self.settings["uam.remote.timeout"], ok=None, hear=hear
         )
 
     def refs(self, *patterns: str) -> dict[str, str]:
@@ -176,25 +177,28 @@ class Remote:
         # a mirror fetches branches over branches: ours move by other rules
         return None if tracking is not None and tracking.startswith(HEADS) else tracking
 
-    def push(self, updates: Sequence[RefUpdate], options: Sequence[str], atomic: bool) -> dict[str, RefOutcome]:
+    def push(
+        self, updates: Sequence[RefUpdate], options: Sequence[str], atomic: bool, speaking: Speaking
+    ) -> dict[str, RefOutcome]:
         """One `git push` of all updates, each with its lease, to the first URL; then the same to the others.
 
-        Updates that do not fit into one command are several, unless they are to be atomic.
-        The hooks have seen these pushes when the agents made them, so they do not run again.
+        What the remote says of them meanwhile is passed on to `speaking`. Updates that do not fit into one command are
+        several, unless they are to be atomic. The hooks here have seen these pushes when the agents made them, so they
+        do not run again.
         """
         outcomes: dict[str, RefOutcome] = {}
         for some in [list(updates)] if atomic else _that_fit(updates, lambda update: update.ref):
-            outcomes |= self._push_to(self.urls[0], some, options, atomic, lease=True)
+            outcomes |= self._push_to(self.urls[0], some, options, atomic, speaking, lease=True)
         landed = [u for u in updates if outcomes[u.ref].pushed == Pushed.LANDED]
         for url in self.urls[1:]:
             more: dict[str, RefOutcome] = {}
             for some in _that_fit(landed, lambda update: update.ref):
-                more |= self._push_to(url, some, options, atomic, lease=False)
+                more |= self._push_to(url, some, options, atomic, speaking, lease=False)
             for ref, outcome in more.items():
                 before, words = outcomes[ref], ""
                 if outcome.pushed != Pushed.LANDED:
                     words = f"landed on {redact(self.urls[0])}, but {redact(url)} said: {outcome.words}"
-                outcomes[ref] = before._replace(words=words or before.words, said=before.said + outcome.said)
+                outcomes[ref] = before._replace(words=words or before.words, said=bounded(before.said + outcome.said))
         return outcomes
 
     def _upload(self, url: str, updates: Sequence[RefUpdate]) -> str:
@@ -202,8 +206,9 @@ class Remote:
         return redact(lfs.upload(self.repo, self.name, url, tips, self.settings["uam.remote.timeout"]))
 
     def _push_to(
-        self, url: str, updates: Sequence[RefUpdate], options: Sequence[str], atomic: bool, lease: bool
-    ) -> dict[str, RefOutcome]:
+        self, url: str, updates: Sequence[RefUpdate], options: Sequence[str], atomic: bool, speaking: Speaking,
+        lease: bool,
+    ) -> dict[str, RefOutcome]:  # fmt: skip
         # git has told us what push.pushOption says, and would add it once more
         args = ["-c", "push.pushOption=", "push", "--porcelain", "--no-verify", "--no-follow-tags"]
         args += ["--recurse-submodules=no"]
@@ -213,12 +218,14 @@ class Remote:
         specs = [f"{'' if u.new == ZERO else u.new}:{u.ref}" for u in updates]
         if lfs.is_used(self.repo) and (why := self._upload(url, updates)):
             return {update.ref: RefOutcome(Pushed.REJECTED, why, transient=True) for update in updates}
+        speaking.about(update.ref for update in updates)
+        words = RemoteWords(speaking.say)
         try:
-            answer = self._run(*args, "--", urls.NAME, *specs, url=url)
+            answer = self._run(*args, "--", urls.NAME, *specs, url=url, hear=words.hear)
         except GitNotStarted as error:  # nothing was sent, so this is no open question
             return {update.ref: RefOutcome(Pushed.REJECTED, error.what, error.transient) for update in updates}
         said = porcelain(answer.out.decode("utf-8", "surrogateescape"))
-        lines = remote_said(answer.err)
+        lines = words.end()
         found = {}
         for update in updates:
             flag, why = said.get(update.ref, ("", reason(answer.err)))

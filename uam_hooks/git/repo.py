@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from errno import ENOENT
 from functools import cached_property
 from io import BytesIO
@@ -98,10 +98,13 @@ class Repository:
         out, err = process.communicate(feed)
         return answered(args, process.returncode, out, err, ok)
 
-    def talk(self, *args: str, silence: float, ok: Sequence[int] | None = (0,)) -> Answer:
+    def talk(
+        self, *args: str, silence: float, ok: Sequence[int] | None = (0,),
+        hear: Callable[[bytes], None] = lambda _said: None,
+    ) -> Answer:  # fmt: skip
         """See `plumbing.Git.talk`: in the main worktree, because a relative URL is relative to its top."""
         env = {**os.environ, "LC_ALL": "C", "LANGUAGE": "C", INSIDE: str(self.paths.uam)}
-        return talk(args, env, self.paths.worktree, silence, ok)
+        return talk(args, env, self.paths.worktree, silence, ok, hear)
 
     # -- objects ---------------------------------------------------------------------------------------
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from uam_hooks.git.remote import RefUpdate, Remote, Unreachable
+from uam_hooks.git.said import bounded, heard
 from uam_hooks.git.verdict import Pushed, RefOutcome
 from uam_hooks.hot.core.errors import Failure, GitFailed, UamError
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import landing_ref, original_ref
+from uam_hooks.hot.core.sideband import Speaking, path_of, together
 from uam_hooks.hot.core.words import say
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.model import Action, Batch, Landing, Source, Status
@@ -18,7 +21,7 @@ from uam_hooks.integrate.onto import onto, ready
 from uam_hooks.integrate.plan import Plan
 from uam_hooks.integrate.tips import Tips
 from uam_hooks.land import outcomes
-from uam_hooks.land.finish import contains, finish_landed
+from uam_hooks.land.finish import contains, finish_landed, noted
 from uam_hooks.land.push_plans import plan_push
 from uam_hooks.land.retry import TRIES, fail_or_requeue, failure_of, is_local
 from uam_hooks.land.shadow import move_shadow, remember
@@ -27,6 +30,8 @@ from uam_hooks.session import Session
 from uam_hooks.store import claim, finish, journal, views
 from uam_hooks.store.claim import NewLanding
 
+# what the remote said of each ref
+Said = Mapping[str, tuple[str, ...]]
 ATOMIC = "another ref of this atomic push failed"
 
 
@@ -92,6 +97,7 @@ def _land_group(
     asked_again = False
     quicker: list[Plan] = []
     hidden: dict[str, str] = {}  # what each ref was listed at when its lease did not hold
+    said: dict[str, tuple[str, ...]] = {}
     for _ in range(retries + 1):
         try:
             remote = Remote(session.repo, session.settings, name)
@@ -100,12 +106,13 @@ def _land_group(
                 there = remote.observe([action.ref for action in actions])
                 plans = _plans(session, batch, remote, actions, there, atomic, asked_again)
         except Unreachable as error:
-            _fail(session, actions, error.failure)
+            _fail(session, actions, error.failure, said)
             return
         if not plans:
             return
         updates = [RefUpdate(p.action.ref, p.old, p.new, hidden.get(p.action.ref) == p.old) for p in plans]
-        results = _push(session, batch, remote, plans, updates, options, atomic, asked_again)
+        results = _push(session, batch, remote, plans, updates, options, atomic, asked_again, said)
+        said |= {ref: result.said for ref, result in results.items()}
         hidden = {update.ref: update.old for update in updates if results[update.ref].stale}
         asked_again = asked_again or any(result.transient for result in results.values())
         again = [plan for plan in plans if results[plan.action.ref].pushed in (Pushed.CONTENDED, Pushed.UNPINNED)]
@@ -115,7 +122,7 @@ def _land_group(
         if not actions:
             return
     why = f"others pushed in between {retries + 1} times in a row; your commits are safe, push again"
-    _fail(session, actions, Failure(why, transient=True))
+    _fail(session, actions, Failure(why, transient=True), said)
 
 
 def _at_once(session: Session, remote: Remote, quicker: Sequence[Plan]) -> list[Plan]:
@@ -168,11 +175,12 @@ def _plans(
 
 def _push(
     session: Session, batch: Batch, remote: Remote, plans: list[Plan], updates: list[RefUpdate], options: list[str],
-    atomic: bool, last: bool,
+    atomic: bool, last: bool, said: Said,
 ) -> dict[str, RefOutcome]:  # fmt: skip
     """Write the plan, pin what it made, push, and finish what landed.
 
     A push that broke off before the remote had it may be tried once more: as contended, unless it is the `last` try.
+    `said` is what the remote said of each ref in the tries before, which its outcome is to have, too.
     """
     landings = claim.write_plan(session.store, batch, [_journal_entry(session, batch, plan) for plan in plans])
     reached(Step.PLANNED)
@@ -180,8 +188,13 @@ def _push(
     if (why := _not_pinned(session, pins)) is not None:
         return {plan.action.ref: RefOutcome(Pushed.UNPINNED, why) for plan in plans}
     reached(Step.PINNED)
-    results = remote.push(updates, options, atomic)
+    heard_in = path_of(session.repo.paths.batches, batch.id, landings[0].id)
+    with Speaking(heard_in, {plan.action.ref: plan.action.id for plan in plans}) as speaking:
+        results = remote.push(updates, options, atomic, speaking)
     reached(Step.PUSHED)
+    results = {
+        ref: result._replace(said=bounded(together(said.get(ref, ()), result.said))) for ref, result in results.items()
+    }
     if atomic:
         results = _together(results)
     for plan, landing in zip(plans, landings, strict=True):
@@ -250,7 +263,8 @@ def _finish_late(session: Session, remote: Remote, action: Action, there: str) -
         if there != ZERO and landing.action_id == action.id and contains(session.repo, there, landing):
             remember(session.repo, landing)
             remote.track(landing.ref, landing.new, there)
-            finish.sources(session.store, landing.detail.outcomes, landing.id)
+            said = heard(session.repo.paths.batches, landing.batch_id, action.id)
+            finish.sources(session.store, noted(landing.detail.outcomes, "", said), landing.id)
 
 
 def _finish_unchanged(session: Session, batch: Batch, remote: Remote, plan: Plan, sources: list[Source]) -> None:
@@ -265,6 +279,6 @@ def _finish_unchanged(session: Session, batch: Batch, remote: Remote, plan: Plan
     finish.action(session.store, plan.action, results, commits=plan.commits)
 
 
-def _fail(session: Session, actions: Sequence[Action], failure: Failure) -> None:
+def _fail(session: Session, actions: Sequence[Action], failure: Failure, said: Said = MappingProxyType({})) -> None:
     for action in actions:
-        fail_or_requeue(session, action, failure)
+        fail_or_requeue(session, action, failure, said=said.get(action.ref, ()))

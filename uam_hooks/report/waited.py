@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from uam_hooks.hot.core.errors import Refused, UamError, UsageError
 from uam_hooks.hot.core.paths import RepoPaths
-from uam_hooks.hot.core.words import pass_on, say
+from uam_hooks.hot.core.words import say
 from uam_hooks.hot.push import messages
+from uam_hooks.hot.push.listening import Listener
 from uam_hooks.hot.push.news import News, say_ended, settle_ended
 from uam_hooks.hot.push.own_branch import OwnBranches
 from uam_hooks.hot.push.session import PushSession
@@ -34,14 +35,19 @@ def wait_for(session: Session, ids: Sequence[int], timeout: float | None) -> boo
     def ensure(states: Sequence[Source], start: bool) -> bool:
         return not by_hand and _ensure_flushers(session, push, states, start)
 
+    listener = Listener(session.store, push.paths)
+
+    def show(_passed: float, states: Sequence[Source]) -> None:
+        listener.listen([state for state in states if _is_mine(push, state)])
+
     try:
-        states = poll(session.store, [source.id for source in sources], timeout, ensure)
+        states = poll(session.store, [source.id for source in sources], timeout, ensure, show)
     except Stuck:
         raise UamError(
             f"No flusher could run, see {push.paths.log}.", "It stays queued; `git uam flush` lands it."
         ) from None
     assert states is not None
-    pass_on(state.outcome.said for state in states if _is_mine(push, state))
+    listener.rest([state for state in states if _is_mine(push, state)])
     branches = OwnBranches(push, "")
     done = [_report(session, push, state, branches, by_hand) for state in _once(states)]
     again.told(session.store, [s.id for s in states if s.status != SourceStatus.PENDING and _is_mine(push, s)])

@@ -10,10 +10,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from uam_hooks.hot.core import files
+from uam_hooks.hot.core import files, sideband
 from uam_hooks.hot.core.errors import Locked, NotInstalled
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.queue.connection import Store
@@ -22,6 +22,8 @@ from uam_hooks.hot.queue.model import Batch, names_of
 from uam_hooks.store import journal
 
 POLL_SECONDS = 0.02
+# How long what a remote said in the pushes of a batch is kept after its end, for those who wait to read it to its end.
+HEARD_SECONDS = 60.0
 
 
 @contextmanager
@@ -121,11 +123,20 @@ def at_rest(paths: RepoPaths, store: Store, timeout: float) -> Iterator[None]:
 
 
 def sweep(paths: RepoPaths, store: Store) -> None:
-    """Delete the locks of batches that have ended; call it under the flush lock."""
+    """Delete the files of batches that have ended; call it under the flush lock."""
     still = {f"{batch.id}.lock" for batch in journal.open_batches(store)}
     for path in paths.batches.glob("*.lock"):
         if path.name not in still:
             path.unlink(missing_ok=True)
+    _sweep_said(paths, store)
+
+
+def _sweep_said(paths: RepoPaths, store: Store) -> None:
+    """Delete what was said in batches that have ended a while ago."""
+    for path, batch in sideband.there(paths.batches):
+        with suppress(OSError):  # somebody else has done it, or can
+            if not 0 <= time.time() - path.lstat().st_mtime < HEARD_SECONDS and not journal.is_open(store, batch):
+                path.unlink()
 
 
 def _lock_of(paths: RepoPaths, batch: Batch) -> Path:
@@ -145,5 +156,6 @@ def _leave(paths: RepoPaths, store: Store, batch: Batch | None, lock: int | None
     try:
         if not journal.is_open(store, batch.id):
             _lock_of(paths, batch).unlink(missing_ok=True)
+            _sweep_said(paths, store)
     finally:
         os.close(lock)

@@ -14,7 +14,7 @@ import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -30,6 +30,7 @@ _GRACE_SECONDS = 2.0
 _STEP_SECONDS = 0.25
 _FATAL = 128
 _PROC = Path("/proc")
+_WITH_PROGRESS = not _PROC.exists()
 # of git here, and of git there, beside which the remote's hooks print what they like
 _PROGRESS = re.compile(
     rb"^(?:[A-Z][a-z]+(?: [a-z]+)*: +\d+|Total \d+ \(delta|Delta compression"
@@ -56,15 +57,16 @@ class _Kept:
 
 
 def talk(
-    args: Sequence[str], env: Mapping[str, str], cwd: Path, silence: float, ok: Sequence[int] | None = (0,)
-) -> Answer:
+    args: Sequence[str], env: Mapping[str, str], cwd: Path, silence: float, ok: Sequence[int] | None = (0,),
+    hear: Callable[[bytes], None] = lambda _said: None,
+) -> Answer:  # fmt: skip
     """Run `git args`, which talks to a remote, until it ends or has been silent for `silence` seconds.
 
-    One that was ended for its silence has the exit code 128, and says so on stderr as git would. Raises GitFailed when
-    the exit code is not in `ok` (None accepts all).
+    `hear` is called with what it prints on stderr, as it comes. One that was ended for its silence has the exit code
+    128, and says so on stderr as git would. Raises GitFailed when the exit code is not in `ok` (None accepts all).
     """
     said = list(args)
-    with_progress = not _PROC.exists() and "push" in said
+    with_progress = _WITH_PROGRESS and "push" in said
     if with_progress:
         said.insert(said.index("push") + 1, "--progress")
     alone = not _has_terminal()
@@ -77,7 +79,7 @@ def talk(
     err = _Kept()
     why = ""
     try:
-        why = _listen(process, out, err, silence)
+        why = _listen(process, out, err, silence, hear)
     finally:  # also when the person behind the terminal has had enough
         if process.poll() is None:
             _end(process, alone)
@@ -86,13 +88,20 @@ def talk(
             stream.close()
     words = err.bytes()
     if with_progress:
-        words = _PROGRESS.sub(b"", words.replace(b"\r", b"\n"))
+        words = without_progress(words)
     if why:
         return answered(args, _FATAL, bytes(out), f"fatal: {why}\n".encode() + words, ok)
     return answered(args, process.returncode, bytes(out), words, ok)
 
 
-def _listen(process: subprocess.Popen[bytes], out: bytearray, err: _Kept, silence: float) -> str:
+def without_progress(words: bytes) -> bytes:
+    """What a git that pushed has said, without the progress that `talk` asked it for."""
+    return _PROGRESS.sub(b"", words.replace(b"\r", b"\n")) if _WITH_PROGRESS else words
+
+
+def _listen(
+    process: subprocess.Popen[bytes], out: bytearray, err: _Kept, silence: float, hear: Callable[[bytes], None]
+) -> str:
     """Read until git has ended; returns why it is to be ended before, "" where it is not."""
     assert process.stdout is not None and process.stderr is not None
     heard = asked = time.monotonic()
@@ -109,6 +118,7 @@ def _listen(process: subprocess.Popen[bytes], out: bytearray, err: _Kept, silenc
                     selector.unregister(key.fileobj)
                 elif key.fileobj is process.stderr:
                     err.add(data)
+                    hear(data)
                 else:
                     out += data
             if len(out) > OUT_BYTES:

@@ -7,12 +7,16 @@ somebody else prints for us (git, a table). `redact` is also for what is stored.
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TextIO
 
+# What git puts behind each line of a remote, to be read where more was, as in a progress that goes on.
+PADDING = " " * 8
+_TO_THE_END = "\x1b[K"
 # Colours and "erase to the end of the line", with which git ends each line of a remote: dropped, not shown.
 _COLOUR = re.compile(r"\x1b\[[0-9;]*[mK]")
 # C0, DEL and C1; what turns the direction of writing or hides text; separators of lines; bytes that are no UTF-8.
@@ -50,14 +54,21 @@ def say(text: str) -> None:
 
 
 def from_remotes(pushes: Iterable[tuple[str, ...]]) -> list[str]:
-    """The lines that hooks of remotes said about some pushes, as git prints them; what is the same is there once."""
-    return [f"remote: {line}" for said in dict.fromkeys(pushes) for line in said]
+    """The same lines with the prefix that git gives them."""
+    return [f"remote: {line}" for line in each_once(pushes)]
 
 
-def pass_on(pushes: Iterable[tuple[str, ...]]) -> None:
-    """Print on stderr what hooks of remotes said about some pushes; a closed stderr is not an error."""
+def each_once(pushes: Iterable[tuple[str, ...]]) -> list[str]:
+    """The lines that hooks of remotes said about some pushes; what is the same is there once."""
+    return [line for said in dict.fromkeys(pushes) for line in said]
+
+
+def pass_on(lines: Iterable[str]) -> None:
+    """Print on stderr lines that hooks of a remote said, as git does there; a closed stderr is not an error."""
     with suppress(OSError, ValueError):
-        _put(sys.stderr, "".join(f"{visible(line)}\n" for line in from_remotes(pushes)))
+        end = _TO_THE_END if sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb" else PADDING
+        shown = ("\t".join(visible(part) for part in line.split("\t")) for line in lines)
+        _put(sys.stderr, "".join(f"remote: {line}{end if line else ''}\n" for line in shown))
         sys.stderr.flush()
 
 

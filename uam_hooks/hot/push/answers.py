@@ -9,7 +9,7 @@ from contextlib import suppress
 from uam_hooks.hot.core.errors import GitFailed, StoreError
 from uam_hooks.hot.core.plumbing import is_ancestor
 from uam_hooks.hot.core.refs import HEADS, short_target
-from uam_hooks.hot.core.words import pass_on, say
+from uam_hooks.hot.core.words import say
 from uam_hooks.hot.push import messages
 from uam_hooks.hot.push.own_branch import OwnBranches
 from uam_hooks.hot.push.protocol import NON_FAST_FORWARD, GitDied, ok, refused, there_already
@@ -50,7 +50,6 @@ class Answers:
     def outcomes(self, specs: Sequence[ResolvedSpec]) -> list[str]:
         """Say what became of each source, settle its branch, and answer git."""
         answers = []
-        pass_on(one.state.outcome.said for one in specs if one.state is not None)
         self.reached(specs)
         for one in specs:
             state = one.state

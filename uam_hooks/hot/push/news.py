@@ -12,7 +12,7 @@ from contextlib import suppress
 from uam_hooks.hot.core.errors import StoreError, UamError
 from uam_hooks.hot.core.identity import agent_name
 from uam_hooks.hot.core.paths import head_of
-from uam_hooks.hot.core.words import pass_on, say
+from uam_hooks.hot.core.words import each_once, pass_on, say
 from uam_hooks.hot.push import messages
 from uam_hooks.hot.push.own_branch import OwnBranches
 from uam_hooks.hot.push.session import PushSession
@@ -37,7 +37,7 @@ class News:
 
     def tell(self) -> None:
         """Say what became of each."""
-        pass_on(source.outcome.said for _, source in self.found)
+        pass_on(each_once(source.outcome.said for _, source in self.found))
         for remote, source in self.found:
             say_ended(remote, source, earlier=True, mine=True)
 

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 
 from uam_hooks.hot.core.errors import NotInstalled, StoreError, UamError
 from uam_hooks.hot.push import unrecorded
+from uam_hooks.hot.push.listening import Listener
 from uam_hooks.hot.push.messages import UNINSTALLED, UNINSTALLED_UNDER_WAY
 from uam_hooks.hot.push.resolve import ResolvedSpec
 from uam_hooks.hot.push.session import PushSession
@@ -62,7 +63,7 @@ def wait(
 ) -> list[ResolvedSpec] | None:
     """Wait until every queued spec has ended, or for `timeout` seconds; returns them with their states.
 
-    A terminal shows what for, unless the push is `quiet`.
+    A terminal shows what for, unless the push is `quiet`; what the remote says meanwhile is printed.
     None means that no flusher could run, so that the whole push was taken back and may go straight to the remote.
     Where git uam is uninstalled meanwhile, nobody lands what still waits: then it has ended, too.
     Raises Stuck when it was too late to take it back, Interrupted on SIGINT, after taking back what is still pending,
@@ -78,6 +79,12 @@ def wait(
         return session.ensure_flusher(remote, start)
 
     countdown = _Countdown(max(ticket.due for ticket in tickets), quiet)
+    listener = Listener(session.store, session.paths)
+
+    def show(passed: float, states: Sequence[Source]) -> None:
+        listener.listen(states, countdown.clear)
+        countdown.show(passed)
+
     # Collected and looked at between two steps: an exception raised by a handler is lost where Python happens to run a
     # destructor (that of Popen, when a flusher has just been started), and the push would wait on.
     caught: list[int] = []
@@ -86,7 +93,7 @@ def wait(
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDINGS)
         looks = unrecorded.Looks(session, remote)
-        states = poll(session.store, ids, timeout, ensure, countdown.show, caught, looks.enough)
+        states = poll(session.store, ids, timeout, ensure, show, caught, looks.enough)
         if states is not None:
             states = unrecorded.decided(session, remote, states)
     except Stuck:
@@ -107,6 +114,7 @@ def wait(
     if caught:  # after the last look: as if it had arrived after the wait
         signal.raise_signal(caught[0])
     assert states is not None
+    listener.rest(states)
     return [one._replace(state=state) for one, state in zip(specs, states, strict=True)]
 
 
@@ -152,13 +160,14 @@ def holding_signals() -> Iterator[None]:
 
 def poll(
     store: Store, ids: Sequence[int], timeout: float, ensure: Callable[[Sequence[Source], bool], bool],
-    show: Callable[[float], None] = lambda _passed: None, caught: Sequence[int] = (),
+    show: Callable[[float, Sequence[Source]], None] = lambda _passed, _states: None, caught: Sequence[int] = (),
     enough: Callable[[float, Sequence[Source]], bool] = lambda _passed, _states: False,
 ) -> list[Source] | None:  # fmt: skip
     """Look at the sources `ids` until they have ended, or for `timeout` seconds, with a flusher alive all the while.
 
     `ensure` tells whether no flusher lives for these sources, and starts one if it is given true. `show` is called with
-    the seconds that have passed, and so is `enough`, which tells whether there is nothing more to wait for. None as
+    the seconds that have passed and the sources, and so is `enough`, which tells whether there is nothing more to wait
+    for. None as
     soon as there is a signal in `caught`; Stuck when no flusher lives and none can be started.
     """
     started = time.monotonic()
@@ -180,7 +189,7 @@ def poll(
                 raise Stuck
             elections += 1
             next_election = passed + 0.1 * 2**elections
-        show(passed)
+        show(passed, states)
         time.sleep(POLL_SECONDS)
     return None
 
@@ -206,6 +215,7 @@ class _Countdown:
         if self.shown:
             sys.stderr.write("\r\033[K")
             sys.stderr.flush()
+            self.shown = ""
 
 
 def until_settled(session: PushSession, remote: str) -> None:

@@ -1,6 +1,8 @@
-"""The landing that an action's last push was about, while it is not known what became of it."""
+"""Where an action stands while it lands: in which batch, and what its last push was about."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from uam_hooks.hot.queue import rows
 from uam_hooks.hot.queue.connection import Store
@@ -15,3 +17,13 @@ def planned(store: Store, action_id: int) -> Landing | None:
             (action_id,),
         ).fetchone()
     return None if row is None else rows.landing(row)
+
+
+def batches_of(store: Store, action_ids: Iterable[int]) -> set[str]:
+    """The batches that these actions are in, or have ended in."""
+    with store.reading() as db:
+        found = [
+            db.execute("SELECT batch_id FROM deploy_queue WHERE id = ?", (action_id,)).fetchone()
+            for action_id in action_ids
+        ]
+    return {row["batch_id"] for row in found if row is not None and row["batch_id"] is not None}
