@@ -343,7 +343,7 @@ def test_a_remote_that_declines_is_heard(scene: Scene) -> None:
     done = scene.push()
     assert (done.code, done.out, done.ours) == (1, "", [])
     assert done.err.startswith(
-        "remote: main is frozen until Friday\nremote: error: hook declined to update refs/heads/main\n"
+        "remote: main is frozen until Friday        \nremote: error: hook declined to update refs/heads/main        \n"
         "To uam::origin\n ! [remote rejected] main -> main (hook declined)\n"
     )
     assert (scene.there(), scene.oid(TRACKING), scene.oid("main")) == (scene.start_oid, scene.start_oid, mine)

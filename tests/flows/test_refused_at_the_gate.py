@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,15 @@ from uam_hooks.git.remote import RefUpdate, Remote
 from uam_hooks.git.verdict import Pushed
 from uam_hooks.hot.core.errors import GitFailed, GitNotStarted, UsageError
 from uam_hooks.hot.core.plumbing import HotGit
+from uam_hooks.hot.core.sideband import Speaking
 from uam_hooks.store.finish import MOST_RELEASES
 
 LONG = "x" * 131_060
+
+
+def unheard(scene: Scene) -> Speaking:
+    """For a push that no remote says anything of."""
+    return Speaking(scene.root / "said", defaultdict(int))
 
 
 @pytest.mark.parametrize("options", [["-o", LONG], [f"-o{'y' * 16_000}{n}" for n in range(17)]], ids=["one", "all"])
@@ -47,7 +54,9 @@ def test_b2_a_git_that_cannot_be_started_is_a_failure(scene: Scene) -> None:
                 run("rev-parse", "HEAD", at=scene.root / "nowhere")
         remote = Remote(session.repo, session.settings, "origin")
         tip = scene.commit("a")
-        (outcome,) = remote.push([RefUpdate("refs/heads/main", scene.start_oid, tip)], [LONG], False).values()
+        (outcome,) = remote.push(
+            [RefUpdate("refs/heads/main", scene.start_oid, tip)], [LONG], False, unheard(scene)
+        ).values()
         assert (outcome.pushed, outcome.transient) == (Pushed.REJECTED, False)
 
 
@@ -57,7 +66,7 @@ def test_b2_more_refs_than_fit_into_one_command_are_several(scene: Scene) -> Non
     with inside(scene) as session:
         remote = Remote(session.repo, session.settings, "origin")
         there = remote.observe(names)
-        found = remote.push([RefUpdate(name, there[name], tip) for name in names], [], False)
+        found = remote.push([RefUpdate(name, there[name], tip) for name in names], [], False, unheard(scene))
     assert {outcome.pushed for outcome in found.values()} == {Pushed.LANDED}
     assert len(scene.bare.git("for-each-ref", "refs/heads/ddd*", "refs/heads/" + "d" * 200).splitlines()) == 2300
 

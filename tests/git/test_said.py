@@ -7,9 +7,10 @@ import json
 import pytest
 
 from tests.support.landscape import by_hand, queue
-from tests.support.queueing import WINDOW, due_now, in_one_window
+from tests.support.queueing import WINDOW, due_now
 from tests.support.scenes import Done, Scene, script, until
-from uam_hooks.git.said import HALF_LINES, LEFT_OUT, LINE_CHARACTERS, remote_said
+from uam_hooks.git.said import HALF_LINES, LINE_CHARACTERS, LIVE_LINES, RemoteWords
+from uam_hooks.hot.core.sideband import LEFT_OUT
 from uam_hooks.hot.queue.outcome import Outcome
 
 LINK = "https://forge.invalid/pull/new/main?x=%5Bsource%5D"
@@ -45,15 +46,6 @@ def test_h9_a_rejection_has_the_reason_of_git_and_the_words_of_the_hook_beside_i
     assert " ! [remote rejected] main -> main (pre-receive hook declined)\n" in done.err
     plain = scene.push(UAM="off")
     assert said(plain) == said(done)
-
-
-def test_h9_everybody_whose_work_is_in_the_landing_hears_it(scene: Scene) -> None:
-    hook(scene, "post-receive", _SAY)
-    agents = [scene.worktree("one"), scene.worktree("two")]
-    for agent in agents:
-        agent.commit(agent.top.name)
-    results = in_one_window(scene, [lambda a=a: a.push("origin", "HEAD:main") for a in agents])  # type: ignore[misc]
-    assert [said(done) for done in results] == [FROM_HOOK, FROM_HOOK]
 
 
 def test_h9_refs_that_were_pushed_together_hear_it_once(scene: Scene) -> None:
@@ -105,25 +97,34 @@ def test_h9_words_of_a_hook_act_on_no_terminal_and_keep_no_secret(scene: Scene) 
 def test_h9_much_is_kept_within_bounds(scene: Scene) -> None:
     hook(scene, "post-receive", "i=0; while [ $i -lt 9000 ]; do i=$((i + 1)); echo $i; done\n")
     scene.commit("a")
-    found = said(scene.push())
-    assert found[:HALF_LINES] == [str(n) for n in range(1, HALF_LINES + 1)]
-    assert found[HALF_LINES] == LEFT_OUT
-    assert found[-1] == "9000"
-    assert len(found) == 2 * HALF_LINES + 1
+    last = [LEFT_OUT, *(str(n) for n in range(9001 - HALF_LINES, 9001))]
+    assert said(scene.push()) == [*(str(n) for n in range(1, LIVE_LINES + 1)), *last]
+    kept = json.loads(scene.git("uam", "show", "1", "--json"))["landings"][0]["remote_said"]
+    assert kept == [*(str(n) for n in range(1, HALF_LINES + 1)), *last]
 
 
 def test_h9_lines_are_what_a_terminal_would_show() -> None:
+    nothing = "remote:         \r"
     err = (
         "remote: \n"
         "remote:  10%\rremote:  90%\rremote: done        \n"
         "remote: from Windows        \rremote: \n"
         "To somewhere\n"
-        "remote: a\u2028b\x0cc\n"
-        f"remote: {'x' * 2000}\n"
-    )
-    assert remote_said(err) == (
-        "", "done", "from Windows", "a\u2028b\x0cc", f"{'x' * (LINE_CHARACTERS - 3)}...",
+        "remote: a\u2028b\x0cc  \n"
+        f"remote: {'x' * 200_000}        \n"
+        f"remote: {'y' * 80_000}\rremote: z        \r{nothing * 9000}\n"
+        "remote: no end"
+    ).encode()
+    expected = (
+        "", "done", "from Windows", "a\u2028b\x0cc  ", f"{'x' * (LINE_CHARACTERS - 3)}...", "z", "no end",
     )  # fmt: skip
+    for size in (7, 1000, len(err)):
+        told: list[str] = []
+        words = RemoteWords(told.append)
+        for start in range(0, len(err), size):
+            words.hear(err[start : start + size])
+        assert told == list(expected[:-1])
+        assert words.end() == expected == tuple(told)
 
 
 def test_h9_an_outcome_of_an_earlier_version_says_nothing() -> None:

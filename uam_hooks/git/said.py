@@ -34,7 +34,7 @@ class RemoteWords:
 
     def __init__(self, tell: Callable[[str], None]) -> None:
         self._tell = tell
-        self._open = b""
+        self._open = bytearray()
         self._head: list[str] = []
         self._room = LIVE_CHARACTERS
         self._tail: deque[bytes] = deque(maxlen=HALF_LINES)
@@ -42,9 +42,11 @@ class RemoteWords:
 
     def hear(self, data: bytes) -> None:
         """git has printed this."""
-        *lines, self._open = (self._open + data).split(b"\n")
-        for line in lines:
-            self._heard(line)
+        first, *others = data.split(b"\n")
+        self._open += first
+        for line in others:
+            self._heard(bytes(self._open))
+            self._open = bytearray(line)
         if len(self._open) > _LONGEST:
             self._open = _shortened(self._open)
 
@@ -62,7 +64,7 @@ class RemoteWords:
 
     def end(self) -> tuple[str, ...]:
         """git has ended; what the remote said, to be stored."""
-        self._heard(self._open)
+        self._heard(bytes(self._open))
         rest = [LEFT_OUT] * (self._more > len(self._tail)) + [_line(raw) for raw in self._tail]
         for line in rest:
             self._tell(line)
@@ -94,8 +96,8 @@ def _part(text: str) -> str:
     return text.removeprefix(_PREFIX).removeprefix(" ").removesuffix(PADDING)
 
 
-def _shortened(line: bytes) -> bytes:
+def _shortened(line: bytearray) -> bytearray:
     """A line that does not end, with as much of it as `_line` may show."""
     *parts, last = line.split(b"\r")
     says = next((part for part in reversed(parts) if _part(part.decode("utf-8", "replace")).strip()), line[:8])
-    return b"\r".join((says[: _LONGEST // 8], last[: _LONGEST // 8]))
+    return bytearray(b"\r").join((says[: _LONGEST // 8], last[: _LONGEST // 8]))
