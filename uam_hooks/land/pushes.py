@@ -112,7 +112,7 @@ def _land_group(
             return
         updates = [RefUpdate(p.action.ref, p.old, p.new, hidden.get(p.action.ref) == p.old) for p in plans]
         results = _push(session, batch, remote, plans, updates, options, atomic, asked_again, said)
-        said |= {ref: result.said for ref, result in results.items()}
+        said |= {ref: result.said for ref, result in results.items() if result.said}
         hidden = {update.ref: update.old for update in updates if results[update.ref].stale}
         asked_again = asked_again or any(result.transient for result in results.values())
         again = [plan for plan in plans if results[plan.action.ref].pushed in (Pushed.CONTENDED, Pushed.UNPINNED)]

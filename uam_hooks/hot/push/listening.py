@@ -28,7 +28,10 @@ class Listener:
     def listen(self, sources: Sequence[Source], before: Callable[[], None] = lambda: None) -> None:
         """Print what has been said of the sources since the last call; `before` is called if that is anything."""
         self._find(sources)
-        lines = [line for push in self._pushes for line in new(self._told, push.counts, push.more())]
+        lines: list[str] = []
+        for push in self._pushes:
+            with suppress(OSError):  # the outcome has them, too
+                lines += new(self._told, push.counts, push.more())
         if lines:
             before()
             pass_on(lines)
