@@ -13,7 +13,7 @@ from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core import gate
 from uam_hooks.hot.core.errors import UsageError
 from uam_hooks.hot.core.objects import Commit
-from uam_hooks.hot.core.plumbing import EMPTY_TREE, ZERO, fed
+from uam_hooks.hot.core.plumbing import ZERO, fed
 from uam_hooks.hot.core.refs import short_target
 from uam_hooks.session import Session
 
@@ -80,7 +80,7 @@ def make(
     Raises UsageError for a file that is neither in the worktree nor in the branch, and when nothing changes.
     """
     repo = session.repo
-    tree = EMPTY_TREE if parent == ZERO else repo.commit(parent).tree
+    tree = repo.empty_tree if parent == ZERO else repo.commit(parent).tree
     before = {path: trees.entry(repo, tree, path) for path in changes}
     for path, what in changes.items():
         old = before[path]

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 
 from uam_hooks.git.repo import Repository
-from uam_hooks.hot.core.plumbing import EMPTY_TREE, ZERO, Answer
+from uam_hooks.hot.core.plumbing import ZERO, Answer
 from uam_hooks.hot.core.quoting import quoted, unquoted
 
 _NAME = b".gitattributes"
@@ -57,9 +57,10 @@ class Attributes:
 
     def _files(self) -> Iterator[tuple[bytes, str]]:
         """The directory ("" for the top) and the object of each .gitattributes that is a plain file."""
+        nothing = self._repo.empty_tree
         fields = self._repo.run(
-            "diff-tree", "-r", "-z", "--no-renames", EMPTY_TREE, self._commit, "--", ":(glob)**/.gitattributes"
-        ).out.split(b"\0")[:-1]  # fmt: skip
+            "diff-tree", "-r", "-z", "--no-renames", nothing, self._commit, "--", ":(glob)**/.gitattributes"
+        ).out.split(b"\0")[:-1]
         for facts, name in zip(fields[::2], fields[1::2], strict=True):
             _, mode, _, oid, _ = facts.split(b" ")
             directory, _, last = name.rpartition(b"/")

@@ -7,20 +7,19 @@ import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from errno import ENOENT
 from functools import cached_property
-from io import BytesIO
 from pathlib import Path
 
 import git
-from gitdb.base import IStream
-from gitdb.db import LooseObjectDB
 
+from uam_hooks.git import loose
 from uam_hooks.git.collection import Collection
 from uam_hooks.git.object_reader import ObjectReader
 from uam_hooks.hot.core.errors import Refused, UsageError
 from uam_hooks.hot.core.identity import belongs_to_commands, given_in
-from uam_hooks.hot.core.objects import Commit, object_name
+from uam_hooks.hot.core.object_format import ObjectFormat
+from uam_hooks.hot.core.objects import Commit
 from uam_hooks.hot.core.paths import RepoPaths
-from uam_hooks.hot.core.plumbing import EMPTY_TREE, ZERO, Answer, answered, is_ancestor, starting
+from uam_hooks.hot.core.plumbing import ZERO, Answer, answered, asked_format, is_ancestor, starting
 from uam_hooks.hot.core.refs import HEADS
 from uam_hooks.hot.core.talk import INSIDE, talk
 
@@ -38,7 +37,6 @@ class Repository:
         self.paths = RepoPaths.of(RepoPaths.of(git_dir).common_dir)
         self._git = git.Git(str(self.paths.common_dir))
         self._git.update_environment(GIT_DIR=str(self.paths.common_dir))
-        self._loose = LooseObjectDB(str(self.paths.common_dir / "objects"))
         self._objects = ObjectReader(
             self, lambda: self._git.cat_file(batch_command=True, as_process=True, istream=subprocess.PIPE)
         )
@@ -106,6 +104,11 @@ class Repository:
         env = {**os.environ, "LC_ALL": "C", "LANGUAGE": "C", INSIDE: str(self.paths.uam)}
         return talk(args, env, self.paths.worktree, silence, ok, hear)
 
+    @cached_property
+    def object_format(self) -> ObjectFormat:
+        """See `plumbing.Git.object_format`."""
+        return asked_format(self)
+
     # -- objects ---------------------------------------------------------------------------------------
 
     def commit(self, oid: str) -> Commit:
@@ -129,18 +132,23 @@ class Repository:
         """The contents of the object `oid`; GitFailed where there is none that can be read."""
         return self._objects.read(oid)[1]
 
+    @property
+    def empty_tree(self) -> str:
+        """The tree without entries. git knows it in every repository, stored or not."""
+        return self.object_format.empty_tree
+
     def write(self, kind: str, data: bytes) -> str:
         """Store an object without starting a process; returns its name."""
-        oid = object_name(kind, data)
+        oid = self.object_format.object_name(kind, data)
         if not self.kind(oid):
-            self._loose.store(IStream(kind.encode(), len(data), BytesIO(data)))
+            loose.store(self.paths.common_dir / "objects", oid, kind, data)
         self._made.add(oid)
         return oid
 
     def gone(self) -> list[str]:
         """What `write` has stored, with the trees of commits, and what is not here any more: nothing names it yet."""
         trees = {self._commits[oid].tree for oid in self._made if oid in self._commits}
-        return sorted(oid for oid in self._made | trees if oid != EMPTY_TREE and not self.kind(oid))
+        return sorted(oid for oid in self._made | trees if oid != self.empty_tree and not self.kind(oid))
 
     def look_again(self) -> None:
         """Forget what was read and made: something may have been collected since. From now on nothing is.
@@ -161,7 +169,7 @@ class Repository:
 
     def tree(self, oid: str) -> bytes:
         """The contents of the tree `oid`, as git stores it."""
-        return b"" if oid == EMPTY_TREE else self._objects.read(oid)[1]
+        return b"" if oid == self.empty_tree else self._objects.read(oid)[1]
 
     def write_commit(self, commit: Commit) -> str:
         """Store `commit` (its `oid` is ignored); returns its name."""
@@ -198,6 +206,8 @@ class Repository:
                 raise ValueError(f"{name} is a branch")
             if new == ZERO:
                 lines.append(f"delete {name}\0{old}\0")
+            elif old == ZERO:
+                lines.append(f"create {name}\0{new}\0")
             elif new != old:
                 lines.append(f"update {name}\0{new}\0{old}\0")
         if lines:

@@ -28,7 +28,7 @@ def named_by_superproject(repo: Repository, git_dir: str) -> frozenset[str]:
     asked = f":(top,literal){path}"
     staged = [line.split(" ", 2)[:2] for line in repo.run("ls-files", "--stage", "--", asked, at=top).lines]
     there = repo.run("ls-tree", "HEAD", "--", path, ok=(0, 128), at=top)
-    held = [(line.split(" ", 2)[0], line.split(" ", 2)[2][:40]) for line in there.lines]
+    held = [(mode, oid) for mode, _, oid in (line.partition("\t")[0].split(" ") for line in there.lines)]
     changed = _changes(repo.run(
         "log", "--format=", "--raw", "--no-abbrev", "--no-renames", "-m", "--exclude=refs/uam/*", "--all", "--not",
         "--remotes", "--", asked, at=top,

@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from uam_hooks.git.repo import Repository
-from uam_hooks.hot.core.plumbing import EMPTY_TREE
 
 TREE = 0o040000
 
@@ -44,8 +43,8 @@ def edit(repo: Repository, tree: str, changes: Mapping[str, tuple[int, str] | No
             entries[name] = (bytes.fromhex(what[1]), what[0])
     for name, inner in below.items():
         oid, mode = entries.get(name, (b"", 0))
-        edited = edit(repo, oid.hex() if mode == TREE else EMPTY_TREE, inner)
-        if edited != EMPTY_TREE:
+        edited = edit(repo, oid.hex() if mode == TREE else repo.empty_tree, inner)
+        if edited != repo.empty_tree:
             entries[name] = (bytes.fromhex(edited), TREE)
         elif mode == TREE:
             del entries[name]
@@ -56,15 +55,16 @@ def edit(repo: Repository, tree: str, changes: Mapping[str, tuple[int, str] | No
 
 
 def _entries(repo: Repository, tree: str) -> list[tuple[bytes, int, str]]:
-    data = repo.tree(tree)
+    data, size = repo.tree(tree), repo.object_format.size
     found, at = [], 0
     # not GitPython's own reader: what that checks of each name costs more than all else that is done with a tree
     while at < len(data):
         space = data.index(b" ", at)
         end = data.index(b"\0", space)
         name = data[space + 1 : end].decode("utf-8", "surrogateescape")
-        found.append((data[end + 1 : end + 21], int(data[at:space], 8), name))
-        at = end + 21
+        at_next = end + 1 + size
+        found.append((data[end + 1 : at_next], int(data[at:space], 8), name))
+        at = at_next
     return found
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from uam_hooks.git.repo import Repository, require_git
 from uam_hooks.hot.core import files
 from uam_hooks.hot.core.errors import Locked, Refused, UamError
+from uam_hooks.hot.core.plumbing import asked_format
 from uam_hooks.hot.core.settings import Settings
 from uam_hooks.install.hookdir import (
     RECORD,
@@ -190,11 +191,7 @@ def uninstall(
 
 def _refuse_unfit(repo: Repository) -> None:
     require_git()
-    if repo.run("rev-parse", "--show-object-format").text != "sha1":
-        raise Refused(
-            "This repository uses SHA-256 object names, which git uam does not support yet.",
-            "Nothing was changed; plain git works as before.",
-        )
+    asked_format(repo)  # one that is not known here is refused
     bare = repo.run("rev-parse", "--is-bare-repository").text == "true"
     if bare and len(repo.paths.git_dirs()) == 1:
         raise Refused(

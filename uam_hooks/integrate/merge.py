@@ -14,7 +14,7 @@ from uam_hooks.git.attributes import Attributes
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import GitFailed
 from uam_hooks.hot.core.objects import Commit
-from uam_hooks.hot.core.plumbing import EMPTY_TREE, ZERO
+from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.words import visible
 from uam_hooks.hot.queue.model import Source
 from uam_hooks.integrate.graph import Graph, reachable, stands_on
@@ -80,7 +80,7 @@ def _merge_in_turn(
     repo: Repository, base: str, shadow: str | None, graph: Graph, new: frozenset[str],
     sources: Sequence[Source], attributes: Attributes,
 ) -> Merged:  # fmt: skip
-    tree, ours = EMPTY_TREE, base
+    tree, ours = repo.empty_tree, base
     if base != ZERO:
         tree = repo.commit(base).tree
         if shadow is not None:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from uam_hooks.git import trees
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import UamError
-from uam_hooks.hot.core.plumbing import ZERO
+from uam_hooks.hot.core.plumbing import ZERO, oid_of
 
 _NEVER = frozenset(("", ".", "..", ".git"))
 
@@ -36,7 +36,7 @@ def difference(repo: Repository, old: str, new: str) -> Difference:
     for facts, path in zip(fields[::2], fields[1::2], strict=True):
         was, mode, before, after, _ = facts.removeprefix(":").split(" ")
         if trees.TREE in (int(was, 8), int(mode, 8)):
-            directories.append((path, before, after))
+            directories.append((path, oid_of(before), oid_of(after)))
         else:
             paths.add(path)
     return Difference(paths, tuple(directories))

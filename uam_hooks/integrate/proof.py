@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import UamError
-from uam_hooks.hot.core.plumbing import EMPTY_TREE, ZERO
+from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.queue.outcome import Proof
 from uam_hooks.integrate.names import check_names, difference
 
@@ -36,7 +36,7 @@ def prove(repo: Repository, base: str, landing: str, claims: Sequence[Contributi
     Raises ProofFailed naming the paths, BadName for a name that no worktree can hold. Renames are followed on both
     sides with git's own detection.
     """
-    old = EMPTY_TREE if base == ZERO else base
+    old = repo.empty_tree if base == ZERO else base
     differs = difference(repo, old, landing)
     check_names(repo, old, landing, differs.directories)
     changed = differs.paths
@@ -74,7 +74,7 @@ def _same_content(
     differs = differs & alone
     exempt: set[str] = set()
     if differs:
-        bases = claim.bases or (EMPTY_TREE,)
+        bases = claim.bases or (repo.empty_tree,)
         moved_on = set().union(*(_changed(repo, b, old) for b in bases))
         exempt = moved_on
         for there in bases:

@@ -10,7 +10,7 @@ from uam_hooks.git.attributes import Attributes
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import UamError
 from uam_hooks.hot.core.objects import Commit
-from uam_hooks.hot.core.plumbing import EMPTY_TREE, ZERO
+from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import short_target
 from uam_hooks.hot.queue.model import Action, Batch, Source
 from uam_hooks.hot.queue.outcome import How
@@ -81,7 +81,7 @@ def _apply(repo: Repository, base: str, sources: Iterable[Source]) -> _Applied:
     """Apply each source's own change to what those before it left; one that conflicts is left out."""
     landed: list[Source] = []
     conflicts: dict[int, Conflict] = {}
-    tip, tree = base, EMPTY_TREE if base == ZERO else repo.commit(base).tree
+    tip, tree = base, repo.empty_tree if base == ZERO else repo.commit(base).tree
     with Attributes(repo, base) as attributes:
         for source in sources:
             commit = repo.commit(source.tip)
@@ -98,7 +98,7 @@ def _apply(repo: Repository, base: str, sources: Iterable[Source]) -> _Applied:
 def _applied(repo: Repository, tip: str, tree: str, commit: Commit, attributes: Attributes) -> str | Conflict:
     """The tree with the commit's own change on top."""
     if not commit.parents:
-        fits = tip == ZERO or tree == EMPTY_TREE
+        fits = tip == ZERO or tree == repo.empty_tree
         return commit.tree if fits else Conflict(("everything",), "the branch has begun meanwhile")
     if commit.parents[0] == tip or repo.commit(commit.parents[0]).tree == tree:
         return commit.tree

@@ -9,7 +9,7 @@ from uam_hooks.git.attributes import Attributes
 from uam_hooks.git.remote import Remote
 from uam_hooks.hot.core.errors import UamError
 from uam_hooks.hot.core.objects import Commit
-from uam_hooks.hot.core.plumbing import EMPTY_TREE, ZERO
+from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import pin_ref, short_target
 from uam_hooks.hot.queue.model import FAST_FORWARD, Action, Batch, NewSource, Source
 from uam_hooks.hot.queue.outcome import How, Outcome
@@ -141,7 +141,7 @@ def _squashed(
         text = squash.message(commits, batch.id, session.settings["uam.squash.subject"])
     committer = repo.committer(asked.committer)
     author = squash.author(commits) if commits else committer
-    return repo.store_commit(Commit("", tree or EMPTY_TREE, (base,), author, committer, text))
+    return repo.store_commit(Commit("", tree or repo.empty_tree, (base,), author, committer, text))
 
 
 def source_tip(session: Session, name: str, remote: str, tips: Tips | None = None) -> str:

@@ -45,10 +45,6 @@ class Commit(NamedTuple):
             lines.append(b"encoding " + self.encoding)
         return b"\n".join(lines) + b"\n\n" + self.message
 
-    def named(self) -> Commit:
-        """The same commit, with the object id that its contents have."""
-        return self._replace(oid=object_name("commit", self.raw()))
-
     @property
     def text(self) -> str:
         """The message as text."""
@@ -74,10 +70,3 @@ class Commit(NamedTuple):
         """When it was committed, in seconds since 1970; 0 where that cannot be read, as git takes it."""
         date = self.committer.rpartition(b">")[2].split()
         return int(date[0]) if date and date[0].isdigit() else 0
-
-
-def object_name(kind: str, data: bytes) -> str:
-    """The id that git gives an object of this type and content."""
-    import hashlib  # loads OpenSSL, 5 ms that a waiting push does not need
-
-    return hashlib.sha1(b"%s %d\0" % (kind.encode(), len(data)) + data, usedforsecurity=False).hexdigest()

@@ -10,10 +10,12 @@ import os
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from uam_hooks.hot.core.errors import GitFailed, GitNotStarted
+from uam_hooks.hot.core.errors import GitFailed, GitNotStarted, Refused
+from uam_hooks.hot.core.object_format import FORMATS, ObjectFormat
 from uam_hooks.hot.core.paths import RepoPaths
 
 # git rev-parse --local-env-vars, git 2.39 and 2.55: what ties a process to one repository and one worktree.
@@ -35,8 +37,9 @@ LOCAL_ENV = (
     "GIT_SHALLOW_FILE",
     "GIT_COMMON_DIR",
 )
+# Stands for an object that is absent, here and in the queue, whatever the object format of the repository. git writes
+# as many zeros as its names have digits: `oid_of` reads them, `ObjectFormat.written` writes them.
 ZERO = "0" * 40
-EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 
 
 class Answer(NamedTuple):
@@ -98,6 +101,19 @@ def _quoted(name: str) -> str:
     return f'"{escaped}"'
 
 
+def oid_of(field: str) -> str:
+    """The object that a field of git's output names in full; ZERO where it stands for none."""
+    return field if field.strip("0") else ZERO
+
+
+def asked_format(git: Git) -> ObjectFormat:
+    """The object format of the repository of `git`; Refused for one that is not known here."""
+    name = git.run("rev-parse", "--show-object-format").text
+    if name not in FORMATS:
+        raise Refused(f"This repository has the object format '{name}', which git uam does not know.")
+    return FORMATS[name]
+
+
 class Git(Protocol):
     """A way to run git in one repository.
 
@@ -121,6 +137,11 @@ class Git(Protocol):
 
     def talk(self, *args: str, silence: float, ok: Sequence[int] | None = (0,)) -> Answer:
         """Run `git args`, which talks to a remote, where it would run for a person; see `talk.talk`."""
+        ...
+
+    @property
+    def object_format(self) -> ObjectFormat:
+        """How this repository names objects; asked once."""
         ...
 
 
@@ -195,6 +216,11 @@ class HotGit:
                 check=False,
             )
         return answered(args, done.returncode, done.stdout, done.stderr, ok)
+
+    @cached_property
+    def object_format(self) -> ObjectFormat:
+        """See `Git.object_format`."""
+        return asked_format(self)
 
     def talk(self, *args: str, silence: float, ok: Sequence[int] | None = (0,)) -> Answer:
         """See `Git.talk`."""

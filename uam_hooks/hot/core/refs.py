@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from uam_hooks.hot.core.objects import object_name
+from uam_hooks.hot.core.object_format import SHA1
 
 HEADS = "refs/heads/"
 OURS = "refs/uam/"
@@ -26,7 +26,7 @@ def short_target(ref: str) -> str:
 def shadow_ref(remote: str, ref: str) -> str:
     """The ref of the shadow of `ref` on `remote`: the memory of what has landed there."""
     if not _NAME.fullmatch(remote) or ".." in remote or "//" in remote:
-        remote = f"url-{object_name('url', remote.encode('utf-8', 'surrogateescape'))[:16]}"
+        remote = f"url-{_number('url', remote)[:16]}"
     return f"refs/uam/shadow/{remote}/{short_target(ref)}"
 
 
@@ -35,7 +35,12 @@ def observed_ref(remote: str, ref: str) -> str:
 
     It is named by number: a remote that had topic may have topic/more by now.
     """
-    return f"{OBSERVED}{object_name('ref', f'{remote} {ref}'.encode('utf-8', 'surrogateescape'))[:20]}"
+    return f"{OBSERVED}{_number('ref', f'{remote} {ref}')[:20]}"
+
+
+def _number(kind: str, text: str) -> str:
+    """A number for a text that is no name of a ref: the same one in every repository."""
+    return SHA1.object_name(kind, text.encode("utf-8", "surrogateescape"))
 
 
 def pin_ref(tip: str) -> str:

@@ -44,7 +44,7 @@ class Answers:
             where = f"{self.remote}/{short_target(one.spec.dst)}"
             if not self.quiet:
                 say(messages.queued(one.ticket.action, where, seconds_of(one.ticket.due) - time.time(), mode))
-            answers += ok(one.spec.dst, one.known, one.known)
+            answers += ok(self.session.git, one.spec.dst, one.known, one.known)
         return answers
 
     def outcomes(self, specs: Sequence[ResolvedSpec]) -> list[str]:
@@ -94,7 +94,7 @@ class Answers:
             self.branches.settle(what, one.spec.dst, one.spec.src == "HEAD")
         if outcome.new == outcome.old:
             return [there_already(one.spec.dst)]
-        return ok(one.spec.dst, outcome.old, outcome.new) + self.forced(one, outcome.old, outcome.new)
+        return ok(self.session.git, one.spec.dst, outcome.old, outcome.new) + self.forced(one, outcome.old, outcome.new)
 
     def rejected(self, one: ResolvedSpec, what: Dropped) -> str:
         """Reject a branch that has given up what landed of it, as plain git does, and say how to go on."""

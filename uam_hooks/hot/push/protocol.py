@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from uam_hooks.hot.core.errors import UamError
-from uam_hooks.hot.core.plumbing import ZERO
+from uam_hooks.hot.core.object_format import SHA1, format_of
+from uam_hooks.hot.core.plumbing import ZERO, Git, oid_of
 from uam_hooks.hot.core.quoting import unquoted
 from uam_hooks.hot.core.words import visible
 from uam_hooks.hot.push.request import Request, Spec
@@ -30,7 +31,7 @@ def read_request(remote: str, options: Sequence[str], lines: Sequence[str]) -> R
         text = line[len("push ") :]
         src, _, dst = text.removeprefix("+").partition(":")
         lease = leases.get(dst)
-        lease, force = "" if lease == ZERO else lease, text.startswith("+")
+        lease, force = "" if lease and oid_of(lease) == ZERO else lease, text.startswith("+")
         specs.append(Spec(src, dst, force, *((None, lease) if force else (lease, None))))
     given = [_unquoted(o[len("push-option ") :]) for o in options if o.startswith("push-option ")]
     return Request(
@@ -50,6 +51,7 @@ def _unquoted(value: str) -> str:
     return value if found is None or found[1] else found[0].decode("utf-8", "surrogateescape")
 
 
+_FORMAT = ":object-format "
 # What git takes for something else than a reason, when it is all that an answer says (transport-helper.c, git 2.39).
 _WORDS_OF_GIT = ("no match", "up to date", "forced update", "expecting report")
 
@@ -73,6 +75,19 @@ def there_already(dst: str) -> str:
     return f"error {dst} no match"
 
 
-def ok(dst: str, old: str, new: str) -> list[str]:
+def ok(git: Git, dst: str, old: str, new: str) -> list[str]:
     """The answer that makes git report `old..new` for `dst` and write the tracking ref accordingly."""
-    return [f"ok {dst}", f"option refname {dst}", f"option old-oid {old or ZERO}", f"option new-oid {new or ZERO}"]
+    old, new = (oid or git.object_format.written(ZERO) for oid in (old, new))
+    return [f"ok {dst}", f"option refname {dst}", f"option old-oid {old}", f"option new-oid {new}"]
+
+
+def listed(refs: Mapping[str, str]) -> list[str]:
+    """The answer to `list`: refs with what they are, or "?". git takes names for SHA-1 where it is not told."""
+    names = format_of(refs.values())
+    head = [] if names == SHA1 else [f"{_FORMAT}{names.name}"]
+    return head + [f"{oid} {ref}" for ref, oid in refs.items()]
+
+
+def read_listed(lines: Sequence[str]) -> dict[str, str]:
+    """The refs of such an answer."""
+    return {ref: oid for oid, _, ref in (line.partition(" ") for line in lines if not line.startswith(_FORMAT))}

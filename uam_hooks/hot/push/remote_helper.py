@@ -17,7 +17,7 @@ from uam_hooks.hot.push import arguments, meaning
 from uam_hooks.hot.push.answers import Answers
 from uam_hooks.hot.push.meaning import Listing
 from uam_hooks.hot.push.news import News
-from uam_hooks.hot.push.protocol import GitDied, read_request, refused
+from uam_hooks.hot.push.protocol import GitDied, listed, read_request, refused
 from uam_hooks.hot.push.request import Request
 from uam_hooks.hot.push.session import PushSession
 from uam_hooks.hot.push.straight import DIED, list_straight, push_straight
@@ -95,7 +95,7 @@ class RemoteHelper:
             say(f"{error.what if isinstance(error, UamError) else error} This push goes straight to the remote.")
         self.goes_straight = True
         self.known, self.asked = list_straight(self.shim, self.remote), True
-        return [f"{oid} {ref}" for ref, oid in self.known.items()]
+        return listed(self.known)
 
     def found_refs(self) -> list[str]:
         """The refs of the remote: as they are, or the branches as they were last seen, where that is enough."""
@@ -116,12 +116,12 @@ class RemoteHelper:
                     raise
         if self.asked:
             real = how == Listing.REAL
-            return [f"{o if real or not ref.startswith(HEADS) else '?'} {ref}" for ref, o in self.known.items()]
+            return listed({ref: o if real or not ref.startswith(HEADS) else "?" for ref, o in self.known.items()})
         for name in [name for name in here if name.startswith(tracking)]:
             ref = self.session.settings.remote_ref(self.remote, name)
             if ref and ref.startswith("refs/") and not ref.endswith("/HEAD"):
                 self.known[ref] = here[name]
-        return [f"? {ref}" for ref in self.known]
+        return listed(dict.fromkeys(self.known, "?"))
 
     def push(self, lines: list[str]) -> list[str]:
         """Push what the `push` lines name, and answer for each ref when its work has landed."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from uam_hooks.hot.core.errors import UamError
 from uam_hooks.hot.core.plumbing import Answer
 from uam_hooks.hot.core.words import visible
-from uam_hooks.hot.push.protocol import GitDied, refused
+from uam_hooks.hot.push.protocol import GitDied, read_listed, refused
 from uam_hooks.hot.queue.windows import URGENT_OPTION
 
 DIED = 128  # git's exit code after "fatal:"
@@ -51,7 +51,7 @@ def list_straight(shim: str, remote: str) -> dict[str, str]:
     done = _shim(shim, remote, b"list for-push\n\n")
     if done.code:
         raise UamError(f"The refs of {remote} could not be listed.")
-    return {ref: oid for oid, _, ref in (line.partition(" ") for line in done.lines)}
+    return read_listed(done.lines)
 
 
 def _shim(shim: str, remote: str, feed: bytes) -> Answer:

@@ -86,7 +86,8 @@ def _decide(
     decided += [answers.up_to_date(one) for one in specs if not one.new and one not in stale]
     fresh = [one for one in specs if one.new or one in stale]
     if request.dry_run:
-        return decided + [line for one in fresh for line in ok(one.spec.dst, one.known, one.source.tip)], []
+        told = [ok(session.git, one.spec.dst, one.known, one.source.tip) for one in fresh]
+        return decided + [line for lines in told for line in lines], []
     return decided, fresh
 
 

@@ -7,7 +7,6 @@ nothing. A file that is not complete yet is left for the next reader.
 from __future__ import annotations
 
 import os
-import re
 import stat
 import time
 from contextlib import suppress
@@ -20,7 +19,6 @@ from uam_hooks.hot.queue import enqueue
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.enqueue import CommitNote
 
-_OID = re.compile(r"[0-9a-f]{40}")
 # A file that is incomplete after this many seconds was left by a process that died.
 ABANDONED_AFTER = 3600.0
 # A rebase of a hundred thousand commits has less to say.
@@ -88,7 +86,7 @@ def _complete_files(spool: int) -> list[_Note]:
 
 def _note(text: str) -> list[CommitNote]:
     fields = text.rstrip("\n").split("\t", 4)
-    if len(fields) != 5 or not _OID.fullmatch(fields[1]):
+    if len(fields) != 5 or not gate.is_oid(fields[1]):
         return []
     _, oid, branch, agent, worktree = fields
     named = branch if gate.is_ref(branch) else ""
@@ -98,4 +96,4 @@ def _note(text: str) -> list[CommitNote]:
 
 def _pairs(text: str) -> list[tuple[str, str]]:
     pairs = [line.split(" ")[:2] for line in text.splitlines()[1:-1]]
-    return [(p[0], p[1]) for p in pairs if len(p) == 2 and all(_OID.fullmatch(oid) for oid in p)]
+    return [(p[0], p[1]) for p in pairs if len(p) == 2 and all(map(gate.is_oid, p))]

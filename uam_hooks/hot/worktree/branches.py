@@ -27,7 +27,7 @@ class BranchMove(NamedTuple):
     def command(self) -> tuple[str, ...]:
         """The git command that does it, with the old value checked; the reflog gets the reason."""
         where = ("--no-deref", "HEAD") if not self.branch else (self.branch,)
-        return ("update-ref", "-m", self.reason, *where, self.new, self.old)
+        return ("update-ref", "-m", self.reason, *where, self.new, "" if self.old == ZERO else self.old)
 
     def run(self, git: Git, at: Path) -> Answer:
         """Move the branch; an answer with code 128 means that it did not.
@@ -38,7 +38,7 @@ class BranchMove(NamedTuple):
         if not self.carried:
             return git.run(*self.command, ok=(0, 128), at=at)
         where = f"update {self.branch}" if self.branch else "option no-deref\nupdate HEAD"
-        lines = [f"verify {pin_ref(oid)} {ZERO}" for oid in self.carried]
+        lines = [f"verify {pin_ref(oid)}" for oid in self.carried]
         lines += [self._originals(), f"{where} {self.new} {self.old}", ""]
         feed = "\n".join(lines).encode("utf-8", "surrogateescape")
         return git.run("update-ref", "-m", self.reason, "--stdin", feed=feed, ok=(0, 128), at=at)

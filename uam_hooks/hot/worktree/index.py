@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from uam_hooks.hot.core.plumbing import ZERO, Git, fed
+from uam_hooks.hot.core.plumbing import ZERO, Git, fed, oid_of
 
 LINK, SUBMODULE, ABSENT = "120000", "160000", "000000"
 
@@ -38,7 +38,7 @@ def changed(git: Git, at: Path, old: str, new: str) -> list[Entry]:
     found = []
     for what, path in zip(fields[::2], fields[1::2], strict=False):
         old_mode, new_mode, old_oid, new_oid, _ = what.lstrip(":").split(" ")
-        found.append(Entry(path, old_mode, old_oid, new_mode, new_oid))
+        found.append(Entry(path, old_mode, oid_of(old_oid), new_mode, oid_of(new_oid)))
     return found
 
 
@@ -70,9 +70,12 @@ def after(entry: Entry) -> tuple[str, str] | None:
     return None if entry.new == ZERO else (entry.new_mode, entry.new)
 
 
-def feed(wanted: Iterable[tuple[str, tuple[str, str] | None]]) -> bytes:
+def feed(git: Git, wanted: Iterable[tuple[str, tuple[str, str] | None]]) -> bytes:
     """Input of `git update-index -z --index-info` that sets each path to a mode and object, or removes it."""
-    lines = [f"{mode} {oid}\t{path}\0" for path, (mode, oid) in ((p, what or ("0", ZERO)) for p, what in wanted)]
+    lines = []
+    for path, what in wanted:
+        mode, oid = what or ("0", git.object_format.written(ZERO))
+        lines.append(f"{mode} {oid}\t{path}\0")
     # a removal comes first: a file may become a directory
     return "".join(sorted(lines, key=lambda line: not line.startswith("0 "))).encode("utf-8", "surrogateescape")
 

@@ -40,7 +40,7 @@ class Mover(NamedTuple):
         plan = journal.Move(str(self.home), self.move.branch, self.move.old, self.move.new, tuple(kept))
         record = journal.write(self.paths, plan)
         reached(Settling.RECORDED)
-        stage = index.feed((e.path, index.after(e)) for e in staged)
+        stage = index.feed(self.git, ((e.path, index.after(e)) for e in staged))
         done = swap(self.at, plan, record, self.turn, stage=stage, files=files, branch=self.move.command)
         if done.code == 0:
             journal.forget(record, plan)

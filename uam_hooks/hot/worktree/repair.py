@@ -16,7 +16,7 @@ from typing import NamedTuple, NoReturn
 
 from uam_hooks.hot.core.errors import GitFailed, last_line
 from uam_hooks.hot.core.paths import RepoPaths
-from uam_hooks.hot.core.plumbing import EMPTY_TREE, ZERO, Git, HotGit, resolve_names
+from uam_hooks.hot.core.plumbing import ZERO, Git, HotGit, resolve_names
 from uam_hooks.hot.core.refs import short_target
 from uam_hooks.hot.core.words import say
 from uam_hooks.hot.worktree import index, journal
@@ -137,7 +137,7 @@ def _undo(git: Git, at: Path, record: Path, move: Move, turn: int, held: bool) -
     _restore_files(git, at, move, files)
     staged = [e for e in entries if now.get(e.path) == index.after(e) != were.get(e.path)]
     if staged:
-        done = swap(at, move, record, turn, stage=index.feed((e.path, were.get(e.path)) for e in staged),
+        done = swap(at, move, record, turn, stage=index.feed(git, ((e.path, were.get(e.path)) for e in staged)),
                     undo=True, held=held)  # fmt: skip
         if done.code == LOCKED:
             raise NotYet("another git command is running there")
@@ -148,9 +148,9 @@ def _undo(git: Git, at: Path, record: Path, move: Move, turn: int, held: bool) -
 
 def _still_old(git: Git, at: Path, move: Move) -> list[Entry]:
     """The paths that the move changes, those that HEAD still has as they were before."""
-    old = EMPTY_TREE if move.old == ZERO else move.old
+    old = git.object_format.empty_tree if move.old == ZERO else move.old
     entries = index.changed(git, at, old, move.new)
-    head = resolve_names(git, ("HEAD",), at)[0][0] or EMPTY_TREE
+    head = resolve_names(git, ("HEAD",), at)[0][0] or git.object_format.empty_tree
     if head != move.old:
         elsewhere = {entry.path for entry in index.changed(git, at, old, head)}
         entries = [entry for entry in entries if entry.path not in elsewhere]

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from uam_hooks.hot.core.errors import last_line
 from uam_hooks.hot.core.objects import Commit
 from uam_hooks.hot.core.paths import RepoPaths, head_of
-from uam_hooks.hot.core.plumbing import EMPTY_TREE, ZERO, Git, is_ancestor, resolve_names
+from uam_hooks.hot.core.plumbing import ZERO, Git, is_ancestor, resolve_names
 from uam_hooks.hot.core.steps import Settling
 from uam_hooks.hot.worktree import index, journal
 from uam_hooks.hot.worktree.branches import BranchMove, checked, queued
@@ -163,7 +163,7 @@ def _there_already(
     if busy := unfinished(home):
         return [], busy
     at = run_directory(home, paths)
-    entries = index.changed(git, at, EMPTY_TREE if now == ZERO else now, new)
+    entries = index.changed(git, at, git.object_format.empty_tree if now == ZERO else now, new)
     mine = mine if home == paths.git_dir else {}
     if not at.is_dir() or len(there := index.there_already(git, at, entries, mine)) < len(entries):
         return [], "its files are checked out and would have to change"
