@@ -305,8 +305,8 @@ def told(scene: Scene) -> Path:
 
 
 def test_h10_a_hook_from_before_is_told_what_the_remote_has(scene: Scene) -> None:
-    heard, zero = told(scene), "0" * 40
-    start, tip = scene.bare.oid("main"), scene.commit("a")
+    heard, start, tip = told(scene), scene.bare.oid("main"), scene.commit("a")
+    zero = "0" * len(tip)
     assert scene.push("origin", "HEAD:main", "HEAD:refs/heads/new").code == 0
     assert sorted(heard.read_text().splitlines()) == [
         f"HEAD {tip} refs/heads/main {start}",
@@ -327,7 +327,7 @@ def test_h10_refs_that_nothing_tracks_are_asked_for(scene: Scene) -> None:
     assert pushed.code == 0, pushed
     assert sorted(heard.read_text().splitlines()) == [
         f"refs/heads/main {tip} refs/changes/1 {start}",
-        f"refs/heads/main {tip} refs/heads/other {'0' * 40}",
+        f"refs/heads/main {tip} refs/heads/other {'0' * len(tip)}",
         f"refs/heads/main {tip} refs/heads/topic {start}",
     ]
 

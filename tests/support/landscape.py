@@ -28,7 +28,7 @@ from uam_hooks.hot.worktree.settle import Landed, Settled, settle
 from uam_hooks.land.retention import Pruned, prune
 from uam_hooks.session import Session, open_session
 
-_PUSHED = re.compile(r" (?P<old>[0-9a-f]{40}):(?P<new>[0-9a-f]{40}):(?P<ref>\S+)")
+_PUSHED = re.compile(r" (?P<old>[0-9a-f]{40,64}):(?P<new>[0-9a-f]{40,64}):(?P<ref>\S+)")
 
 
 @contextmanager

@@ -196,14 +196,18 @@ def finished(process: subprocess.Popen[str]) -> Done:
 class Scene(Worktree):
     """A repository, its bare remote `origin` with one commit on main, and what the remote has seen since."""
 
-    def __init__(self, root: Path, like: Scene | None = None) -> None:
-        """A new scene in the directory `root`, or a copy of one that nothing runs in: quicker than making it anew."""
+    def __init__(self, root: Path, like: Scene | None = None, objects: str = "") -> None:
+        """A new scene in the directory `root`, or a copy of one that nothing runs in: quicker than making it anew.
+
+        `objects` is the object format of new repositories: that of whoever runs the tests (GIT_DEFAULT_HASH), or SHA-1.
+        """
         self.root = root
         self.home = root / "home"
         super().__init__(root / "work", {
             "PATH": os.environ["PATH"],
             "HOME": str(self.home),
             "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_DEFAULT_HASH": objects or os.environ.get("GIT_DEFAULT_HASH", "sha1"),
             "GIT_CONFIG_GLOBAL": str(self.home / "gitconfig"),
             "GIT_AUTHOR_DATE": DATE,
             "GIT_COMMITTER_DATE": DATE,
