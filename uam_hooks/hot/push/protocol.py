@@ -77,7 +77,9 @@ def there_already(dst: str) -> str:
 
 def ok(git: Git, dst: str, old: str, new: str) -> list[str]:
     """The answer that makes git report `old..new` for `dst` and write the tracking ref accordingly."""
-    old, new = (oid or git.object_format.written(ZERO) for oid in (old, new))
+    # what one of them tells need not be asked: nothing may fail here that is not needed
+    names = format_of((old, new)) if old or new else git.object_format
+    old, new = names.written(old), names.written(new)
     return [f"ok {dst}", f"option refname {dst}", f"option old-oid {old}", f"option new-oid {new}"]
 
 

@@ -38,9 +38,9 @@ class Mover(NamedTuple):
         whose files stay in any case. Returns how it went, and why the worktree is not as it was if that is so.
         """
         plan = journal.Move(str(self.home), self.move.branch, self.move.old, self.move.new, tuple(kept))
+        stage = index.feed(self.git, ((e.path, index.after(e)) for e in staged))
         record = journal.write(self.paths, plan)
         reached(Settling.RECORDED)
-        stage = index.feed(self.git, ((e.path, index.after(e)) for e in staged))
         done = swap(self.at, plan, record, self.turn, stage=stage, files=files, branch=self.move.command)
         if done.code == 0:
             journal.forget(record, plan)
