@@ -16,10 +16,10 @@ from uam_hooks.git.collection import Collection
 from uam_hooks.git.object_reader import ObjectReader
 from uam_hooks.hot.core.errors import Refused, UsageError
 from uam_hooks.hot.core.identity import belongs_to_commands, given_in
-from uam_hooks.hot.core.object_format import ObjectFormat
+from uam_hooks.hot.core.object_format import SHA1, SHA256, ObjectFormat
 from uam_hooks.hot.core.objects import Commit
 from uam_hooks.hot.core.paths import RepoPaths
-from uam_hooks.hot.core.plumbing import ZERO, Answer, answered, asked_format, is_ancestor, starting
+from uam_hooks.hot.core.plumbing import ZERO, Answer, answered, is_ancestor, starting
 from uam_hooks.hot.core.refs import HEADS
 from uam_hooks.hot.core.talk import INSIDE, talk
 
@@ -106,8 +106,8 @@ class Repository:
 
     @cached_property
     def object_format(self) -> ObjectFormat:
-        """See `plumbing.Git.object_format`."""
-        return asked_format(self)
+        """See `plumbing.Git.object_format`. Starts no process of its own: git knows the empty tree of its format."""
+        return SHA256 if self.kind(SHA256.empty_tree) else SHA1
 
     # -- objects ---------------------------------------------------------------------------------------
 
