@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _WHERE = click.Path(exists=True, file_okay=False, path_type=Path)
 
 # True in every worktree, and where git uam is not installed
-_CALL = 'uam=$(git rev-parse --git-common-dir)/uam/hooks/pre-commit; [ ! -x "$uam" ] || "$uam" "$@"'
+_CALL = 'uam=$(git rev-parse --git-common-dir)/uam/hooks/{name}; [ ! -x "$uam" ] || "$uam" "$@"'
 
 
 @click.command()
@@ -30,9 +30,10 @@ _CALL = 'uam=$(git rev-parse --git-common-dir)/uam/hooks/pre-commit; [ ! -x "$ua
 def install(path: Path, hooks_only: bool, door_only: bool) -> None:
     """Enable git uam in the repository at PATH, for all its worktrees.
 
-    Existing hooks are kept and run first. Running it again updates our hooks and wires remotes that were
-    added since. Where git runs hooks from among the tracked files (husky), no hook is put in. Exit status 4: the
-    repository cannot be enabled, and nothing was changed.
+    Existing hooks are kept and run first; a git that has hooks from its config (2.54) runs our commit hooks from
+    there. Running it again updates our hooks and wires remotes that were added since. Where git runs hooks from among
+    the tracked files (husky), nothing is put there. Exit status 4: the repository cannot be enabled, and nothing was
+    changed.
     """
     if hooks_only and door_only:
         raise click.UsageError("--hooks-only and --door-only do not go together.")
@@ -40,9 +41,16 @@ def install(path: Path, hooks_only: bool, door_only: bool) -> None:
         report = stage.install(repo, hooks_only=hooks_only, door_only=door_only)
     if report.hooks:
         show_line(f"hooks: {', '.join(report.hooks)} in {report.hooks_dir}")
-    if report.door_only:
+    if report.configured:
+        show_line(f"in the config, beside what is in a hooks directory: {', '.join(report.configured)}")
+    if report.door_only and report.configured:
+        show_line("no pre-push hook: pushes to remotes that were not there go straight.")
+        show_line(f"to run ours, let yours end with {_CALL.format(name='pre-push')}")
+    elif report.door_only:
         show_line("no hooks: pushes go through the queue, but commits are not noted before they are pushed.")
-        show_line(f"to run ours, let each hook of yours end with ours of its name, as {_CALL}")
+        show_line(
+            f"to run ours, let each hook of yours end with ours of its name, as {_CALL.format(name='pre-commit')}"
+        )
     if report.kept:
         show_line(f"kept, and run before ours: {', '.join(report.kept)}")
     if report.left:

@@ -155,14 +155,15 @@ def _sum(record: Record | None, name: str) -> str | None:
     return record.sums.get(name) if record else None
 
 
-def refuse_two_foreign(directory: Path, record: Record | None) -> None:
+def refuse_two_foreign(directory: Path, record: Record | None, besides: Sequence[str] = ()) -> None:
     """Raise Refused when a hook is not ours and an earlier one is kept already: only one can be kept.
 
     There is one to keep where the same tool has written both, and where the earlier one can go to where ours lies.
+    Those that git runs `besides` take nobody's place.
     """
     for name, state in _states(directory, record).items():
         hook, kept = directory / name, directory / (name + KEPT)
-        if state is not State.FOREIGN or not os.path.lexists(kept) or supersedes(hook, kept):
+        if name in besides or state is not State.FOREIGN or not os.path.lexists(kept) or supersedes(hook, kept):
             continue
         if not put_aside(directory, name, _sum(record, name)):
             raise Refused(
@@ -171,8 +172,13 @@ def refuse_two_foreign(directory: Path, record: Record | None) -> None:
             )
 
 
-def place(repo: Repository, directory: Path, record: Record | None, undo: ExitStack) -> Placed:
-    """Put our hooks into `directory`, keeping existing ones; a callback that undoes each step goes onto `undo`."""
+def place(
+    repo: Repository, directory: Path, record: Record | None, undo: ExitStack, besides: Sequence[str] = ()
+) -> Placed:
+    """Put our hooks into `directory`, keeping existing ones; a callback that undoes each step goes onto `undo`.
+
+    Where git runs ours `besides` what is there, one that is not ours stays where it is.
+    """
     made = record.made if record else False
     if not directory.is_dir():
         directory.mkdir(parents=True)
@@ -189,6 +195,8 @@ def place(repo: Repository, directory: Path, record: Record | None, undo: ExitSt
             left.append(name)
             continue
         _make_good(directory, name, _sum(record, name), state, undo)
+        if state is State.FOREIGN and name in besides:
+            continue
         sums[name] = checksum(data)
         if state is State.OURS and hook.read_bytes() == data and os.access(hook, os.X_OK):
             continue

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,8 @@ from uam_hooks.hot.core import files
 from uam_hooks.hot.core.errors import Locked, Refused, UamError
 from uam_hooks.hot.core.plumbing import asked_format
 from uam_hooks.hot.core.settings import Settings
+from uam_hooks.install import configured
+from uam_hooks.install.configured import CONFIGURED
 from uam_hooks.install.hookdir import (
     RECORD,
     HooksInTree,
@@ -39,7 +41,7 @@ from uam_hooks.install.wiring import ConfigFile, Skipped, config_file, refuse_fo
 
 DROP_REFS = "git for-each-ref --format='delete %(refname)' refs/uam | git update-ref --stdin"
 _BEFORE, _AFTER = "config.before", "config.after"
-_FOR_OTHERS = "hooks"  # in .git/uam: our hooks, for hooks of others to call
+_OURS = "hooks"  # in .git/uam: our hooks, for git's config to name, and for hooks of others to call
 _SITE = Path(__file__).resolve().parents[2]
 
 
@@ -55,12 +57,14 @@ class InstallReport:
     """Hooks that were there before; ours run them first."""
     left: tuple[str, ...]
     """Our hooks that somebody has edited; they were not changed."""
+    configured: tuple[str, ...]
+    """Hooks that git runs from its config, whatever the hooks directory has."""
     wired: tuple[str, ...]
     """Remotes whose pushes go through git uam from now on."""
     skipped: tuple[Skipped, ...]
     """Remotes whose pushes do not go through git uam, and why."""
     door_only: bool = False
-    """No hook was put in: pushes go through git uam, commits are not noted."""
+    """Nothing was put into a hooks directory: without hooks from the config, commits are not noted."""
 
 
 @dataclass(frozen=True)
@@ -99,17 +103,23 @@ def install(
     uam = repo.paths.uam
     with exclusive(repo.paths.common_dir), in_words():
         record, directory = Record.read(uam), _directory(repo, hooks_only, door_only)
+        # None: an older git leaves those in the config that a newer one has put there, as both use this repository
+        from_config = False if door_only else configured.supported(repo) or None
+        besides = CONFIGURED if from_config else ()
         moved = record if record and (not directory or record.hooks_dir.resolve() != directory.resolve()) else None
         known = None if moved else record
         if directory:
-            refuse_two_foreign(directory, known)
+            refuse_two_foreign(directory, known, besides)
         with config_file(repo) as config, ExitStack() as undo:
             refuse_foreign_aliases(repo, config.text)
-            result = wired(repo, config.text, hooks_only=hooks_only)
+            result = wired(repo, config.text, hooks_only=hooks_only, hooks=from_config)
             _make_directories(uam, undo)
             files.secure(uam, (Settings.read(repo).all("core.sharedrepository") or [""])[-1])
             place_shims(uam / "bin", undo)
-            placed = _hooks(repo, directory, known, undo)
+            if result.hooks or not directory:
+                files.make_directory(uam / _OURS)
+                place_shims(uam / _OURS, undo, HOOKS)
+            placed = _hooks(repo, directory, known, undo, besides)
             replace_config(repo, config, result.text, undo)
             _put_if_new(repo.paths.env_file, os.fsencode(f"{python}\n{site}\n"), undo)
             undo.pop_all()
@@ -117,10 +127,10 @@ def install(
             remove(repo, moved)
             if not directory:
                 (uam / RECORD).unlink(missing_ok=True)
-    where = directory or uam / _FOR_OTHERS
     return InstallReport(
-        where, placed.written, placed.kept, placed.left, result.remotes, result.skipped, directory is None
-    )
+        directory or uam / _OURS, placed.written, placed.kept, placed.left, besides,
+        result.remotes, result.skipped, directory is None,
+    )  # fmt: skip
 
 
 def _directory(repo: Repository, hooks_only: bool, door_only: bool) -> Path | None:
@@ -135,16 +145,16 @@ def _directory(repo: Repository, hooks_only: bool, door_only: bool) -> Path | No
         return None
 
 
-def _hooks(repo: Repository, directory: Path | None, known: Record | None, undo: ExitStack) -> Placed:
-    """Put our hooks where git runs them, or else where the hooks of others can call them."""
+def _hooks(
+    repo: Repository, directory: Path | None, known: Record | None, undo: ExitStack, besides: Sequence[str]
+) -> Placed:
+    """Put our hooks into the directory where git looks for hooks, if they may go there; `besides` as in `place`."""
     uam = repo.paths.uam
-    if directory:
-        placed = place(repo, directory, known, undo)
-        _put_if_new(uam / RECORD, placed.record.text(uam), undo)
-        return placed
-    files.make_directory(uam / _FOR_OTHERS)
-    place_shims(uam / _FOR_OTHERS, undo, HOOKS)
-    return Placed(Record(uam / _FOR_OTHERS), (), (), ())
+    if not directory:
+        return Placed(Record(uam / _OURS), (), (), ())
+    placed = place(repo, directory, known, undo, besides)
+    _put_if_new(uam / RECORD, placed.record.text(uam), undo)
+    return placed
 
 
 Closing = Callable[[], AbstractContextManager[Callable[[Path], list[str]] | None]]

@@ -1,6 +1,6 @@
 """The settings that install writes into the repository's config file, and the file as it would be without them.
 
-git edits a private copy, and the result replaces the file in one rename, under git's own `config.lock`.
+git edits a private copy (`draft`), and the result replaces the file in one rename, under git's own `config.lock`.
 Unsetting a key with git does not restore the old bytes, so the text before and after our edit is kept, and an
 uninstall reverts that edit in the text, checked against what git reads from it.
 """
@@ -8,10 +8,9 @@ uninstall reverts that edit in the text, checked against what git reads from it.
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -22,6 +21,8 @@ from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import GitFailed, Refused
 from uam_hooks.hot.core.settings import Settings
 from uam_hooks.hot.core.urls import SCHEME, own_helper
+from uam_hooks.install import configured
+from uam_hooks.install.draft import Draft, draft_of
 
 _SHIM = 'sh "$(git rev-parse --git-common-dir)"/uam/bin/'
 # git answers `git uam --help` and `git help uam` with this text, so its first words say where help is. exec: the
@@ -45,57 +46,15 @@ class Skipped(NamedTuple):
 
 @dataclass(frozen=True)
 class Wired:
-    """A config file's new text, the remotes that were wired by it, and those left alone."""
+    """A config file's new text, the remotes that were wired by it, and those left alone.
+
+    `hooks` says whether it names hooks of ours, for a git that has hooks from its config.
+    """
 
     text: bytes
     remotes: tuple[str, ...]
     skipped: tuple[Skipped, ...]
-
-
-class _Draft:
-    """A private copy of a config file, edited by git."""
-
-    def __init__(self, repo: Repository, path: Path) -> None:
-        self._repo = repo
-        self._path = path
-
-    @property
-    def text(self) -> bytes:
-        return self._path.read_bytes()
-
-    def _config(self, *args: str, ok: Sequence[int] = (0,)) -> bytes:
-        return self._repo.run("config", "--file", str(self._path), *args, ok=ok).out
-
-    def get(self, key: str) -> list[str]:
-        return _strings(self._config("-z", "--get-all", key, ok=(0, 1)))
-
-    def unset(self, key: str, *value: str) -> None:
-        exact = ["--fixed-value"] if value else []
-        self._config(*exact, "--unset-all", key, *value, ok=(0, 5))  # 5: there is none
-
-    def put(self, key: str, values: Sequence[str]) -> None:
-        """Set `key` to exactly these `values`; the first one is written where the first one was."""
-        if not values:
-            self.unset(key)
-        for position, value in enumerate(values):
-            self._config("--add" if position else "--replace-all", key, value)
-
-    def entries(self) -> list[tuple[str, str]]:
-        """All (key, value) pairs of the file, in order, without included files."""
-        pairs = (line.partition("\n") for line in _strings(self._config("--no-includes", "-z", "--list")))
-        return [(key, value) for key, _, value in pairs]
-
-
-def _strings(out: bytes) -> list[str]:
-    return [part.decode("utf-8", "surrogateescape") for part in out.split(b"\0")[:-1]]
-
-
-@contextmanager
-def _draft(repo: Repository, text: bytes) -> Iterator[_Draft]:
-    with tempfile.TemporaryDirectory(prefix="uam-") as directory:
-        path = Path(directory) / "config"
-        path.write_bytes(text)
-        yield _Draft(repo, path)
+    hooks: bool
 
 
 # -- the file ------------------------------------------------------------------------------------------
@@ -153,7 +112,7 @@ def config_file(repo: Repository) -> Iterator[ConfigFile]:
 
 def refuse_foreign_aliases(repo: Repository, text: bytes) -> None:
     """Raise Refused when the config file has an alias with one of our names and another value."""
-    with _draft(repo, text) as draft:
+    with draft_of(repo, text) as draft:
         for key, _ in _ALIASES:
             if any((key, found) not in (*_ALIASES, *_EARLIER_ALIASES) for found in draft.get(key)):
                 raise Refused(
@@ -162,15 +121,16 @@ def refuse_foreign_aliases(repo: Repository, text: bytes) -> None:
                 )
 
 
-def wired(repo: Repository, text: bytes, *, hooks_only: bool) -> Wired:
+def wired(repo: Repository, text: bytes, *, hooks_only: bool = False, hooks: bool | None = None) -> Wired:
     """The config `text` with our aliases and with every remote's pushes going through git uam.
 
-    `hooks_only` adds only the alias for `git uam`. A text that is wired already is returned unchanged.
+    `hooks_only` adds only the alias for `git uam`. `hooks` says whether hooks of ours are named in it; None leaves
+    that as it is. A text that is wired already is returned unchanged.
     """
     remotes: list[str] = []
     skipped: list[Skipped] = []
     settings = Settings.read(repo)
-    with _draft(repo, text) as draft:
+    with draft_of(repo, text) as draft:
         for name in [] if hooks_only else repo.run("remote").lines:
             if why := _unfit(repo, settings, draft, name):
                 skipped.append(Skipped(name, why))
@@ -181,10 +141,12 @@ def wired(repo: Repository, text: bytes, *, hooks_only: bool) -> Wired:
         for key, value in [COMMAND_ALIAS] if hooks_only else (CATCH_ALL, *_ALIASES):
             if draft.get(key) != [value]:
                 draft.put(key, [value])
-        return Wired(draft.text, tuple(remotes), tuple(skipped))
+        if hooks is not None:
+            (configured.write if hooks else configured.erase)(draft)
+        return Wired(draft.text, tuple(remotes), tuple(skipped), configured.named(draft))
 
 
-def _unfit(repo: Repository, settings: Settings, draft: _Draft, name: str) -> str:
+def _unfit(repo: Repository, settings: Settings, draft: Draft, name: str) -> str:
     """Why pushes to the remote `name` cannot go through git uam; "" when they can."""
     if name.startswith("-") or repo.run("check-ref-format", f"refs/remotes/{name}/x", ok=(0, 1)).code != 0:
         return "its name is not one that git accepts for a remote"
@@ -198,7 +160,7 @@ def _unfit(repo: Repository, settings: Settings, draft: _Draft, name: str) -> st
     return ""
 
 
-def _wire_remote(repo: Repository, draft: _Draft, name: str) -> bool:
+def _wire_remote(repo: Repository, draft: Draft, name: str) -> bool:
     """Route pushes to `name` through git uam and record where they went; False when that is done already."""
     pushurl, remembered = f"remote.{name}.pushurl", f"remote.{name}.uam-pushurl"
     found, ours = draft.get(pushurl), SCHEME + name
@@ -274,7 +236,7 @@ def _goes_on(lines: list[bytes]) -> bool:
     return False
 
 
-def _unwire_remote(draft: _Draft, section: str) -> None:
+def _unwire_remote(draft: Draft, section: str) -> None:
     """Set the push URLs of a remote that were replaced by ours again."""
     found = draft.get(f"{section}.pushurl")
     theirs = [url for url in found if not url.startswith(SCHEME)]
@@ -285,25 +247,26 @@ def _unwire_remote(draft: _Draft, section: str) -> None:
 
 def _same(repo: Repository, one: bytes, other: bytes) -> bool:
     """Whether git reads the same settings from both texts."""
-    with suppress(GitFailed), _draft(repo, one) as left, _draft(repo, other) as right:
+    with suppress(GitFailed), draft_of(repo, one) as left, draft_of(repo, other) as right:
         return Counter(left.entries()) == Counter(right.entries())
     return False
 
 
 def _unset(repo: Repository, text: bytes) -> bytes:
     """The config `text` with our keys unset by git, and the push URLs that they replaced set again."""
-    with _draft(repo, text) as draft:
+    with draft_of(repo, text) as draft:
         keys = [key.rpartition(".") for key, _ in draft.entries() if key.startswith("remote.")]
         for section in dict.fromkeys(section for section, _, name in keys if name.endswith("pushurl")):
             _unwire_remote(draft, section)
         for key, value in (*_ALIASES, *_EARLIER_ALIASES, CATCH_ALL):
             draft.unset(key, value)
-        return _without_header(draft)
+        configured.erase(draft)
+        return _without_headers(draft)
 
 
-def _without_header(draft: _Draft) -> bytes:
-    """The text without the header of our own section, which git leaves where a comment of somebody's follows."""
-    if any(key.startswith(f"url.{SCHEME}.") for key, _ in draft.entries()):
-        return draft.text
-    ours = f'[url "{SCHEME}"]'.encode()
-    return b"".join(line for line in draft.text.splitlines(keepends=True) if line.strip() != ours)
+def _without_headers(draft: Draft) -> bytes:
+    """The text without the headers of our own sections, which git leaves where a comment of somebody's follows."""
+    used = {key.rpartition(".")[0] for key, _ in draft.entries()}
+    ours = [("url", SCHEME), *(("hook", name) for name in configured.SECTIONS)]
+    headers = {f'[{kind} "{name}"]'.encode() for kind, name in ours if f"{kind}.{name}" not in used}
+    return b"".join(line for line in draft.text.splitlines(keepends=True) if line.strip() not in headers)
