@@ -31,7 +31,8 @@ def at(hour: int) -> str:
 
 def line(scene: Scene, *revisions: str) -> list[str]:
     """Who wrote what when, oldest first."""
-    return scene.bare.git("log", "--reverse", "--topo-order", FACTS, *revisions).splitlines()
+    lines = scene.bare.git("log", "--reverse", "--topo-order", FACTS, *revisions).splitlines()
+    return [found.replace("Z ", "+00:00 ", 1) for found in lines]  # git 2.45 and newer write UTC as Z
 
 
 def parents(scene: Scene, revision: str) -> list[str]:

@@ -212,6 +212,7 @@ class Scene(Worktree):
             "GIT_AUTHOR_DATE": DATE,
             "GIT_COMMITTER_DATE": DATE,
             "LC_ALL": "C.UTF-8",
+            "GIT_DEFAULT_REF_FORMAT": os.environ.get("UAM_TEST_REFS", "files"),  # known to newer gits only
         })  # fmt: skip
         self.remote = root / "origin.git"
         self.outside = Worktree(root, self.env)

@@ -18,8 +18,9 @@ from uam_hooks.api.request import ActionRequest
 from uam_hooks.flush import deploy, gh
 from uam_hooks.hot.core import gate
 from uam_hooks.hot.core.errors import UamError, UsageError
+from uam_hooks.hot.core.head import head_of
 from uam_hooks.hot.core.identity import asker
-from uam_hooks.hot.core.paths import RepoPaths, head_of
+from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import HEADS, pin_ref, short_target
 from uam_hooks.hot.queue.enqueue import push_action
@@ -115,7 +116,7 @@ class RequestChecker:
             and (last.base == base or (last.waits and self.session.repo.is_ancestor(last.base, base)))
         ):
             return last.tip
-        branch, head = head_of(self.paths.git_dir)
+        branch, head = head_of(self.session.repo, self.paths.git_dir)
         head = head or self.session.repo.name_of(branch)[0]
         if ZERO in (base, head or ZERO) or head == base:
             return base

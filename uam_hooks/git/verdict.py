@@ -49,8 +49,8 @@ def porcelain(out: str) -> dict[str, tuple[str, str]]:
 # What git says when another push came first: our side of it by the lease, the other side by the ref's lock.
 _OUR_SIDE = ("stale info", "fetch first", "non-fast-forward", "atomic push failed")
 _THEIR_SIDE = (
-    "cannot lock ref", "failed to update ref", "incorrect old value", "failed to lock", "reference already exists",
-    "atomic transaction failed", "transaction failed",
+    "cannot lock ref", "data is locked", "data concurrently modified", "failed to update ref", "incorrect old value",
+    "failed to lock", "reference already exists", "atomic transaction failed", "transaction failed",
 )  # fmt: skip
 
 

@@ -19,14 +19,14 @@ _LISTED = (0, 1, 129)  # some, none, and a git that knows no such command
 
 
 def _entries(name: str) -> tuple[tuple[str, str], ...]:
-    """The settings of one hook. The command finds ours from every worktree, and is none where they are gone.
+    """The settings of one hook. The command finds ours from every worktree, and does nothing where they are gone.
 
-    exec: the parent of ours is git, as it is for a hook in the directory.
+    It reads ours into the sh that git has started, which costs less than another one; git is the parent in any case.
     """
     there = f'"$d/uam/hooks/{name}"'
     command = (
         'd=${GIT_DIR:-.git}; [ -d "$d/uam" ] || d=$(git rev-parse --git-common-dir); '
-        f"export UAM_CONFIGURED={name}; [ ! -x {there} ] || exec {there}"
+        f"UAM_CONFIGURED={name}; [ ! -r {there} ] || . {there}"
     )
     return ((f"hook.{_FRIENDLY[name]}.command", command), (f"hook.{_FRIENDLY[name]}.event", name))
 

@@ -13,9 +13,9 @@ from functools import partial
 from typing import NamedTuple
 
 from uam_hooks.git.repo import Repository
+from uam_hooks.hot.core.head import head_of
 from uam_hooks.hot.core.identity import ident
 from uam_hooks.hot.core.objects import Commit
-from uam_hooks.hot.core.paths import head_of
 from uam_hooks.hot.core.refs import OBSERVED
 from uam_hooks.hot.core.words import say
 from uam_hooks.hot.queue.model import Action, Batch, BatchResult
@@ -120,7 +120,7 @@ def _alone(repo: Repository, branch: str, tips: Tips) -> set[str]:
     there = tips.under("refs/heads/", "refs/tags/", "refs/remotes/", OBSERVED)
     if branch not in there:
         return set()
-    detached = [at for git_dir in repo.paths.git_dirs() if (at := head_of(git_dir)[1])]
+    detached = [at for git_dir in repo.paths.git_dirs() if (at := head_of(repo, git_dir)[1])]
     others = {oid for ref, oid in there.items() if ref != branch} | set(detached)
     feed = "".join(f"{line}\n" for line in (there[branch], *(f"^{oid}" for oid in others)))
     return set(repo.rev_list("--stdin", feed=feed.encode()))

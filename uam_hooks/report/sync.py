@@ -10,7 +10,8 @@ from uam_hooks.git.attributes import Attributes
 from uam_hooks.git.remote import Remote
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import Refused, UsageError
-from uam_hooks.hot.core.paths import RepoPaths, head_of
+from uam_hooks.hot.core.head import head_of
+from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import HEADS, short_target
 from uam_hooks.hot.worktree.settle import bring_over
@@ -39,7 +40,7 @@ def sync(session: Session, git_dir: Path, target: str | None) -> Synced:
     is impossible.
     """
     paths = RepoPaths.of(git_dir)
-    branch, detached = head_of(git_dir)
+    branch, detached = head_of(session.repo, git_dir)
     remote, ref = _split(session, target) if target else _follows(session, paths, branch)
     now = detached or session.repo.refs(branch).get(branch, "")
     if not now:

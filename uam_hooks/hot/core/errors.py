@@ -83,7 +83,8 @@ class StoreError(UamError):
 
 # what git says (2.39, 2.55) of trouble that is over some time later
 _PASSES = (
-    ".lock': File exists", "cannot lock ref", "No space left on device", "Disk quota exceeded", "Out of memory",
+    ".lock': File exists", "cannot lock ref", "data is locked", "data concurrently modified",
+    "No space left on device", "Disk quota exceeded", "Out of memory",
     "Cannot allocate memory", "Resource temporarily unavailable", "died of signal",
 )  # fmt: skip
 

@@ -142,18 +142,6 @@ def _plain_settings(path: Path) -> list[tuple[str, str]]:
     return [(key.strip().lower(), value.strip()) for key, _, value in (line.partition("=") for line in lines)]
 
 
-def head_of(git_dir: Path) -> tuple[str, str]:
-    """HEAD of `git_dir`: (full branch name, ""), ("", commit) when it is detached, ("", "") when there is no HEAD.
-
-    Raises OSError when it cannot be read: a branch that may be checked out must not be taken for one that is not.
-    """
-    try:
-        text = (git_dir / "HEAD").read_bytes().decode("utf-8", "surrogateescape").strip()
-    except (FileNotFoundError, NotADirectoryError):
-        return "", ""
-    return (text[5:].strip(), "") if text.startswith("ref: ") else ("", text)
-
-
 def worktree_name(git_dir: str) -> str:
     """The name of the worktree of a git directory for people: its own, or that of the directory around `.git`."""
     parts = git_dir.rstrip("/").split("/")

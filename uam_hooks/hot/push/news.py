@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
-from uam_hooks.hot.core.errors import StoreError, UamError
+from uam_hooks.hot.core.errors import GitFailed, StoreError, UamError
+from uam_hooks.hot.core.head import head_of
 from uam_hooks.hot.core.identity import agent_name
-from uam_hooks.hot.core.paths import head_of
 from uam_hooks.hot.core.words import each_once, pass_on, say
 from uam_hooks.hot.push import messages
 from uam_hooks.hot.push.own_branch import OwnBranches
@@ -67,6 +67,6 @@ def settle_ended(session: PushSession, remote: str, source: Source, branches: Ow
     facts = source.outcome
     head = False
     if not source.branch:
-        with suppress(OSError):  # nobody knows where HEAD is: then it stays there
-            head = head_of(session.paths.git_dir) == ("", source.tip)
+        with suppress(OSError, GitFailed):  # nobody knows where HEAD is: then it stays there
+            head = head_of(session.git, session.paths.git_dir) == ("", source.tip)
     branches.settle(Landed(source.branch, source.tip, facts.new, facts.keep), facts.ref, head, remote)

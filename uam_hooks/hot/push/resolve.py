@@ -7,8 +7,9 @@ import time
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from uam_hooks.hot.core.head import head_of
 from uam_hooks.hot.core.identity import agent_name, asker
-from uam_hooks.hot.core.paths import RepoPaths, head_of
+from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.plumbing import Git, is_ancestor, resolve_names
 from uam_hooks.hot.core.refs import HEADS, shadow_ref
 from uam_hooks.hot.push.request import Request, Spec
@@ -64,7 +65,7 @@ def resolve(session: PushSession, request: Request, known: Mapping[str, str]) ->
         tip, kind = objects.get(spec.src, ("", ""))
         verbatim = not spec.dst.startswith(HEADS) or spec.force or spec.lease is not None or not spec.src
         source = NewSource(
-            request.remote, spec.dst, agent, str(paths.git_dir), _branch_of(spec.src, paths), tip,
+            request.remote, spec.dst, agent, str(paths.git_dir), _branch_of(session.git, spec.src, paths), tip,
             verbatim, _expectation(spec) if verbatim else None, group, request.atomic, os.getpid(),
             request.push_options, asker=by,
         )  # fmt: skip
@@ -130,9 +131,9 @@ def _expectation(spec: Spec) -> str | None:
     return "" if spec.dst.startswith("refs/tags/") else FAST_FORWARD
 
 
-def _branch_of(src: str, paths: RepoPaths) -> str:
+def _branch_of(git: Git, src: str, paths: RepoPaths) -> str:
     if src == "HEAD":
-        return head_of(paths.git_dir)[0]
+        return head_of(git, paths.git_dir)[0]
     return src if src.startswith(HEADS) else ""
 
 

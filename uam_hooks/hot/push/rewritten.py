@@ -12,8 +12,9 @@ from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
 
+from uam_hooks.hot.core.head import refs_are_files
 from uam_hooks.hot.core.paths import RepoPaths
-from uam_hooks.hot.core.plumbing import Git, is_ancestor
+from uam_hooks.hot.core.plumbing import ZERO, Git, is_ancestor
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.model import NewSource
 from uam_hooks.hot.worktree.settle import SETTLED
@@ -60,7 +61,7 @@ def dropped(git: Git, store: Store, paths: RepoPaths, source: NewSource, there: 
     """
     if source.tip == there:
         return None
-    steps = _steps(paths, source.branch)
+    steps = _steps(git, paths, source.branch)
     if steps is not None and _only_grew(steps, source.tip, there):
         return None
     behind = git.run("rev-list", "--topo-order", there, f"^{source.tip}").lines
@@ -94,18 +95,14 @@ def change(git: Git, tip: str, what: Dropped) -> Change:
     return Change.AMENDED if parents[0] == parents[-1] and not what.shared else Change.REWRITTEN
 
 
-def _steps(paths: RepoPaths, branch: str) -> list[_Step] | None:
+def _steps(git: Git, paths: RepoPaths, branch: str) -> list[_Step] | None:
     """The reflog of a branch, or of a HEAD that is detached since it was; None where none is kept."""
-    log = paths.common_dir / "logs" / branch if branch else paths.git_dir / "logs" / "HEAD"
-    lines = _lines(log)
-    if lines is None:
+    if refs_are_files(paths.git_dir):
+        steps = _logged(paths.common_dir / "logs" / branch if branch else paths.git_dir / "logs" / "HEAD")
+    else:
+        steps = _told(git, branch or "HEAD")
+    if steps is None:
         return None
-    steps = []
-    for line in lines:
-        head, _, message = line.partition(b"\t")
-        fields = head.split(b" ", 2)
-        if len(fields) == 3:
-            steps.append(_Step(fields[0].decode("ascii", "replace"), fields[1].decode("ascii", "replace"), message))
     if branch:
         return steps
     starts = [number for number, step in enumerate(steps) if step.message.startswith(_ELSEWHERE)]
@@ -115,11 +112,30 @@ def _steps(paths: RepoPaths, branch: str) -> list[_Step] | None:
     return [first._replace(old=first.new), *steps[starts[-1] + 1 :]]
 
 
-def _lines(log: Path) -> list[bytes] | None:
+def _logged(log: Path) -> list[_Step] | None:
+    """The steps in a file of git's."""
     try:
-        return log.read_bytes().splitlines()
+        lines = log.read_bytes().splitlines()
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return None
+    steps = []
+    for line in lines:
+        head, _, message = line.partition(b"\t")
+        fields = head.split(b" ", 2)
+        if len(fields) == 3:
+            steps.append(_Step(fields[0].decode("ascii", "replace"), fields[1].decode("ascii", "replace"), message))
+    return steps
+
+
+def _told(git: Git, ref: str) -> list[_Step] | None:
+    """The steps that git tells; it names what a ref was moved to, each time from where it was."""
+    if git.run("reflog", "exists", ref, ok=(0, 1)).code == 1:
+        return None
+    told = git.run("rev-list", "--walk-reflogs", "--no-commit-header", "--format=%H%x09%gs", ref, "--").out
+    lines = [line.partition(b"\t") for line in reversed(told.splitlines())]
+    news = [(new.decode("ascii", "replace"), message) for new, _, message in lines]
+    olds = [ZERO, *(new for new, _ in news)]
+    return [_Step(old, new, message) for old, (new, message) in zip(olds, news, strict=False)]
 
 
 def _been(steps: list[_Step]) -> set[str]:

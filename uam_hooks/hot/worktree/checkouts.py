@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from uam_hooks.hot.core.paths import RepoPaths, head_of
+from uam_hooks.hot.core.head import head_of, refs_are_files, root_ref
+from uam_hooks.hot.core.paths import RepoPaths
+from uam_hooks.hot.core.plumbing import Git
 
 # What git leaves in a worktree's git directory while an operation is unfinished.
 _UNFINISHED = {
@@ -17,9 +19,10 @@ _UNFINISHED = {
     "REVERT_HEAD": "a revert",
     "BISECT_LOG": "a bisect",
 }
+_ROOT_REFS = ("CHERRY_PICK_HEAD", "REVERT_HEAD")  # refs like any other, unlike MERGE_HEAD
 
 
-def checked_out_at(paths: RepoPaths, branch: str) -> Path | None:
+def checked_out_at(git: Git, paths: RepoPaths, branch: str) -> Path | None:
     """The git directory of the worktree that has `branch` checked out; None when none has.
 
     A `branch` of "" is a detached HEAD, which belongs to the worktree of `paths`.
@@ -27,7 +30,7 @@ def checked_out_at(paths: RepoPaths, branch: str) -> Path | None:
     if not branch:
         return paths.git_dir
     for git_dir in (paths.git_dir, *paths.git_dirs()):
-        if branch in (head_of(git_dir)[0], *_rebased(git_dir)):
+        if branch in (head_of(git, git_dir)[0], *_rebased(git_dir)):
             return git_dir
     return None
 
@@ -50,9 +53,10 @@ def run_directory(home: Path | None, paths: RepoPaths) -> Path:
     return worktree if worktree.is_dir() else home
 
 
-def unfinished(git_dir: Path) -> str:
+def unfinished(git: Git, git_dir: Path) -> str:
     """What is under way in the worktree of `git_dir`, as a reason not to touch it; "" when nothing is."""
+    files = refs_are_files(git_dir)
     for name, what in _UNFINISHED.items():
-        if (git_dir / name).exists():
+        if (git_dir / name).exists() or (name in _ROOT_REFS and not files and root_ref(git, git_dir, name)):
             return f"{what} is under way there"
     return ""

@@ -110,7 +110,7 @@ def put_back(
     if move is not None and Path(move.git_dir).is_dir():
         _free_lock(move, record)
         if move.before.exists():
-            if why := unfinished(Path(move.git_dir)):
+            if why := unfinished(git, Path(move.git_dir)):
                 raise NotYet(why)
             undone = _undo(git, run_directory(Path(move.git_dir), paths), record, move, turn, held)
         journal.forget(record, move)

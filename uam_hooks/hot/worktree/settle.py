@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from uam_hooks.hot.core.errors import last_line
+from uam_hooks.hot.core.head import head_of
 from uam_hooks.hot.core.objects import Commit
-from uam_hooks.hot.core.paths import RepoPaths, head_of
+from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.plumbing import ZERO, Git, is_ancestor, resolve_names
 from uam_hooks.hot.core.steps import Settling
 from uam_hooks.hot.worktree import index, journal
@@ -64,8 +65,8 @@ def settle(git: Git, paths: RepoPaths, what: Landed, files: bool) -> Settled:
     `paths` is the worktree that it was pushed from; `files` permits changes to that worktree's files. A branch that is
     checked out elsewhere moves only if its index and files need no change.
     """
-    home = checked_out_at(paths, what.branch)
-    on_branch, detached = head_of(paths.git_dir)
+    home = checked_out_at(git, paths, what.branch)
+    on_branch, detached = head_of(git, paths.git_dir)
     if not what.branch and on_branch:
         return Settled(what.tip, why="HEAD is on a branch by now")
     ref = what.branch or "HEAD"
@@ -106,7 +107,7 @@ def advance(
     `paths` is the worktree that `mine` was read from (see `Landed`). A branch that is checked out moves only if its
     worktree has the files already; then its index is updated.
     """
-    home = checked_out_at(paths, branch)
+    home = checked_out_at(git, paths, branch)
     with _turn(git, paths, branch, now, home) as turn:
         if turn.busy:
             return Settled(now, why=turn.busy, transient=True)
@@ -126,7 +127,7 @@ def obstacle(
 
     What passes by itself is not looked at: locks, and commits in flight.
     """
-    home = checked_out_at(paths, branch)
+    home = checked_out_at(git, paths, branch)
     if home is None:
         return ""
     return _there_already(git, paths, home, now, new, mine)[1]
@@ -160,7 +161,7 @@ def _there_already(
     git: Git, paths: RepoPaths, home: Path, now: str, new: str, mine: Mapping[str, tuple[str, str]]
 ) -> tuple[list[index.Entry], str]:  # fmt: skip
     """What changes for a worktree that has the files of the landing already, or why the branch stays."""
-    if busy := unfinished(home):
+    if busy := unfinished(git, home):
         return [], busy
     at = run_directory(home, paths)
     entries = index.changed(git, at, git.object_format.empty_tree if now == ZERO else now, new)
@@ -190,7 +191,7 @@ def bring_over(
 
 def _move_ref(git: Git, paths: RepoPaths, move: BranchMove, home: Path | None) -> Settled:
     """Move the branch alone: index and files need no change, or it is not checked out."""
-    if home is not None and (busy := unfinished(home)):
+    if home is not None and (busy := unfinished(git, home)):
         return Settled(move.old, why=busy)
     done = move.run(git, run_directory(home, paths))
     if done.code:
@@ -199,7 +200,7 @@ def _move_ref(git: Git, paths: RepoPaths, move: BranchMove, home: Path | None) -
 
 
 def _not_moved(err: str) -> str:
-    locked = ".lock': File exists" in err
+    locked = any(words in err for words in (".lock': File exists", "cannot lock references", "data is locked"))
     return "another git command is running there" if locked else "it was moved at the same moment"
 
 
@@ -209,7 +210,7 @@ def _move_files(mover: Mover, mine: Mapping[str, tuple[str, str]]) -> Settled:
     Not `git reset --keep` itself: it takes HEAD as it finds it, so a commit made a moment ago would drop off the
     branch. A commit between our two steps only finds files that it may well have.
     """
-    if busy := unfinished(mover.home):
+    if busy := unfinished(mover.git, mover.home):
         return Settled(mover.move.old, why=busy)
     done, worse = mover.run((), (), files=True)
     if done.code == REFUSED:
