@@ -26,7 +26,8 @@ run by ours, and it does not know them any more: `git uam uninstall` first. "As 
 had before git uam, byte for byte.
 
 husky has git run its hooks from the tree (`core.hooksPath`), where ours are not put: there the push door alone is
-installed, and with git 2.54 and newer our commit hooks in git's config (see the guide). git-lfs has tests of its own, `tests/land/test_lfs.py`.
+installed, and with git 2.54 and newer our commit hooks in git's config (see the guide).
+git-lfs has tests of its own, `tests/land/test_lfs.py`.
 """
 
 
