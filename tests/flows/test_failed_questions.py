@@ -78,8 +78,10 @@ def test_g1_a_damaged_shadow_does_not_make_a_new_commit_one_that_has_landed(scen
     assert scene.run("merge-base", "--is-ancestor", scene.start_oid, "HEAD").code == 0
     assert (scene.top / "c").exists()
     assert scene.oid("HEAD") == commit
-    assert (done.code, "c" in scene.files()) == (0, True), done  # it went without us
-    assert "goes straight to the remote" in done.err
+    if done.code:  # git 2.55 meets it where the landing is made
+        assert ("c" in scene.files(), " is empty." in done.err) == (False, True), done
+    else:  # git 2.39 at the door
+        assert ("c" in scene.files(), "goes straight to the remote" in done.err) == (True, True), done
 
 
 @pytest.mark.parametrize("question", ["rev-list --max-count=1", "merge-base --is-ancestor", "cat-file"])
