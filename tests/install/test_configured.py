@@ -99,7 +99,7 @@ def test_d5_husky_has_our_commit_hooks_as_well(new: Scene) -> None:
     husky(new)
     before = everything(new)
     done = call(new, "install")
-    assert (done.code, "no pre-push hook: " in done.out, "no hooks: " in done.out) == (0, True, False), done
+    assert (done.code, "hooks in git's config" in done.out, "no hooks: " in done.out) == (0, True, False), done
     tip = new.commit("a")
     assert (noted(new), marks(new), facts(new, "status")["hooks"]) == ([f"commit {tip}"], [], [])
     assert new.push("origin", "HEAD:main").code == 0

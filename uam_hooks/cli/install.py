@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _WHERE = click.Path(exists=True, file_okay=False, path_type=Path)
 
 # True in every worktree, and where git uam is not installed
-_CALL = 'uam=$(git rev-parse --git-common-dir)/uam/hooks/{name}; [ ! -x "$uam" ] || "$uam" "$@"'
+_CALL = 'uam=$(git rev-parse --git-common-dir)/uam/hooks/pre-commit; [ ! -x "$uam" ] || "$uam" "$@"'
 
 
 @click.command()
@@ -42,15 +42,10 @@ def install(path: Path, hooks_only: bool, door_only: bool) -> None:
     if report.hooks:
         show_line(f"hooks: {', '.join(report.hooks)} in {report.hooks_dir}")
     if report.configured:
-        show_line(f"in the config, beside what is in a hooks directory: {', '.join(report.configured)}")
-    if report.door_only and report.configured:
-        show_line("no pre-push hook: pushes to remotes that were not there go straight.")
-        show_line(f"to run ours, let yours end with {_CALL.format(name='pre-push')}")
+        show_line(f"hooks in git's config, whatever is in a hooks directory: {', '.join(report.configured)}")
     elif report.door_only:
         show_line("no hooks: pushes go through the queue, but commits are not noted before they are pushed.")
-        show_line(
-            f"to run ours, let each hook of yours end with ours of its name, as {_CALL.format(name='pre-commit')}"
-        )
+        show_line(f"to run ours, let each hook of yours end with ours of its name, as {_CALL}")
     if report.kept:
         show_line(f"kept, and run before ours: {', '.join(report.kept)}")
     if report.left:
