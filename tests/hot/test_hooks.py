@@ -65,7 +65,7 @@ def test_a_commit_executes_git_and_the_hooks_and_nothing_else(scene: Scene) -> N
         pytest.skip("strace may not trace here")
     assert done.code == 0, done
     started = [line.split('"')[1] for line in log.read_text().splitlines() if line.endswith("= 0")]
-    assert sorted({Path(name).name for name in started} - {"git"}) == ["post-commit", "pre-commit", "rm"]
+    assert sorted({Path(name).name for name in started} - {"git", "sh"}) == ["post-commit", "pre-commit", "rm"]
 
 
 # -- what they leave ---------------------------------------------------------------------------------------
@@ -210,8 +210,8 @@ def test_a_full_disk_under_the_spool(scene: Scene) -> None:
     # every file that a hook makes below this path is /dev/full: a directory of links, one for each name it may use
     hook = scene.top / ".git" / "hooks" / "post-commit"
     text = hook.read_text()
-    assert '>"$uam/spool/$oid.$$"' in text
-    hook.write_text(text.replace('>"$uam/spool/$oid.$$"', '>"/dev/full"'))
+    assert '>"$uam/spool/$oid.$PPID"' in text
+    hook.write_text(text.replace('>"$uam/spool/$oid.$PPID"', '>"/dev/full"'))
     (scene.top / "a").write_text("a\n")
     scene.git("add", "a")
     done = scene.run("commit", "-q", "-m", "Add a")

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.commands import call, facts, said
 from tests.support.scenes import Scene, script
+from uam_hooks.install import configured
 
 # What each tool's own hooks consist of, as far as it matters: pre-commit runs what it had put aside, others do not.
 _PRE_COMMIT = """\
@@ -39,6 +40,12 @@ if [ "$SKIP_SIMPLE_GIT_HOOKS" = "1" ]; then
 fi
 printf '%s: %s\\n' {name} "$(cat)" >>"{log}"
 """
+
+
+@pytest.fixture(autouse=True)
+def files_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An install as with a git that has no hooks from its config; see test_configured for the others."""
+    monkeypatch.setattr(configured, "supported", lambda _: False)
 
 
 class Other:

@@ -14,7 +14,7 @@ import pytest
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import Refused, StoreError, UamError
 from uam_hooks.hot.core.plumbing import LOCAL_ENV
-from uam_hooks.install import wiring
+from uam_hooks.install import configured, wiring
 from uam_hooks.install.hookfile import HOOKS
 from uam_hooks.install.install import InstallReport, UninstallReport, install, uninstall
 
@@ -57,6 +57,12 @@ def private_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     }.items():
         monkeypatch.setenv(name, value)
     return home
+
+
+@pytest.fixture(autouse=True)
+def files_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An install as with a git that has no hooks from its config; see test_configured for the others."""
+    monkeypatch.setattr(configured, "supported", lambda _: False)
 
 
 @pytest.fixture
