@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import call, facts, said
+from tests.support.gits import needs_older
 from tests.support.scenes import Scene, script
 from uam_hooks.install import configured
 
@@ -203,6 +204,7 @@ def test_d4_a_hook_from_before_is_not_removed_where_it_lies_nowhere_else(plain: 
     assert (done.code, Path(path).read_text()) == (0, text)
 
 
+@needs_older
 def test_d4_status_says_which_of_ours_another_tool_has_put_aside_or_removed(scene: Scene) -> None:
     assert facts(scene, "status")["hooks"] == []
     assert "hooks:" not in said(scene, "status")

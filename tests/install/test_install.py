@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.gits import CONFIG_HOOKS, version
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import Refused, StoreError, UamError
 from uam_hooks.hot.core.plumbing import LOCAL_ENV
@@ -490,7 +491,9 @@ def test_installs_at_the_same_time_keep_the_hook_that_was_there(top: Path) -> No
     )
     started = [subprocess.Popen([sys.executable, "-c", code], cwd=top) for _ in range(4)]
     assert [process.wait() for process in started] == [0] * 4
-    assert (top / ".git" / "hooks" / "pre-commit.before-uam").read_text() == "#!/bin/sh\ntrue\n"
+    hooks = top / ".git" / "hooks"
+    there = hooks / "pre-commit.before-uam" if version() < CONFIG_HOOKS else hooks / "pre-commit"
+    assert there.read_text() == "#!/bin/sh\ntrue\n"
     take_out(top)
     assert snapshot(top / ".git") == before
 
