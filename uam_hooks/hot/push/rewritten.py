@@ -131,7 +131,8 @@ def _told(git: Git, ref: str) -> list[_Step] | None:
     """The steps that git tells; it names what a ref was moved to, each time from where it was."""
     if git.run("reflog", "exists", ref, ok=(0, 1)).code == 1:
         return None
-    told = git.run("rev-list", "--walk-reflogs", "--no-commit-header", "--format=%H%x09%gs", ref, "--").out
+    plain = ("-c", "log.showSignature=false", "log", "--no-patch")  # rev-list tells no messages
+    told = git.run(*plain, "--walk-reflogs", "--format=%H%x09%gs", ref, "--").out
     lines = [line.partition(b"\t") for line in reversed(told.splitlines())]
     news = [(new.decode("ascii", "replace"), message) for new, _, message in lines]
     olds = [ZERO, *(new for new, _ in news)]
