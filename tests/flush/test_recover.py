@@ -207,3 +207,23 @@ def test_a_flusher_killed_while_the_remote_still_works_on_the_push(scene: Scene)
         until(lambda: scene.there() != scene.start_oid, "the late landing")
     scene.git("uam", "flush")
     landed_exactly_once(scene, commits)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", [Step.PINNED, Step.PUSHED, Step.REMEMBERED, Step.TRACKED])
+def test_h15_all_refs_of_a_push_survive_a_crash(scene: Scene, step: Step) -> None:
+    """They are remembered, tracked and ended together; the remote is asked once for all of them."""
+    scene.git("config", "uam.push.mode", "queue")
+    names = ["a", "b", "c"]
+    for name in names:
+        scene.git("switch", "-q", "-c", name, "main")
+        scene.commit(name)
+    assert scene.push("-q", "origin", *names, UAM_DIE_AT=step).code == 0
+    until(lambda: not scene.flushers() and scene.unattended(), "the crash")
+    scene.git("uam", "flush")
+    for name in names:
+        assert scene.there(f"refs/heads/{name}") == scene.oid(name) == scene.oid(f"refs/remotes/origin/{name}")
+    assert len(scene.pushes()) == 1
+    assert [row["status"] for row in scene.rows("sources")] == ["landed"] * 3
+    assert [row["status"] for row in scene.rows("landings")].count("landed") == 3
+    nothing_is_open(scene)

@@ -1,12 +1,19 @@
-"""What a push of many refs costs: refs of which nothing has to be found out cost no process of git each."""
+"""What a push of many refs costs: no process of git for each."""
 
 from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.support.scenes import Scene
 
 FEW, MANY = 2, 8
+MORE = 12
+# git processes that move a branch which has not landed as it was
+MOVING = 3
+# git processes that one push has and another has not: a flusher that looks once more, a settle
+APART = 6
 # what the door, and the settle of a pushed branch, ask git one by one where they have to
 _EACH = ("rev-list", "cat-file", "rev-parse", "merge-base")
 
@@ -48,3 +55,61 @@ def test_h15_a_branch_that_landed_as_it_was_is_settled_without_a_process(scene: 
         found.append([command for command in asked(scene, name) if command[2].startswith("--batch-check=")])
         assert scene.there(f"refs/heads/{name}/1") == scene.oid(f"{name}/1")
     assert len(found[0]) == len(found[1]), found[1]
+
+
+def begin(scene: Scene, name: str, count: int, number: int) -> None:
+    """So many branches `name/*`, or one commit more on each, in one process."""
+    feed = []
+    for n in range(count):
+        start = f"refs/heads/{name}/{n}^0" if number else scene.start_oid
+        feed.append(
+            f"commit refs/heads/{name}/{n}\ncommitter Ada <ada@example.invalid> {1700000000 + number} +0000\n"
+            f"data 3\nadd\nfrom {start}\nM 100644 inline {name}{n}.{number}\ndata 1\nx\n"
+        )
+    (scene.root / "feed").write_text("\n".join(feed))
+    assert scene.execute("sh", "-c", "git fast-import --quiet <../feed").code == 0
+
+
+def processes(scene: Scene, name: str) -> list[str]:
+    """All git processes of a push of the branches `name/*`: of its helper, of the landing, and at the remote."""
+    trace = scene.root / "traces" / f"{name}-{len(list(scene.root.glob('traces/*')))}"
+    trace.mkdir(parents=True)
+    done = scene.push("origin", f"refs/heads/{name}/*:refs/heads/{name}/*", GIT_TRACE2_EVENT=str(trace))
+    assert done.code == 0, done
+    scene.idle()
+    events = [json.loads(line) for path in trace.iterdir() for line in path.read_text().splitlines()]
+    return [" ".join(e["argv"])[:200] for e in events if e["event"] == "start"]
+
+
+@pytest.mark.slow
+def test_h15_no_process_of_git_for_each_branch_of_a_push(scene: Scene) -> None:
+    """Branches that are new, that have a commit more, and that have two more, which land as one: such a branch moves,
+    and that it takes its own work along is asked for each.
+    """
+    scene.git("config", "core.logAllRefUpdates", "false")  # then nothing tells that a branch only grew
+    for number, each in ((0, 0), (1, 0), (2, MOVING)):
+        found = []
+        for name, count in (("few", FEW), ("more", MORE)):
+            begin(scene, name, count, number)
+            if each:
+                begin(scene, name, count, number + 1)
+            found.append(processes(scene, name))
+            tips = set(scene.git("for-each-ref", "--format=%(tree)", f"refs/heads/{name}/").split())
+            there = set(scene.bare.git("for-each-ref", "--format=%(tree)", f"refs/heads/{name}/").split())
+            assert len(tips) == count
+            assert there == tips
+            tracked = scene.git("for-each-ref", "--format=%(objectname)", f"refs/remotes/origin/{name}/")
+            assert tracked == scene.bare.git("for-each-ref", "--format=%(objectname)", f"refs/heads/{name}/")
+        assert len(found[1]) <= len(found[0]) + APART + each * (MORE - FEW), (number, found[1])
+
+
+def test_h15_one_tracking_ref_that_is_locked_holds_up_none_of_the_others(scene: Scene) -> None:
+    begin(scene, "some", 3, 0)
+    lock = scene.top / ".git" / "refs" / "remotes" / "origin" / "some" / "1.lock"
+    lock.parent.mkdir(parents=True)
+    lock.touch()
+    scene.push("origin", "refs/heads/some/*:refs/heads/some/*")
+    scene.idle()
+    assert [bool(scene.there(f"refs/heads/some/{n}")) for n in range(3)] == [True, True, True]
+    assert [bool(scene.oid(f"refs/remotes/origin/some/{n}")) for n in range(3)] == [True, False, True]
+    assert [row["status"] for row in scene.rows("sources")] == ["landed"] * 3

@@ -44,7 +44,8 @@ class BatchRun:
 
     def pending(self, actions: Iterable[Action]) -> list[Action]:
         """Those of the actions that have not ended: making a merge may have failed, and recovery may own an action."""
-        return [action for action in actions if self.status(action) in (Status.BATCHED, Status.EXECUTING)]
+        with self.session.store.reading():
+            return [action for action in actions if self.status(action) in (Status.BATCHED, Status.EXECUTING)]
 
     def held_back(self, action: Action) -> bool:
         """Fail or put back an action whose dependency has failed or was put back, whose remote leads elsewhere than
@@ -82,10 +83,13 @@ class BatchRun:
                 return Status.FAILED
         return found.status
 
-    def ended(self, action: Action) -> None:
-        """Delete the pins that an action no longer needs, and report its status."""
-        unpin(self.session, claim.with_carried(self.session.store, action.id))
-        self.tell(action, self.status(action).value)
+    def ended(self, *actions: Action) -> None:
+        """Delete the pins that these actions no longer need, and report their status."""
+        with self.session.store.reading():
+            sources = [source for action in actions for source in claim.with_carried(self.session.store, action.id)]
+        unpin(self.session, sources)
+        for action in actions:
+            self.tell(action, self.status(action).value)
 
     def fail(self, action: Action, failure: Failure, *, exit_code: int | None = None) -> None:
         """End an action as failed, or put it back where another try may help."""

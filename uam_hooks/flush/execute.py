@@ -28,7 +28,8 @@ from uam_hooks.store import claim, finish, journal
 def execute(session: Session, batch: Batch, tell: Tell | None = None) -> BatchResult:
     """Execute a batch and close it. `tell` is called with every action: `running`, then its status."""
     began = time.monotonic()
-    asked = {source.id for action in batch.actions for source in claim.sources(session.store, action.id)}
+    with session.store.reading():
+        asked = {source.id for action in batch.actions for source in claim.sources(session.store, action.id)}
     _execute_in_order(BatchRun(session, batch, tell or (lambda _action, _state: None)))
     took = (time.monotonic() - began) * 1000
     result = result_of(session, batch, took, asked)
@@ -106,4 +107,4 @@ def _land_pushes(run: BatchRun, pushes: Sequence[Action]) -> None:
     land_pushes(run.session, run.batch, waiting)
     for action in pushes:
         settle_unattended(run.session, action)
-        run.ended(action)
+    run.ended(*pushes)

@@ -15,15 +15,15 @@ def result_of(session: Session, batch: Batch, took: float, asked: set[int]) -> B
     """
     done = failed = deferred = unknown = 0
     errors: list[str] = []
-    for action in batch.actions:
-        now = views.action(session.store, action.id)
+    with session.store.reading():
+        ended = [(views.action(session.store, a.id), views.sources(session.store, a.id)) for a in batch.actions]
+    for now, sources in ended:
         if now is None:
             continue
         done += now.status == Status.COMPLETED
         failed += now.status == Status.FAILED
         deferred += now.status == Status.PENDING
         unknown += now.status in (Status.BATCHED, Status.EXECUTING)  # only the remote can tell
-        sources = views.sources(session.store, action.id)
         refused = [s.outcome.error for s in sources if s.status == SourceStatus.FAILED and s.id in asked]
         errors += refused or ([now.error] if now.status in (Status.FAILED, Status.PENDING) else [])
     words = tuple(dict.fromkeys(errors))

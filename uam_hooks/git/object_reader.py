@@ -6,11 +6,14 @@ Not GitPython's own: to that a process that ended is "no such object", and a sho
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import IO, NoReturn, Protocol
 
 from uam_hooks.hot.core.errors import GitFailed
 from uam_hooks.hot.core.plumbing import Git, refuse_damaged, starting
+
+# how many questions are asked before the first answer is read: all of them, and the answers, fit into a pipe
+_AT_ONCE = 100
 
 
 class Process(Protocol):
@@ -45,6 +48,22 @@ class ObjectReader:
         oid, kind, _ = self._ask("info", name)
         return oid, kind
 
+    def kinds(self, oids: Sequence[str]) -> list[str]:
+        """The type of each of these object names, "" where there is none; GitFailed where git cannot tell.
+
+        Several are asked before the first is answered, as many as a pipe takes. What is not there is asked for once
+        more by itself: what git then says on stderr is about that one.
+        """
+        found: list[str] = []
+        for start in range(0, len(oids), _AT_ONCE):
+            some = oids[start : start + _AT_ONCE]
+            self._send("".join(f"info {oid}\n" for oid in some), some[0])
+            answers = [self._answer(oid) for oid in some]
+            if None in answers:
+                self._complaints()
+            found += [answer[1] if answer else self.look_up(oid)[1] for answer, oid in zip(answers, some, strict=True)]
+        return found
+
     def size(self, oid: str) -> int:
         """How many bytes the object `oid` has; GitFailed where there is none that can be read."""
         found, _, size = self._ask("info", oid)
@@ -72,28 +91,43 @@ class ObjectReader:
     def _ask(self, what: str, name: str) -> tuple[str, str, int]:
         if "\n" in name:  # no object is called that, and git would take it for two questions
             return "", "", 0
+        self._send(f"{what} {name}\n", name)
+        if answer := self._answer(name):
+            return answer
+        # of a damaged object git says so on stderr, and then answers "missing" like of any other (2.39, 2.55)
+        if err := self._complaints():
+            refuse_damaged(self._git, name, err)
+        return "", "", 0
+
+    def _send(self, questions: str, name: str) -> None:
         if self._process is None:
             with starting(["cat-file", "--batch-command"]):
                 self._process = self._start()
             assert self._process.stderr is not None
             os.set_blocking(self._process.stderr.fileno(), False)
-        process = self._process
-        assert process.stdin is not None and process.stdout is not None and process.stderr is not None
+        assert self._process.stdin is not None
         try:
-            process.stdin.write(f"{what} {name}\n".encode("utf-8", "surrogateescape"))
-            process.stdin.flush()
-            line = process.stdout.readline()
+            self._process.stdin.write(questions.encode("utf-8", "surrogateescape"))
+            self._process.stdin.flush()
         except BrokenPipeError:
-            line = b""
+            self._ended(name)
+
+    def _complaints(self) -> str:
+        """What git has said on stderr since it was asked for that."""
+        assert self._process is not None and self._process.stderr is not None
+        return (self._process.stderr.read() or b"").decode("utf-8", "replace")
+
+    def _answer(self, name: str) -> tuple[str, str, int] | None:
+        """Object, type and size that are the answer to a question; None where git says that there is none."""
+        process = self._process
+        assert process is not None and process.stdout is not None
+        line = process.stdout.readline()
         if not line.endswith(b"\n"):
             self._ended(name)
         words = line.decode("utf-8", "surrogateescape").rstrip("\n").rsplit(" ", 2)
         if len(words) == 3 and words[2].isdigit():
             return words[0], words[1], int(words[2])
-        # of a damaged object git says so on stderr, and then answers "missing" like of any other (2.39, 2.55)
-        if err := process.stderr.read():
-            refuse_damaged(self._git, name, err.decode("utf-8", "replace"))
-        return "", "", 0
+        return None
 
     def _ended(self, name: str) -> NoReturn:
         """The process is gone before it has answered; the next question starts another one."""

@@ -42,6 +42,14 @@ class RefUpdate(NamedTuple):
     hidden: bool = False
 
 
+class Seen(NamedTuple):
+    """A ref of a remote that was at `oid`, and is at `there` by now."""
+
+    ref: str
+    oid: str
+    there: str
+
+
 class Unreachable(UamError):
     """The remote could not be asked."""
 
@@ -57,6 +65,7 @@ class Remote:
     def __init__(self, repo: Repository, settings: Settings, name: str) -> None:
         self.repo, self.settings, self.name = repo, settings, name
         self.urls = urls.push_urls(settings, name)
+        self._is_tracked = name in settings.remotes() and not urls.pushes_elsewhere(settings, name)
         lost = name not in settings.remotes() and not _HAS_PLACE.search(name)  # it may have been one, and is no path
         for url in self.urls:
             if lost or urls.has_helper(url) or url.startswith("-") or not url:
@@ -140,21 +149,27 @@ class Remote:
         why = reason(answer.err)
         return Unreachable(f"{self.name} {what}: {why}.", do, transient=status_is_transient(why) is not False)
 
-    def track(self, ref: str, oid: str, there: str) -> None:
-        """Let the remote-tracking ref be at `oid`, as git does after a fetch or a push of whom this is for.
+    def track(self, seen: Iterable[Seen]) -> None:
+        """Let remote-tracking refs be where these are, as git does after a fetch or a push of whom this is for.
 
-        `there` is what the remote has by now. Where somebody has fetched since, and is between both, that stays; so it
-        does where it moves in this moment.
+        Where somebody has fetched since, and is between both, that stays; so it does where it moves in this moment.
         """
-        tracking = self.tracking(ref)
-        if tracking is None:
-            return
-        now = self._at([tracking]).get(tracking, ZERO)
+        wanted = {tracking: one for one in seen if (tracking := self.tracking(one.ref)) is not None}
+        at = self._at(list(wanted))
+        moves = []
+        for tracking, one in wanted.items():
+            now = at.get(tracking, ZERO)
+            with suppress(GitFailed):  # it has landed, whatever cannot be found out or written here
+                if self._follows(one, now):
+                    moves.append((tracking, one.oid, now))
+        self.repo.move_each(moves, "uam: what the remote has")
+
+    def _follows(self, seen: Seen, now: str) -> bool:
+        """Whether the tracking ref that is at `now` goes to what was seen."""
+        ref, oid, there = seen
         if now == oid or (ref.startswith(HEADS) and oid != ZERO and self.repo.kind(oid) != "commit"):
-            return  # a branch of theirs may be at something else: whatever reads branches expects commits
-        with suppress(GitFailed):  # it has landed, whatever cannot be found out or written here
-            if there == oid or ZERO in (oid, now) or not self._is_between(oid, now, there):
-                self.repo.move_refs([(tracking, oid, now)], "uam: what the remote has")
+            return False  # a branch of theirs may be at something else: whatever reads branches expects commits
+        return there == oid or ZERO in (oid, now) or not self._is_between(oid, now, there)
 
     def _is_between(self, old: str, now: str, new: str) -> bool:
         return self.repo.is_ancestor(old, now) and self.repo.is_ancestor(now, new)
@@ -171,7 +186,7 @@ class Remote:
 
         Where pushes go elsewhere than fetches come from, it follows the fetches and is none of our business.
         """
-        if self.name not in self.settings.remotes() or urls.pushes_elsewhere(self.settings, self.name):
+        if not self._is_tracked:
             return None
         tracking = self.settings.tracking_ref(self.name, ref)
         # a mirror fetches branches over branches: ours move by other rules

@@ -14,7 +14,7 @@ import git
 from uam_hooks.git import loose
 from uam_hooks.git.collection import Collection
 from uam_hooks.git.object_reader import ObjectReader
-from uam_hooks.hot.core.errors import Refused, UsageError
+from uam_hooks.hot.core.errors import GitFailed, Refused, UsageError
 from uam_hooks.hot.core.identity import belongs_to_commands, given_in
 from uam_hooks.hot.core.object_format import SHA1, SHA256, ObjectFormat
 from uam_hooks.hot.core.objects import Commit
@@ -24,6 +24,8 @@ from uam_hooks.hot.core.refs import HEADS
 from uam_hooks.hot.core.talk import INSIDE, talk
 
 MINIMUM_GIT = (2, 38)
+# how many ancestors are looked at before git is asked
+_NEAR = 30
 
 
 class Repository:
@@ -124,6 +126,11 @@ class Repository:
         """The type of object `oid`, or "" when the repository does not have it; GitFailed where that is not known."""
         return self._objects.look_up(oid)[1]
 
+    def kinds(self, oids: Iterable[str]) -> dict[str, str]:
+        """The types of objects, as `kind` gives them, for many at once."""
+        asked = [oid for oid in dict.fromkeys(oids) if oid]
+        return dict(zip(asked, self._objects.kinds(asked), strict=True))
+
     def size(self, oid: str) -> int:
         """How many bytes the object `oid` has; GitFailed where there is none that can be read."""
         return self._objects.size(oid)
@@ -148,7 +155,8 @@ class Repository:
     def gone(self) -> list[str]:
         """What `write` has stored, with the trees of commits, and what is not here any more: nothing names it yet."""
         trees = {self._commits[oid].tree for oid in self._made if oid in self._commits}
-        return sorted(oid for oid in self._made | trees if oid != self.empty_tree and not self.kind(oid))
+        kinds = self.kinds((self._made | trees) - {self.empty_tree})
+        return sorted(oid for oid, kind in kinds.items() if not kind)
 
     def look_again(self) -> None:
         """Forget what was read and made: something may have been collected since. From now on nothing is.
@@ -213,6 +221,27 @@ class Repository:
         if lines:
             self.run("update-ref", "-m", reason, "--stdin", "-z", feed=_bytes("".join(lines)))
 
+    def move_each(self, moves: Sequence[tuple[str, str, str]], reason: str) -> dict[str, GitFailed]:
+        """Move refs as `move_refs` does, but each for itself; gives why those stay that did not move, by name.
+
+        One process, unless one does not move.
+        """
+        try:
+            self.move_refs(moves, reason)
+            return {}
+        except GitFailed as error:
+            if len(moves) == 1:
+                return {moves[0][0]: error}
+        failed = {}
+        for move in moves:
+            name, new, _ = move
+            try:
+                if (self.name_of(name)[0] or ZERO) != new:  # it may have been the others that did not move
+                    self.move_refs([move], reason)
+            except GitFailed as error:
+                failed[name] = error
+        return failed
+
     def pin(self, names: Mapping[str, str]) -> None:
         """Let each of these refs of ours be at its object; pinning twice is pinning once."""
         feed = "".join(f"update {name} {oid}\n" for name, oid in sorted(names.items()))
@@ -221,7 +250,27 @@ class Repository:
 
     def is_ancestor(self, old: str, new: str) -> bool:
         """Whether `new` contains `old`; GitFailed where git cannot tell. What is not here contains nothing."""
-        return old == new or (bool(self.kind(old) and self.kind(new)) and is_ancestor(self, old, new))
+        if old == new or not (self.kind(old) and self.kind(new)):
+            return old == new
+        return self.descends(new, old, _NEAR) or is_ancestor(self, old, new)
+
+    def descends(self, new: str, old: str, most: int) -> bool:
+        """Whether `old` is among the nearest ancestors of `new`, about `most` of them; False also where that is not
+        known. Starts no process.
+        """
+        seen, following = {new}, [new]
+        while following and len(seen) <= most:
+            oid = following.pop(0)
+            if oid == old:
+                return True
+            try:
+                parents = self.commit(oid).parents if self.kind(oid) == "commit" else ()
+            except GitFailed:  # git may find a way past a damaged one, and says so where it does not
+                return False
+            parents = tuple(parent for parent in parents if parent not in seen)
+            following += parents
+            seen.update(parents)
+        return False
 
     def rev_list(self, *args: str, feed: bytes | None = None) -> list[str]:
         """`git rev-list`; give revisions on stdin with `--stdin` where there may be many."""

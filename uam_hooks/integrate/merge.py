@@ -29,16 +29,40 @@ class Conflict(NamedTuple):
     words: str
 
 
+class History(NamedTuple):
+    """What has been merged, as a synthetic history that is written when somebody needs it: a source that lands as it is
+    needs none.
+
+    It begins at `base` (ZERO: nothing), with the `shadow` of what has landed there.
+    """
+
+    base: str
+    shadow: str | None
+    merged: tuple[tuple[str, str, str], ...] = ()
+
+    def with_merged(self, tree: str, source: Source) -> History:
+        """This history with a source merged, which comes to `tree`."""
+        return self._replace(merged=(*self.merged, (tree, source.tip, source.agent)))
+
+    def commit(self, repo: Repository) -> str:
+        """The last commit of it; ZERO where it is empty. Writes what is not there yet."""
+        ours = self.base if self.shadow is None else remembering(repo, self.base, self.shadow)
+        for tree, tip, agent in self.merged:
+            parents = (tip,) if ours == ZERO else (ours, tip)
+            ours = _synthetic(repo, tree, parents, f"with {tip[:7]} of {agent}")
+        return ours
+
+
 class Merged(NamedTuple):
     """The result of merging.
 
-    `tree` is the landing's, `ours` the synthetic history that contains every source. `line` is the last tip when
-    all that was merged lies on one line on top of the base, so that nothing had to be merged at all. `inside` are
-    the commits of the graph that have been taken in.
+    `tree` is the landing's, `history` what the synthetic history is made of that contains every source. `line` is the
+    last tip when all that was merged lies on one line on top of the base, so that nothing had to be merged at all.
+    `inside` are the commits of the graph that have been taken in.
     """
 
     tree: str
-    ours: str
+    history: History
     line: str | None
     landed: tuple[Source, ...]
     conflicts: dict[int, Conflict]
@@ -80,11 +104,8 @@ def _merge_in_turn(
     repo: Repository, base: str, shadow: str | None, graph: Graph, new: frozenset[str],
     sources: Sequence[Source], attributes: Attributes,
 ) -> Merged:  # fmt: skip
-    tree, ours = repo.empty_tree, base
-    if base != ZERO:
-        tree = repo.commit(base).tree
-        if shadow is not None:
-            ours = remembering(repo, base, shadow)
+    tree = repo.empty_tree if base == ZERO else repo.commit(base).tree
+    history = History(base, None if base == ZERO else shadow)
     line: str | None = base
     landed: list[Source] = []
     conflicts: dict[int, Conflict] = {}
@@ -98,16 +119,16 @@ def _merge_in_turn(
             tree = repo.commit(source.tip).tree
             line = source.tip
         else:
-            result = merge_tree(attributes, ours, source.tip)
+            history = History(history.commit(repo), None)
+            result = merge_tree(attributes, history.base, source.tip)
             if isinstance(result, Conflict):
                 conflicts[source.id] = result
                 continue
             tree, line = result, None
         inside |= brings
         landed.append(source)
-        parents = (source.tip,) if ours == ZERO else (ours, source.tip)
-        ours = _synthetic(repo, tree, parents, f"with {source.tip[:7]} of {source.agent}")
-    return Merged(tree, ours, line, tuple(landed), conflicts, frozenset(inside))
+        history = history.with_merged(tree, source)
+    return Merged(tree, history, line, tuple(landed), conflicts, frozenset(inside))
 
 
 def remembering(repo: Repository, base: str, shadow: str) -> str:

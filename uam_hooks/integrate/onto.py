@@ -14,8 +14,8 @@ from uam_hooks.git import trees
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.queue.outcome import How
+from uam_hooks.integrate.differences import Differences
 from uam_hooks.integrate.merge import shadow_of
-from uam_hooks.integrate.names import difference
 from uam_hooks.integrate.plan import Plan
 
 # How many commits may have come in between.
@@ -38,7 +38,7 @@ def ready(repo: Repository, plan: Plan) -> Ready | None:
     if plan.how == How.EXACT or plan.keep == plan.new or repo.commit(plan.new).parents[:1] != (plan.old,):
         return None
     old, new = repo.commit(plan.old).tree, repo.commit(plan.new).tree
-    paths = difference(repo, old, new).paths
+    paths = Differences(repo).between(old, new).paths
     return Ready(plan, {path: (trees.entry(repo, old, path), trees.entry(repo, new, path)) for path in paths})
 
 
@@ -49,7 +49,7 @@ def onto(repo: Repository, what: Ready, there: str) -> Plan | None:
     directories.
     """
     plan = what.plan
-    if not _descends(repo, there, plan.old):
+    if not repo.descends(there, plan.old, _FAR):
         return None
     was, now = repo.commit(plan.old).tree, repo.commit(there).tree
     for path, (before, _) in what.changes.items():
@@ -60,20 +60,6 @@ def onto(repo: Repository, what: Ready, there: str) -> Plan | None:
     new = repo.store_commit(landing._replace(tree=tree, parents=(there, *landing.parents[1:])))
     originals = repo.commit(plan.keep).parents[1:]
     return plan._replace(old=there, new=new, keep=shadow_of(repo, new, *originals))
-
-
-def _descends(repo: Repository, there: str, old: str) -> bool:
-    """Whether `old` is among the nearest ancestors of `there`; False also where that is not known."""
-    seen, following = {there}, [there]
-    while following and len(seen) <= _FAR:
-        oid = following.pop(0)
-        if oid == old:
-            return True
-        if repo.kind(oid) != "commit":
-            return False
-        following += [parent for parent in repo.commit(oid).parents if parent not in seen]
-        seen.update(following)
-    return False
 
 
 def _same_directories(repo: Repository, was: str, now: str, path: str) -> bool:

@@ -19,10 +19,12 @@ from uam_hooks.hot.core.settings import Settings
 from uam_hooks.hot.queue.model import Action, Source
 from uam_hooks.hot.queue.outcome import How, Proof
 from uam_hooks.integrate import squash
-from uam_hooks.integrate.graph import Graph, heads, in_order, parse, reachable
+from uam_hooks.integrate.differences import Differences
+from uam_hooks.integrate.graph import heads, in_order, reachable
 from uam_hooks.integrate.merge import Conflict, Merged, chains, merge_sources, shadow_of
 from uam_hooks.integrate.proof import Contribution, prove
 from uam_hooks.integrate.replay import replay
+from uam_hooks.integrate.survey import Asked, Ground, News, survey
 from uam_hooks.integrate.tips import Tips
 
 
@@ -30,7 +32,7 @@ class Context(NamedTuple):
     """What a plan is made with, the same for all targets of a batch.
 
     `tips` are the refs as planning sees them, `noted` tells whether our hooks saw all these commits,
-    `memories` returns what has landed on a ref of a remote (see `living_shadow`),
+    `memories` returns what has landed on a ref of a remote (see `living_shadow`), `around` is what was asked about it.
     `tagged` are commits that pushed tags or a superproject name: they keep their identity. Without `squash` all do.
     """
 
@@ -40,8 +42,32 @@ class Context(NamedTuple):
     batch_id: str
     noted: Callable[[Sequence[str]], bool]
     memories: Callable[[str, str], Iterable[tuple[str, str]]]
+    around: Around
     tagged: frozenset[str] = frozenset()
     squash: bool = True
+
+
+class Around(NamedTuple):
+    """What was asked about the targets of a landing, for all of them at once.
+
+    `branches` are the branches of the remote, by the refs that say where they were seen. `grounds` has by the number of
+    an action what its plan stands on, where that was found out together with others. `committers` is filled as needed:
+    what is made together is made at one time.
+    """
+
+    branches: Mapping[str, str]
+    differences: Differences
+    grounds: Mapping[int, Ground]
+    committers: dict[str, bytes]
+
+    def ground(self, action: Action, tips: tuple[str, ...]) -> Ground | None:
+        """What a plan of these tips stands on; None where that has to be asked for it alone."""
+        found = self.grounds.get(action.id)
+        return found if found is not None and found.tips == tips else None
+
+    def others(self, own: str | None) -> list[str]:
+        """Where the branches of the remote were seen, without the one whose ref is `own`."""
+        return sorted({oid for name, oid in self.branches.items() if name != own})
 
 
 class Plan(NamedTuple):
@@ -81,18 +107,6 @@ class Plan(NamedTuple):
         return self.action.ref
 
 
-class _News(NamedTuple):
-    """What the sources bring.
-
-    `graph` is all that the base has not, of it `new` what never landed, of that `flat` what may be squashed: the
-    rest is on other branches of the remote, and stays as it is.
-    """
-
-    graph: Graph
-    new: frozenset[str]
-    flat: frozenset[str]
-
-
 def verbatim_plan(action: Action, source: Source, there: str) -> Plan:
     """A source that goes to the remote as it is: a tag, a deletion, a forced update."""
     new = source.tip or ZERO
@@ -101,11 +115,13 @@ def verbatim_plan(action: Action, source: Source, there: str) -> Plan:
 
 def make_plan(context: Context, action: Action, sources: Sequence[Source], there: str) -> Plan:
     """Plan the landing of `sources` on a branch whose tip on the remote is `there` (ZERO: no such branch)."""
-    repo = context.repo
-    others = _other_branches(context, action)
-    shadow = living_shadow(repo, context.memories(action.remote, action.ref), there)
-    base = there if there != ZERO else _where_it_starts(repo, sources, others)
-    news = _survey(repo, base, shadow, others, [s.tip for s in sources])
+    repo, around = context.repo, context.around
+    ground = around.ground(action, tuple(source.tip for source in sources))
+    if ground is None:
+        shadow = living_shadow(repo, context.memories(action.remote, action.ref), there)
+        asked = Asked(tuple(source.tip for source in sources), there, shadow, seen=False)
+        ground = survey(repo, asked, around.others(context.settings.tracking_ref(action.remote, action.ref)))
+    base, shadow, news = ground.base, ground.shadow, ground.news
     with Attributes(repo, base) as attributes:
         merged = merge_sources(repo, base, shadow, news.graph, news.new, sources, attributes)
     own = _shares(news, merged)
@@ -117,17 +133,10 @@ def make_plan(context: Context, action: Action, sources: Sequence[Source], there
     proof: Proof | None = None
     if landing.commit != there:
         known = [oid for oid in (base, shadow) if oid not in (None, ZERO)]
-        claims = [_claim(repo, s, oids, known) for s, oids in _together(news, merged, own) if oids]
-        proof = prove(repo, base, landing.commit, claims)
+        claims = [_claim(repo, s, oids, known, ground) for s, oids in _together(news, merged, own) if oids]
+        proof = prove(repo, base, landing.commit, claims, around.differences)
     return Plan(action, there, landing.commit, landing.keep, landing.how, merged.landed, merged.conflicts,
                 counts, commits, proof)  # fmt: skip
-
-
-def _other_branches(context: Context, action: Action) -> list[str]:
-    """The remote's other branches, as far as we know them."""
-    own = context.settings.tracking_ref(action.remote, action.ref)
-    tracked = context.tips.under(f"refs/remotes/{action.remote}/")
-    return sorted({oid for name, oid in tracked.items() if name != own and context.repo.kind(oid) == "commit"})
 
 
 def living_shadow(repo: Repository, memories: Iterable[tuple[str, str]], there: str) -> str | None:
@@ -144,29 +153,7 @@ def living_shadow(repo: Repository, memories: Iterable[tuple[str, str]], there: 
     return None
 
 
-def _where_it_starts(repo: Repository, sources: Sequence[Source], others: list[str]) -> str:
-    """A branch that is new on the remote starts where its first source left what the remote has."""
-    if not others:
-        return ZERO
-    lines = repo.run("merge-base", sources[0].tip, *others, ok=(0, 1)).lines
-    return lines[0] if lines else ZERO
-
-
-def _survey(repo: Repository, base: str, shadow: str | None, others: list[str], tips: Sequence[str]) -> _News:
-    known = [] if base == ZERO else [base]
-
-    def listed(*without: str) -> dict[str, tuple[str, ...]]:
-        feed = "".join(f"{oid}\n" for oid in [*tips, *(f"^{oid}" for oid in without)]).encode()
-        return parse(repo.run("rev-list", "--parents", "--topo-order", "--reverse", "--stdin", feed=feed).lines)
-
-    graph = listed(*known)
-    landed = [shadow] if shadow else []
-    new = set(listed(*known, *landed)) if landed else set(graph)
-    flat = new & set(listed(*known, *landed, *others)) if others else new
-    return _News(graph, frozenset(new), frozenset(flat))
-
-
-def _shares(news: _News, merged: Merged) -> dict[int, list[str]]:
+def _shares(news: News, merged: Merged) -> dict[int, list[str]]:
     """The new commits of each landed source that no source before it brought."""
     own: dict[int, list[str]] = {}
     taken: set[str] = set()
@@ -177,7 +164,7 @@ def _shares(news: _News, merged: Merged) -> dict[int, list[str]]:
     return own
 
 
-def _together(news: _News, merged: Merged, own: dict[int, list[str]]) -> list[tuple[Source, list[str]]]:
+def _together(news: News, merged: Merged, own: dict[int, list[str]]) -> list[tuple[Source, list[str]]]:
     """What each source brings; commits by name that stand on each other bring it as one, with the last of them."""
     last = chains(news.graph, merged.landed)
     brought: dict[int, list[str]] = {}
@@ -192,7 +179,7 @@ class _Landing(NamedTuple):
     how: How
 
 
-def _compose(context: Context, news: _News, merged: Merged, base: str, there: str, flat: list[str]) -> _Landing:
+def _compose(context: Context, news: News, merged: Merged, base: str, there: str, flat: list[str]) -> _Landing:
     """Decide what commit the landing is: nothing, the tip itself, a moved commit, kept commits or a squash."""
     repo = context.repo
     if not merged.inside:
@@ -207,7 +194,7 @@ def _compose(context: Context, news: _News, merged: Merged, base: str, there: st
         merges_only = all(len(c.parents) > 1 for c in commits)
         on_purpose = any(len(c.parents) == 1 and c.tree == repo.commit(c.parents[0]).tree for c in commits)
         if merges_only or not (straight or on_purpose):
-            return _Landing(there, shadow_of(repo, there, merged.ours), How.NOTHING_NEW)
+            return _Landing(there, shadow_of(repo, there, merged.history.commit(repo)), How.NOTHING_NEW)
     squashing = context.squash and not context.tagged & set(flat)
     # a merge of originals that have landed squashed would bring them to the remote a second time
     again = any(oid not in news.new for oid in merged.inside)
@@ -220,7 +207,7 @@ def _compose(context: Context, news: _News, merged: Merged, base: str, there: st
         return _Landing(merged.line, merged.line, How.AS_IS)
     parents = tuple([base] * (base != ZERO) + kept)
     how, landing = _joined(context, merged, base, parents, commits, members)
-    return _Landing(landing, shadow_of(repo, landing, merged.ours), how)
+    return _Landing(landing, shadow_of(repo, landing, merged.history.commit(repo)), how)
 
 
 def _joined(
@@ -257,7 +244,11 @@ def _merge_commit(context: Context, merged: Merged, base: str) -> Commit:
 
 def _committer(context: Context, merged: Merged) -> bytes:
     """Who makes the landing: the first of those who pushed it."""
-    return context.repo.committer(next((s.committer for s in merged.landed if s.committer), ""))
+    who = next((s.committer for s in merged.landed if s.committer), "")
+    idents = context.around.committers
+    if who not in idents:
+        idents[who] = context.repo.committer(who)
+    return idents[who]
 
 
 def _predates_us(context: Context, base: str, flat: Sequence[str]) -> bool:
@@ -265,9 +256,9 @@ def _predates_us(context: Context, base: str, flat: Sequence[str]) -> bool:
     return base == ZERO and not context.noted(flat)
 
 
-def _claim(repo: Repository, source: Source, own: list[str], known: list[Any]) -> Contribution:
+def _claim(repo: Repository, source: Source, own: list[str], known: list[Any], ground: Ground) -> Contribution:
     """The source's word for the proof: what it brings, and what that was built on."""
-    if not known:
-        return Contribution(source.id, source.tip, (), tuple(own))
-    bases = repo.run("merge-base", "--all", source.tip, *known, ok=(0, 1)).lines
-    return Contribution(source.id, source.tip, tuple(bases), tuple(own))
+    bases = ground.forks.get(source.tip, ())
+    if known and not bases:
+        bases = tuple(repo.run("merge-base", "--all", source.tip, *known, ok=(0, 1)).lines)
+    return Contribution(source.id, source.tip, bases, tuple(own))

@@ -14,7 +14,8 @@ from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import UamError
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.queue.outcome import Proof
-from uam_hooks.integrate.names import check_names, difference
+from uam_hooks.integrate.differences import Differences
+from uam_hooks.integrate.names import check_names
 
 
 class Contribution(NamedTuple):
@@ -30,17 +31,20 @@ class ProofFailed(UamError):
     """The landing would change what no source changed. Nothing was pushed."""
 
 
-def prove(repo: Repository, base: str, landing: str, claims: Sequence[Contribution]) -> Proof:
+def prove(
+    repo: Repository, base: str, landing: str, claims: Sequence[Contribution], differences: Differences | None = None
+) -> Proof:
     """Check the landing `landing` on `base` (ZERO: none) against its sources; returns what was checked.
 
     Raises ProofFailed naming the paths, BadName for a name that no worktree can hold. Renames are followed on both
     sides with git's own detection.
     """
+    differences = differences or Differences(repo)
     old = repo.empty_tree if base == ZERO else base
-    differs = difference(repo, old, landing)
-    check_names(repo, old, landing, differs.directories)
+    differs = differences.between(old, landing)
+    check_names(repo, old, landing, differs.directories, differences.sound)
     changed = differs.paths
-    touched = {claim.source: _touched(repo, claim.commits) for claim in claims}
+    touched = {claim.source: differences.touched(claim.commits) for claim in claims}
     everything = set().union(*touched.values()) if touched else set()
     renamed = {} if changed <= everything else _renamed(repo, old, claims)
     allowed = everything | {renamed[path] for path in everything if path in renamed}
@@ -54,19 +58,20 @@ def prove(repo: Repository, base: str, landing: str, claims: Sequence[Contributi
     by_how_many = Counter(path for paths in touched.values() for path in paths)
     for claim in claims:
         alone = {path for path in touched[claim.source] if by_how_many[path] == 1}
-        apart = _changed(repo, claim.tip, landing)
+        apart = differences.between(claim.tip, landing).paths
         others: set[str] = set()
         if apart & alone:
             renamed = renamed or _renamed(repo, old, claims)
             others = everything - alone
             others |= {renamed[path] for path in others if path in renamed}  # what they know by an older name
-        checked += _same_content(repo, old, claim, alone - others, others, apart)
+        checked += _same_content(differences, repo, old, claim, alone - others, others, apart)
     return Proof(len(changed), len(everything), checked)
 
 
 def _same_content(
-    repo: Repository, old: str, claim: Contribution, alone: set[str], others: set[str], differs: set[str]
-) -> int:
+    differences: Differences, repo: Repository, old: str, claim: Contribution, alone: set[str], others: set[str],
+    differs: frozenset[str],
+) -> int:  # fmt: skip
     """Paths that this source alone touched have its content, where the remote had not changed them.
 
     `differs` are the paths in which the landing differs from the source's tip.
@@ -75,7 +80,7 @@ def _same_content(
     exempt: set[str] = set()
     if differs:
         bases = claim.bases or (repo.empty_tree,)
-        moved_on = set().union(*(_changed(repo, b, old) for b in bases))
+        moved_on = set().union(*(differences.between(b, old).paths for b in bases))
         exempt = moved_on
         for there in bases:
             for origin, path in _renames(repo, there, claim.tip).items():
@@ -97,23 +102,6 @@ def _renamed(repo: Repository, old: str, claims: Sequence[Contribution]) -> dict
         for base in claim.bases:
             found.update(_renames(repo, base, old))
     return found
-
-
-def _changed(repo: Repository, old: str, new: str) -> set[str]:
-    """The paths in which two trees differ, modes included."""
-    if old == new:
-        return set()
-    out = repo.run("diff-tree", "-r", "-z", "--name-only", "--no-renames", old, new).out
-    return set(out.decode("utf-8", "surrogateescape").split("\0")[:-1])
-
-
-def _touched(repo: Repository, commits: Sequence[str]) -> set[str]:
-    """The paths that these commits changed; of a merge, those in which it differs from all of its parents."""
-    feed = "".join(f"{oid}\n" for oid in commits).encode()
-    out = repo.run(
-        "diff-tree", "--stdin", "--root", "-r", "-c", "-z", "--name-only", "--no-renames", "--no-commit-id", feed=feed
-    ).out
-    return set(out.decode("utf-8", "surrogateescape").split("\0")) - {""}
 
 
 def _renames(repo: Repository, old: str, new: str) -> dict[str, str]:

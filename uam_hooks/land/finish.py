@@ -1,4 +1,4 @@
-"""A landing that the remote has: remember its originals, follow with the tracking ref, end the action.
+"""Landings that the remote has: remember their originals, follow with the tracking refs, end the actions.
 
 Whatever happens after a plan was written down, `Landing.detail` holds what is needed to finish it, so a flush and a
 recovery after a crash end a landing with the same `finish_landed`.
@@ -6,7 +6,10 @@ recovery after a crash end a landing with the same `finish_landed`.
 
 from __future__ import annotations
 
-from uam_hooks.git.remote import Remote
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from uam_hooks.git.remote import Remote, Seen
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.queue.model import Action, Landing
@@ -15,6 +18,7 @@ from uam_hooks.land.shadow import remember
 from uam_hooks.land.steps import Step, reached
 from uam_hooks.session import Session
 from uam_hooks.store import finish
+from uam_hooks.store.finish import End
 
 
 def contains(repo: Repository, there: str, landing: Landing) -> bool:
@@ -24,19 +28,34 @@ def contains(repo: Repository, there: str, landing: Landing) -> bool:
     return ZERO not in (there, landing.new) and repo.is_ancestor(landing.new, there)
 
 
-def finish_landed(
-    session: Session, remote: Remote, action: Action, landing: Landing, there: str, note: str = "",
-    said: tuple[str, ...] = (),
-) -> None:  # fmt: skip
-    """The remote is at `there` and has the landing: remember what went into it, let the tracking ref be at the landing,
-    end the action. `note` is something that its agents should hear, `said` are the lines of the remote's hooks.
+class Landed(NamedTuple):
+    """A landing that the remote has, whose ref is at `there` by now. `note` is something that its agents should hear,
+    `said` are the lines of the remote's hooks.
     """
-    remember(session.repo, landing)
+
+    action: Action
+    landing: Landing
+    there: str
+    note: str = ""
+    said: tuple[str, ...] = ()
+
+
+def finish_landed(session: Session, remote: Remote, landed: Sequence[Landed]) -> None:
+    """Remember what went into landings of one remote, let the tracking refs be at them, end their actions.
+
+    Each of these is one step for all of them: a process or a transaction costs as much as a hundred refs in it.
+    """
+    if not landed:
+        return
+    remember(session.repo, [one.landing for one in landed])
     reached(Step.REMEMBERED)
-    remote.track(landing.ref, landing.new, there)
+    remote.track([Seen(one.landing.ref, one.landing.new, one.there) for one in landed])
     reached(Step.TRACKED)
-    results = noted(landing.detail.outcomes, note, said)
-    finish.action(session.store, action, results, landing.id, landing.detail.commits)
+    finish.actions(session.store, [
+        End(one.action, noted(one.landing.detail.outcomes, one.note, one.said), one.landing.id,
+            one.landing.detail.commits)
+        for one in landed
+    ])  # fmt: skip
     reached(Step.FINISHED)
 
 

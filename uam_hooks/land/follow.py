@@ -63,7 +63,9 @@ def settle_unattended(session: Session, action: Action) -> None:
         seen.add(source.key)
         paths = session.repo.paths.seen_from(source.worktree)
         try:
-            settle(session.repo, paths, _landed(session, action, source, sources), files=False)
+            what = _landed(session, action, source, sources)
+            if what.tip != what.landing:  # else it has all of that already
+                settle(session.repo, paths, what, files=False)
         except (GitFailed, OSError) as error:  # it has landed all the same, and `git uam sync` brings the branch over
             say(f"{short_target(source.branch)} stays where it is: {last_line(str(error))}")
 

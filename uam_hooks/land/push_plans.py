@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from uam_hooks.git.repo import Repository
 from uam_hooks.git.superproject import named_by_superproject
 from uam_hooks.hot.core.errors import Failure, UamError
 from uam_hooks.hot.core.plumbing import ZERO
-from uam_hooks.hot.core.refs import short_target
+from uam_hooks.hot.core.refs import shadow_ref, short_target
 from uam_hooks.hot.queue.model import FAST_FORWARD, Action, ActionType, Batch, Source
 from uam_hooks.hot.queue.outcome import How
+from uam_hooks.integrate.differences import Differences
 from uam_hooks.integrate.merge import shadow_of
-from uam_hooks.integrate.plan import Context, Plan, living_shadow, make_plan, verbatim_plan
+from uam_hooks.integrate.plan import Around, Context, Plan, living_shadow, make_plan, verbatim_plan
+from uam_hooks.integrate.survey import Asked, Ground, survey_all
 from uam_hooks.integrate.tips import Tips
 from uam_hooks.land.retry import failure_of, persistently
 from uam_hooks.land.shadow import memories
@@ -23,18 +26,69 @@ from uam_hooks.store import views
 NEEDS_FORCE = "needs force"
 
 
+class Prepared(NamedTuple):
+    """What was asked for all pushes of a landing to one remote at once.
+
+    `shadows` are those of the remote, by name, `kept` the commits that keep their identity.
+    """
+
+    around: Around
+    shadows: Mapping[str, str]
+    kept: frozenset[str]
+
+
+def prepare(
+    session: Session, remote: str, pushes: Sequence[tuple[Action, Sequence[Source]]], there: Mapping[str, str],
+    tips: Tips,
+) -> Prepared:  # fmt: skip
+    """Ask at once what the plans of these pushes to `remote` need: a handful of processes, however many refs there are.
+
+    `there` has what the remote has in each ref. GitFailed where git fails; then each push is prepared by itself.
+    """
+    repo, settings = session.repo, session.settings
+    tracked = tips.under(f"refs/remotes/{remote}/")
+    kinds = repo.kinds([*tracked.values(), *there.values(), *(s.tip for _, sources in pushes for s in sources)])
+    branches = {name: oid for name, oid in tracked.items() if kinds[oid] == "commit"}
+    shadows = repo.refs(shadow_ref(remote, ""))
+    kept = _kept(session, remote, [source for _, sources in pushes for source in sources])
+    asked = {}
+    for action, sources in pushes:
+        own, at = settings.tracking_ref(remote, action.ref), there[action.ref]
+        if (at == ZERO or kinds.get(at) == "commit") and all(
+            not source.verbatim and kinds.get(source.tip) == "commit" for source in sources
+        ):
+            shadow = living_shadow(repo, memories(session, remote, action.ref, tips, shadows), at)
+            asked[action.id] = Asked(tuple(s.tip for s in sources), at, shadow, own in branches)
+    found = survey_all(repo, list(asked.values()), branches.values())
+    grounds = {number: ground for number, ground in zip(asked, found, strict=True) if ground is not None}
+    differences = Differences(repo)
+    differences.prepare(*_compared(repo, grounds.values()))
+    return Prepared(Around(branches, differences, grounds, {}), shadows, kept)
+
+
+def _compared(repo: Repository, grounds: Iterable[Ground]) -> tuple[list[tuple[str, str]], list[str]]:
+    """What the proofs of such plans compare, where nothing has to be merged: the pairs of trees, and the commits."""
+    pairs = [(repo.empty_tree if one.base == ZERO else one.base, one.tips[-1]) for one in grounds]
+    return pairs, [oid for one in grounds for oid in one.news.graph]
+
+
 def plan_push(
     session: Session, batch: Batch, action: Action, sources: Sequence[Source], there: str, tips: Tips,
-    *, thorough: bool = False,
+    *, thorough: bool = False, prepared: Prepared | None = None,
 ) -> Plan:  # fmt: skip
     """Plan the landing of `sources` on the ref of `action`, which the remote has at `there` (ZERO: not at all).
 
     A source that cannot be planned even alone is refused, and the plan is that of the others. Where git fails, the plan
-    is made again first (see retry.persistently). A `thorough` one looks for every object that is to be sent. Writes
-    objects and nothing else. Raises UamError, or what went wrong inside, where that is the case for all of them.
+    is made again first (see retry.persistently), without what was `prepared` for it. A `thorough` one looks for every
+    object that is to be sent. Writes objects and nothing else. Raises UamError, or what went wrong inside, where that
+    is the case for all of them.
     """
+    first = [prepared]
     try:
-        return persistently(session, lambda: _plan(session, batch, action, sources, there, tips, thorough))
+        return persistently(
+            session,
+            lambda: _plan(session, batch, action, sources, there, tips, thorough, first.pop() if first else None),
+        )
     except Exception:
         if len(sources) == 1:
             raise
@@ -63,8 +117,9 @@ def _why_not(
 
 
 def _plan(
-    session: Session, batch: Batch, action: Action, sources: Sequence[Source], there: str, tips: Tips, thorough: bool
-) -> Plan:
+    session: Session, batch: Batch, action: Action, sources: Sequence[Source], there: str, tips: Tips, thorough: bool,
+    prepared: Prepared | None = None,
+) -> Plan:  # fmt: skip
     if thorough:
         _check_objects(session.repo, sources, there)
     if sources[0].verbatim:
@@ -75,11 +130,13 @@ def _plan(
     for source in sources:
         if source.branch and source.tip and action.action_type == ActionType.PUSH:
             _check_rewrites(session, action, source)
+    ready = prepared or prepare(session, action.remote, [(action, sources)], {action.ref: there}, tips)
     context = Context(
         session.repo, tips, session.settings, batch.id,
         lambda oids: views.noted(session.store, [oid for oid in oids if oid not in tips.made]),
-        lambda remote, ref: memories(session, remote, ref, tips),
-        _kept(session, action.remote, sources),
+        lambda remote, ref: memories(session, remote, ref, tips, ready.shadows),
+        ready.around,
+        ready.kept,
         session.settings["uam.squash"] and action.action_type == ActionType.PUSH,
     )  # fmt: skip
     plan = make_plan(context, action, sources, there)

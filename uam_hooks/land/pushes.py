@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from types import MappingProxyType
 
-from uam_hooks.git.remote import RefUpdate, Remote, Unreachable
+from uam_hooks.git.remote import RefUpdate, Remote, Seen, Unreachable
 from uam_hooks.git.said import bounded, heard
 from uam_hooks.git.verdict import Pushed, RefOutcome
 from uam_hooks.hot.core.errors import Failure, GitFailed, UamError
@@ -21,10 +22,10 @@ from uam_hooks.integrate.onto import onto, ready
 from uam_hooks.integrate.plan import Plan
 from uam_hooks.integrate.tips import Tips
 from uam_hooks.land import outcomes
-from uam_hooks.land.finish import contains, finish_landed, noted
-from uam_hooks.land.push_plans import plan_push
+from uam_hooks.land.finish import Landed, contains, finish_landed, noted
+from uam_hooks.land.push_plans import Prepared, plan_push, prepare
 from uam_hooks.land.retry import TRIES, fail_or_requeue, failure_of, is_local
-from uam_hooks.land.shadow import move_shadow, remember
+from uam_hooks.land.shadow import Memory, move_shadows, remember
 from uam_hooks.land.steps import Step, reached
 from uam_hooks.session import Session
 from uam_hooks.store import claim, finish, journal, views
@@ -81,8 +82,10 @@ def _planned_here(session: Session, batch: Batch, action: Action) -> bool:
 def groups(store: Store, pushes: Sequence[Action]) -> dict[tuple[str, tuple[str, ...], str], list[Action]]:
     """The actions that share one `git push`, by remote, push options, and the name of an atomic push ("": none)."""
     found: dict[tuple[str, tuple[str, ...], str], list[Action]] = {}
+    with store.reading():
+        brought = {action.id: claim.sources(store, action.id) for action in pushes}
     for action in pushes:
-        waiting = claim.sources(store, action.id)
+        waiting = brought[action.id]
         atomic = next((s.group for s in waiting if s.atomic), "")
         key = action.remote, tuple(action.payload.get("push_options", ())), atomic
         found.setdefault(key, []).append(action)
@@ -148,14 +151,19 @@ def _plans(
     """The plans that need a push; everything else is finished here."""
     found: list[Plan] = []
     broken = False
+    tips = Tips(session.repo)
+    waiting = []
     for action in actions:
         _finish_late(session, remote, action, there[action.ref])
-        sources = claim.sources(session.store, action.id)
-        if not sources:
+        if sources := claim.sources(session.store, action.id):
+            waiting.append((action, sources))
+        else:
             finish.action(session.store, action, {})
-            continue
+    prepared = _prepared(session, remote.name, waiting, there, tips)
+    for action, sources in waiting:
         try:
-            plan = plan_push(session, batch, action, sources, there[action.ref], Tips(session.repo), thorough=thorough)
+            plan = plan_push(session, batch, action, sources, there[action.ref], tips, thorough=thorough,
+                             prepared=prepared)  # fmt: skip
         except Exception as error:
             broken = True
             _fail(session, [action], failure_of(error))
@@ -173,6 +181,20 @@ def _plans(
     return found
 
 
+def _prepared(
+    session: Session, remote: str, pushes: Sequence[tuple[Action, Sequence[Source]]], there: Mapping[str, str],
+    tips: Tips,
+) -> Prepared | None:  # fmt: skip
+    """What the plans of these pushes need, asked at once; None where something of it is wrong: whose it is comes out
+    when they are planned one by one.
+    """
+    merged = [(action, sources) for action, sources in pushes if not sources[0].verbatim]
+    try:
+        return prepare(session, remote, merged, there, tips) if merged else None
+    except Exception:
+        return None
+
+
 def _push(
     session: Session, batch: Batch, remote: Remote, plans: list[Plan], updates: list[RefUpdate], options: list[str],
     atomic: bool, last: bool, said: Said,
@@ -182,7 +204,9 @@ def _push(
     A push that broke off before the remote had it may be tried once more: as contended, unless it is the `last` try.
     `said` is what the remote said of each ref in the tries before, which its outcome is to have, too.
     """
-    landings = claim.write_plan(session.store, batch, [_journal_entry(session, batch, plan) for plan in plans])
+    with session.store.reading():
+        entries = [_journal_entry(session, batch, plan) for plan in plans]
+    landings = claim.write_plan(session.store, batch, entries)
     reached(Step.PLANNED)
     pins = [(landing_ref(entry.batch_id, entry.id), entry.keep, ZERO) for entry in landings if entry.keep != ZERO]
     if (why := _not_pinned(session, pins)) is not None:
@@ -197,14 +221,16 @@ def _push(
     }
     if atomic:
         results = _together(results)
-    for plan, landing in zip(plans, landings, strict=True):
-        result = results[plan.action.ref]
-        if result.pushed == Pushed.UNKNOWN:
-            result = results[plan.action.ref] = _ask(session, remote, landing, result, last)
-        if result.pushed == Pushed.LANDED:
-            finish_landed(session, remote, plan.action, landing, landing.new, result.words, result.said)
-        elif result.pushed == Pushed.REJECTED:
-            fail_or_requeue(session, plan.action, Failure(result.words, result.transient), said=result.said)
+    results |= _asked(session, remote, [one for one in landings if results[one.ref].pushed == Pushed.UNKNOWN],
+                      results, last)  # fmt: skip
+    ended = [(plan.action, landing, results[landing.ref]) for plan, landing in zip(plans, landings, strict=True)]
+    finish_landed(session, remote, [
+        Landed(action, landing, landing.new, result.words, result.said)
+        for action, landing, result in ended if result.pushed == Pushed.LANDED
+    ])  # fmt: skip
+    for action, _, result in ended:
+        if result.pushed == Pushed.REJECTED:
+            fail_or_requeue(session, action, Failure(result.words, result.transient), said=result.said)
     return results
 
 
@@ -246,23 +272,33 @@ def _journal_entry(session: Session, batch: Batch, plan: Plan) -> NewLanding:
     )  # fmt: skip
 
 
-def _ask(session: Session, remote: Remote, landing: Landing, result: RefOutcome, last: bool) -> RefOutcome:
-    """The connection broke: only the remote knows. Without an answer the outcome stays open for recovery."""
+def _asked(
+    session: Session, remote: Remote, landings: Sequence[Landing], results: Mapping[str, RefOutcome], last: bool
+) -> dict[str, RefOutcome]:
+    """The connection broke: only the remote knows. Without an answer the outcomes stay open for recovery."""
+    if not landings:
+        return {}
     try:
-        there = remote.observe([landing.ref])[landing.ref]
+        there = remote.observe([landing.ref for landing in landings])
     except Unreachable:
-        return result
-    if contains(session.repo, there, landing):
-        return RefOutcome(Pushed.LANDED, "", said=result.said)
-    return RefOutcome(Pushed.REJECTED if last else Pushed.CONTENDED, result.words, True, result.said)
+        return {}
+    found = {}
+    for landing in landings:
+        words, said = results[landing.ref].words, results[landing.ref].said
+        with suppress(GitFailed):  # then this one stays open, too
+            if contains(session.repo, there[landing.ref], landing):
+                found[landing.ref] = RefOutcome(Pushed.LANDED, "", said=said)
+            else:
+                found[landing.ref] = RefOutcome(Pushed.REJECTED if last else Pushed.CONTENDED, words, True, said)
+    return found
 
 
 def _finish_late(session: Session, remote: Remote, action: Action, there: str) -> None:
     """A push that outlived the process which started it: what it landed must not land again."""
     for landing in journal.landings(session.store, action.remote, action.ref):
         if there != ZERO and landing.action_id == action.id and contains(session.repo, there, landing):
-            remember(session.repo, landing)
-            remote.track(landing.ref, landing.new, there)
+            remember(session.repo, [landing])
+            remote.track([Seen(landing.ref, landing.new, there)])
             said = heard(session.repo.paths.batches, landing.batch_id, action.id)
             finish.sources(session.store, noted(landing.detail.outcomes, "", said), landing.id)
 
@@ -273,9 +309,9 @@ def _finish_unchanged(session: Session, batch: Batch, remote: Remote, plan: Plan
     alone = {source.tip for source in plan.landed} & set(plan.commits)  # no landing will hold these
     session.repo.pin({original_ref(time.time(), tip): tip for tip in alone})
     if plan.landed:
-        remote.track(plan.ref, plan.new, plan.old)
+        remote.track([Seen(plan.ref, plan.new, plan.old)])
     if plan.landed and plan.keep != plan.old:
-        move_shadow(session.repo, plan.action.remote, plan.action.ref, plan.keep, "uam: nothing to land")
+        move_shadows(session.repo, [Memory(plan.remote, plan.ref, plan.keep)])
     finish.action(session.store, plan.action, results, commits=plan.commits)
 
 

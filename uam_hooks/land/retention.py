@@ -103,4 +103,4 @@ def drop_pins(session: Session, tips: Iterable[str]) -> None:
     names = [pin_ref(tip) for tip in wanted] if len(wanted) < MANY else [PINS]
     refs = session.repo.refs(*names) if wanted else {}
     drop = [(pin_ref(tip), ZERO, refs[pin_ref(tip)]) for tip in wanted if pin_ref(tip) in refs]
-    session.repo.move_refs(drop, "uam: landed")
+    session.repo.move_each(drop, "uam: landed")  # one that stays ends with the retention

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import GitFailed
@@ -15,16 +16,19 @@ from uam_hooks.session import Session
 from uam_hooks.store import views
 
 
-def memories(session: Session, remote: str, ref: str, tips: Tips | None = None) -> Iterator[tuple[str, str]]:
+def memories(
+    session: Session, remote: str, ref: str, tips: Tips | None = None, shadows: Mapping[str, str] | None = None
+) -> Iterator[tuple[str, str]]:
     """What has landed on a ref, newest first, as `plan.living_shadow` takes it.
 
     First what plans would land there, then the shadow and the journal's. A landing that is newer in the journal than
     the shadow's is one whose shadow could not be moved: it comes first, or its originals would conflict with it.
+    `shadows` are those of the remote, where they were asked for already.
     """
     if tips is not None:
         yield from tips.memories(remote, ref)
     name = shadow_ref(remote, ref)
-    shadow = session.repo.refs(name).get(name)
+    shadow = (session.repo.refs(name) if shadows is None else shadows).get(name)
     recorded = list(views.memories(session.store, remote, ref))
     # one that is no commit, or stands on none, is none of ours
     if shadow is not None and session.repo.kind(shadow) == "commit" and (at := session.repo.commit(shadow).parents):
@@ -35,34 +39,54 @@ def memories(session: Session, remote: str, ref: str, tips: Tips | None = None) 
     yield from recorded
 
 
-def remember(repo: Repository, landing: Landing) -> None:
-    """Move the shadow to a landing's; landings that are their own originals need none."""
-    if landing.keep not in (landing.new, ZERO):
-        move_shadow(repo, landing.remote, landing.ref, landing.keep, f"uam: landed {landing.new[:7]}")
+class Memory(NamedTuple):
+    """What the shadow of a ref is to hold."""
+
+    remote: str
+    ref: str
+    keep: str
 
 
-def move_shadow(repo: Repository, remote: str, ref: str, keep: str, why: str) -> None:
-    """Let the shadow of a ref be `keep`, unless it holds that already.
+def remember(repo: Repository, landings: Iterable[Landing]) -> None:
+    """Move the shadows to those of landings; landings that are their own originals need none."""
+    move_shadows(repo, [Memory(one.remote, one.ref, one.keep) for one in landings if one.keep not in (one.new, ZERO)])
+
+
+def move_shadows(repo: Repository, memories: Iterable[Memory]) -> None:
+    """Let the shadow of each ref be what it is to hold, unless it holds that already.
 
     A memory that cannot be written does not hold up what has landed: the landing's pin keeps the originals.
     """
-    name = shadow_ref(remote, ref)
+    wanted = {shadow_ref(one.remote, one.ref): one for one in memories}
+    if not wanted:
+        return
+    failed: dict[str, GitFailed] = {}
+    moves = []
     try:
-        now = repo.refs(name).get(name, ZERO)
-        if now != keep and not (now != ZERO and repo.is_ancestor(keep, now)):
-            _make_room(repo, remote, ref)
-            repo.move_refs([(name, keep, now)], why)
+        there = repo.refs(*dict.fromkeys(shadow_ref(one.remote, "") for one in wanted.values()))
     except GitFailed as error:
-        say(f"{error.what} What has landed on {short_target(ref)} stays landed; its originals stay in refs/uam/.")
+        there, failed = {}, dict.fromkeys(wanted, error)
+    for name, one in wanted.items():
+        now = there.get(name, ZERO)
+        try:
+            if name not in failed and now != one.keep and not (now != ZERO and repo.is_ancestor(one.keep, now)):
+                _make_room(repo, one, there)
+                moves.append((name, one.keep, now))
+        except GitFailed as error:
+            failed[name] = error
+    failed |= repo.move_each(moves, "uam: landed")
+    for name, why in failed.items():
+        where = short_target(wanted[name].ref)
+        say(f"{why.what} What has landed on {where} stays landed; its originals stay in refs/uam/.")
 
 
-def _make_room(repo: Repository, remote: str, ref: str) -> None:
-    """Drop shadows of branches that cannot be on the remote any more: of topic, now that it has topic/more.
+def _make_room(repo: Repository, new: Memory, there: Mapping[str, str]) -> None:
+    """Drop those of the shadows `there` whose branches cannot be on the remote any more: of topic, now that it has
+    topic/more.
 
     What they hold is pinned by its landings until its retention ends.
     """
-    own, first = shadow_ref(remote, ref), len(shadow_ref(remote, ""))
+    own, first = shadow_ref(new.remote, new.ref), len(shadow_ref(new.remote, ""))
     above = [own[:n] for n in range(first, len(own)) if own[n] == "/"]
-    there = repo.refs(own + "/", *above)
     drop = [(name, ZERO, oid) for name, oid in there.items() if name in above or name.startswith(own + "/")]
-    repo.move_refs(drop, f"uam: {short_target(ref)} took its name")
+    repo.move_refs(drop, f"uam: {short_target(new.ref)} took its name")

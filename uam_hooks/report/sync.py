@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from uam_hooks.git.attributes import Attributes
-from uam_hooks.git.remote import Remote
+from uam_hooks.git.remote import Remote, Seen
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import Refused, UsageError
 from uam_hooks.hot.core.head import head_of
@@ -47,7 +47,7 @@ def sync(session: Session, git_dir: Path, target: str | None) -> Synced:
         raise Refused("There is no commit here yet.", "Commit first.")
     known = Remote(session.repo, session.settings, remote)
     there = known.observe([ref])[ref]
-    known.track(ref, there, there)  # whoever asks for it sees it, as after a fetch
+    known.track([Seen(ref, there, there)])  # whoever asks for it sees it, as after a fetch
     where = f"{remote}/{short_target(ref)}"
     if there == ZERO:
         raise Refused(f"{where} does not exist on the remote.", "Push to it, or name another one.")

@@ -6,7 +6,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from uam_hooks.hot.core.errors import Failure
 from uam_hooks.hot.queue import enqueue, rows
@@ -42,39 +42,61 @@ def _status_of(outcome: Outcome) -> SourceStatus:
     return SourceStatus.LANDED if outcome.failure is None else SourceStatus.FAILED
 
 
-def action(
-    store: Store,
-    action: Action,
-    outcomes: Outcomes | Outcome,
-    landing_id: int | None = None,
-    commits: Sequence[str] = (),
-    error: str = "",
-) -> None:
-    """End one action with the outcomes of its sources, its landing and the commits that it carried.
+class End(NamedTuple):
+    """The end of one action: the outcomes of its sources, its landing, and the commits that it carried.
 
     One outcome instead of several is that of all its sources: a command ran once for all who asked for it. `error` says
-    why the action failed where no source of it does. Checks state and batch: a flush that lost its claim to recovery
-    changes nothing here.
+    why the action failed where no source of it does.
+    """
+
+    action: Action
+    outcomes: Outcomes | Outcome
+    landing_id: int | None = None
+    commits: Sequence[str] = ()
+    error: str = ""
+
+
+def action(
+    store: Store, action: Action, outcomes: Outcomes | Outcome, landing_id: int | None = None,
+    commits: Sequence[str] = (), error: str = "",
+) -> None:  # fmt: skip
+    """End one action, see `actions`."""
+    actions(store, [End(action, outcomes, landing_id, commits, error)])
+
+
+def actions(store: Store, ends: Sequence[End]) -> None:
+    """End actions, all in one transaction.
+
+    Checks state and batch of each: a flush that lost its claim to recovery changes nothing here.
     """
     with store.transaction() as db:
         now = iso(time.time())
-        mine = db.execute(
-            "SELECT id FROM deploy_queue WHERE id = ? AND batch_id = ? AND status IN ('batched', 'executing')",
-            (action.id, action.batch_id),
-        ).fetchone()
-        if mine is None:
-            return
-        _write_outcomes(db, _for_all(db, action, outcomes) if isinstance(outcomes, Outcome) else outcomes)
-        carried = db.execute("SELECT id FROM deploy_queue WHERE carried_by = ?", (action.id,)).fetchall()
-        for row in (*carried, mine):
-            _end_by_sources(db, row["id"], now, error)
-        db.execute(
-            "UPDATE landings SET status = CASE WHEN id = ? THEN 'landed' ELSE 'abandoned' END"
-            " WHERE status = 'planned' AND (action_id = ? OR action_id IN"
-            " (SELECT id FROM deploy_queue WHERE carried_by = ?))",  # on its own branch, before it was carried
-            (landing_id, action.id, action.id),
-        )
-        _finish_commits(db, commits, action.batch_id, now)
+        ended = [end for end in ends if _end(db, end, now)]
+        for batch_id in dict.fromkeys(end.action.batch_id for end in ended):
+            commits = [oid for end in ended if end.action.batch_id == batch_id for oid in end.commits]
+            _finish_commits(db, commits, batch_id, now)
+
+
+def _end(db: sqlite3.Connection, end: End, now: str) -> bool:
+    """End one action, inside a transaction; False where the claim on it is lost."""
+    mine = db.execute(
+        "SELECT id FROM deploy_queue WHERE id = ? AND batch_id = ? AND status IN ('batched', 'executing')",
+        (end.action.id, end.action.batch_id),
+    ).fetchone()
+    if mine is None:
+        return False
+    outcomes = end.outcomes
+    _write_outcomes(db, _for_all(db, end.action, outcomes) if isinstance(outcomes, Outcome) else outcomes)
+    carried = db.execute("SELECT id FROM deploy_queue WHERE carried_by = ?", (end.action.id,)).fetchall()
+    for row in (*carried, mine):
+        _end_by_sources(db, row["id"], now, end.error)
+    db.execute(
+        "UPDATE landings SET status = CASE WHEN id = ? THEN 'landed' ELSE 'abandoned' END"
+        " WHERE status = 'planned' AND (action_id = ? OR action_id IN"
+        " (SELECT id FROM deploy_queue WHERE carried_by = ?))",  # on its own branch, before it was carried
+        (end.landing_id, end.action.id, end.action.id),
+    )
+    return True
 
 
 def _for_all(db: sqlite3.Connection, action: Action, outcome: Outcome) -> Outcomes:

@@ -28,6 +28,8 @@ class OwnBranches:
         if mode == "off" or not (landed.branch or head) or landed.branch in self.done:
             return
         self.done.add(landed.branch)
+        if landed.branch and landed.tip == landed.landing:
+            return  # what was pushed is what landed: whatever the branch has, it has on top of that
         remote = where or self.remote
         landed = landed._replace(shadow=shadow_ref(remote, ref))
         try:

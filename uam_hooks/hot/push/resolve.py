@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from uam_hooks.hot.core.head import head_of
@@ -50,6 +50,39 @@ class _Seen(NamedTuple):
     landing: str
 
 
+class _Beyond(NamedTuple):
+    """The commits, with their parents, that several tips bring beyond all that the remote was seen to have."""
+
+    graph: Mapping[str, Sequence[str]]
+
+    @classmethod
+    def of(cls, git: Git, tips: Sequence[tuple[str, _Seen]]) -> _Beyond:
+        """Ask for all tips in one process; for a single one its own questions cost no more."""
+        asked = [(tip, seen) for tip, seen in tips if tip != seen.known]
+        if len(asked) < 2:
+            return cls({})
+        known = {oid for _, seen in asked for oid in (seen.known, seen.shadow) if oid}
+        feed = "".join(f"{oid}\n" for oid in [*(tip for tip, _ in asked), *(f"^{oid}" for oid in known)]).encode()
+        lines = git.run("rev-list", "--parents", "--stdin", feed=feed).lines
+        return cls({words[0]: words[1:] for words in (line.split(" ") for line in lines)})
+
+    def has(self, tip: str) -> bool:
+        """Whether the tip is one of them; where it is not, what its ref brings is still open."""
+        return tip in self.graph
+
+    def contains(self, tip: str, old: str) -> bool:
+        """Whether the tip contains `old`, which is none of them; False also where that cannot be seen from them."""
+        todo, done = [tip], {tip}
+        while todo:
+            oid = todo.pop()
+            if oid == old:
+                return True
+            following = [parent for parent in self.graph.get(oid, ()) if parent not in done]
+            todo += following
+            done.update(following)
+        return False
+
+
 def resolve(session: PushSession, request: Request, known: Mapping[str, str]) -> list[ResolvedSpec]:
     """Resolve every spec of `request`; one that cannot be resolved carries its error.
 
@@ -60,7 +93,7 @@ def resolve(session: PushSession, request: Request, known: Mapping[str, str]) ->
     agent = agent_name(session.settings, os.environ, paths.worktree.name)
     by = asker(session.identity, session.settings, os.environ, request.remote)
     group = f"{os.getpid()}.{time.time_ns()}"
-    found = []
+    begun = []
     for spec in request.specs:
         tip, kind = objects.get(spec.src, ("", ""))
         verbatim = not spec.dst.startswith(HEADS) or spec.force or spec.lease is not None or not spec.src
@@ -73,12 +106,22 @@ def resolve(session: PushSession, request: Request, known: Mapping[str, str]) ->
         shadow = shadow_ref(request.remote, spec.dst)
         seen = _Seen(*(_commit(objects.get(name)) for name in (there, shadow, f"{shadow}^1")))
         error = _fault(spec, kind) or (lost_submodule(session.git, paths, tip) if kind == "commit" else "")
-        new = bool(error) or verbatim or _brings_something(session.git, tip, seen)
-        given_up = None
-        if seen.known and not (error or verbatim):
-            given_up = _dropped(session, spec, source, seen.known)
-        found.append(ResolvedSpec(spec, source, there, new, error, given_up))
-    return found
+        begun.append((ResolvedSpec(spec, source, there, True, error), seen))
+    beyond = _Beyond.of(session.git, [(one.source.tip, seen) for one, seen in begun if _is_open(one, seen)])
+    return [_judged(session, one, seen, beyond) if _is_open(one, seen) else one for one, seen in begun]
+
+
+def _is_open(one: ResolvedSpec, seen: _Seen) -> bool:
+    """Whether it has to be found out what a spec brings, and what it has given up."""
+    return bool(seen.known) and not (one.error or one.source.verbatim)
+
+
+def _judged(session: PushSession, one: ResolvedSpec, seen: _Seen, beyond: _Beyond) -> ResolvedSpec:
+    """`one`, of which it has been found out."""
+    tip = one.source.tip
+    new = beyond.has(tip) or _brings_something(session.git, tip, seen)
+    given_up = None if beyond.contains(tip, seen.known) else _dropped(session, one.spec, one.source, seen.known)
+    return one._replace(new=new, dropped=given_up)
 
 
 def _dropped(session: PushSession, spec: Spec, source: NewSource, there: str) -> Dropped | None:
@@ -144,8 +187,8 @@ def _brings_something(git: Git, tip: str, seen: _Seen) -> bool:
     allows the branch to be set to what the remote has, so only an answer of git counts: GitFailed otherwise. A tip that
     the remote was seen at needs no answer: most of the refs of `git push --all` are such.
     """
-    if not seen.known or tip == seen.known:
-        return not seen.known
+    if tip == seen.known:
+        return False
     fresh = ("rev-list", "--max-count=1", tip, f"^{seen.known}")
     if git.run(*fresh, *([f"^{seen.shadow}"] if seen.shadow else [])).lines:
         return True

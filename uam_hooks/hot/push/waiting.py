@@ -172,11 +172,15 @@ def poll(
     """
     started = time.monotonic()
     answered, elections, next_election = 0.0, 0, 0.0
+    states: list[Source] = []
+    read = -1
     while not caught:
         passed = time.monotonic() - started
         try:
-            states = enqueue.state(store, ids)
-            answered = passed
+            changes = store.changes()  # asked before the states are, so that none is missed
+            if changes != read or not states:
+                states = enqueue.state(store, ids)
+            read, answered = changes, passed
         except StoreError:
             if passed - answered > STORE_PATIENCE_SECONDS:
                 raise

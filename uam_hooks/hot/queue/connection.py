@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from errno import EDQUOT, ENOSPC
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +50,9 @@ def _stored(value: Any) -> Any:
     return value
 
 
-def _text(raw: bytes) -> str:
-    """A text of the database, also one that some other tool has stored as TEXT although it is no UTF-8."""
-    return raw.decode("utf-8", "surrogateescape")
+# A text of the database, also one that some other tool has stored as TEXT although it is no UTF-8. Called for each: no
+# function of Python.
+_text = partial(str, encoding="utf-8", errors="surrogateescape")
 
 
 def _without_room(error: Exception) -> bool:
@@ -62,7 +63,9 @@ def _without_room(error: Exception) -> bool:
 
 
 def _row(cursor: sqlite3.Cursor, values: tuple[Any, ...]) -> sqlite3.Row:
-    return sqlite3.Row(cursor, tuple(_text(v) if isinstance(v, bytes) else v for v in values))
+    if bytes in map(type, values):
+        values = tuple(_text(v) if isinstance(v, bytes) else v for v in values)
+    return sqlite3.Row(cursor, values)
 
 
 class Store:
@@ -155,13 +158,23 @@ class Store:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Several reads of one state of the queue."""
+        """Several reads of one state of the queue; inside of another such block they are of that state."""
+        if self.db.in_transaction:
+            yield self.db
+            return
         try:
             self.db.execute("BEGIN")
             try:
                 yield self.db
             finally:
                 self.db.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            raise self._broken(error) from error
+
+    def changes(self) -> int:
+        """A number that changes whenever another connection has changed the database."""
+        try:
+            return int(self.db.execute("PRAGMA data_version").fetchone()[0])
         except sqlite3.Error as error:
             raise self._broken(error) from error
 

@@ -10,7 +10,7 @@ import json
 import re
 import sqlite3
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from uam_hooks.hot.core.errors import UsageError
 from uam_hooks.hot.core.gate import is_oid, is_ref, payload, push_options, shown
@@ -20,6 +20,8 @@ from uam_hooks.hot.queue.model import Action, ActionType, Batch, Landing, Source
 from uam_hooks.hot.queue.outcome import Detail, Outcome
 
 T = TypeVar("T")
+# how many rows of a kind are kept as values
+MOST_KNOWN = 4000
 _MOMENT = re.compile(
     r"(\d{4})-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{3}|\.\d{6})?Z", re.ASCII
 )
@@ -134,8 +136,34 @@ def _list(value: Any) -> list[Any]:
     return value
 
 
+class _Known(Generic[T]):
+    """Values of rows that were read before: one landing reads those of all its refs several times over."""
+
+    def __init__(self, read: Callable[[sqlite3.Row], T]) -> None:
+        self._read = read
+        self._found: dict[tuple[Any, ...], T] = {}
+
+    def __call__(self, row: sqlite3.Row) -> T:
+        key = (*row.keys(), *row)
+        if key not in self._found:
+            if len(self._found) >= MOST_KNOWN:
+                self._found.clear()
+            self._found[key] = self._read(row)
+        return self._found[key]
+
+
 def action(row: sqlite3.Row) -> Action:
     """A row of deploy_queue."""
+    found = _known_action(row)
+    return found._replace(payload=dict(found.payload))  # whoever changes it changes a copy
+
+
+def source(row: sqlite3.Row) -> Source:
+    """A row of sources."""
+    return _known_source(row)
+
+
+def _action(row: sqlite3.Row) -> Action:
     reader = _Reader(row)
     kind = reader.as_("action_type", ActionType, ActionType.DEPLOY)
     given: dict[str, Any] = reader.as_("payload", _payload, {})
@@ -170,8 +198,7 @@ def action(row: sqlite3.Row) -> Action:
     return found._replace(fault=reader.fault) if reader.fault else found
 
 
-def source(row: sqlite3.Row) -> Source:
-    """A row of sources."""
+def _source(row: sqlite3.Row) -> Source:
     reader = _Reader(row)
     found = Source(
         row["id"],
@@ -197,6 +224,10 @@ def source(row: sqlite3.Row) -> Source:
         reader.text("committer"),
     )
     return found._replace(fault=reader.fault) if reader.fault else found
+
+
+_known_action = _Known(_action)
+_known_source = _Known(_source)
 
 
 def _oid(value: Any) -> str:
