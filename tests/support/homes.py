@@ -36,7 +36,7 @@ def signs_with(key: Path) -> str:
 def signer(place: Worktree, revision: str, *keys: Path) -> str:
     """Which of the keys has signed a commit of the remote; "" where it has no signature."""
     raw = place.git("cat-file", "commit", revision)
-    if "\ngpgsig " not in raw:
+    if "\ngpgsig" not in raw:
         return ""
     allowed = place.top.parent / "allowed"
     allowed.write_text("".join(f"{key.name} {key.with_suffix('.pub').read_text()}" for key in keys))
