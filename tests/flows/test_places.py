@@ -184,3 +184,13 @@ def test_d7_the_hook_door_alone_wires_nothing_and_says_what_to_do(unwired: Scene
     assert unwired.run("config", "remote.origin.pushurl").code == 1
     assert (done.code, done.ours[-1].rpartition("; ")[2]) == (1, "`git uam wait 2` says how it ends."), done
     assert unwired.run("uam", "wait", "2").code == 0
+
+
+@WAYS
+def test_h12_a_url_that_is_rewritten_is_no_path_of_this_directory(scene: Scene, way: str) -> None:
+    """git's own t5516, "push with insteadOf"."""
+    scene.env |= {"UAM": way} if way else {}
+    scene.git("config", f"url.{scene.root}/.insteadOf", "place/")
+    tip = scene.commit("a")
+    done = scene.push("place/origin.git", "main")
+    assert (done.code, scene.there()) == (0, tip), done

@@ -44,10 +44,14 @@ def run_script(tree: Path, name: str, installed: Path | None, out: Path) -> Resu
         environment["GIT_TEST_INSTALLED"] = str(installed)
     root = out / "trash"
     command = ["timeout", "--kill-after=5", str(_LIMIT), "sh", script.name, f"--root={root}", "-x", "--verbose-log"]
-    done = subprocess.run(command, cwd=script.parent, env=environment, stdin=subprocess.DEVNULL, capture_output=True)
+    kept = out / f"{name}.tap"
+    if installed or not kept.exists():  # what plain git did before, it does again
+        done = subprocess.run(
+            command, cwd=script.parent, env=environment, stdin=subprocess.DEVNULL, capture_output=True
+        )
+        kept.write_bytes(done.stdout)
     result = Result()
-    said = done.stdout.decode(errors="replace")
-    (out / f"{name}.tap").write_text(said)
+    said = kept.read_text(errors="replace")
     for line in said.splitlines():
         if found := _LINE.match(line):
             verdict, number, title = found.groups()
@@ -64,7 +68,7 @@ def stand_in(tree: Path, where: Path) -> Path:
     seen.mkdir()
     uam = Path(sys.executable).with_name("git-uam")
     text = (HERE / "git.in").read_text()
-    values = {"GIT": tree / "git", "UAM": uam, "SEEN": seen, "PATH": f"{tree}:{os.environ['PATH']}"}
+    values = {"TREE": tree, "GIT": tree / "git", "UAM": uam, "SEEN": seen, "PATH": f"{tree}:{os.environ['PATH']}"}
     for key, value in values.items():
         text = text.replace(f"@{key}@", str(value))
     binaries = where / "bin"
@@ -102,7 +106,9 @@ def main() -> int:
     parser.add_argument("scripts", nargs="*", help="t5516, ...; all that are listed without")
     parser.add_argument("--write", action="store_true", help="write docs/git-suite.md")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--keep", type=Path, help="a directory for the output of the tests")
+    parser.add_argument(
+        "--keep", type=Path, help="a directory for the output of the tests; plain results are used again"
+    )
     asked = parser.parse_args()
     tree = asked.tree.resolve()
     if not (tree / "t" / "helper" / "test-tool").exists():

@@ -12,8 +12,13 @@ from uam_hooks.hot.core.words import has_secret, redact
 
 
 def called(settings: Settings, name: str, address: str) -> str:
-    """What the queue calls the place of a push: the remote `name` where that is configured, else its URL."""
-    return name if name in settings.remotes() else _absolute(address)
+    """What the queue calls the place of a push: the remote `name` where that is configured, else its URL.
+
+    A local path is made absolute, because the landing is at work in another directory; one that git rewrites is none.
+    """
+    if name in settings.remotes():
+        return name
+    return _absolute(address) if push_urls(settings, address) == [address] else address
 
 
 def stranger(settings: Settings, paths: RepoPaths, remote: str) -> str | None:
@@ -25,14 +30,13 @@ def stranger(settings: Settings, paths: RepoPaths, remote: str) -> str | None:
         return ""
     if remote in settings.remotes():
         return None
-    url = next((url for url in (remote, *push_urls(settings, remote)) if has_secret(url)), None)
-    if url is not None:
-        return f"{redact(url)} contains a password, which the queue would have to store; this push goes straight."
-    return "" if _leads_here(paths, remote) else None
+    place = push_urls(settings, remote)[0]
+    if has_secret(remote) or has_secret(place):
+        return f"{redact(place)} contains a password, which the queue would have to store; this push goes straight."
+    return "" if _leads_here(paths, place) else None
 
 
 def _absolute(url: str) -> str:
-    """A local path made absolute, because the flush runs in another directory; any other URL unchanged."""
     if "://" in url or (":" in url.partition("/")[0]):
         return url
     return str(Path(url).absolute())
