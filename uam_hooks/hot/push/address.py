@@ -39,7 +39,7 @@ def stranger(settings: Settings, paths: RepoPaths, remote: str) -> str | None:
 def _absolute(url: str) -> str:
     if "://" in url or (":" in url.partition("/")[0]):
         return url
-    return str(Path(url).absolute())
+    return str(Path(url).resolve())  # one place has one name, whatever directory it was named from
 
 
 def _leads_here(paths: RepoPaths, path: str) -> bool:
