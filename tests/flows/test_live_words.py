@@ -16,6 +16,9 @@ import pytest
 from tests.support.queueing import WINDOW, due_now
 from tests.support.scenes import PATIENCE, Done, Scene, finished, script, until
 from tests.support.twin import Twin
+from uam_hooks.hot.core.colours import Colours
+from uam_hooks.hot.core.plumbing import HotGit
+from uam_hooks.hot.core.settings import Settings
 from uam_hooks.hot.core.sideband import LEFT_OUT, Speaking
 from uam_hooks.hot.push.listening import Listener
 from uam_hooks.hot.queue import enqueue
@@ -168,8 +171,9 @@ def test_h9_what_could_not_be_written_while_it_was_said_comes_with_the_outcome(
     assert remote_lines(scene.push()) == as_git(*map(str, range(1, 101)))
     (file,) = scene.paths.batches.glob("*.said")
     file.write_text(file.read_text().partition("\n 11\n")[0] + "\n 1")  # there was no room for more
+    git = HotGit(scene.paths.git_dir, scene.top)
     with scene.store() as store:
-        Listener(store, scene.paths).rest(enqueue.state(store, [1]))
+        Listener(store, scene.paths, Colours(git, Settings.read(git))).rest(enqueue.state(store, [1]))
     printed = capsys.readouterr().err.splitlines()
     assert printed == as_git(*map(str, range(1, 33)), LEFT_OUT, *map(str, range(69, 101)))
     with Speaking(scene.root / "nowhere" / "a.1.said", {"refs/heads/main": 1}) as nowhere:
@@ -198,3 +202,26 @@ def test_h9_nobody_hears_what_is_said_of_others(scene: Scene) -> None:
     (strange / "another.1.said").write_text(">1 2 3\n for somebody else\n")
     scene.commit("a")
     assert remote_lines(scene.push()) == []
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        (),
+        ("color.ui=always",),
+        ("color.remote=always", "color.remote.error=blue"),
+        ("color.remote=always", "color.remote.hint=x"),
+    ],
+)
+def test_h9_words_at_the_beginning_have_the_colours_of_git(scene: Scene, how: tuple[str, ...]) -> None:
+    """git's own t5409."""
+    twin = Twin(scene)
+    for place, bare in ((scene, scene.bare), (twin, twin.bare)):
+        said = "error: one\nERROR two\nhint: three\nhinting\n  warning: four\nSuccess\nsuccessful\n"
+        script(bare.top / "hooks" / "post-receive", f"printf '%s' '{said}'\n")
+        place.commit("a")
+        for setting in how:
+            place.git("config", *setting.split("="))
+    done = [[line for line in place.push().err.splitlines() if line.startswith("remote: ")] for place in (scene, twin)]
+    assert done[0] == done[1]
+    assert len(done[0]) == 7

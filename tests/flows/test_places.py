@@ -136,6 +136,18 @@ def test_d7_the_first_push_to_a_remote_that_was_added_later_lands(scene: Scene, 
     assert scene.run("config", "--get-regexp", r"(pushurl|pushinsteadof)$").code == 1
 
 
+def test_d7_a_pushurl_of_its_own_goes_straight_once_and_is_wired_by_that(scene: Scene) -> None:
+    """No pushInsteadOf fits a pushurl: the first push meets the hook door."""
+    scene.git("config", "remote.later.url", "nowhere.git")
+    scene.git("config", "remote.later.pushurl", str(scene.remote))
+    for name, landings in (("a", 0), ("b", 1)):
+        tip = scene.commit(name)
+        done = scene.push("later", "main")
+        assert (done.code, done.ours, scene.there()) == (0, [], tip), done
+        assert len(scene.pushed()) == landings
+    assert scene.git("config", "remote.later.pushurl") == "uam::later"
+
+
 @WAYS
 @pytest.mark.parametrize("form", ["path", "relative", "file"])
 def test_d7_a_url_on_the_command_line_is_the_wired_door(scene: Scene, form: str, way: str) -> None:

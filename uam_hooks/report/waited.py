@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from uam_hooks.hot.core.colours import Colours
 from uam_hooks.hot.core.errors import Refused, UamError, UsageError
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.words import say
@@ -35,7 +36,7 @@ def wait_for(session: Session, ids: Sequence[int], timeout: float | None) -> boo
     def ensure(states: Sequence[Source], start: bool) -> bool:
         return not by_hand and _ensure_flushers(session, push, states, start)
 
-    listener = Listener(session.store, push.paths)
+    listener = Listener(session.store, push.paths, Colours(push.git, push.settings))
 
     def show(_passed: float, states: Sequence[Source]) -> None:
         listener.listen([state for state in states if _is_mine(push, state)])

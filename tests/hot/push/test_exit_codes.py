@@ -79,3 +79,12 @@ def test_a_shim_that_died_without_a_word_is_no_success(tmp_path: Path) -> None:
     shim = script(tmp_path / "shim", "exit 128\n")
     with pytest.raises(GitDied, match="got no answer"):
         push_straight(str(shim), "origin", [], ["push refs/heads/main:refs/heads/main"], {})
+
+
+def test_h6_matching_with_a_remote_that_has_nothing_fails(twin: Twin) -> None:
+    """git's own t5528.16."""
+    for place in twin.both:
+        place.git("init", "-q", "--bare", "../empty.git")
+    done = twin.same("../empty.git", ":", words=False)
+    assert done.code == 1
+    assert "Perhaps you should specify a branch" in done.err

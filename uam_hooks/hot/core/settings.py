@@ -127,6 +127,7 @@ SIGNING = (
 # All that a push needs to know: its own settings, remotes and how their URLs are rewritten, who acts, what signs.
 _WANTED = (
     r"uam\..*|remote\..*|url\..*\.(push)?insteadof|(user|author|committer)\.(name|email)|push\.(followtags|default|gpgsign)"
+    r"|color\.(ui|remote(\..*)?)"
     rf"|alias\.remote-uam|core\.filemode|core\.sharedrepository|{'|'.join(map(re.escape, SIGNING))}"
 )
 # What decides where a push goes and with whose credentials, where somebody gives it for one command (`git -c`).

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TextIO
 
@@ -63,12 +63,12 @@ def each_once(pushes: Iterable[tuple[str, ...]]) -> list[str]:
     return [line for said in dict.fromkeys(pushes) for line in said]
 
 
-def pass_on(lines: Iterable[str]) -> None:
+def pass_on(lines: Iterable[str], coloured: Callable[[str], str]) -> None:
     """Print on stderr lines that hooks of a remote said, as git does there; a closed stderr is not an error."""
     with suppress(OSError, ValueError):
         end = _TO_THE_END if sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb" else PADDING
         shown = ("\t".join(visible(part) for part in line.split("\t")) for line in lines)
-        _put(sys.stderr, "".join(f"remote: {line}{end if line else ''}\n" for line in shown))
+        _put(sys.stderr, "".join(f"remote: {coloured(line)}{end if line else ''}\n" for line in shown))
         sys.stderr.flush()
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 
+from uam_hooks.hot.core.colours import Colours
 from uam_hooks.hot.core.errors import StoreError
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.sideband import LEFT_OUT, Listening, new, there
@@ -18,8 +19,8 @@ from uam_hooks.hot.queue.planned import batches_of
 class Listener:
     """Whoever waits. Each line is printed once, however many pushes it takes, and whatever of them dies in between."""
 
-    def __init__(self, store: Store, paths: RepoPaths) -> None:
-        self._store, self._batches = store, paths.batches
+    def __init__(self, store: Store, paths: RepoPaths, colours: Colours) -> None:
+        self._store, self._batches, self._coloured = store, paths.batches, colours.coloured
         self._seen: set[str] = set()
         self._pushes: list[Listening] = []
         self._open = ExitStack()
@@ -34,7 +35,7 @@ class Listener:
                 lines += new(self._told, push.counts, push.more())
         if lines:
             before()
-            pass_on(lines)
+            pass_on(lines, self._coloured)
 
     def rest(self, sources: Sequence[Source]) -> None:
         """Print what has not been printed of the sources, whose wait is over.
@@ -44,7 +45,7 @@ class Listener:
         self.listen(sources)
         for said in dict.fromkeys(source.outcome.said for source in sources):
             lines = new(self._told, Counter(), said)
-            pass_on(lines[:-1] if lines[-1:] == [LEFT_OUT] else lines)
+            pass_on(lines[:-1] if lines[-1:] == [LEFT_OUT] else lines, self._coloured)
         self._open.close()
         self._pushes = []
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
+from uam_hooks.hot.core.colours import Colours
 from uam_hooks.hot.core.errors import GitFailed, StoreError, UamError
 from uam_hooks.hot.core.head import head_of
 from uam_hooks.hot.core.identity import agent_name
@@ -37,7 +38,8 @@ class News:
 
     def tell(self) -> None:
         """Say what became of each."""
-        pass_on(each_once(source.outcome.said for _, source in self.found))
+        said = each_once(source.outcome.said for _, source in self.found)
+        pass_on(said, Colours(self.session.git, self.session.settings).coloured)
         for remote, source in self.found:
             say_ended(remote, source, earlier=True, mine=True)
 

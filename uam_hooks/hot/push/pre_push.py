@@ -63,11 +63,12 @@ def hook_door(session: PushSession, name: str, lines: list[list[str]]) -> bool:
         return False
     if meaning.leaves_the_hook_alone(given, session.settings, [line[2] for line in lines]):
         return False
+    if _wired_now(session, remote):
+        return False  # git pushes this once by itself: a hook could only make it fail
     gate.refs((line[2] for line in lines), at_once=False)
     known = {line[2]: line[3] for line in lines if line[3].strip("0")}
     here = {oid for oid, _ in resolve_names(session.git, list(known.values()))}
     specs = tuple(_spec(line, session.git, here) for line in lines)
-    wired = _wired_now(session, remote)
     urgent = arguments.has_push_option(given, URGENT_OPTION)
     for left in reversed(range(TRIES)):
         resolved = resolve(session, Request(remote, specs), known)
@@ -78,7 +79,7 @@ def hook_door(session: PushSession, name: str, lines: list[list[str]]) -> bool:
         with suppress(BranchMoved):
             resolved = enter(session, resolved, urgent=urgent, waits=False, last=not left)
             break
-    _say_queued(session, remote, resolved, wired)
+    _say_queued(session, remote, resolved)
     return True
 
 
@@ -98,18 +99,14 @@ def _wired_now(session: PushSession, remote: str) -> bool:
     return done.returncode == 0
 
 
-def _say_queued(session: PushSession, remote: str, queued: Sequence[ResolvedSpec], wired: bool) -> None:
+def _say_queued(session: PushSession, remote: str, queued: Sequence[ResolvedSpec]) -> None:
     mode = session.settings["uam.push.mode"]
     for one in queued:
         assert one.ticket is not None
         where = f"{redact(remote)}/{short_target(one.spec.dst)}"
         say(messages.queued(one.ticket.action, where, seconds_of(one.ticket.due) - time.time(), mode))
     ids = {one.ticket.action for one in queued if one.ticket is not None}
-    if wired:
-        say(f"{remote} was added after the install, so git could not ask us; from the next push on it does.")
-        how = "the same push once more"
-    else:
-        how = f"`git uam wait {min(ids) if len(ids) == 1 else 'ID'}`"
+    how = f"`git uam wait {min(ids) if len(ids) == 1 else 'ID'}`"
     say(f'git now reports that the push failed, because a hook cannot say "accepted"; {how} says how it ends.')
     if mode != "manual":
         session.ensure_flusher(remote)

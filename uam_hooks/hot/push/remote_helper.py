@@ -32,7 +32,7 @@ class RemoteHelper:
         self.answers = Answers(session, remote)
         self.options: list[str] = []
         self.known: dict[str, str] = {}
-        self.goes_straight = self.asked = self.died = False
+        self.goes_straight = self.asked = self.pushed = self.died = False
         self.out: BinaryIO = sys.stdout.buffer
 
     def serve(self, lines: BinaryIO) -> int:
@@ -49,6 +49,7 @@ class RemoteHelper:
             elif line.startswith("push "):
                 pushes.append(line)
             elif not line and pushes:
+                self.pushed = True
                 answers = self.push(pushes)
                 self.answer(*answers, *([] if self.died else [""]))
                 self.answers.told()
@@ -60,7 +61,8 @@ class RemoteHelper:
             else:
                 say(f"git sent '{line}', which this helper does not support.")
                 return 128
-        return 0
+        # git has said that there are "no refs in common", and ends as it would where its own connection broke off then
+        return DIED if self.asked and not self.known and not self.pushed else 0
 
     def answer(self, *lines: str) -> None:
         self.out.write("".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape"))

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from uam_hooks.hot.core.colours import Colours
 from uam_hooks.hot.core.errors import NotInstalled, StoreError, UamError
 from uam_hooks.hot.push import unrecorded
 from uam_hooks.hot.push.listening import Listener
@@ -79,7 +80,7 @@ def wait(
         return session.ensure_flusher(remote, start)
 
     countdown = _Countdown(max(ticket.due for ticket in tickets), quiet)
-    listener = Listener(session.store, session.paths)
+    listener = Listener(session.store, session.paths, Colours(session.git, session.settings))
 
     def show(passed: float, states: Sequence[Source]) -> None:
         listener.listen(states, countdown.clear)

@@ -1,0 +1,55 @@
+"""The colours that git gives to a word at the beginning of a line of the remote (sideband.c)."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+
+from uam_hooks.hot.core.errors import GitFailed
+from uam_hooks.hot.core.plumbing import Git
+from uam_hooks.hot.core.settings import Settings, boolean
+
+_RESET = "\x1b[m"
+_WORDS = {"hint": "\x1b[33m", "warning": "\x1b[1;33m", "success": "\x1b[1;32m", "error": "\x1b[1;31m"}
+_FIRST = re.compile(rf"(\s*)({'|'.join(_WORDS)})(?![A-Za-z0-9])", re.IGNORECASE)
+
+
+class Colours:
+    """What color.remote and color.ui say about lines that are printed on stderr. git is asked when one is."""
+
+    def __init__(self, git: Git, settings: Settings) -> None:
+        self._git, self._settings = git, settings
+        self._on: bool | None = None
+
+    def coloured(self, line: str) -> str:
+        """A line of a remote, with its first word in the colour that git would give it."""
+        if self._on is None:
+            self._on = _wanted(self._settings)
+        found = _FIRST.match(line) if self._on else None
+        if found is None:
+            return line
+        colour = self._colour(found[2].lower())
+        return f"{found[1]}{colour}{found[2]}{_RESET}{line[found.end() :]}"
+
+    def _colour(self, word: str) -> str:
+        key = f"color.remote.{word}"
+        if not self._settings.all(key):
+            return _WORDS[word]
+        try:
+            return self._git.run("config", "--get-color", key).text
+        except (GitFailed, OSError):  # git does not know that colour, and takes its own
+            return _WORDS[word]
+
+
+def _wanted(settings: Settings) -> bool:
+    values: Mapping[str, bool] = {"always": True, "never": False}
+    said = (settings.all("color.remote") or settings.all("color.ui") or ["auto"])[-1].lower()
+    if said in values:
+        return values[said]
+    try:
+        auto = said == "auto" or boolean(said)
+    except ValueError:
+        return False
+    return auto and sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
