@@ -46,28 +46,48 @@ def open_session(at: Path, own: Mapping[str, str] | None = None, database: Path 
 
 @contextmanager
 def open_queue(
-    repo: Repository, own: Mapping[str, str] | None = None, database: Path | None = None, acting_as: str = ""
+    repo: Repository, own: Mapping[str, str] | None = None, database: Path | None = None
 ) -> Iterator[Session]:
-    """Open the queue of `repo` and import the spool into it.
+    """Open the queue of `repo` and import the spool into it. What is missing in .git/uam is made.
 
-    `acting_as` is the identity that this process was started for, whose settings it may see otherwise than a linked
-    worktree does; by default its environment decides.
     `own` holds settings that override git config. The spool is imported into the repository's own queue, never into
     another `database`. Raises NotInstalled where git uam is not enabled.
     """
-    if not repo.paths.env_file.exists():
-        raise NotInstalled("git uam is not enabled in this repository.", "Run `git uam install` here.")
-    settings = Settings.read(repo).with_own(own or {})
-    files.secure(repo.paths.uam, (settings.all("core.sharedrepository") or [""])[-1])
-    repair(repo, repo.paths)
+    settings = _prepared(repo).with_own(own or {})
+    files.remember_worktree(repo.paths, Path.cwd())
     if repo.git_dir != repo.paths.common_dir:  # a worktree may have a key of its own (git config --worktree)
         settings = settings.signing_as(Settings.read(repo, repo.git_dir))
         repo.configure(carried(settings))
+    files.furnish(repo.paths)
+    repair(repo, repo.paths)
     with Store(database or repo.paths.database) as store:
         if database is None:
             take_in(store, repo.paths, settings["uam.window.commit"])
-        identity = identity_of(repo.paths, settings, os.environ)
-        yield Session(repo, store, settings, identity._replace(id=acting_as or identity.id))
+        yield Session(repo, store, settings, identity_of(repo.paths, settings, os.environ))
+
+
+def background(repo: Repository, store: Store, key: bytes, acting_as: str = "") -> Session:
+    """The session of a process that nobody waits for, as things are now, with the spool imported into `store`.
+
+    `store` is open as long as that process lives, and `key` is the secret of identities: nothing is made in .git/uam,
+    because whoever has an answer may remove the repository. `acting_as` is the identity that the process was started
+    for, whose settings it may see otherwise than a linked worktree does; by default its environment decides. Raises
+    NotInstalled where git uam is not enabled.
+    """
+    settings = _prepared(repo)
+    repair(repo, repo.paths)
+    take_in(store, repo.paths, settings["uam.window.commit"])
+    identity = identity_of(repo.paths, settings, os.environ, key)
+    return Session(repo, store, settings, identity._replace(id=acting_as or identity.id))
+
+
+def _prepared(repo: Repository) -> Settings:
+    """The settings of a repository in which git uam is enabled, with the modes in .git/uam that they ask for."""
+    if not repo.paths.env_file.exists():
+        raise NotInstalled("git uam is not enabled in this repository.", "Run `git uam install` here.")
+    settings = Settings.read(repo)
+    files.secure(repo.paths.uam, (settings.all("core.sharedrepository") or [""])[-1])
+    return settings
 
 
 def agent_here(session: Session) -> str:

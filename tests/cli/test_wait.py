@@ -51,6 +51,24 @@ def test_c1_wait_says_what_the_push_would_have_said_and_settles_the_branch(hasty
     assert hasty.push() == (0, "", "Everything up-to-date\n")
 
 
+def test_wait_follows_an_action_whose_work_another_one_has_taken(quiet: Scene) -> None:
+    """A flush died with the first push; what was queued meanwhile joins that when it is given back."""
+    quiet.commit("a")
+    assert quiet.push().code == 0
+    first = quiet.rows("deploy_queue")[-1]["id"]
+    assert quiet.run("uam", "flush", UAM_DIE_AT="claimed").code == 137
+    other = quiet.worktree("other")
+    other.commit("theirs")
+    assert other.push("origin", "HEAD:main").code == 0
+    second = quiet.rows("deploy_queue")[-1]["id"]
+    assert second != first
+    done = other.run("uam", "wait", str(second), "--timeout", "100ms")
+    assert (done.code, f"not landed yet, nothing is wrong: #{first} is queued" in done.err) == (1, True), done
+    quiet.git("uam", "flush")
+    done = other.run("uam", "wait", str(second))
+    assert (done.code, done.ours[0].startswith(f"#{first} has landed on origin/main as ")) == (0, True), done
+
+
 def test_wait_that_is_over_says_so(hasty: Scene) -> None:
     hasty.commit("a")
     number = queued(hasty, hasty)

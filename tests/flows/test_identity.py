@@ -405,15 +405,21 @@ def test_a_worktree_with_a_key_of_its_own_signs_with_it(quiet: Scene) -> None:
     assert quiet.bare.git("rev-list", "--count", f"{quiet.start_oid}..main") == "2"
 
 
-def test_a_setting_that_is_given_for_one_push_is_that_of_its_landing(scene: Scene) -> None:
+def test_h11_a_setting_that_is_given_for_one_push_is_that_of_its_landing(scene: Scene) -> None:
+    """The landing is the work of another process: where it goes, by which program, and in which protocol."""
     log = scene.root / "commands"
-    ssh = script(scene.root / "ssh", f'echo given >>"{log}"\nfor last; do :; done\neval "$last"\n')
-    scene.git("config", "remote.origin.uam-pushurl", f"ssh://example.invalid{scene.remote}")
+    ssh = script(scene.root / "ssh", f'echo "ssh $GIT_PROTOCOL" >>"{log}"\nfor last; do :; done\neval "$last"\n')
+    program = script(scene.root / "receive", f'echo receive >>"{log}"\nexec git-receive-pack "$@"\n')
+    scene.git("config", "remote.origin.uam-pushurl", "there:/work")
     scene.commit("a")
-    done = scene.run("-c", f"core.sshCommand={ssh}", "-c", "ssh.variant=simple", "push")
+    given = {
+        "core.sshCommand": ssh, "ssh.variant": "ssh", "protocol.version": 1, "remote.origin.receivepack": program,
+        f"url.ssh://example.invalid{scene.remote}.insteadOf": "there:/work",
+    }  # fmt: skip
+    done = scene.run(*(word for key, value in given.items() for word in ("-c", f"{key}={value}")), "push")
     assert done.code == 0, done
     assert scene.files() == ["README", "a"]
-    assert log.exists()
+    assert set(log.read_text().splitlines()) >= {"ssh version=1", "receive"}
 
 
 def test_commits_of_others_are_not_squashed_here_where_that_would_sign_them(quiet: Scene) -> None:

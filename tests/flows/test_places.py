@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.homes import mirror
-from tests.support.scenes import Scene, script
+from tests.support.scenes import Scene, free, script, until
 from tests.support.twin import Twin
 
 WAYS = pytest.mark.parametrize("way", ["", "off"])  # through the queue, and by the shim alone
@@ -36,6 +36,24 @@ def test_h12_pushinsteadof_does_not_rewrite_a_pushurl(plain: Scene, way: str) ->
     done = plain.push("origin", "main")
     assert done.code == 0, done
     assert (right.oid("main"), wrong.oid("main")) == (mine, plain.start_oid)
+
+
+@pytest.mark.parametrize("way", ["", "off", "gone"])
+def test_h12_of_several_urls_those_are_pushed_to_that_pushinsteadof_fits(plain: Scene, way: str) -> None:
+    """git pushes to no other then; the interpreter may be gone as well."""
+    left, right, second = (mirror(plain, name) for name in ("left", "right", "second"))
+    plain.git("remote", "set-url", "--add", "origin", "mirror:right.git")
+    plain.git("remote", "set-url", "--add", "origin", str(left.top))
+    plain.git("remote", "set-url", "--add", "origin", "mirror:second.git")
+    plain.git("config", f"url.{plain.root}/.pushInsteadOf", "mirror:")
+    plain.install()
+    if way == "gone":
+        plain.with_interpreter("exit 127")
+    mine = plain.commit("a")
+    done = plain.push("origin", "main", **({"UAM": "off"} if way == "off" else {}))
+    assert done.code == 0, done
+    assert [at.oid("main") for at in (right, second)] == [mine, mine]
+    assert (left.oid("main"), plain.there()) == (plain.start_oid, plain.start_oid)
 
 
 def test_h12_a_rewritten_url_is_not_rewritten_again(plain: Scene) -> None:
@@ -206,3 +224,47 @@ def test_h12_a_url_that_is_rewritten_is_no_path_of_this_directory(scene: Scene, 
     tip = scene.commit("a")
     done = scene.push("place/origin.git", "main")
     assert (done.code, scene.there()) == (0, tip), done
+
+
+def test_h2_every_push_goes_where_its_remote_led_when_it_was_made(scene: Scene) -> None:
+    """A flusher sleeps for the first push while the settings of the second one come to be."""
+    old, new, later = scene.bare, mirror(scene, "s"), mirror(scene, "later")
+    scene.git("config", "uam.push.mode", "queue")
+    scene.git("config", "uam.window.push", "1h")
+    scene.git("config", "uam.squash", "false")
+    scene.commit("a")
+    assert scene.push("origin", "main").code == 0
+    flusher = scene.flusher()
+    scene.git("remote", "set-url", "origin", str(new.top))
+    scene.git("remote", "add", "later", str(later.top))
+    second = scene.commit("b")
+    for remote, urgent in (("later", []), ("origin", ["-o", "urgent"])):
+        done = scene.run("-c", "uam.push.mode=wait", "push", *urgent, remote, "main")
+        assert done.code == 0, done
+    assert scene.flushers() == [flusher]
+    assert (new.oid("main"), later.oid("main"), old.oid("main")) == (second, second, scene.start_oid)
+    # the first one is sent to no other place than it was made for, and there as soon as the remote leads there again
+    told = scene.run("uam", "wait", "2")
+    assert (told.code, "origin leads elsewhere than when this was queued" in told.err) == (1, True), told
+    scene.git("remote", "set-url", "origin", str(old.top))
+    scene.git("uam", "retry", "2")
+    scene.git("uam", "flush")
+    assert (old.oid("main"), new.oid("main")) == (scene.oid("HEAD~1"), second)
+
+
+def test_h16_a_relative_url_where_the_git_directory_lies_elsewhere(plain: Scene) -> None:
+    """git writes down nowhere what worktree belongs to it; files follow a landing there, too."""
+    apart = plain.root / "deep" / "apart"
+    apart.parent.mkdir()
+    plain.git("init", "-q", f"--separate-git-dir={apart}")
+    plain.install()
+    plain.git("remote", "set-url", "origin", "../origin.git")
+    other = plain.stranger()
+    other.commit("theirs")
+    other.git("push", "-q", "origin", "main")
+    plain.commit("a")
+    done = plain.push("origin", "main")
+    until(lambda: all(map(free, (apart / "uam").glob("flusher-*.lock"))), "the flusher's end")
+    assert (done.code, plain.files()) == (0, ["README", "a", "theirs"]), done
+    assert plain.clean()
+    assert (plain.top / "theirs").exists()

@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterable
 from uam_hooks.flush.acting import leads_elsewhere
 from uam_hooks.hot.core.errors import Failure
 from uam_hooks.hot.queue.model import Action, Batch, SourceStatus, Status
-from uam_hooks.land.retention import unpin
 from uam_hooks.land.retry import fail_or_requeue
 from uam_hooks.session import Session
-from uam_hooks.store import claim, finish, views
+from uam_hooks.store import finish, views
 from uam_hooks.store.order import Edge, edges
 
 Tell = Callable[[Action, str], None]
@@ -59,7 +58,7 @@ class BatchRun:
         # a push may have landed without the commit that it was to carry
         gating += [commit for push in gating for commit in self._carried.get(push, ())]
         for number in dict.fromkeys((*action.dependencies, *gating)):
-            found = views.action(self.session.store, number)
+            found = views.current(self.session.store, number)
             status = self._outcome_for(action, number, found)
             if status in (Status.FAILED, Status.CANCELLED):
                 became = "failed" if status == Status.FAILED else "was cancelled"
@@ -77,17 +76,14 @@ class BatchRun:
         if found is None:
             return Status.CANCELLED
         if found.status == Status.COMPLETED and number in action.dependencies:
-            sources = views.sources(self.session.store, number)
+            sources = views.sources(self.session.store, found.id)
             own = [source.status for source in sources if source.agent == action.agent_id]
             if SourceStatus.FAILED in own and SourceStatus.LANDED not in own:
                 return Status.FAILED
         return found.status
 
     def ended(self, *actions: Action) -> None:
-        """Delete the pins that these actions no longer need, and report their status."""
-        with self.session.store.reading():
-            sources = [source for action in actions for source in claim.with_carried(self.session.store, action.id)]
-        unpin(self.session, sources)
+        """Report the status of actions that have ended."""
         for action in actions:
             self.tell(action, self.status(action).value)
 

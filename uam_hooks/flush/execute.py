@@ -17,7 +17,7 @@ from uam_hooks.flush.result import result_of
 from uam_hooks.hot.core.words import say
 from uam_hooks.hot.queue.model import Action, ActionType, Batch, BatchResult, is_external
 from uam_hooks.land.commits import land_commits
-from uam_hooks.land.follow import follow, settle_unattended
+from uam_hooks.land.follow import follow
 from uam_hooks.land.merges import merge_here, merge_to_push
 from uam_hooks.land.pushes import land_pushes
 from uam_hooks.land.retry import failure_of
@@ -105,6 +105,4 @@ def _land_pushes(run: BatchRun, pushes: Sequence[Action]) -> None:
         run.tell(action, "running")
     follow(run.session, waiting)
     land_pushes(run.session, run.batch, waiting)
-    for action in pushes:
-        settle_unattended(run.session, action)
     run.ended(*pushes)

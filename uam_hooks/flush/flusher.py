@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 import traceback
+from contextlib import ExitStack
 from errno import EDQUOT, ENOSPC
 from pathlib import Path
 
@@ -20,15 +21,15 @@ from uam_hooks.flush.noted_commits import refresh
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core import files
 from uam_hooks.hot.core.errors import GitFailed, Locked, NotInstalled, StoreError, UamError
-from uam_hooks.hot.core.identity import reduced
+from uam_hooks.hot.core.identity import key_of, reduced
 from uam_hooks.hot.core.settings import Settings
 from uam_hooks.hot.core.words import say
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.lane import Lane, Mark, due_at, mark, unfinished, unsettled, waiting_for_others
 from uam_hooks.hot.queue.leader import ensure_flusher, try_lock
 from uam_hooks.hot.queue.model import iso, seconds_of
-from uam_hooks.session import Session, open_queue
-from uam_hooks.store import claim
+from uam_hooks.session import Session, background
+from uam_hooks.store import claim, views
 
 # A flush by hand may empty the queue, and an urgent push may shorten a window, while the flusher sleeps.
 NAP_SECONDS = 0.1
@@ -71,7 +72,8 @@ def main(common_dir: str, lock: int, identity: str = "", remote: str | None = No
 
 def _serve_every_lane(repo: Repository) -> None:
     """See that every lane has a flusher, as long as anything waits."""
-    with open_queue(repo) as session:
+    with Store(repo.paths.database, make=False) as store:
+        session = background(repo, store, key_of(repo.paths, make=False))
         while lanes := unfinished(session.store, session.identity.id):
             for lane in lanes:
                 ensure_flusher(repo.paths, lane, reduced(os.environ, session.settings))
@@ -79,32 +81,44 @@ def _serve_every_lane(repo: Repository) -> None:
 
 
 def _serve(repo: Repository, lane: Lane, lock: int) -> None:
+    key = key_of(repo.paths, make=False)
     held: int | None = lock
     while held is not None:
-        _work(repo, lane)
-        os.close(held)
-        # whoever queued while the lock was held relied on this process: look once more now that others can take it
-        with open_queue(repo, acting_as=lane.identity or "") as session:
-            held = try_lock(repo.paths.lane_lock(lane.key)) if due_at(session.store, lane) is not None else None
+        held = _work(repo, lane, key, held)
 
 
-def _work(repo: Repository, lane: Lane) -> None:
-    """Flush until nothing of the lane waits for its window."""
+def _work(repo: Repository, lane: Lane, key: bytes, lock: int) -> int | None:
+    """Flush until nothing of the lane waits for its window, and let go of its lock; what is returned holds it again,
+    because more was queued meanwhile.
+
+    One connection to the queue is open all the while: with every new one SQLite makes files, and whoever has an answer
+    may be removing the repository.
+    """
     idle = 0
     while True:
-        try:
-            with open_queue(repo, acting_as=lane.identity or "") as session:
-                left = _round(session, lane, idle)
-            if left is None:
-                return
-            idle = left
-        except (StoreError, OSError) as error:
-            # what has landed is to be recorded once there is room; what has not begun is better off without us
-            if not _without_room(error) or idle >= MAX_IDLE_ROUNDS or not _has_begun(repo, lane):
-                raise
-            say(f"{iso(time.time())} {error}")
-            idle += 1
-            time.sleep(_pause(idle))
+        with ExitStack() as opened:
+            try:
+                store = opened.enter_context(Store(repo.paths.database, make=False))
+                while (left := _round(background(repo, store, key, lane.identity or ""), lane, idle)) is not None:
+                    idle = left
+            except (StoreError, OSError) as error:
+                # what has landed is to be recorded once there is room; what has not begun is better off without us
+                if not _without_room(error) or idle >= MAX_IDLE_ROUNDS or not _has_begun(repo, lane):
+                    raise
+                say(f"{iso(time.time())} {error}")
+                idle += 1
+                time.sleep(_pause(idle))
+                continue
+            os.close(lock)
+            # whoever queued while the lock was held relied on this process: look now that others can take it
+            return _taken_again(repo, lane) if due_at(store, lane) is not None else None
+
+
+def _taken_again(repo: Repository, lane: Lane) -> int | None:
+    try:
+        return try_lock(repo.paths.lane_lock(lane.key), make=False)
+    except FileNotFoundError:
+        raise NotInstalled from None
 
 
 def _round(session: Session, lane: Lane, idle: int) -> int | None:
@@ -115,10 +129,10 @@ def _round(session: Session, lane: Lane, idle: int) -> int | None:
     held = lane in waiting_for_others(session.store, lane.identity or "")
     if due is None and (not (open_batch or held) or idle > MAX_IDLE_ROUNDS):
         refresh(session.repo, session.store)
-        _prune_daily(session)
         return None
     if due is not None and not open_batch:
         refresh(session.repo, session.store)  # while nobody waits for it
+        _prune_daily(session)
         _sleep_until(session, lane, due)
         # where a remote leads may have changed meanwhile
         session = session._replace(settings=Settings.read(session.repo))
@@ -148,7 +162,7 @@ def _without_room(error: StoreError | OSError) -> bool:
 def _has_begun(repo: Repository, lane: Lane) -> bool:
     """Whether a batch of the lane has not ended; true where there is no room even to look."""
     try:
-        with Store(repo.paths.database) as store:
+        with Store(repo.paths.database, make=False) as store:
             return unsettled(store, lane)
     except (StoreError, OSError):
         return True
@@ -165,13 +179,18 @@ def _rest(session: Session, seconds: float, since: Mark) -> None:
 def _see_installed(session: Session) -> None:
     """NotInstalled once the repository was taken out, or moved: what is slept for does not come here any more."""
     if not session.repo.paths.env_file.exists():
-        raise NotInstalled("git uam is no longer enabled here.", "Run `git uam install`.")
+        raise NotInstalled
 
 
 def _prune_daily(session: Session) -> None:
-    """Prune once a day: refs below refs/uam would grow without bound where nobody runs `git uam prune`."""
+    """Prune once a day: refs below refs/uam would grow without bound where nobody runs `git uam prune`.
+
+    Before a landing: after it, nothing may appear in the repository.
+    """
     stamp = session.repo.paths.uam / "pruned"
     if stamp.exists() and time.time() - stamp.stat().st_mtime < PRUNE_SECONDS:
+        return
+    if not views.has_ended(session.store, iso(time.time() - session.settings["uam.retention"])):
         return
     try:
         prune(session, LOCK_SECONDS)

@@ -72,7 +72,6 @@ def _command(session: Session, words: list[str], log: Path) -> Command:
     # gh 2.23 caches an answer like "401" in $TMPDIR/gh-cli-cache for a day and uses it for every later call
     cache = log.with_suffix(".gh")
     forget(log)
-    files.make_directory(cache.parent)
     files.make_directory(cache)
     env |= {"GH_PROMPT_DISABLED": "1", "NO_COLOR": "1", "GH_NO_UPDATE_NOTIFIER": "1", "TMPDIR": str(cache)}
     return Command(words, env, b"", session.repo.paths.worktree, TIMEOUT_SECONDS, log)

@@ -14,6 +14,7 @@ from uam_hooks.hot.queue.outcome import Detail, Outcome, Outcomes
 from uam_hooks.hot.worktree.settle import Landed, Settled, advance, obstacle, settle
 from uam_hooks.integrate.merge import Conflict
 from uam_hooks.integrate.plan import Plan
+from uam_hooks.land.retention import drop_pins
 from uam_hooks.land.retry import fail_or_requeue
 from uam_hooks.land.steps import Step, reached
 from uam_hooks.session import Session
@@ -67,6 +68,9 @@ def end_here(session: Session, action: Action, landing: Landing) -> bool:
         return False
     if landing.sources:
         window = session.settings["uam.window.commit"]
+        landed = {number for number, outcome in landing.detail.outcomes.items() if outcome.failure is None}
+        sources = claim.with_carried(session.store, action.id)
+        drop_pins(session, [source.tip for source in sources if source.id in landed], [s.id for s in sources])
         finish.on_branch(session.store, action, landing, window)
     else:
         finish.squashed(session.store, action, landing)

@@ -1,4 +1,4 @@
-"""Landings that the remote has: remember their originals, follow with the tracking refs, end the actions.
+"""Landings that the remote has: remember their originals, follow with tracking refs and branches, end the actions.
 
 Whatever happens after a plan was written down, `Landing.detail` holds what is needed to finish it, so a flush and a
 recovery after a crash end a landing with the same `finish_landed`.
@@ -12,12 +12,14 @@ from typing import NamedTuple
 from uam_hooks.git.remote import Remote, Seen
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.plumbing import ZERO
-from uam_hooks.hot.queue.model import Action, Landing
+from uam_hooks.hot.queue.model import Action, Landing, Source, SourceStatus
 from uam_hooks.hot.queue.outcome import Outcomes
+from uam_hooks.land.follow import settle_unattended
+from uam_hooks.land.retention import unpin
 from uam_hooks.land.shadow import remember
 from uam_hooks.land.steps import Step, reached
 from uam_hooks.session import Session
-from uam_hooks.store import finish
+from uam_hooks.store import claim, finish
 from uam_hooks.store.finish import End
 
 
@@ -51,12 +53,35 @@ def finish_landed(session: Session, remote: Remote, landed: Sequence[Landed]) ->
     reached(Step.REMEMBERED)
     remote.track([Seen(one.landing.ref, one.landing.new, one.there) for one in landed])
     reached(Step.TRACKED)
-    finish.actions(session.store, [
+    ends = [
         End(one.action, noted(one.landing.detail.outcomes, one.note, one.said), one.landing.id,
             one.landing.detail.commits)
         for one in landed
-    ])  # fmt: skip
+    ]  # fmt: skip
+    bring_along(session, [(one.action, one.landing.detail.outcomes) for one in landed])
+    finish.actions(session.store, ends)
     reached(Step.FINISHED)
+
+
+def bring_along(session: Session, ending: Sequence[tuple[Action, Outcomes]]) -> None:
+    """What follows when actions end with these outcomes: branches that nobody waits for move, and pins that are not
+    needed go.
+
+    It comes before they end: who is told the end may remove the repository, and finds nothing in the way.
+    """
+    everything: list[Source] = []
+    for action, results in ending:
+        sources = [_ended(source, results) for source in claim.with_carried(session.store, action.id)]
+        settle_unattended(session, action, sources)
+        everything += sources
+    unpin(session, everything)
+
+
+def _ended(source: Source, results: Outcomes) -> Source:
+    outcome = results.get(source.id)
+    if outcome is None or source.status != SourceStatus.PENDING:
+        return source
+    return source._replace(outcome=outcome, status=SourceStatus.after(outcome))
 
 
 def noted(results: Outcomes, note: str, said: tuple[str, ...]) -> Outcomes:

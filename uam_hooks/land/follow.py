@@ -45,12 +45,14 @@ def followed(sources: Sequence[Source], tips: Tips) -> list[Source]:
     return found
 
 
-def settle_unattended(session: Session, action: Action) -> None:
-    """Branches whose push nobody waits for: they follow where neither index nor files need anything."""
+def settle_unattended(session: Session, action: Action, sources: Sequence[Source]) -> None:
+    """Branches whose push nobody waits for: they follow where neither index nor files need anything.
+
+    `sources` are all of the action, with what has become of them.
+    """
     if session.settings["uam.settle"] == "off":
         return
     seen: set[tuple[str, str]] = set()
-    sources = claim.with_carried(session.store, action.id)
     # a push that waits settles its branch itself, with the commits that it carried: two settles would collide
     attended = {source.branch for source in sources if source.is_waited_for}
     for source in sources:

@@ -22,7 +22,7 @@ from uam_hooks.integrate.onto import onto, ready
 from uam_hooks.integrate.plan import Plan
 from uam_hooks.integrate.tips import Tips
 from uam_hooks.land import outcomes
-from uam_hooks.land.finish import Landed, contains, finish_landed, noted
+from uam_hooks.land.finish import Landed, bring_along, contains, finish_landed, noted
 from uam_hooks.land.push_plans import Prepared, plan_push, prepare
 from uam_hooks.land.retry import TRIES, fail_or_requeue, failure_of, is_local
 from uam_hooks.land.shadow import Memory, move_shadows, remember
@@ -299,6 +299,7 @@ def _finish_late(session: Session, remote: Remote, action: Action, there: str) -
         if there != ZERO and landing.action_id == action.id and contains(session.repo, there, landing):
             remember(session.repo, [landing])
             remote.track([Seen(landing.ref, landing.new, there)])
+            bring_along(session, [(action, landing.detail.outcomes)])
             said = heard(session.repo.paths.batches, landing.batch_id, action.id)
             finish.sources(session.store, noted(landing.detail.outcomes, "", said), landing.id)
 
@@ -312,6 +313,7 @@ def _finish_unchanged(session: Session, batch: Batch, remote: Remote, plan: Plan
         remote.track([Seen(plan.ref, plan.new, plan.old)])
     if plan.landed and plan.keep != plan.old:
         move_shadows(session.repo, [Memory(plan.remote, plan.ref, plan.keep)])
+    bring_along(session, [(plan.action, results)])
     finish.action(session.store, plan.action, results, commits=plan.commits)
 
 

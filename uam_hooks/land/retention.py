@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from uam_hooks.git.remote import spent
 from uam_hooks.git.repo import Repository
+from uam_hooks.hot.core.errors import GitFailed
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import (
     HEADS,
@@ -92,15 +94,23 @@ def _worktree_heads(repo: Repository) -> list[str]:
     return [line[len("HEAD ") :] for line in lines if line.startswith("HEAD ") and line.strip("HEAD 0")]
 
 
-def unpin(session: Session, sources: Iterable[Source]) -> None:
-    """The pins of landed sources are no longer needed: their landing holds on to them."""
-    drop_pins(session, {s.tip for s in sources if s.status == SourceStatus.LANDED})
+def unpin(session: Session, sources: Sequence[Source]) -> None:
+    """Drop the pins of those of all sources of an action that landed: their landing holds on to them."""
+    landed = {source.tip for source in sources if source.status == SourceStatus.LANDED}
+    drop_pins(session, landed, [source.id for source in sources])
 
 
-def drop_pins(session: Session, tips: Iterable[str]) -> None:
-    """Drop the pins of these tips, unless something that waits has the same tip."""
-    wanted = set(tips) - {""} - set(views.pending_tips(session.store))
-    names = [pin_ref(tip) for tip in wanted] if len(wanted) < MANY else [PINS]
-    refs = session.repo.refs(*names) if wanted else {}
-    drop = [(pin_ref(tip), ZERO, refs[pin_ref(tip)]) for tip in wanted if pin_ref(tip) in refs]
-    session.repo.move_each(drop, "uam: landed")  # one that stays ends with the retention
+def drop_pins(session: Session, tips: Iterable[str], own: Collection[int] = ()) -> None:
+    """Drop the pins of these tips, unless something that waits, besides the sources `own`, has the same tip.
+
+    One that cannot be dropped now holds nothing up: it goes when its retention has ended.
+    """
+    wanted = sorted(set(tips) - {""} - set(views.pending_tips(session.store, set(own))))
+    try:
+        session.repo.move_refs([(pin_ref(tip), ZERO, tip) for tip in wanted], "uam: landed")
+    except GitFailed:  # some are not there, or move in this moment
+        names = [pin_ref(tip) for tip in wanted] if len(wanted) < MANY else [PINS]
+        with suppress(GitFailed):
+            refs = session.repo.refs(*names)
+            drop = [(pin_ref(tip), ZERO, tip) for tip in wanted if refs.get(pin_ref(tip)) == tip]
+            session.repo.move_each(drop, "uam: landed")

@@ -82,11 +82,14 @@ def _ensure_flushers(session: Session, push: PushSession, states: Sequence[Sourc
 
 
 def _sources(session: Session, push: PushSession, number: int) -> list[Source]:
-    """The sources to wait for: those of this agent here, or all where there are none."""
-    action = views.action(session.store, number)
+    """The sources to wait for: those of this agent here, or all where there are none.
+
+    What another action has taken over is waited for there.
+    """
+    action = views.current(session.store, number)
     if action is None:
         raise UsageError(f"There is no action #{number}.", "`git uam status` lists what is queued.")
-    sources = [s for s in views.sources(session.store, number) if s.status != SourceStatus.REPLACED]
+    sources = [s for s in views.sources(session.store, action.id) if s.status != SourceStatus.REPLACED]
     if not sources:
         raise Refused(f"#{number} are commits that wait for a push.", "`git push` lands them.")
     agent = agent_here(session)

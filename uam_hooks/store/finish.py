@@ -34,12 +34,8 @@ def _write_outcomes(db: sqlite3.Connection, outcomes: Outcomes) -> None:
     for source_id, outcome in outcomes.items():
         db.execute(
             "UPDATE sources SET status = ?, outcome = ? WHERE id = ? AND status = 'pending'",
-            (_status_of(outcome).value, outcome.text(), source_id),
+            (SourceStatus.after(outcome).value, outcome.text(), source_id),
         )
-
-
-def _status_of(outcome: Outcome) -> SourceStatus:
-    return SourceStatus.LANDED if outcome.failure is None else SourceStatus.FAILED
 
 
 class End(NamedTuple):
@@ -232,8 +228,8 @@ def _release(db: sqlite3.Connection, action: Action) -> None:
     if other:
         # the open group is younger: it takes the older place, so that queue order holds
         db.execute(
-            "UPDATE deploy_queue SET status = 'cancelled', finished_at = ?, error = ? WHERE id = ?",
-            (iso(time.time()), f"it goes on as #{action.id}", other["id"]),
+            "UPDATE deploy_queue SET status = 'cancelled', finished_at = ?, error = ?, goes_on_as = ? WHERE id = ?",
+            (iso(time.time()), f"it goes on as #{action.id}", action.id, other["id"]),
         )
     db.execute(
         "UPDATE deploy_queue SET status = 'pending', batch_id = NULL, carried_by = NULL WHERE id = ?", (action.id,)

@@ -44,9 +44,9 @@ def deciding(paths: RepoPaths, timeout: float) -> Iterator[None]:
 
 def _flush_lock(paths: RepoPaths) -> int | None:
     try:
-        return try_lock(paths.flush_lock)
-    except FileNotFoundError:  # removed or moved meanwhile; filelock would make the directory again
-        raise NotInstalled("git uam is no longer enabled here.", "Run `git uam install`.") from None
+        return try_lock(paths.flush_lock, make=False)
+    except FileNotFoundError:  # removed or moved meanwhile
+        raise NotInstalled from None
 
 
 @contextmanager
@@ -145,7 +145,7 @@ def _lock_of(paths: RepoPaths, batch: Batch) -> Path:
 
 def _take(paths: RepoPaths, batch: Batch) -> int | None:
     """A descriptor that holds the lock of a batch; None while somebody executes it. Call it under the flush lock."""
-    files.make_directory(paths.batches)
+    files.check_directory(paths.batches)
     return try_lock(_lock_of(paths, batch))
 
 

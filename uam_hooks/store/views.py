@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from uam_hooks.hot.core.errors import UsageError
@@ -67,6 +67,18 @@ def action(store: Store, action_id: int) -> Action | None:
     """The action with this id."""
     with store.reading() as db:
         row = db.execute("SELECT * FROM deploy_queue WHERE id = ?", (action_id,)).fetchone()
+    return None if row is None else rows.action(row)
+
+
+def current(store: Store, action_id: int) -> Action | None:
+    """The action with this id, or the one that has taken its work."""
+    with store.reading() as db:
+        row = db.execute(
+            "WITH RECURSIVE line (id, next) AS (SELECT id, goes_on_as FROM deploy_queue WHERE id = ?"
+            " UNION SELECT q.id, q.goes_on_as FROM deploy_queue q JOIN line ON q.id = line.next)"
+            " SELECT * FROM deploy_queue WHERE id = (SELECT id FROM line WHERE next IS NULL)",
+            (action_id,),
+        ).fetchone()
     return None if row is None else rows.action(row)
 
 
@@ -207,16 +219,28 @@ def landed_tips(store: Store, before: str) -> list[str]:
     return [row["tip"] for row in found]
 
 
-def pending_tips(store: Store) -> list[str]:
-    """Tips that wait for their landing."""
+def pending_tips(store: Store, without: Collection[int] = ()) -> list[str]:
+    """Tips that wait for their landing, other than those of the sources with these ids."""
     with store.reading() as db:
-        return [row["tip"] for row in db.execute("SELECT DISTINCT tip FROM sources WHERE status = 'pending'")]
+        found = db.execute("SELECT id, tip FROM sources WHERE status = 'pending'").fetchall()
+    return list({row["tip"] for row in found if row["id"] not in without})
 
 
 def pending_branches(store: Store) -> set[str]:
     """Local branches whose push waits, or whose outcome is unknown."""
     with store.reading() as db:
         return {row["branch"] for row in db.execute("SELECT DISTINCT branch FROM sources WHERE status = 'pending'")}
+
+
+def has_ended(store: Store, before: str) -> bool:
+    """Whether any action ended before this time."""
+    with store.reading() as db:
+        found = db.execute(
+            "SELECT 1 FROM deploy_queue WHERE status IN ('completed', 'failed', 'cancelled') AND finished_at < ?"
+            " LIMIT 1",
+            (before,),
+        ).fetchone()
+    return found is not None
 
 
 def landings_before(store: Store, before: str) -> list[Landing]:

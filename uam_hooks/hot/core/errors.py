@@ -72,7 +72,10 @@ class Refused(UamError):
 
 
 class NotInstalled(Refused):
-    """git uam is not enabled in this repository."""
+    """git uam is not enabled in this repository; by default, not any more."""
+
+    def __init__(self, what: str = "git uam is no longer enabled here.", do: str = "Run `git uam install`.") -> None:
+        super().__init__(what, do)
 
 
 class StoreError(UamError):

@@ -1,7 +1,8 @@
 """Files and directories below .git/uam: opened without following links, and readable by nobody else.
 
 The mode of .git/uam decides that of all that lies in it, so whoever makes a file needs no settings. Nothing here makes
-a directory above the one that it is asked for: a repository that was moved or removed does not come back.
+a directory above the one that it is asked for: a repository that was moved or removed does not come back. What stays
+there for good is made by pushes and commands (`furnish`); a background process that does not find it ends.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from errno import EINVAL, ELOOP, ENOTDIR, ENXIO
 from pathlib import Path
 
 from uam_hooks.hot.core.errors import Refused
+from uam_hooks.hot.core.paths import RepoPaths, worktree_around
 
 _PRIVATE = 0o700
 
@@ -72,6 +74,31 @@ def _directory(path: Path) -> int:
         raise
 
 
+def furnish(paths: RepoPaths) -> None:
+    """Make the locks and directories that are missing in .git/uam, the database excepted."""
+    for directory in (paths.batches, paths.settling, paths.logs):
+        if not directory.is_dir():
+            make_directory(directory)
+    for lock in (paths.flush_lock, paths.settle_lock):
+        os.close(opened(lock, os.O_RDWR | os.O_CREAT))
+
+
+def remember_worktree(paths: RepoPaths, at: Path) -> None:
+    """Write down where the worktree is, if `at` is in one whose git directory lies apart and does not tell."""
+    if paths.git_dir != paths.common_dir or paths.git_dir.name == ".git":
+        return
+    top = worktree_around(paths.git_dir, at)
+    if top is None or top == paths.worktree:
+        return
+    fresh = paths.worktree_file.with_name(f"worktree.{os.getpid()}")
+    fd = opened(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    try:
+        os.write(fd, os.fsencode(f"{top}\n"))
+    finally:
+        os.close(fd)
+    fresh.replace(paths.worktree_file)
+
+
 def make_directory(path: Path) -> None:
     """Make a directory, or see that it is one; Refused where a link or a file is in its place."""
     mode = stat.S_IMODE(path.parent.stat().st_mode)
@@ -81,6 +108,11 @@ def make_directory(path: Path) -> None:
         os.close(_directory(path))
         return
     path.chmod(mode)
+
+
+def check_directory(path: Path) -> None:
+    """Refused where `path` is a link, or no directory; it is not made."""
+    os.close(_directory(path))
 
 
 def opened(path: Path, flags: int) -> int:
@@ -105,7 +137,7 @@ def opened(path: Path, flags: int) -> int:
 
 def anew(path: Path) -> int:
     """A descriptor of a new, empty file: what was there under that name is gone, whatever it was."""
-    make_directory(path.parent)
+    check_directory(path.parent)
     path.unlink(missing_ok=True)
     return opened(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND)
 

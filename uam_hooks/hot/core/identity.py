@@ -84,14 +84,19 @@ class Asker(NamedTuple):
     committer: str = ""
 
 
-def identity_of(paths: RepoPaths, settings: Settings, environ: Mapping[str, str]) -> Identity:
-    """The identity of a process with this environment in this repository. OSError when its key cannot be read."""
+def identity_of(
+    paths: RepoPaths, settings: Settings, environ: Mapping[str, str], secret: bytes | None = None
+) -> Identity:
+    """The identity of a process with this environment in this repository, with its `secret` where that is known.
+
+    OSError when it cannot be read.
+    """
     own = settings.all("uam.identity.env")
     values = {name: value for name, value in environ.items() if _ACTING.fullmatch(name) or name in own}
     values |= {key: settings.all(key)[-1] for key in SIGNING if settings.all(key)}
     for key, value in settings.given:
         values[f"-c {key}"] = f"{values.get(f'-c {key}', '')}\0{value}"
-    found = Identity("", {}, _key(paths))
+    found = Identity("", {}, secret or key_of(paths))
     facts = {name: found.fingerprint(f"{name}\0{value}") for name, value in sorted(values.items())}
     return found._replace(id=found.fingerprint("\n".join(facts.values())), facts=facts)
 
@@ -197,10 +202,13 @@ def _as_config(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
 # -- the key ---------------------------------------------------------------------------------------------------------
 
 
-def _key(paths: RepoPaths) -> bytes:
-    """The random key of this repository's fingerprints, made by whoever needs it first."""
+def key_of(paths: RepoPaths, make: bool = True) -> bytes:
+    """The random key of this repository's fingerprints, made by whoever needs it first.
+
+    With `make=False` a missing one is FileNotFoundError.
+    """
     path = paths.identity_key
-    with suppress(FileNotFoundError):
+    with suppress(*([FileNotFoundError] if make else [])):
         return _checked(path)
     fresh = path.with_name(f"{path.name}.{os.getpid()}")
     fd = files.opened(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)

@@ -90,9 +90,14 @@ class RepoPaths(NamedTuple):
     def log(self) -> Path:
         return self.uam / "flush.log"
 
+    @property
+    def logs(self) -> Path:
+        """What the commands of actions have printed."""
+        return self.uam / "log"
+
     def log_of(self, action: int) -> Path:
         """The file with the output of an action's command."""
-        return self.uam / "log" / f"{action}.log"
+        return self.logs / f"{action}.log"
 
     @property
     def worktree(self) -> Path:
@@ -104,7 +109,19 @@ class RepoPaths(NamedTuple):
                 return self.git_dir
         if self.git_dir.name == ".git":
             return self.git_dir.parent
-        return _worktree_of_submodule(self.git_dir) or self.git_dir
+        return _worktree_of_submodule(self.git_dir) or self._worktree_apart() or self.git_dir
+
+    @property
+    def worktree_file(self) -> Path:
+        """Where the worktree of a git directory that lies apart from it (`--separate-git-dir`) is: git does not say."""
+        return self.uam / "worktree"
+
+    def _worktree_apart(self) -> Path | None:
+        try:
+            worktree = Path(os.fsdecode(self.worktree_file.read_bytes()).rstrip("\n"))
+        except OSError:
+            return None
+        return worktree if (worktree / ".git").is_file() else None
 
     def git_dirs(self) -> list[Path]:
         """The git directories of all worktrees, the main one first."""
@@ -113,6 +130,20 @@ class RepoPaths(NamedTuple):
         except FileNotFoundError:  # any other error means "unknown", not "none"
             linked = []
         return [self.common_dir, *(d for d in linked if (d / "HEAD").is_file())]
+
+
+def worktree_around(git_dir: Path, at: Path) -> Path | None:
+    """The top of the worktree around the directory `at`, if its `.git` is a file that names `git_dir`; else None."""
+    for top in (at, *at.parents):
+        try:
+            text = os.fsdecode((top / ".git").read_bytes())
+        except FileNotFoundError:
+            continue
+        except OSError:  # a directory, as a rule
+            return None
+        named = top / text.removeprefix("gitdir:").strip()
+        return top if named.is_dir() and named.samefile(git_dir) else None
+    return None
 
 
 def _worktree_of_submodule(git_dir: Path) -> Path | None:

@@ -55,11 +55,13 @@ def open_session(git_dir: Path) -> PushSession | None:
     Raises UamError or OSError when the repository or its queue cannot be used.
     """
     paths = RepoPaths.of(git_dir)
+    files.remember_worktree(paths, Path.cwd())
     git = HotGit(paths.git_dir, paths.worktree)
     settings = Settings.read(git)
     if not settings["uam.enabled"]:
         return None
     files.secure(paths.uam, (settings.all("core.sharedrepository") or [""])[-1])
+    files.furnish(paths)
     identity = identity_of(paths, settings, os.environ)
     repair(git, paths)
     store = Store(paths.database)

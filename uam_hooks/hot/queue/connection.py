@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from uam_hooks.hot.core import files
-from uam_hooks.hot.core.errors import StoreError, UsageError
+from uam_hooks.hot.core.errors import NotInstalled, StoreError, UsageError
 from uam_hooks.hot.queue.model import iso
 from uam_hooks.hot.queue.schema import MIGRATIONS
 
@@ -55,6 +55,11 @@ def _stored(value: Any) -> Any:
 _text = partial(str, encoding="utf-8", errors="surrogateescape")
 
 
+def _quoted(path: Path) -> str:
+    """A path as SQLite reads it in a URI."""
+    return "".join(chr(b) if (chr(b).isalnum() and b < 128) or chr(b) in "/._-" else f"%{b:02x}" for b in bytes(path))
+
+
 def _without_room(error: Exception) -> bool:
     """Whether the disk has no room, or did not take what was written to it."""
     if isinstance(error, sqlite3.Error):
@@ -69,23 +74,26 @@ def _row(cursor: sqlite3.Cursor, values: tuple[Any, ...]) -> sqlite3.Row:
 
 
 class Store:
-    """One connection to the queue of one repository.
+    """One connection to the queue of one repository, which is made where it is missing; with `make=False` that is
+    NotInstalled.
 
     Every change is one `transaction`; a failure of the database is a StoreError, and the change is rolled back.
     """
 
-    def __init__(self, database: Path) -> None:
+    def __init__(self, database: Path, make: bool = True) -> None:
         self.database = database
         deadline = time.monotonic() + BUSY_SECONDS
         while True:
             try:
                 # SQLite gives its other files the mode of this one
-                os.close(files.opened(self.database, os.O_RDWR | os.O_CREAT))
+                os.close(files.opened(self.database, os.O_RDWR | (os.O_CREAT if make else 0)))
                 self.db = self._connect()
                 if self.version() != len(MIGRATIONS):
                     self._migrate()
                 return
             except (sqlite3.Error, OSError) as error:
+                if isinstance(error, FileNotFoundError) and not make:
+                    raise NotInstalled from None
                 # while others create the database, the switch to WAL fails at once, whatever the busy timeout is
                 if "locked" not in str(error) or time.monotonic() > deadline:
                     raise self._broken(error) from error
@@ -93,7 +101,9 @@ class Store:
             time.sleep(0.01)
 
     def _connect(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self.database, timeout=BUSY_SECONDS, isolation_level=None, factory=_Connection)
+        # rw: a database that was removed a moment ago is not made again
+        name = f"file:{_quoted(self.database)}?mode=rw"
+        db = sqlite3.connect(name, timeout=BUSY_SECONDS, isolation_level=None, factory=_Connection, uri=True)
         db.row_factory = _row
         db.text_factory = _text
         # FULL: an agent that is told "queued" must find it queued after a power cut (2 ms more a commit)

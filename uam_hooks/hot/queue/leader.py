@@ -26,9 +26,12 @@ _START = (
 LOG_BYTES = 1_000_000
 
 
-def try_lock(path: Path) -> int | None:
-    """A descriptor that holds the lock on `path`, or None while another process holds it."""
-    fd = files.opened(path, os.O_RDWR | os.O_CREAT)
+def try_lock(path: Path, make: bool = True) -> int | None:
+    """A descriptor that holds the lock on `path`, or None while another process holds it.
+
+    The file is made where it is missing; with `make=False` that is FileNotFoundError.
+    """
+    fd = files.opened(path, os.O_RDWR | (os.O_CREAT if make else 0))
     try:
         flock(fd, LOCK_EX | LOCK_NB)
     except BlockingIOError:
@@ -50,7 +53,7 @@ def ensure_flusher(paths: RepoPaths, lane: Lane, env: Mapping[str, str], start: 
     except FileNotFoundError:
         if not paths.common_dir.is_dir():  # the repository was moved
             raise
-        raise NotInstalled("git uam is no longer enabled here.", "Run `git uam install`.") from None
+        raise NotInstalled from None
 
 
 def _ensure_flusher(paths: RepoPaths, lane: Lane, env: Mapping[str, str], start: bool) -> bool:

@@ -51,6 +51,11 @@ class SourceStatus(StrEnum):
     REPLACED = "replaced"
     WITHDRAWN = "withdrawn"
 
+    @classmethod
+    def after(cls, outcome: Outcome) -> SourceStatus:
+        """What a source is once this has become of it."""
+        return cls.LANDED if outcome.failure is None else cls.FAILED
+
 
 class NewSource(NamedTuple):
     """A source to be queued. `ref` is the full name of the ref on the remote.

@@ -173,4 +173,10 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         ALTER TABLE deploy_queue ADD COLUMN released INTEGER NOT NULL DEFAULT 0;
         """,
     ),
+    (
+        "the action that has taken the work of a cancelled one",
+        """
+        ALTER TABLE deploy_queue ADD COLUMN goes_on_as INTEGER REFERENCES deploy_queue (id);
+        """,
+    ),
 )

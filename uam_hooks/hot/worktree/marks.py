@@ -34,7 +34,7 @@ def settling(paths: RepoPaths, branch: str, now: str) -> Iterator[Turn]:
     not count.
     """
     head = f"ref: {branch}" if branch else now
-    files.make_directory(paths.settling)
+    files.check_directory(paths.settling)
     fd = _open(paths)
     mark = paths.settling / str(os.getpid())
     try:
@@ -70,7 +70,7 @@ def _sweep(paths: RepoPaths) -> None:
 
 
 def _open(paths: RepoPaths) -> int:
-    return files.opened(paths.settle_lock, os.O_RDWR | os.O_CREAT)
+    return files.opened(paths.settle_lock, os.O_RDWR)
 
 
 def _commit_in_flight(paths: RepoPaths, head: str) -> bool:
