@@ -115,6 +115,7 @@ def install(
             result = wired(repo, config.text, hooks_only=hooks_only, hooks=from_config)
             _make_directories(uam, undo)
             files.secure(uam, (Settings.read(repo).all("core.sharedrepository") or [""])[-1])
+            files.furnish(repo.paths)
             place_shims(uam / "bin", undo)
             if result.hooks or not directory:
                 files.make_directory(uam / _OURS)

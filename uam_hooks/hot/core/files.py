@@ -2,7 +2,7 @@
 
 The mode of .git/uam decides that of all that lies in it, so whoever makes a file needs no settings. Nothing here makes
 a directory above the one that it is asked for: a repository that was moved or removed does not come back. What stays
-there for good is made by pushes and commands (`furnish`); a background process that does not find it ends.
+there for good is made by the install, pushes and commands (`furnish`); a background process that misses it ends.
 """
 
 from __future__ import annotations
