@@ -98,7 +98,6 @@ def test_b7_what_is_no_file_is_not_opened(tmp_path: Path, what: str) -> None:
 def test_b7_log_is_not_written_through_a_link(scene: Scene) -> None:
     target = scene.root / "target"
     target.write_text("untouched")
-    (scene.uam / "log").mkdir()
     (scene.uam / "log" / "1.log").symlink_to(target)
     deploy(scene)
     assert target.read_text() == "untouched"
@@ -108,6 +107,7 @@ def test_b7_log_is_not_written_through_a_link(scene: Scene) -> None:
 def test_b7_log_directory_that_is_a_link_is_refused(scene: Scene) -> None:
     elsewhere = scene.root / "elsewhere"
     elsewhere.mkdir()
+    (scene.uam / "log").rmdir()
     (scene.uam / "log").symlink_to(elsewhere)
     deploy(scene)
     assert list(elsewhere.iterdir()) == []
