@@ -130,3 +130,12 @@ def test_h9_lines_are_what_a_terminal_would_show() -> None:
 def test_h9_an_outcome_of_an_earlier_version_says_nothing() -> None:
     assert Outcome.parse('{"ref": "refs/heads/main", "new": "1"}').said == ()
     assert Outcome.parse(Outcome(said=("a", "b")).text()).said == ("a", "b")
+
+
+def test_h9_what_is_said_beside_the_protocol_comes_through(scene: Scene) -> None:
+    """git's own t5504.24: what ssh, or a program on the other side, prints on its stderr."""
+    other = script(scene.root / "receive", 'echo "warning: from beside" >&2\nexec git-receive-pack "$@"\n')
+    scene.git("config", "remote.origin.receivepack", str(other))
+    scene.commit("a")
+    done = scene.push()
+    assert (done.code, said(done)) == (0, ["warning: from beside"]), done

@@ -1,6 +1,7 @@
 """What the hooks of a remote say of a push: links, warnings, reasons. Whoever pushes is to read it, as from git itself.
 
-git prints each line with `remote: ` before it and blanks behind it, on its stderr, among lines of its own.
+git prints each line with `remote: ` before it and blanks behind it, on its stderr, among lines of its own. What the
+other side, or ssh, prints there beside the protocol counts as said by the remote as well.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ LIVE_LINES = 500
 LIVE_CHARACTERS = 64 * 1024
 _PREFIX = "remote:"
 _ENDS = re.compile("[\r\n]")
+# How git's own lines begin; those of a push that fails are in its reason.
+_GITS_OWN = re.compile(rb"\s*$|error: |fatal: |hint: |To |Everything up-to-date|Pushing to ")
 _LONGEST = 64 * 1024
 
 
@@ -51,7 +54,7 @@ class RemoteWords:
             self._open = _shortened(self._open)
 
     def _heard(self, raw: bytes) -> None:
-        if not raw.startswith(_PREFIX.encode()) or not (raw := without_progress(raw)):
+        if _GITS_OWN.match(raw) or not (raw := without_progress(raw)):
             return
         if self._more or len(self._head) == LIVE_LINES or self._room <= 0:
             self._tail.append(raw)

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.support.scenes import Scene
+from tests.support.scenes import Scene, script
 from tests.support.twin import Twin
 
 # A remote that takes refs/for/<branch> as a review: it says where, once or twice, or that it does not want it.
@@ -90,3 +90,11 @@ def test_h8_without_us_it_is_the_same(twin: Twin) -> None:
     assert twin.same("origin", "HEAD:refs/for/main", UAM="off").code == 0
     assert twin.same("origin", "HEAD:refs/for/twice", UAM="off").code == 0
     assert twin.same("origin", "HEAD:refs/for/forced", UAM="off").code == 0
+
+
+def test_h8_hooks_of_the_remote_are_told_as_a_whole_of_what_nothing_is_integrated_in(twin: Twin) -> None:
+    """git's own t5411.9 and .23."""
+    for place in (twin.scene.bare, twin.bare):
+        script(place.top / "hooks" / "pre-receive", "wc -l\n")
+    done = twin.same("origin", "HEAD:refs/for/main", "HEAD:refs/heads/new", "+HEAD:refs/heads/other")
+    assert [line.split() for line in done.err.splitlines() if line.startswith("remote: ")] == [["remote:", "3"]]

@@ -86,13 +86,20 @@ def leaves_the_hook_alone(given: list[str], settings: Settings, refs: Sequence[s
 def parted(request: Request, lines: list[str], there: Mapping[str, str] | None) -> tuple[Request, list[str]]:
     """What of a push is ours, and the `push` lines of what goes straight to the remote.
 
-    `there` are the refs that the remote has, None where it was not asked. What is atomic goes one way.
+    `there` are the refs that the remote has, None where it was not asked. What is atomic goes one way; and so does what
+    could not be integrated anyway, for the remote's hooks are told of a push as a whole.
     """
     straight = [line for spec, line in zip(request.specs, lines, strict=True) if _goes_straight(spec, there)]
-    if straight and request.atomic:
+    if straight and (request.atomic or all(_is_verbatim(spec, there) for spec in request.specs)):
         straight = list(lines)
     ours = [spec for spec, line in zip(request.specs, lines, strict=True) if line not in straight]
     return request._replace(specs=tuple(ours)), straight
+
+
+def _is_verbatim(spec: Spec, there: Mapping[str, str] | None) -> bool:
+    """Whether this can only become what was pushed: there is nothing on the remote that it could be put on."""
+    new = there is not None and spec.dst not in there
+    return new or spec.force or not spec.src or not spec.dst.startswith(HEADS)
 
 
 def _goes_straight(spec: Spec, there: Mapping[str, str] | None) -> bool:
