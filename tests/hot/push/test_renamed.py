@@ -30,6 +30,8 @@ for number, (old, new, ref) in enumerate(commands):
     if ref.endswith("/closed"):
         answers.append(f"ng {{ref}} no more reviews")
         continue
+    if ref.endswith("/itself"):  # and beside that another
+        answers += [f"ok {{ref}}", f"option new-oid {{new}}", "option old-oid " + "1" * 40]
     names = [f"refs/changes/{{number}}/{{n}}" for n in ((1, 2) if ref.endswith("/twice") else (1,))]
     for name in names:
         subprocess.run(["git", "update-ref", name, new], check=True)
@@ -67,6 +69,12 @@ def test_h8_several_refs_of_which_some_are_renamed(twin: Twin, options: list[str
     assert done.code == 0
     for number in range(3):
         assert f"refs/changes/{number}/1" in done.out + done.err
+
+
+@pytest.mark.parametrize("way", ["hooked", "off"])
+def test_h8_a_ref_that_keeps_its_name_and_gets_another(twin: Twin, way: str) -> None:
+    """git's own t5411.143."""
+    assert twin.same("origin", "HEAD:refs/for/itself", UAM=way).code == 0
 
 
 @pytest.mark.parametrize("way", ["hooked", "off"])
