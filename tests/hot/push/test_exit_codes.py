@@ -29,6 +29,16 @@ def test_h17_force_wins_over_a_stale_lease(twin: Twin) -> None:
     assert "(forced update)" in done.err
 
 
+def test_h17_force_wins_over_a_stale_lease_of_what_is_deleted(twin: Twin) -> None:
+    """git's own t5533.10."""
+    for place in twin.both:
+        place.commit("a")
+        place.push("-q", "origin", "main:other")
+    twin.scene.idle()
+    assert twin.same("--force-with-lease=other:main^", "origin", ":other").code == 1
+    assert twin.same("--force", "--force-with-lease=other:main^", "origin", ":other").code == 0
+
+
 def test_h17_without_force_a_stale_lease_is_stale(twin: Twin) -> None:
     for place in twin.both:
         place.commit("a")

@@ -23,8 +23,12 @@ class GitDied(UamError):
     """
 
 
-def read_request(remote: str, options: Sequence[str], lines: Sequence[str]) -> Request:
-    """The push that git described by `option` lines (without that word) and `push` lines."""
+def read_request(remote: str, options: Sequence[str], lines: Sequence[str], there: Mapping[str, str]) -> Request:
+    """The push that git described by `option` lines (without that word) and `push` lines.
+
+    `there` are the refs by which git has judged. It says of no deletion that it is forced, but drops one whose lease
+    does not hold: what comes all the same is.
+    """
     leases = dict(o[len("cas ") :].rpartition(":")[::2] for o in options if o.startswith("cas "))
     specs = []
     for line in lines:
@@ -32,6 +36,7 @@ def read_request(remote: str, options: Sequence[str], lines: Sequence[str]) -> R
         src, _, dst = text.removeprefix("+").partition(":")
         lease = leases.get(dst)
         lease, force = "" if lease and oid_of(lease) == ZERO else lease, text.startswith("+")
+        force = force or (not src and lease is not None and lease != there.get(dst, lease))
         specs.append(Spec(src, dst, force, *((None, lease) if force else (lease, None))))
     given = [_unquoted(o[len("push-option ") :]) for o in options if o.startswith("push-option ")]
     return Request(

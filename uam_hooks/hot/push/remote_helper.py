@@ -127,7 +127,7 @@ class RemoteHelper:
 
     def push(self, lines: list[str]) -> list[str]:
         """Push what the `push` lines name, and answer for each ref when its work has landed."""
-        request = read_request(self.remote, self.options, lines)
+        request = read_request(self.remote, self.options, lines, self.known if self.asked else {})
         refused = [_refused(spec.dst) for spec in request.specs if spec.dst.startswith(OURS)]
         lines = [line for spec, line in zip(request.specs, lines, strict=True) if not spec.dst.startswith(OURS)]
         request = request._replace(specs=tuple(s for s in request.specs if not s.dst.startswith(OURS)))
