@@ -154,6 +154,19 @@ def test_d7_the_first_push_to_a_remote_that_was_added_later_lands(scene: Scene, 
     assert scene.run("config", "--get-regexp", r"(pushurl|pushinsteadof)$").code == 1
 
 
+@pytest.mark.parametrize("where", ["origin", "../origin.git"])
+@pytest.mark.parametrize("option", ["--receive-pack", "--exec", "--receive"])
+def test_h13_a_receive_pack_on_the_command_line_is_used(scene: Scene, option: str, where: str) -> None:
+    """git's own t5534.9."""
+    program, used = scene.root / "receive", scene.root / "used"
+    script(program, f'echo used >>"{used}"\nexec git-receive-pack "$@"\n')
+    tip = scene.commit("a")
+    given = [f"{option}={program}"] if where == "origin" else [option, str(program)]
+    done = scene.push(*given, where, "main")
+    assert (done.code, scene.there(), used.exists()) == (0, tip, True), done
+    assert len(scene.pushed()) == 1
+
+
 def test_d7_a_pushurl_of_its_own_goes_straight_once_and_is_wired_by_that(scene: Scene) -> None:
     """No pushInsteadOf fits a pushurl: the first push meets the hook door."""
     scene.git("config", "remote.later.url", "nowhere.git")

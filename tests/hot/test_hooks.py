@@ -275,3 +275,20 @@ def test_g2_a_commit_of_everything_that_met_a_settle_is_to_be_made_again(scene: 
 def test_a_settle_of_another_branch_holds_nothing_up(scene: Scene) -> None:
     (scene.uam / "settling" / str(os.getpid())).write_text("ref: refs/heads/other\n")
     assert run_hook(scene, "pre-commit") == ("", [])
+
+
+def test_h10_a_hook_that_is_not_executable_is_named_as_by_git(plain: Scene) -> None:
+    """git's own t7520: ours stand where git would have looked."""
+    hooks = [plain.top / ".git" / "hooks" / name for name in ("pre-commit", "pre-push")]
+    for hook in hooks:
+        script(hook, "exit 1\n").chmod(0o644)
+    said = "hint: The '{}' hook was ignored because it's not set as executable.\n"
+    (plain.top / "a").write_text("a\n")
+    plain.git("add", "a")
+    alone = plain.run("commit", "-q", "-m", "Add a").err
+    assert said.format(".git/hooks/pre-commit") in alone
+    plain.install()
+    assert plain.run("commit", "-q", "--allow-empty", "-m", "More").err == alone
+    assert said.format(".git/hooks/pre-push") in plain.push().err
+    plain.git("config", "advice.ignoredHook", "false")
+    assert "hint" not in plain.run("commit", "-q", "--allow-empty", "-m", "More").err

@@ -39,6 +39,17 @@ def test_h17_force_wins_over_a_stale_lease_of_what_is_deleted(twin: Twin) -> Non
     assert twin.same("--force", "--force-with-lease=other:main^", "origin", ":other").code == 0
 
 
+@pytest.mark.parametrize("options", [[], ["--porcelain", "--dry-run"]], ids=" ".join)
+def test_h19_a_commit_that_is_older_than_the_remotes_is_rejected(twin: Twin, options: list[str]) -> None:
+    """git's own t5516.84 and .106."""
+    for place in twin.both:
+        place.commit("a")
+        place.push("-q", "origin", "main")
+    twin.scene.idle()
+    assert twin.same(*options, "origin", "main^:main").code == 1
+    assert twin.same(*options, "origin", f"{twin.scene.oid('main')}:refs/heads/main", words=False).code == 0
+
+
 def test_h17_without_force_a_stale_lease_is_stale(twin: Twin) -> None:
     for place in twin.both:
         place.commit("a")

@@ -116,9 +116,16 @@ class Answers:
         return [] if plain else ["option forced-update"]
 
     def up_to_date(self, one: ResolvedSpec) -> str:
-        """The answer for a ref that brings nothing new; its branch is settled now if the work landed in a squash."""
-        if not one.source.verbatim:
-            known = Landed(one.source.branch, one.source.tip, one.known, one.known)
-            if not is_ancestor(self.session.git, one.source.tip, one.known):
-                self.branches.settle(known, one.spec.dst, one.spec.src == "HEAD")
-        return there_already(one.spec.dst)
+        """The answer for a ref that brings nothing new; its branch is settled now if the work landed in a squash.
+
+        A branch that is behind has nothing to push. A commit that was named, and is older than what the remote has, is
+        what the remote's branch was meant to become: that git rejects.
+        """
+        source, spec = one.source, one.spec
+        if not source.verbatim and source.tip != one.known:
+            if not is_ancestor(self.session.git, source.tip, one.known):
+                known = Landed(source.branch, source.tip, one.known, one.known)
+                self.branches.settle(known, spec.dst, spec.src == "HEAD")
+            elif not source.branch and spec.src != "HEAD":
+                return f"error {spec.dst} {NON_FAST_FORWARD}"
+        return there_already(spec.dst)

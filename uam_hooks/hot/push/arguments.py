@@ -118,6 +118,18 @@ def _takes_next(option: str) -> bool:
     return option.find("o") == len(option) - 1  # of short ones together only the last, when it is -o
 
 
+def receive_pack(arguments: Sequence[str]) -> str | None:
+    """What `--receive-pack`, or `--exec`, says to run on the other side; None where neither was given."""
+    found = None
+    for a, following in pairwise([*arguments, ""]):
+        name, equals, value = a.partition("=")
+        if name.startswith("--") and (_is_option(name, "--receive-pack", 6) or _is_option(name, "--exec", 3)):
+            found = value if equals else following
+        if a == "--":
+            break
+    return found
+
+
 def is_for_superproject(arguments: list[str]) -> bool:
     """Whether git started this push because the superproject is pushed with its submodules (on-demand, or only)."""
     return "--recurse-submodules=only-is-on-demand" in arguments
