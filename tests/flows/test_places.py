@@ -160,10 +160,12 @@ def test_h13_a_receive_pack_on_the_command_line_is_used(scene: Scene, option: st
     """git's own t5534.9."""
     program, used = scene.root / "receive", scene.root / "used"
     script(program, f'echo used >>"{used}"\nexec git-receive-pack "$@"\n')
+    scene.git("config", "remote.origin.receivepack", "no-such-program")
     tip = scene.commit("a")
     given = [f"{option}={program}"] if where == "origin" else [option, str(program)]
     done = scene.push(*given, where, "main")
-    assert (done.code, scene.there(), used.exists()) == (0, tip, True), done
+    assert (done.code, done.ours, scene.there(), used.exists()) == (0, [], tip, True), done
+    assert "remote: " not in done.err
     assert len(scene.pushed()) == 1
 
 

@@ -47,6 +47,7 @@ def test_h19_a_commit_that_is_older_than_the_remotes_is_rejected(twin: Twin, opt
         place.push("-q", "origin", "main")
     twin.scene.idle()
     assert twin.same(*options, "origin", "main^:main").code == 1
+    assert twin.same(*options, "origin", "refs/heads/main~1:refs/heads/main").code == 1
     assert twin.same(*options, "origin", f"{twin.scene.oid('main')}:refs/heads/main", words=False).code == 0
 
 

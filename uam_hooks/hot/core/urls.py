@@ -68,7 +68,8 @@ def at(settings: Settings, remote: str, url: str) -> list[str]:
     where git cannot be kept from rewriting it.
     """
     pairs = [(f"remote.{NAME}.url", url), (f"remote.{NAME}.pushurl", url)]
-    pairs += [(f"remote.{NAME}.{key}", value) for key in _MANNERS for value in settings.all(f"remote.{remote}.{key}")]
+    manners = [key for key in _MANNERS if not settings.all(f"remote.{NAME}.{key}")]  # given: git push --receive-pack
+    pairs += [(f"remote.{NAME}.{key}", value) for key in manners for value in settings.all(f"remote.{remote}.{key}")]
     if _rewritten(settings, url, ".insteadof") is not None:
         if "=" in url or _is_replaced(settings, url):
             raise Refused(

@@ -18,7 +18,7 @@ def called(settings: Settings, name: str, address: str) -> str:
     """
     if name in settings.remotes():
         return name
-    return absolute(address) if push_urls(settings, address) == [address] else address
+    return _absolute(address) if push_urls(settings, address) == [address] else address
 
 
 def stranger(settings: Settings, paths: RepoPaths, remote: str) -> str | None:
@@ -36,7 +36,7 @@ def stranger(settings: Settings, paths: RepoPaths, remote: str) -> str | None:
     return "" if _leads_here(paths, place) else None
 
 
-def absolute(url: str) -> str:
+def _absolute(url: str) -> str:
     """A local path with one name, whatever directory it was named from; any other URL unchanged."""
     if "://" in url or (":" in url.partition("/")[0]):
         return url

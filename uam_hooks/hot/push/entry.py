@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from uam_hooks.hot.core.errors import UamError, report
+from uam_hooks.hot.core.urls import NAME
 from uam_hooks.hot.core.words import say
-from uam_hooks.hot.push.address import absolute, called, stranger
+from uam_hooks.hot.push.address import called, stranger
 from uam_hooks.hot.push.arguments import push_arguments, receive_pack
 from uam_hooks.hot.push.session import PushSession, open_session
 
@@ -29,7 +30,7 @@ INTERRUPTED = 130
 def remote_helper() -> NoReturn:
     """`git-remote-uam <remote> <address>`: the wired door. A shim of before tells no address."""
     name, shim, address = (*sys.argv[1:4], sys.argv[1])[:3]
-    _heed_receive_pack(name, address)
+    _heed_receive_pack()
     session = _session()
     if session is None:
         sys.exit(STRAIGHT)
@@ -59,16 +60,18 @@ def remote_helper() -> NoReturn:
     os._exit(_flushed(status))
 
 
-def _heed_receive_pack(name: str, address: str) -> None:
-    """Let --receive-pack be what `git -c remote.<name>.receivepack` is: git tells a remote helper nothing of it."""
+def _heed_receive_pack() -> None:
+    """Let --receive-pack be a setting given with `-c`, of the remote as which every place is pushed to.
+
+    git tells a remote helper nothing of it.
+    """
     program = receive_pack(push_arguments())
     if program is None:
         return
-    for place in dict.fromkeys((name, address, absolute(address))):
-        number = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
-        os.environ[f"GIT_CONFIG_KEY_{number}"] = f"remote.{place}.receivepack"
-        os.environ[f"GIT_CONFIG_VALUE_{number}"] = program
-        os.environ["GIT_CONFIG_COUNT"] = str(number + 1)
+    number = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
+    os.environ[f"GIT_CONFIG_KEY_{number}"] = f"remote.{NAME}.receivepack"
+    os.environ[f"GIT_CONFIG_VALUE_{number}"] = program
+    os.environ["GIT_CONFIG_COUNT"] = str(number + 1)
 
 
 def pre_push() -> NoReturn:

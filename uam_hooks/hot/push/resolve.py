@@ -177,7 +177,8 @@ def _expectation(spec: Spec) -> str | None:
 def _branch_of(git: Git, src: str, paths: RepoPaths) -> str:
     if src == "HEAD":
         return head_of(git, paths.git_dir)[0]
-    return src if src.startswith(HEADS) else ""
+    named = src.startswith(HEADS) and not any(mark in src for mark in ("^", "~", "@{"))  # else a commit beside it
+    return src if named else ""
 
 
 def _brings_something(git: Git, tip: str, seen: _Seen) -> bool:
