@@ -161,6 +161,9 @@ and `uam.window.push=0`:
 | test | what it is called | why it differs |
 |---|---|---|
 {table}
+git uam is installed by the first command in each repository, and again beside each hook that a test writes. git says
+`To uam::<place>` of a push that goes through git uam; `uam::` is taken off there, and nothing else.
+
 Made by `tests/git-suite/run --write SOURCE-TREE`, where SOURCE-TREE is git's source after
 `make NO_CURL=1 NO_TCLTK=1 NO_GETTEXT=1`. The scripts are listed in `tests/git-suite/scripts`, the reasons in
 `tests/git-suite/explained`; a difference without one is an error.
