@@ -199,9 +199,9 @@ def test_c4_a_push_that_is_told_to_end_stays_queued_and_lands(scene: Scene, numb
 
 def test_c4_what_a_shell_ends_by_its_time_limit_lands(scene: Scene) -> None:
     """`timeout` ends the command and then its whole group."""
-    scene.git("config", "uam.window.push", "1500ms")
+    scene.git("config", "uam.window.push", "4s")
     tip = scene.commit("a")
-    done = scene.execute("timeout", "-k", "0.1", "0.7", "git", "push")
+    done = scene.execute("timeout", "-k", "0.1", "2", "git", "push")
     assert done.code in (124, 137)
     scene.idle()
     assert scene.there() == tip

@@ -195,6 +195,7 @@ def test_no_secret_gets_into_words(scene: Scene) -> None:
 
 def test_a_log_that_cannot_be_written_fails_the_deploy_alone(scene: Scene) -> None:
     command(scene, "prod")
+    (scene.uam / "log").rmdir()
     (scene.uam / "log").write_text("in the way")
     scene.commit("a")
     with acting(scene) as agents:

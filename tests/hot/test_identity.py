@@ -157,7 +157,7 @@ def test_a_place_is_where_the_url_leads_and_shows_no_secret(scene: Scene) -> Non
 def test_all_who_need_the_key_at_once_get_the_same(scene: Scene) -> None:
     code = (
         "import sys; from pathlib import Path; from uam_hooks.hot.core import identity, paths;"
-        " sys.stdin.readline(); print(identity._key(paths.RepoPaths.of(Path(sys.argv[1]))).hex())"
+        " sys.stdin.readline(); print(identity.key_of(paths.RepoPaths.of(Path(sys.argv[1]))).hex())"
     )
     command = [sys.executable, "-c", code, str(scene.top / ".git")]
     running = [
@@ -171,5 +171,6 @@ def test_all_who_need_the_key_at_once_get_the_same(scene: Scene) -> None:
         process.stdin.write("\n")
         process.stdin.flush()
     found = {process.communicate()[0] for process in running}
+    assert [process.returncode for process in running] == [0] * 6
     assert len(found) == 1
     assert [path.name for path in scene.uam.glob("identity.key*")] == ["identity.key"]

@@ -73,7 +73,7 @@ def main(common_dir: str, lock: int, identity: str = "", remote: str | None = No
 def _serve_every_lane(repo: Repository) -> None:
     """See that every lane has a flusher, as long as anything waits."""
     with Store(repo.paths.database, make=False) as store:
-        session = background(repo, store, key_of(repo.paths, make=False))
+        session = background(repo, store, key_of(repo.paths))  # the pushes that started this one know of no key
         while lanes := unfinished(session.store, session.identity.id):
             for lane in lanes:
                 ensure_flusher(repo.paths, lane, reduced(os.environ, session.settings))

@@ -22,7 +22,7 @@ def wire(repo: Repository) -> tuple[str, ...]:
         if not repo.paths.env_file.exists():
             return ()
         with config_file(repo) as config, ExitStack() as undo:
-            result = wired(repo, config.text)
+            result = wired(repo, config.text, later=True)
             replace_config(repo, config, result.text, undo)
             undo.pop_all()
     return result.remotes

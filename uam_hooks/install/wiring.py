@@ -121,11 +121,14 @@ def refuse_foreign_aliases(repo: Repository, text: bytes) -> None:
                 )
 
 
-def wired(repo: Repository, text: bytes, *, hooks_only: bool = False, hooks: bool | None = None) -> Wired:
+def wired(
+    repo: Repository, text: bytes, *, hooks_only: bool = False, hooks: bool | None = None, later: bool = False
+) -> Wired:
     """The config `text` with our aliases and with every remote's pushes going through git uam.
 
     `hooks_only` adds only the alias for `git uam`. `hooks` says whether hooks of ours are named in it; None leaves
-    that as it is. A text that is wired already is returned unchanged.
+    that as it is. `later`, after the install, adds nothing that the shims of an earlier version do not know. A text
+    that is wired already is returned unchanged.
     """
     remotes: list[str] = []
     skipped: list[Skipped] = []
@@ -138,7 +141,8 @@ def wired(repo: Repository, text: bytes, *, hooks_only: bool = False, hooks: boo
                     _unwire_remote(draft, f"remote.{name}")
             elif _wire_remote(repo, draft, name):
                 remotes.append(name)
-        for key, value in [COMMAND_ALIAS] if hooks_only else (CATCH_ALL, *_ALIASES):
+        ours = _ALIASES if later else (CATCH_ALL, *_ALIASES)
+        for key, value in [COMMAND_ALIAS] if hooks_only else ours:
             if draft.get(key) != [value]:
                 draft.put(key, [value])
         if hooks is not None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
-import sys
 from collections.abc import Mapping
 
 from uam_hooks.hot.core.errors import GitFailed
 from uam_hooks.hot.core.plumbing import Git
 from uam_hooks.hot.core.settings import Settings, boolean
+from uam_hooks.hot.core.words import on_terminal
 
 _RESET = "\x1b[m"
 _WORDS = {"hint": "\x1b[33m", "warning": "\x1b[1;33m", "success": "\x1b[1;32m", "error": "\x1b[1;31m"}
@@ -52,4 +51,4 @@ def _wanted(settings: Settings) -> bool:
         auto = said == "auto" or boolean(said)
     except ValueError:
         return False
-    return auto and sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+    return auto and on_terminal()

@@ -75,10 +75,14 @@ def _directory(path: Path) -> int:
 
 
 def furnish(paths: RepoPaths) -> None:
-    """Make the locks and directories that are missing in .git/uam, the database excepted."""
+    """Make the locks and directories that are missing in .git/uam, the database excepted.
+
+    What stands in the place of a directory is told by who needs that one.
+    """
     for directory in (paths.batches, paths.settling, paths.logs):
         if not directory.is_dir():
-            make_directory(directory)
+            with suppress(Refused):
+                make_directory(directory)
     for lock in (paths.flush_lock, paths.settle_lock):
         os.close(opened(lock, os.O_RDWR | os.O_CREAT))
 

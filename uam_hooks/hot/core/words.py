@@ -53,6 +53,11 @@ def say(text: str) -> None:
         sys.stderr.flush()
 
 
+def on_terminal() -> bool:
+    """Whether stderr is a terminal that knows colours, as git sees it."""
+    return sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+
 def from_remotes(pushes: Iterable[tuple[str, ...]]) -> list[str]:
     """The same lines with the prefix that git gives them."""
     return [f"remote: {line}" for line in each_once(pushes)]
@@ -66,7 +71,7 @@ def each_once(pushes: Iterable[tuple[str, ...]]) -> list[str]:
 def pass_on(lines: Iterable[str], coloured: Callable[[str], str]) -> None:
     """Print on stderr lines that hooks of a remote said, as git does there; a closed stderr is not an error."""
     with suppress(OSError, ValueError):
-        end = _TO_THE_END if sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb" else PADDING
+        end = _TO_THE_END if on_terminal() else PADDING
         shown = ("\t".join(visible(part) for part in line.split("\t")) for line in lines)
         _put(sys.stderr, "".join(f"remote: {coloured(line)}{end if line else ''}\n" for line in shown))
         sys.stderr.flush()
