@@ -91,6 +91,27 @@ def test_g7_ctrl_c_while_the_hook_of_the_other_door_starts(unwired: Scene) -> No
     assert unwired.there() == unwired.start_oid
 
 
+@pytest.mark.parametrize(("event", "function"), [("return", "serve"), ("call", "_flushed"), ("return", "_flushed")])
+def test_g7_ctrl_c_when_the_answer_is_made_prints_no_traceback(scene: Scene, event: str, function: str) -> None:
+    profile = scene.root / "profile.py"
+    profile.write_text(
+        "import os, sys\n"
+        "def kill(frame, event, _):\n"
+        f"    if (event, frame.f_code.co_name) == {(event, function)!r}:\n"
+        "        os.kill(os.getpid(), 2)\n"
+        "sys.setprofile(kill)\n"
+    )
+    scene.with_interpreter(
+        f'begin=\'exec(open("{profile}").read()); \'\nstart=$4\nshift 4\nexec "$python" -I -S -c "$begin$start" "$@"'
+    )
+    tip = scene.commit("a")
+    done = scene.push()
+    assert "Traceback" not in done.err, done
+    assert "KeyboardInterrupt" not in done.err
+    scene.idle()
+    assert scene.there() == tip
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["push", "uam status"])
 def test_g7_ctrl_c_within_a_tenth_of_a_second(scene: Scene, command: str) -> None:

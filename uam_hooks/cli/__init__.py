@@ -11,6 +11,7 @@ import click
 
 from uam_hooks import __version__
 from uam_hooks.hot.core.errors import ExitCode, UamError, report
+from uam_hooks.hot.core.interrupts import INTERRUPTED, interruptible
 from uam_hooks.hot.core.words import complain, say
 
 COMMANDS = {
@@ -77,28 +78,28 @@ def uam() -> None:
 def main() -> NoReturn:
     """Entry of `git uam` and `uam`: the one place where errors become messages and exit codes."""
     from uam_hooks.git.repo import clear_git_environment
-    from uam_hooks.hot.push.entry import hear_interrupts
 
     clear_git_environment()
     for stream in (sys.stdout, sys.stderr):  # a name need not be UTF-8
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    sys.exit(interruptible(_command))
+
+
+def _command() -> int:
     try:
-        hear_interrupts()
         status = uam.main(standalone_mode=False, prog_name="git uam")
-        sys.exit(status if isinstance(status, int) else ExitCode.OK)
+        return status if isinstance(status, int) else ExitCode.OK
     except UamError as error:
-        sys.exit(report(error))
+        return report(error)
     except click.ClickException as error:
         shown = io.StringIO()
         error.show(shown)
         complain(shown.getvalue())
-        sys.exit(ExitCode.USAGE if isinstance(error, click.UsageError) else ExitCode.FAILED)
+        return ExitCode.USAGE if isinstance(error, click.UsageError) else ExitCode.FAILED
     except click.Abort:
         say("interrupted; the next command finishes what was in progress.")
-        sys.exit(130)
-    except KeyboardInterrupt:  # before or after click, which makes an Abort of it
-        sys.exit(130)
+        return INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()
-        sys.exit(141)
+        return 141

@@ -8,13 +8,13 @@ the package.
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
 from uam_hooks.hot.core.errors import UamError, report
+from uam_hooks.hot.core.interrupts import interruptible
 from uam_hooks.hot.core.urls import NAME
 from uam_hooks.hot.core.words import say
 from uam_hooks.hot.push.address import called, stranger
@@ -24,7 +24,6 @@ from uam_hooks.hot.push.session import PushSession, open_session
 STRAIGHT = 65
 QUEUED = 64
 FAULT = 70
-INTERRUPTED = 130
 
 
 def remote_helper() -> NoReturn:
@@ -42,22 +41,23 @@ def remote_helper() -> NoReturn:
         sys.exit(STRAIGHT)
     from uam_hooks.hot.push.remote_helper import RemoteHelper
 
-    try:
-        hear_interrupts()
-        status = RemoteHelper(session, remote, shim).serve(sys.stdin.buffer)
-    except UamError as error:
-        report(error)
-        status = 128
-    except BrokenPipeError:
-        status = 141
-    except KeyboardInterrupt:
-        status = INTERRUPTED
-    except Exception as error:  # git must see an exit status that it can report, never a traceback
-        say(f"this push failed inside uam ({type(error).__name__}: {error}); `UAM=off git push` does without uam.")
-        if os.environ.get("UAM_DEBUG"):
-            raise
-        status = FAULT
-    os._exit(_flushed(status))
+    wired = session
+
+    def serve() -> int:
+        try:
+            return RemoteHelper(wired, remote, shim).serve(sys.stdin.buffer)
+        except UamError as error:
+            report(error)
+            return 128
+        except BrokenPipeError:
+            return 141
+        except Exception as error:  # git must see an exit status that it can report, never a traceback
+            say(f"this push failed inside uam ({type(error).__name__}: {error}); `UAM=off git push` does without uam.")
+            if os.environ.get("UAM_DEBUG"):
+                raise
+            return FAULT
+
+    os._exit(_flushed(interruptible(serve)))
 
 
 def _heed_receive_pack() -> None:
@@ -78,25 +78,18 @@ def pre_push() -> NoReturn:
     """`pre-push <remote> <url>`: the hook door."""
     from uam_hooks.hot.push.pre_push import hook_door, names_ours, push_lines
 
-    try:
-        hear_interrupts()
-        lines = push_lines(sys.stdin.buffer.read())
-        if names_ours(lines):
-            sys.exit(QUEUED)
-        session = _session()
-        queued = session is not None and hook_door(session, sys.argv[1], lines)
-    except (UamError, OSError) as error:
-        _say_straight(error)
-        sys.exit(0)
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
-    sys.exit(QUEUED if queued else 0)
+    def serve() -> int:
+        try:
+            lines = push_lines(sys.stdin.buffer.read())
+            if names_ours(lines):
+                return QUEUED
+            session = _session()
+            return QUEUED if session is not None and hook_door(session, sys.argv[1], lines) else 0
+        except (UamError, OSError) as error:
+            _say_straight(error)
+            return 0
 
-
-def hear_interrupts() -> None:
-    """Let Ctrl-C be a KeyboardInterrupt again: the shims have it end the process while Python imports, silently."""
-    if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.exit(interruptible(serve))
 
 
 def _session() -> PushSession | None:
