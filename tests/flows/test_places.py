@@ -169,6 +169,21 @@ def test_h13_a_receive_pack_on_the_command_line_is_used(scene: Scene, option: st
     assert len(scene.pushed()) == 1
 
 
+@pytest.mark.parametrize("ref", ["main", "HEAD:refs/other/main"])
+def test_h18_a_push_that_is_not_to_be_thin_is_not(scene: Scene, ref: str) -> None:
+    """git's own t5516.102; what is no branch goes straight."""
+    receive = "--receive-pack=git receive-pack --reject-thin-pack-for-testing"
+    scene.outside.git("--git-dir", scene.remote, "config", "receive.unpackLimit", "1")
+    scene.commit("long", "".join(f"line {n}\n" for n in range(200)))
+    assert scene.push("origin", ref).code == 0
+    scene.commit("long", "".join(f"line {n}\n" for n in range(201)))
+    scene.git("repack", "-adfq")
+    thin = scene.push("--no-thin", "--thin", receive, "origin", ref)
+    assert thin.code == 1, thin
+    done = scene.push("--no-thin", receive, "origin", ref)
+    assert (done.code, done.ours) == (0, []), done
+
+
 def test_d7_a_pushurl_of_its_own_goes_straight_once_and_is_wired_by_that(scene: Scene) -> None:
     """No pushInsteadOf fits a pushurl: the first push meets the hook door."""
     scene.git("config", "remote.later.url", "nowhere.git")

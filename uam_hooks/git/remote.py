@@ -227,6 +227,7 @@ class Remote:
         # git has told us what push.pushOption says, and would add it once more
         args = ["-c", "push.pushOption=", "push", "--porcelain", "--no-verify", "--no-follow-tags"]
         args += ["--recurse-submodules=no"]
+        args += ["--no-thin"] * (self.settings.all(urls.THIN)[-1:] == ["false"])
         args += ["--atomic"] * atomic + [f"--push-option={option}" for option in options]
         if lease:
             args += [f"--force-with-lease={u.ref}:{'' if u.old == ZERO or u.hidden else u.old}" for u in updates]

@@ -130,3 +130,48 @@ def test_h5_a_remote_that_is_a_mirror_is_one(twin: Twin) -> None:
     done = twin.same("origin")
     assert done.code == 0
     assert twin.scene.there("refs/heads/old") == ""
+
+
+# -- what is there already -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", ["wired", "straight"])
+def test_h18_refs_that_are_up_to_date_are_listed_as_git_does(twin: Twin, way: str) -> None:
+    twin.scene.env |= {"UAM": "off"} if way == "straight" else {}
+    for place in twin.both:
+        place.git("tag", "v1")
+        place.git("branch", "side")
+        place.push("origin", "side", "v1")
+        place.commit("a")
+    refs = ("main", "side", "v1", "HEAD:refs/other/one")
+    for args in (["--porcelain"], ["--porcelain"], ["-v"], []):
+        done = twin.same(*args, "origin", *refs)
+        assert done.code == 0
+        assert done.ours == []
+        assert twin.scene.oid("refs/remotes/origin/main") == twin.scene.oid("main")
+
+
+def test_h18_a_branch_that_moved_meanwhile_does_not_take_its_tracking_ref_back(scene: Scene) -> None:
+    """git looks a branch up before it starts us, and would write that into the tracking ref of what is up to date."""
+    scene.commit("a")
+    assert scene.push().code == 0
+    other = scene.stranger()
+    other.commit("theirs")
+    other.push("-q", "origin", "main")
+    scene.git("fetch", "-q")
+    theirs = scene.oid("refs/remotes/origin/main")
+    scene.with_interpreter(f'git update-ref refs/heads/main {theirs}\nexec "$python" "$@"')
+    done = scene.push("-v", "origin", "main")
+    assert done.code == 0, done
+    assert "up to date" in done.err
+    assert scene.oid("refs/remotes/origin/main") == theirs
+
+
+@pytest.mark.parametrize("hidden", ["receive", "transfer"])
+def test_h7_a_ref_that_is_hidden_from_who_pushes_is_not_up_to_date(twin: Twin, hidden: str) -> None:
+    """git's own t5516.88."""
+    for place in twin.both:
+        place.git("push", "-q", "origin", "main:refs/hidden/one")
+    twin.there("config", f"{hidden}.hideRefs", "refs/hidden")
+    assert twin.same("origin", "main:refs/hidden/one").code == 1
+    assert twin.same("origin", ":refs/hidden/one").code == 1

@@ -133,7 +133,7 @@ _WANTED = (
 # What decides where a push goes and with whose credentials, where somebody gives it for one command (`git -c`).
 _ACTING = (
     r"core\.(sshcommand|askpass|gitproxy)|ssh\.variant|credential\..*|https?\..*|protocol\..*|safe\..*"
-    r"|url\..*\.(push)?insteadof|remote\..*\.(url|pushurl|proxy|proxyauthmethod|receivepack|uploadpack|vcs)"
+    r"|url\..*\.(push)?insteadof|remote\..*\.(url|pushurl|proxy|proxyauthmethod|receivepack|uploadpack|vcs|uam-thin)"
     rf"|{'|'.join(map(re.escape, SIGNING))}"
 )
 

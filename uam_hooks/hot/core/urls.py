@@ -15,6 +15,8 @@ from uam_hooks.hot.core.words import redact
 SCHEME = "uam::"
 # The remote that git is told about on its command line; no other can have this name, for git refuses its colons.
 NAME = "uam::there"
+# Given as false where packs for that remote are to stand alone: git has an option for it, and no setting.
+THIN = f"remote.{NAME}.uam-thin"
 # How git talks to a remote, besides its URLs.
 _MANNERS = ("receivepack", "uploadpack", "proxy", "proxyauthmethod", "serveroption")
 _HELPER = re.compile(r"[A-Za-z0-9+.-]*::")

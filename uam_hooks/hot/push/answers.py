@@ -12,7 +12,7 @@ from uam_hooks.hot.core.refs import HEADS, short_target
 from uam_hooks.hot.core.words import say
 from uam_hooks.hot.push import messages
 from uam_hooks.hot.push.own_branch import OwnBranches
-from uam_hooks.hot.push.protocol import NON_FAST_FORWARD, GitDied, ok, refused, there_already
+from uam_hooks.hot.push.protocol import NON_FAST_FORWARD, GitDied, ok, passed_over, refused, there_already
 from uam_hooks.hot.push.resolve import ResolvedSpec
 from uam_hooks.hot.push.rewritten import Dropped, change
 from uam_hooks.hot.push.session import PushSession
@@ -93,7 +93,11 @@ class Answers:
             what = Landed(one.source.branch, one.source.tip, outcome.new, outcome.keep)
             self.branches.settle(what, one.spec.dst, one.spec.src == "HEAD")
         if outcome.new == outcome.old:
-            return [there_already(one.spec.dst)]
+            return (
+                there_already(self.session.git, one.spec.dst, outcome.new)
+                if outcome.new
+                else [passed_over(one.spec.dst)]
+            )
         return ok(self.session.git, one.spec.dst, outcome.old, outcome.new) + self.forced(one, outcome.old, outcome.new)
 
     def rejected(self, one: ResolvedSpec, what: Dropped) -> str:
@@ -115,7 +119,7 @@ class Answers:
             plain = False
         return [] if plain else ["option forced-update"]
 
-    def up_to_date(self, one: ResolvedSpec) -> str:
+    def up_to_date(self, one: ResolvedSpec) -> list[str]:
         """The answer for a ref that brings nothing new; its branch is settled now if the work landed in a squash.
 
         A branch that is behind has nothing to push. A commit that was named, and is older than what the remote has, is
@@ -127,5 +131,7 @@ class Answers:
                 known = Landed(source.branch, source.tip, one.known, one.known)
                 self.branches.settle(known, spec.dst, spec.src == "HEAD")
             elif not source.branch and spec.src != "HEAD":
-                return f"error {spec.dst} {NON_FAST_FORWARD}"
-        return there_already(spec.dst)
+                return [f"error {spec.dst} {NON_FAST_FORWARD}"]
+            else:
+                return [passed_over(spec.dst)]
+        return there_already(self.session.git, spec.dst, one.known)

@@ -130,6 +130,12 @@ def receive_pack(arguments: Sequence[str]) -> str | None:
     return found
 
 
+def is_thin(arguments: Sequence[str]) -> bool:
+    """Whether the pack may leave out what the other side has: unless `--no-thin` was the last word on it."""
+    said = [a for a in arguments if _is_option(a, "--thin", 4) or _is_option(a, "--no-thin", 6)]
+    return not said or not said[-1].startswith("--no-")
+
+
 def is_for_superproject(arguments: list[str]) -> bool:
     """Whether git started this push because the superproject is pushed with its submodules (on-demand, or only)."""
     return "--recurse-submodules=only-is-on-demand" in arguments

@@ -15,10 +15,10 @@ from typing import NoReturn
 
 from uam_hooks.hot.core.errors import UamError, report
 from uam_hooks.hot.core.interrupts import interruptible
-from uam_hooks.hot.core.urls import NAME
+from uam_hooks.hot.core.urls import NAME, THIN
 from uam_hooks.hot.core.words import say
 from uam_hooks.hot.push.address import called, stranger
-from uam_hooks.hot.push.arguments import push_arguments, receive_pack
+from uam_hooks.hot.push.arguments import is_thin, push_arguments, receive_pack
 from uam_hooks.hot.push.session import PushSession, open_session
 
 STRAIGHT = 65
@@ -29,7 +29,7 @@ FAULT = 70
 def remote_helper() -> NoReturn:
     """`git-remote-uam <remote> <address>`: the wired door. A shim of before tells no address."""
     name, shim, address = (*sys.argv[1:4], sys.argv[1])[:3]
-    _heed_receive_pack()
+    _heed_arguments()
     session = _session()
     if session is None:
         sys.exit(STRAIGHT)
@@ -60,18 +60,18 @@ def remote_helper() -> NoReturn:
     os._exit(_flushed(interruptible(serve)))
 
 
-def _heed_receive_pack() -> None:
-    """Let --receive-pack be a setting given with `-c`, of the remote as which every place is pushed to.
+def _heed_arguments() -> None:
+    """Let --receive-pack and --no-thin be settings given with `-c`, of the remote as which every place is pushed to.
 
-    git tells a remote helper nothing of it.
+    git tells a remote helper nothing of them.
     """
-    program = receive_pack(push_arguments())
-    if program is None:
-        return
-    number = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
-    os.environ[f"GIT_CONFIG_KEY_{number}"] = f"remote.{NAME}.receivepack"
-    os.environ[f"GIT_CONFIG_VALUE_{number}"] = program
-    os.environ["GIT_CONFIG_COUNT"] = str(number + 1)
+    arguments = push_arguments()
+    program = receive_pack(arguments)
+    given = [(f"remote.{NAME}.receivepack", program)] if program is not None else []
+    given += [] if is_thin(arguments) else [(THIN, "false")]
+    for number, (key, value) in enumerate(given, int(os.environ.get("GIT_CONFIG_COUNT") or 0)):
+        os.environ[f"GIT_CONFIG_KEY_{number}"], os.environ[f"GIT_CONFIG_VALUE_{number}"] = key, value
+        os.environ["GIT_CONFIG_COUNT"] = str(number + 1)
 
 
 def pre_push() -> NoReturn:

@@ -102,6 +102,15 @@ def _is_verbatim(spec: Spec, there: Mapping[str, str] | None) -> bool:
     return new or spec.force or not spec.src or not spec.dst.startswith(HEADS)
 
 
+def judged_by_git(refs: Collection[str]) -> list[str]:
+    """Those of the remote's refs of which git may judge by what they are at: tags.
+
+    Branches are ours to judge. Anything else the remote may list, and hide from who pushes (receive.hideRefs): there it
+    would say no where git finds nothing to do.
+    """
+    return [ref for ref in refs if ref.startswith(TAGS)]
+
+
 def _goes_straight(spec: Spec, there: Mapping[str, str] | None) -> bool:
     """Whether there is nothing of this spec that we could land.
 

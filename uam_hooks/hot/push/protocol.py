@@ -71,13 +71,18 @@ def refused(dst: str, why: str) -> str:
     return f"error {dst} {shown if plain else f'({shown})'}"
 
 
-def there_already(dst: str) -> str:
-    """The answer that makes git print "Everything up-to-date".
-
-    "up to date" itself makes git write into the tracking ref what the branch was at when git began, which the remote
-    may not have; "no match" leaves the tracking ref alone (transport-helper.c, git 2.39 and 2.55).
-    """
+def passed_over(dst: str) -> str:
+    """The answer that makes git say nothing of a ref, and "Everything up-to-date" if there is nothing to say of any."""
     return f"error {dst} no match"
+
+
+def there_already(git: Git, dst: str, oid: str) -> list[str]:
+    """The answer that makes git report that `dst` is up to date, at `oid`, and write that into the tracking ref.
+
+    With the last line alone git would write there what the branch was at when git began, which the remote may not have.
+    What a success has reported is kept (transport-helper.c, git 2.39 and 2.55).
+    """
+    return [*ok(git, dst, oid, oid), f"error {dst} up to date"]
 
 
 def ok(git: Git, dst: str, old: str, new: str) -> list[str]:

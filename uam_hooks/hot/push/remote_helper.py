@@ -17,7 +17,7 @@ from uam_hooks.hot.push import arguments, meaning
 from uam_hooks.hot.push.answers import Answers
 from uam_hooks.hot.push.meaning import Listing
 from uam_hooks.hot.push.news import News
-from uam_hooks.hot.push.protocol import GitDied, listed, read_request, refused
+from uam_hooks.hot.push.protocol import GitDied, listed, passed_over, read_request, refused
 from uam_hooks.hot.push.request import Request
 from uam_hooks.hot.push.session import PushSession
 from uam_hooks.hot.push.straight import DIED, list_straight, push_straight
@@ -117,8 +117,8 @@ class RemoteHelper:
                 if how in (Listing.NAMED, Listing.REAL) or self.session.settings["uam.push.mode"] == "wait":
                     raise
         if self.asked:
-            real = how == Listing.REAL
-            return listed({ref: o if real or not ref.startswith(HEADS) else "?" for ref, o in self.known.items()})
+            judged = self.known if how == Listing.REAL else meaning.judged_by_git(self.known)
+            return listed({ref: oid if ref in judged else "?" for ref, oid in self.known.items()})
         for name in [name for name in here if name.startswith(tracking)]:
             ref = self.session.settings.remote_ref(self.remote, name)
             if ref and ref.startswith("refs/") and not ref.endswith("/HEAD"):
@@ -167,4 +167,4 @@ def _refused(dst: str) -> str:
     """The answer for a ref of uam's own: a mirror or a pattern passes over it, a push that names it is told why."""
     if any(OURS in argument for argument in arguments.push_arguments()):
         return refused(dst, f"{OURS} belongs to this repository and is never pushed")
-    return f"error {dst} no match"
+    return passed_over(dst)

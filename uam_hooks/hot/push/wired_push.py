@@ -83,7 +83,9 @@ def _decide(
     if decided and request.atomic:
         return decided + [f"error {one.spec.dst} atomic push failed" for one in specs], []
     stale = [one for one in specs if not one.new and there.get(one.spec.dst) != one.known]
-    decided += [answers.up_to_date(one) for one in specs if not one.new and one not in stale]
+    for one in specs:
+        if not one.new and one not in stale:
+            decided += answers.up_to_date(one)
     fresh = [one for one in specs if one.new or one in stale]
     if request.dry_run:
         told = [ok(session.git, one.spec.dst, one.known, one.source.tip) for one in fresh]
