@@ -173,7 +173,7 @@ def test_h13_a_receive_pack_on_the_command_line_is_used(scene: Scene, option: st
 def test_h18_a_push_that_is_not_to_be_thin_is_not(scene: Scene, ref: str) -> None:
     """git's own t5516.102; what is no branch goes straight."""
     receive = "--receive-pack=git receive-pack --reject-thin-pack-for-testing"
-    scene.outside.git("--git-dir", scene.remote, "config", "receive.unpackLimit", "1")
+    scene.outside.git("--git-dir", str(scene.remote), "config", "receive.unpackLimit", "1")
     scene.commit("long", "".join(f"line {n}\n" for n in range(200)))
     assert scene.push("origin", ref).code == 0
     scene.commit("long", "".join(f"line {n}\n" for n in range(201)))

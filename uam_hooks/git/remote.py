@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 from uam_hooks.git import lfs
 from uam_hooks.git.repo import Repository
 from uam_hooks.git.said import RemoteWords, bounded
-from uam_hooks.git.verdict import Pushed, RefOutcome, outcome_of, porcelain, status_is_transient
+from uam_hooks.git.verdict import Pushed, RefOutcome, outcome_of, porcelain, renamed, status_is_transient
 from uam_hooks.hot.core import urls
 from uam_hooks.hot.core.errors import Failure, GitFailed, GitNotStarted, Refused, UamError, reason
 from uam_hooks.hot.core.gate import ARGUMENTS_BYTES, update_bytes
@@ -243,9 +243,13 @@ class Remote:
         said = porcelain(answer.out.decode("utf-8", "surrogateescape"))
         lines = words.end()
         found = {}
+        refs = {update.ref for update in updates}
         for update in updates:
-            flag, why = said.get(update.ref, ("", reason(answer.err)))
-            found[update.ref] = outcome_of(flag, why, lines)
+            if update.ref in said:
+                found[update.ref] = outcome_of(said[update.ref].flag, said[update.ref].why, lines)
+            else:
+                other = renamed(said, "" if update.new == ZERO else update.new, refs, lines)
+                found[update.ref] = other or outcome_of("", reason(answer.err), lines)
         return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ class Pushed(StrEnum):
     """What became of one ref of a push."""
 
     LANDED = "landed"
+    RENAMED = "renamed"  # taken under another name: the ref itself is as it was
     CONTENDED = "contended"
     UNPINNED = "unpinned"  # not sent: what was made for it has to be made once more
     REJECTED = "rejected"
@@ -22,13 +24,16 @@ class Pushed(StrEnum):
 class RefOutcome(NamedTuple):
     """What became of one ref; `transient` where it may be something else on another try.
 
-    `words` is why in git's words, `said` are the lines of the remote's hooks, which are about the whole push.
+    `words` is why in git's words, `said` are the lines of the remote's hooks, which are about the whole push. `name` is
+    what a remote has called it that gives refs names of its own (its proc-receive hook), `created` if it is new there.
     """
 
     pushed: Pushed
     words: str
     transient: bool = False
     said: tuple[str, ...] = ()
+    name: str = ""
+    created: bool = False
 
     @property
     def stale(self) -> bool:
@@ -36,14 +41,35 @@ class RefOutcome(NamedTuple):
         return self.pushed == Pushed.CONTENDED and self.words == "[rejected] (stale info)"
 
 
-def porcelain(out: str) -> dict[str, tuple[str, str]]:
-    """The lines of `git push --porcelain`: ref to its flag and reason."""
+class PushLine(NamedTuple):
+    """A line of `git push --porcelain`: what was pushed ("" for a deletion), its flag and reason."""
+
+    source: str
+    flag: str
+    why: str
+
+
+def porcelain(out: str) -> dict[str, PushLine]:
+    """The lines of `git push --porcelain`, by their refs."""
     found = {}
     for line in out.splitlines():
         fields = line.split("\t")
         if len(fields) >= 3 and ":" in fields[1]:
-            found[fields[1].partition(":")[2]] = (fields[0], fields[2])
+            source, _, ref = fields[1].partition(":")
+            found[ref] = PushLine(source, fields[0], fields[2])
     return found
+
+
+def renamed(lines: dict[str, PushLine], source: str, refs: Collection[str], said: tuple[str, ...]) -> RefOutcome | None:
+    """What became of one of the `refs`, which no line names: None unless a line names another ref with its `source`.
+
+    That line is taken out.
+    """
+    for ref, line in lines.items():
+        if line.source == source and line.flag != "!" and ref not in refs:
+            del lines[ref]
+            return RefOutcome(Pushed.RENAMED, "", said=said, name=ref, created=line.flag == "*")
+    return None
 
 
 # What git says when another push came first: our side of it by the lease, the other side by the ref's lock.

@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 from uam_hooks.git.remote import Remote, Seen
 from uam_hooks.git.repo import Repository
+from uam_hooks.git.verdict import RefOutcome
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.queue.model import Action, Landing, Source, SourceStatus
-from uam_hooks.hot.queue.outcome import Outcomes
+from uam_hooks.hot.queue.outcome import How, Outcomes
 from uam_hooks.land.follow import settle_unattended
 from uam_hooks.land.retention import unpin
 from uam_hooks.land.shadow import remember
@@ -61,6 +62,21 @@ def finish_landed(session: Session, remote: Remote, landed: Sequence[Landed]) ->
     bring_along(session, [(one.action, one.landing.detail.outcomes) for one in landed])
     finish.actions(session.store, ends)
     reached(Step.FINISHED)
+
+
+def finish_renamed(session: Session, ended: Sequence[tuple[Action, Landing, RefOutcome]]) -> None:
+    """End actions whose landing the remote has taken under a name of its own, as a review is.
+
+    Their refs are as they were there, so nothing here follows.
+    """
+    for action, landing, result in ended:
+        old = "" if result.created else landing.old
+        results = {
+            source: o if o.failure else o._replace(how=How.EXACT, ref=result.name, old=old, keep="", said=result.said)
+            for source, o in landing.detail.outcomes.items()
+        }
+        unpin(session, [_ended(source, results) for source in claim.with_carried(session.store, action.id)])
+        finish.action(session.store, action, results)
 
 
 def bring_along(session: Session, ending: Sequence[tuple[Action, Outcomes]]) -> None:

@@ -22,7 +22,7 @@ from uam_hooks.integrate.onto import onto, ready
 from uam_hooks.integrate.plan import Plan
 from uam_hooks.integrate.tips import Tips
 from uam_hooks.land import outcomes
-from uam_hooks.land.finish import Landed, bring_along, contains, finish_landed, noted
+from uam_hooks.land.finish import Landed, bring_along, contains, finish_landed, finish_renamed, noted
 from uam_hooks.land.push_plans import Prepared, plan_push, prepare
 from uam_hooks.land.retry import TRIES, fail_or_requeue, failure_of, is_local
 from uam_hooks.land.shadow import Memory, move_shadows, remember
@@ -228,6 +228,7 @@ def _push(
         Landed(action, landing, landing.new, result.words, result.said)
         for action, landing, result in ended if result.pushed == Pushed.LANDED
     ])  # fmt: skip
+    finish_renamed(session, [one for one in ended if one[2].pushed == Pushed.RENAMED])
     for action, _, result in ended:
         if result.pushed == Pushed.REJECTED:
             fail_or_requeue(session, action, Failure(result.words, result.transient), said=result.said)

@@ -106,3 +106,21 @@ def test_h8_hooks_of_the_remote_are_told_as_a_whole_of_what_nothing_is_integrate
         script(place.top / "hooks" / "pre-receive", "wc -l\n")
     done = twin.same("origin", "HEAD:refs/for/main", "HEAD:refs/heads/new", "+HEAD:refs/heads/other")
     assert [line.split() for line in done.err.splitlines() if line.startswith("remote: ")] == [["remote:", "3"]]
+
+
+def test_h8_a_branch_that_the_remote_gives_another_name(twin: Twin) -> None:
+    """git's own t5411.175: what is pushed to main becomes a review, and main stays."""
+    twin.scene.git("config", "uam.squash", "false")
+    twin.there("config", "--add", "receive.procReceiveRefs", "refs/heads/main")
+    assert twin.same("origin", "main").code == 0
+    scene = twin.scene
+    assert scene.there("refs/changes/0/1") == scene.oid("main")
+    assert scene.there() == scene.oid("refs/remotes/origin/main") == scene.start_oid
+    for place in twin.both:
+        place.commit("b")
+    done = twin.same("origin", "main", "HEAD:refs/heads/other")
+    assert (done.code, done.ours) == (0, [])
+    assert scene.there("refs/changes/0/1") == scene.oid("main")
+    assert scene.pushed() == ["completed"] * 3
+    scene.idle()
+    assert scene.status() == ["## main...origin/main [ahead 2]"]

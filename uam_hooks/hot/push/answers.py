@@ -89,6 +89,9 @@ class Answers:
         for said in (None if self.quiet else messages.landed(state, self.remote), outcome.note):
             if said:
                 say(said)
+        if outcome.ref != one.spec.dst:  # the remote has a name of its own for it
+            lines = ok(self.session.git, one.spec.dst, outcome.old, outcome.new)
+            return [lines[0], f"option refname {outcome.ref}", *lines[2:]]
         if not state.verbatim:
             what = Landed(one.source.branch, one.source.tip, outcome.new, outcome.keep)
             self.branches.settle(what, one.spec.dst, one.spec.src == "HEAD")
