@@ -235,7 +235,7 @@ class Remote:
         if lfs.is_used(self.repo) and (why := self._upload(url, updates)):
             return {update.ref: RefOutcome(Pushed.REJECTED, why, transient=True) for update in updates}
         speaking.about(update.ref for update in updates)
-        words = RemoteWords(speaking.say)
+        words = RemoteWords(speaking.say, speaking.show)
         try:
             answer = self._run(*args, "--", urls.NAME, *specs, url=url, hear=words.hear)
         except GitNotStarted as error:  # nothing was sent, so this is no open question

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from uam_hooks.hot.core import sideband
 from uam_hooks.hot.core.sideband import LEFT_OUT
-from uam_hooks.hot.core.talk import without_progress
+from uam_hooks.hot.core.talk import progress, without_progress
 from uam_hooks.hot.core.words import PADDING, redact
 
 # It is stored with the outcome of every source of a landing, so of much only the beginning and the end are kept.
@@ -32,11 +32,12 @@ _LONGEST = 64 * 1024
 class RemoteWords:
     """The stderr of one `git push`, as it comes. Each line of the remote is given to `tell`, as soon as it is whole.
 
-    They are without their prefix, without secrets, and not more than the bounds above.
+    They are without their prefix, without secrets, and not more than the bounds above. What git says of its progress is
+    given to `show`, as it is.
     """
 
-    def __init__(self, tell: Callable[[str], None]) -> None:
-        self._tell = tell
+    def __init__(self, tell: Callable[[str], None], show: Callable[[str], None] = lambda _line: None) -> None:
+        self._tell, self._show = tell, show
         self._open = bytearray()
         self._head: list[str] = []
         self._room = LIVE_CHARACTERS
@@ -54,6 +55,8 @@ class RemoteWords:
             self._open = _shortened(self._open)
 
     def _heard(self, raw: bytes) -> None:
+        if (shown := progress(raw)) is not None:
+            self._show(redact(shown.decode("utf-8", "replace")))
         if _GITS_OWN.match(raw) or not (raw := without_progress(raw)):
             return
         if self._more or len(self._head) == LIVE_LINES or self._room <= 0:

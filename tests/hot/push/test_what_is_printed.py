@@ -57,6 +57,16 @@ def test_h18_progress_of_a_straight_push_is_shown_where_it_is_asked_for(scene: S
         assert ("Writing objects" in done.err) is shown
 
 
+def test_h18_progress_of_a_landing_is_shown_where_it_is_asked_for(scene: Scene) -> None:
+    """git's own t5523.13; as with git, it wins over -q."""
+    for args, shown in ((["--progress"], True), ([], False), (["--progress", "-q"], True)):
+        scene.commit(f"a{len(args)}{shown}")
+        done = scene.push(*args)
+        assert (done.code, done.ours) == (0, [])
+        assert ("Writing objects: 100% (3/3), " in done.err) is shown, done
+        assert "remote: " not in done.err
+
+
 def test_h18_progress_of_what_goes_straight_beside_the_queue(scene: Scene) -> None:
     scene.commit("a")
     assert "Writing objects" in scene.push("--progress", "--signed=if-asked").err

@@ -1,8 +1,8 @@
 """What a remote says of a push while it goes on, in files that those who wait for its landing read.
 
-Each `git push` of a batch writes one, `batches/<batch>.<first landing>.said`, and only if the remote says anything. A
+Each `git push` of a batch writes one, `batches/<batch>.<first landing>.said`. A
 line of it begins with `>`, and names the actions that what follows is about, or with a blank, and is one line of the
-remote, as it is stored. It is complete when it ends in a newline.
+remote, as it is stored, or with `%`, and is what git says of its progress. It is complete when it ends in a newline.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from uam_hooks.hot.core import files
 # What stands in for lines that were too many.
 LEFT_OUT = "[lines left out]"
 _NAME = re.compile(r"([^.]+)\.(\d+)\.said")
-_ABOUT, _LINE = ">", " "
+_ABOUT, _LINE, _PROGRESS = ">", " ", "%"
 
 
 class Speaking:
@@ -40,9 +40,16 @@ class Speaking:
 
     def say(self, line: str) -> None:
         """The remote has said this line."""
+        self._write(_LINE, line)
+
+    def show(self, line: str) -> None:
+        """git has come that far."""
+        self._write(_PROGRESS, line)
+
+    def _write(self, kind: str, line: str) -> None:
         if not self._able:
             return
-        text = f"{self._head}{_LINE}{line}\n".encode("utf-8", "replace")
+        text = f"{self._head}{kind}{line}\n".encode("utf-8", "replace")
         try:
             if self._fd is None:
                 self._fd = files.opened(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND)
@@ -68,6 +75,7 @@ class Listening:
         self._rest = b""
         self._mine = False
         self.counts: Counter[str] = Counter()
+        self.progress: list[str] = []  # what git has said of it, until somebody takes it out
 
     def more(self) -> list[str]:
         """The lines about those actions that have come since the last call; also when the file is gone by now."""
@@ -78,7 +86,7 @@ class Listening:
                 if line.startswith(_ABOUT):
                     self._mine = not self._actions.isdisjoint(line[1:].split(" "))
                 elif self._mine:
-                    found.append(line[1:])
+                    (self.progress if line.startswith(_PROGRESS) else found).append(line[1:])
         return found
 
     def __enter__(self) -> Listening:

@@ -3,7 +3,8 @@
 A remote that accepts a connection and says nothing would hold git for ever, and one that says much would fill memory.
 Silence is that git prints nothing and neither it nor what it has started (ssh, a helper) reads or writes: a server
 whose hook works for minutes sends a sign of life every few seconds (receive.keepAlive), which git reads and does not
-print. Where there is no /proc, git is asked for its progress, and only what it prints counts.
+print. Where there is no /proc, only what it prints counts: a push is asked for its progress, which some of those who
+wait for it want to see.
 """
 
 from __future__ import annotations
@@ -30,7 +31,6 @@ _GRACE_SECONDS = 2.0
 _STEP_SECONDS = 0.25
 _FATAL = 128
 _PROC = Path("/proc")
-_WITH_PROGRESS = not _PROC.exists()
 # of git here, and of git there, beside which the remote's hooks print what they like
 _PROGRESS = re.compile(
     rb"^(?:[A-Z][a-z]+(?: [a-z]+)*: +\d+|Total \d+ \(delta|Delta compression"
@@ -66,8 +66,8 @@ def talk(
     128, and says so on stderr as git would. Raises GitFailed when the exit code is not in `ok` (None accepts all).
     """
     said = list(args)
-    with_progress = _WITH_PROGRESS and "push" in said
-    if with_progress:
+    pushes = "push" in said
+    if pushes:
         said.insert(said.index("push") + 1, "--progress")
     alone = not _has_terminal()
     with starting(args):
@@ -87,7 +87,7 @@ def talk(
             assert stream is not None
             stream.close()
     words = err.bytes()
-    if with_progress:
+    if pushes:
         words = without_progress(words)
     if why:
         return answered(args, _FATAL, bytes(out), f"fatal: {why}\n".encode() + words, ok)
@@ -96,7 +96,13 @@ def talk(
 
 def without_progress(words: bytes) -> bytes:
     """What a git that pushed has said, without the progress that `talk` asked it for."""
-    return _PROGRESS.sub(b"", words.replace(b"\r", b"\n")) if _WITH_PROGRESS else words
+    return _PROGRESS.sub(b"", words.replace(b"\r", b"\n"))
+
+
+def progress(words: bytes) -> bytes | None:
+    """What this whole line of a git that pushes says of its progress in the end; None where that is nothing."""
+    last = words.rpartition(b"\r")[2]
+    return last if _PROGRESS.fullmatch(last) else None
 
 
 def _listen(

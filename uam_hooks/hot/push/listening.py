@@ -10,31 +10,40 @@ from uam_hooks.hot.core.colours import Colours
 from uam_hooks.hot.core.errors import StoreError
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.sideband import LEFT_OUT, Listening, new, there
-from uam_hooks.hot.core.words import pass_on
+from uam_hooks.hot.core.words import complain, pass_on
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.model import Source
 from uam_hooks.hot.queue.planned import batches_of
 
 
 class Listener:
-    """Whoever waits. Each line is printed once, however many pushes it takes, and whatever of them dies in between."""
+    """Whoever waits. Each line is printed once, however many pushes it takes, and whatever of them dies in between.
 
-    def __init__(self, store: Store, paths: RepoPaths, colours: Colours) -> None:
+    git's own progress is printed for those who want it, of each push.
+    """
+
+    def __init__(self, store: Store, paths: RepoPaths, colours: Colours, progress: bool = False) -> None:
         self._store, self._batches, self._coloured = store, paths.batches, colours.coloured
         self._seen: set[str] = set()
         self._pushes: list[Listening] = []
         self._open = ExitStack()
         self._told: Counter[str] = Counter()
+        self._shows_progress = progress
 
     def listen(self, sources: Sequence[Source], before: Callable[[], None] = lambda: None) -> None:
         """Print what has been said of the sources since the last call; `before` is called if that is anything."""
         self._find(sources)
         lines: list[str] = []
+        progress: list[str] = []
         for push in self._pushes:
             with suppress(OSError):  # the outcome has them, too
                 lines += new(self._told, push.counts, push.more())
-        if lines:
+            if self._shows_progress:
+                progress, push.progress = progress + push.progress, []
+        if lines or progress:
             before()
+            if progress:
+                complain("\n".join(progress))
             pass_on(lines, self._coloured)
 
     def rest(self, sources: Sequence[Source]) -> None:

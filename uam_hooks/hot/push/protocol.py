@@ -47,6 +47,7 @@ def read_request(remote: str, options: Sequence[str], lines: Sequence[str], ther
         push_options=tuple(option for option in given if option != URGENT_OPTION),
         urgent=URGENT_OPTION in given,
         quiet="verbosity 0" in options,
+        progress="progress true" in options,
     )
 
 

@@ -22,7 +22,7 @@ class Spec(NamedTuple):
 class Request(NamedTuple):
     """One `git push`. `-o urgent` sets `urgent` and is not among the `push_options` that the remote receives.
 
-    A `quiet` one hears nothing of what went well.
+    A `quiet` one hears nothing of what went well, one with `progress` how git comes on.
     """
 
     remote: str
@@ -32,3 +32,4 @@ class Request(NamedTuple):
     push_options: tuple[str, ...] = ()
     urgent: bool = False
     quiet: bool = False
+    progress: bool = False

@@ -60,11 +60,12 @@ class Ended(Exception):
 
 
 def wait(
-    session: PushSession, specs: Sequence[ResolvedSpec], timeout: float, quiet: bool = False
+    session: PushSession, specs: Sequence[ResolvedSpec], timeout: float, quiet: bool = False, progress: bool = False
 ) -> list[ResolvedSpec] | None:
     """Wait until every queued spec has ended, or for `timeout` seconds; returns them with their states.
 
-    A terminal shows what for, unless the push is `quiet`; what the remote says meanwhile is printed.
+    A terminal shows what for, unless the push is `quiet`; what the remote says meanwhile is printed, and with
+    `progress` how the landing comes on.
     None means that no flusher could run, so that the whole push was taken back and may go straight to the remote.
     Where git uam is uninstalled meanwhile, nobody lands what still waits: then it has ended, too.
     Raises Stuck when it was too late to take it back, Interrupted on SIGINT, after taking back what is still pending,
@@ -80,7 +81,7 @@ def wait(
         return session.ensure_flusher(remote, start)
 
     countdown = _Countdown(max(ticket.due for ticket in tickets), quiet)
-    listener = Listener(session.store, session.paths, Colours(session.git, session.settings))
+    listener = Listener(session.store, session.paths, Colours(session.git, session.settings), progress)
 
     def show(passed: float, states: Sequence[Source]) -> None:
         listener.listen(states, countdown.clear)

@@ -42,7 +42,7 @@ def land(session: PushSession, request: Request, known: Mapping[str, str], answe
             # a signal that arrives while the push is being queued waits until it is known what to take back
             with suppress(BranchMoved), waiting.holding_signals():
                 queued = enter(session, fresh, urgent=request.urgent, waits=mode == "wait", last=not left)
-                ended = _wait(session, queued, request.quiet) if mode == "wait" else None
+                ended = _wait(session, queued, request) if mode == "wait" else None
                 break
     except (GitFailed, StoreError, OSError) as error:
         raise GoStraight(
@@ -93,10 +93,11 @@ def _decide(
     return decided, fresh
 
 
-def _wait(session: PushSession, specs: list[ResolvedSpec], quiet: bool) -> list[ResolvedSpec] | None:
+def _wait(session: PushSession, specs: list[ResolvedSpec], request: Request) -> list[ResolvedSpec] | None:
     """`waiting.wait`, with its exceptions put into words; an interrupted push ends the process here."""
     try:
-        return waiting.wait(session, specs, session.settings["uam.push.waitTimeout"], quiet)
+        timeout = session.settings["uam.push.waitTimeout"]
+        return waiting.wait(session, specs, timeout, request.quiet, request.progress)
     except waiting.Stuck:
         raise UamError(
             f"no flusher could finish this push, see {session.paths.log};",
