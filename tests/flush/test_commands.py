@@ -11,7 +11,7 @@ import pytest
 from tests.support.deploys import Beside, command, deploy, ends, logging, meeting, ran
 from tests.support.queueing import acting, row
 from tests.support.scenes import PATIENCE, Scene, alive, script, until
-from uam_hooks.flush.process import LOG_BYTES
+from uam_hooks.command.process import LOG_BYTES
 
 DONE = ("completed", "")
 

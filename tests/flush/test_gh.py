@@ -13,6 +13,7 @@ from tests.support.forge import REPO, Forge, needs_gh
 from tests.support.landscape import inside
 from tests.support.queueing import ask, batcher, flow, flush_all, row
 from tests.support.scenes import Scene, finished, script
+from uam_hooks.command import github
 from uam_hooks.flush import gh
 from uam_hooks.hot.core.errors import UsageError
 from uam_hooks.hot.core.settings import Settings
@@ -51,7 +52,9 @@ def test_the_repository_is_told_by_the_url_of_the_remote(scene: Scene) -> None:
     with inside(scene) as session:
         for url in expected:
             try:
-                found[url] = gh.repository(session._replace(settings=Settings({"remote.origin.url": [url]})), "origin")
+                found[url] = github.repository(
+                    session._replace(settings=Settings({"remote.origin.url": [url]})), "origin"
+                )
             except UsageError as refused:
                 assert "uam.gh.repo" in f"{refused.what} {refused.do}"
                 found[url] = ""
@@ -69,7 +72,7 @@ def test_where_pushes_go_decides_and_the_setting_goes_before_it(scene: Scene) ->
             ({"uam.gh.repo": ["ghe.example.com/a/b"]}, "ghe.example.com/a/b"),
             ({"uam.gh.repo": ["a/b"]}, "a/b"),
         ):  # fmt: skip
-            assert gh.repository(session._replace(settings=Settings({**values, **more})), "origin") == expected
+            assert github.repository(session._replace(settings=Settings({**values, **more})), "origin") == expected
 
 
 def test_an_url_that_git_rewrites_counts_as_what_it_becomes(scene: Scene) -> None:
@@ -77,7 +80,7 @@ def test_an_url_that_git_rewrites_counts_as_what_it_becomes(scene: Scene) -> Non
     scene.git("config", "remote.origin.url", "gh:o/r")
     scene.git("config", "url.git@github.com:.insteadOf", "gh:")
     with inside(scene) as session:
-        assert gh.repository(session, "origin") == "github.com/o/r"
+        assert github.repository(session, "origin") == "github.com/o/r"
 
 
 def test_a_setting_that_names_no_repository_is_refused_at_once(scene: Scene) -> None:

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 
 from uam_hooks.api import snapshot
 from uam_hooks.api.request import ActionRequest
-from uam_hooks.flush import deploy, gh
+from uam_hooks.command import github
+from uam_hooks.flush import deploy
 from uam_hooks.hot.core import gate
 from uam_hooks.hot.core.errors import UamError, UsageError
 from uam_hooks.hot.core.head import head_of
@@ -173,7 +174,7 @@ class RequestChecker:
         if method not in _METHODS:
             raise UsageError(f"gh has no merge method '{method}'.", f"Use one of {', '.join(_METHODS)}.")
         remote = self.remote(given)
-        gh.repository(self.session, remote)
+        github.repository(self.session, remote)
         payload |= {"pr": int(number), "method": method}
         if given.get("source"):
             payload["source"] = gate.name(given["source"], "merge source")
@@ -192,7 +193,7 @@ class RequestChecker:
         for value in plain.values():
             gate.text(value, "input of a workflow")
         gate.text("".join((*plain, *plain.values())), "inputs together")
-        gh.repository(self.session, remote)
+        github.repository(self.session, remote)
         payload = {"ref": branch, "inputs": plain}
         key = "\0".join(("workflow", remote, request.target, branch, json.dumps(plain, sort_keys=True)))
         return self._checked(request, request.target, remote, payload, key, self._source(request, remote, ""))

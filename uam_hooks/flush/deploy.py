@@ -7,7 +7,7 @@ import os
 import re
 from pathlib import Path
 
-from uam_hooks.flush.process import Command
+from uam_hooks.command.process import Command
 from uam_hooks.hot.core.errors import UsageError
 from uam_hooks.hot.core.identity import reduced
 from uam_hooks.hot.core.refs import HEADS

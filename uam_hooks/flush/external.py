@@ -9,9 +9,10 @@ from __future__ import annotations
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from types import TracebackType
 
+from uam_hooks.command import github
+from uam_hooks.command.process import Command, Ended, Running
 from uam_hooks.flush import deploy, gh
 from uam_hooks.flush.batch_run import BatchRun
-from uam_hooks.flush.process import Command, Ended, Running
 from uam_hooks.git.remote import Remote, Seen
 from uam_hooks.hot.core.errors import Failure, StoreError, UamError
 from uam_hooks.hot.core.words import say
@@ -95,7 +96,7 @@ class ExternalCommands:
         failure = Failure(ended.error) if ended.error else None
         if action.action_type != ActionType.DEPLOY:
             failure = gh.failure(ended)
-            gh.forget(self.session.repo.paths.log_of(action.id))
+            github.forget(self.session.repo.paths.log_of(action.id))
         if action.action_type == ActionType.MERGE and failure is None:
             self._observe_target(action)
         if failure is not None:

@@ -54,6 +54,40 @@ def company(text: str) -> float | None:
     return None if text.strip().lower() == "off" else duration(text)
 
 
+def ci(text: str) -> str | float:
+    """How CI is watched: `auto`, `off`, `gh`, `command`, or a duration for which each landing keeps it busy."""
+    word = text.strip().lower()
+    if word in ("auto", "off", "gh", "command"):
+        return word
+    try:
+        return duration(text)
+    except ValueError:
+        raise ValueError("is not one of auto, off, gh, command, and not a duration such as 5m") from None
+
+
+def arguments(text: str) -> list[str]:
+    """An argument list, quoted as for a shell that is never started."""
+    import shlex  # only deploys need it
+
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise ValueError(f"has {str(error)[0].lower()}{str(error)[1:]}") from None
+    if not words:
+        raise ValueError("names no command")
+    return words
+
+
+def words(text: str) -> list[str]:
+    """An argument list like that of `arguments`, or none."""
+    return arguments(text) if text.strip() else []
+
+
+def hold(text: str) -> float | None:
+    """A duration, or None where the mode of the push decides."""
+    return duration(text) if text.strip() else None
+
+
 def one_of(*words: str) -> Callable[[str], str]:
     """One of these words."""
 
@@ -94,6 +128,11 @@ KEYS = (
     Key("uam.window.deploy", "60s", duration, "how long a deploy can still be cancelled"),
     Key("uam.window.company", "10m", company,
         "a waiting push lands at once when nobody else was at work for that long; `off`: every push waits its window"),
+    Key("uam.ci", "auto", ci, "how it is known whether CI works on a branch, whose pushes wait for it: `auto`, `off`,"
+        " `gh`, `command`, or how long a landing keeps it busy"),
+    Key("uam.ci.command", "", words, "the command for `command`, an argument list: exit 0 means idle, 1 busy"),
+    Key("uam.ci.hold", "", hold, "how long a push waits for CI at most; by default 60s in the mode wait, 10m in queue"),
+    Key("uam.ci.poll", "10s", duration, "how often it is asked at most whether CI is busy"),
     Key("uam.batch.size", "20", positive, "about how many actions are executed together"),
     Key("uam.batch.parallel", "5", positive, "how many workflows and deploys run at the same time"),
     Key("uam.commit.onWindow", "keep", one_of("keep", "squash"), "what happens to ready commits that nobody pushes"),
@@ -140,19 +179,6 @@ _ACTING = (
 
 # The keys of a deploy target; git keeps the case of the middle part.
 _TARGET = re.compile(r"uam\.deploy\.([A-Za-z0-9_][A-Za-z0-9_.-]*)\.(command|timeout)", re.IGNORECASE)
-
-
-def arguments(text: str) -> list[str]:
-    """An argument list, quoted as for a shell that is never started."""
-    import shlex  # only deploys need it
-
-    try:
-        words = shlex.split(text)
-    except ValueError as error:
-        raise ValueError(f"has {str(error)[0].lower()}{str(error)[1:]}") from None
-    if not words:
-        raise ValueError("names no command")
-    return words
 
 
 def _of_target(name: str) -> Key | None:

@@ -179,4 +179,38 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         ALTER TABLE deploy_queue ADD COLUMN goes_on_as INTEGER REFERENCES deploy_queue (id);
         """,
     ),
+    (
+        "pushes that are held while CI works on their branch, and when it did",
+        """
+        -- until when a push may be held (empty: not at all), and execute_after while it is
+        ALTER TABLE deploy_queue ADD COLUMN hold_until TEXT NOT NULL DEFAULT '';
+        -- the last answer about a branch. Times are moments, empty where they are not known
+        CREATE TABLE ci_states (
+            remote TEXT NOT NULL,
+            ref TEXT NOT NULL,
+            state TEXT NOT NULL CHECK (state IN ('idle', 'busy', 'unknown', 'off')),
+            how TEXT NOT NULL,
+            asked_at TEXT NOT NULL,
+            -- since when it is busy, the run of gh, what the command said
+            since TEXT NOT NULL,
+            run TEXT NOT NULL,
+            said TEXT NOT NULL,
+            PRIMARY KEY (remote, ref)
+        ) WITHOUT ROWID;
+        -- one row for each landing that CI was seen busy or idle after, and with gh one for each of its runs
+        CREATE TABLE ci_runs (
+            remote TEXT NOT NULL,
+            ref TEXT NOT NULL,
+            sha TEXT NOT NULL,
+            run TEXT NOT NULL,
+            how TEXT NOT NULL,
+            started TEXT NOT NULL,
+            ended TEXT NOT NULL,
+            first_busy TEXT NOT NULL,
+            last_busy TEXT NOT NULL,
+            first_idle TEXT NOT NULL,
+            PRIMARY KEY (remote, ref, sha, run)
+        ) WITHOUT ROWID;
+        """,
+    ),
 )

@@ -1,0 +1,3 @@
+"""Whether CI works on a branch, and how long that holds the pushes for it."""
+
+from __future__ import annotations

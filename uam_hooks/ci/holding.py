@@ -1,0 +1,65 @@
+"""How long a push is held because CI works on its branch. Pure: no database, no process, and the clock is handed in.
+
+All times are in seconds since some moment, the same for all of them. A scheduler that wants to know what is due asks
+`due_at` for each waiting push, and `ask_at` for when somebody has to be asked again.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from uam_hooks.hot.queue.ci import CiState, Sight
+
+# How long the hold of a push is by the mode it was made in, where uam.ci.hold does not say.
+HOLD_SECONDS = {"wait": 60.0, "queue": 600.0, "manual": 600.0}
+
+
+class Waiting(NamedTuple):
+    """A push in the queue: since when, when its window ends, and until when it may be held (None: not at all)."""
+
+    queued: float
+    window_end: float
+    hold_until: float | None
+
+
+def current(sight: Sight | None, landed: float | None) -> Sight | None:
+    """The answer as it counts now, for a branch whose newest landing was at `landed`.
+
+    That landing has started CI, and an answer from before it cannot know: the branch is busy until somebody asks.
+    """
+    if sight is None or landed is None or landed < sight.asked:
+        return sight
+    if sight.state in (CiState.IDLE, CiState.BUSY) and sight.has_runs:
+        return sight._replace(state=CiState.BUSY, since=landed, until=None, run="")
+    return sight
+
+
+def due_at(push: Waiting, sight: Sight | None, now: float) -> float:
+    """When a push is due, as far as it is known at `now`.
+
+    While nobody has answered, and while nobody watches CI, its window counts. An idle branch takes it at once, as one
+    does whose CI cannot be told. A busy one takes it when CI is idle: at the end of its hold, unless that is known to
+    be earlier.
+    """
+    if push.hold_until is None or push.queued > now:  # the clock was set back: nothing is held by a moment that is gone
+        return push.window_end
+    if sight is None:
+        return push.window_end if push.window_end > now else push.hold_until
+    if sight.state is CiState.BUSY:
+        return push.hold_until if sight.until is None else min(push.hold_until, sight.until)
+    if sight.state is CiState.OFF:
+        return min(push.window_end, now) if push.window_end == push.hold_until else push.window_end
+    return min(push.window_end, now)
+
+
+def ask_at(sight: Sight | None, poll: float, now: float) -> float:
+    """When somebody may be asked again about a branch that a push waits for."""
+    # an answer from the future was given before the clock was set back
+    return now if sight is None or sight.asked > now else sight.asked + poll
+
+
+def of_landings(landed: float | None, busy_for: float, now: float) -> Sight:
+    """What is known where each landing keeps CI busy for `busy_for` seconds, and the newest was at `landed`."""
+    if landed is None or not landed <= now < landed + busy_for:
+        return Sight(CiState.IDLE, now, "duration")
+    return Sight(CiState.BUSY, now, "duration", landed, landed + busy_for)

@@ -1,0 +1,67 @@
+"""What GitHub's command line, gh, has to be told: which repository, and an environment in which it asks nobody."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+from uam_hooks.hot.core import files
+from uam_hooks.hot.core.errors import UsageError
+from uam_hooks.hot.core.identity import reduced
+from uam_hooks.hot.core.urls import push_urls
+from uam_hooks.session import Session
+
+# The exit code of gh where it has no token.
+NOT_LOGGED_IN = 4
+
+_REPO = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9.:-]*/)?[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")
+_URL = re.compile(
+    r"(?:(?:https?|ssh|git)://(?:[^@/]*@)?(?P<host>[A-Za-z0-9.-]+)(?::\d+)?/|(?:[^@/:]+@)?(?P<scp>[A-Za-z0-9.-]+):)"
+    r"(?P<path>[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+?)(?:\.git)?/?"
+)
+
+
+def repository(session: Session, remote: str) -> str:
+    """HOST/OWNER/REPO for gh, from uam.gh.repo, else from the URL of the remote.
+
+    Raises UsageError when neither has it: by default gh would choose a remote by itself.
+    """
+    named: str = session.settings["uam.gh.repo"]
+    if named:
+        if not _REPO.fullmatch(named):
+            raise UsageError(f"The setting uam.gh.repo is '{named}'.", "It must be OWNER/REPO or HOST/OWNER/REPO.")
+        return named
+    for url in push_urls(session.settings, remote)[:1]:
+        if found := _URL.fullmatch(url):
+            host = found["host"] or found["scp"]
+            return f"{'github.com' if host == 'ssh.github.com' else host}/{found['path']}"
+    raise UsageError(
+        f"The URL of {remote or 'the remote'} does not name a GitHub repository.", "Set uam.gh.repo to OWNER/REPO."
+    )
+
+
+def is_githubs(session: Session, remote: str) -> bool:
+    """Whether the URL of the remote is one of GitHub, rather than of another forge or of a server of one's own."""
+    for url in push_urls(session.settings, remote)[:1]:
+        if found := _URL.fullmatch(url):
+            host = str(found["host"] or found["scp"])
+            return host in ("github.com", "ssh.github.com") or host.endswith(".ghe.com")
+    return False
+
+
+def environment(session: Session, log: Path) -> dict[str, str]:
+    """The environment for the call of gh that writes to `log`, with an empty cache of its own."""
+    # gh 2.23 caches an answer like "401" in $TMPDIR/gh-cli-cache for a day and uses it for every later call
+    cache = log.with_suffix(".gh")
+    forget(log)
+    files.make_directory(cache)
+    return reduced(os.environ, session.settings) | {
+        "GH_PROMPT_DISABLED": "1", "NO_COLOR": "1", "GH_NO_UPDATE_NOTIFIER": "1", "TMPDIR": str(cache),
+    }  # fmt: skip
+
+
+def forget(log: Path) -> None:
+    """Delete the cache of gh for the call with this log."""
+    shutil.rmtree(log.with_suffix(".gh"), ignore_errors=True)

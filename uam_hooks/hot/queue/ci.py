@@ -1,0 +1,60 @@
+"""What is known of CI of a branch: the last answer, which the flusher writes down and everybody reads."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from uam_hooks.hot.queue.connection import Store
+from uam_hooks.hot.queue.model import seconds_of
+
+
+class CiState(StrEnum):
+    """`unknown` is what an answer that failed leaves, and counts as idle; `off` means that nobody watches CI."""
+
+    IDLE = "idle"
+    BUSY = "busy"
+    UNKNOWN = "unknown"
+    OFF = "off"
+
+
+class Sight(NamedTuple):
+    """An answer about CI of a branch. Times are in seconds since 1970.
+
+    `since` is from when it is busy and `until` to when, None where that is not known. `run` is what gh calls the run,
+    `said` is what was wrong with the asking. Without `has_runs`, a landing is known to start nothing.
+    """
+
+    state: CiState
+    asked: float
+    how: str = ""
+    since: float | None = None
+    until: float | None = None
+    run: str = ""
+    said: str = ""
+    has_runs: bool = True
+
+
+def last_seen(store: Store, remote: str, ref: str) -> Sight | None:
+    """The last answer about the branch `ref` (a full name); None where nobody has asked."""
+    with store.reading() as db:
+        row = db.execute("SELECT * FROM ci_states WHERE remote = ? AND ref = ?", (remote, ref)).fetchone()
+    if row is None:
+        return None
+    try:
+        asked = seconds_of(row["asked_at"])
+        since = seconds_of(row["since"]) if row["since"] else None
+    except ValueError:  # what cannot be read is asked again
+        return None
+    return Sight(CiState(row["state"]), asked, row["how"], since, None, row["run"], row["said"])
+
+
+def is_held(store: Store, action_id: int) -> str | None:
+    """Until when a pending action waits for CI at most, as a moment; None for one that does not wait for it."""
+    with store.reading() as db:
+        row = db.execute(
+            "SELECT hold_until FROM deploy_queue WHERE id = ? AND status = 'pending' AND hold_until <> ''"
+            " AND execute_after = hold_until",
+            (action_id,),
+        ).fetchone()
+    return None if row is None else str(row["hold_until"])
