@@ -31,6 +31,7 @@ COMMANDS = {
     "restore": "Bring unsquashed commits back as branches.",
     "retry": "Queue what failed, or was cancelled, once more.",
     "show": "Show what a batch landed, from whom, and the proof.",
+    "stats": "Show how many pushes started how many CI runs, against plain git.",
     "status": "Show the queue, and what to do next.",
     "sync": "Bring this branch over to what landed.",
     "uninstall": "Take the tool out of a repository.",

@@ -88,6 +88,15 @@ def hold(text: str) -> float | None:
     return duration(text) if text.strip() else None
 
 
+def minutes(text: str) -> float | None:
+    """A number of minutes above 0; None for nothing."""
+    if not text.strip():
+        return None
+    if not re.fullmatch(r"\d{1,6}(\.\d{1,3})?", text.strip()) or float(text) == 0:
+        raise ValueError("is not a number of minutes such as 5 or 2.5")
+    return float(text)
+
+
 def one_of(*words: str) -> Callable[[str], str]:
     """One of these words."""
 
@@ -150,6 +159,7 @@ KEYS = (
     Key("uam.retry.delay", "2s", duration, "the pause before the first retry; each next one is twice as long"),
     Key("uam.deploy.timeout", "10m", duration, "after how long a deploy command is killed, with all that it started"),
     Key("uam.gh.repo", "", anything, "OWNER/REPO or HOST/OWNER/REPO for gh; by default from the remote's URL"),
+    Key("uam.ci.minutes", "", minutes, "how many minutes a CI run takes, for `git uam stats` where it is not measured"),
     Key("uam.remote.timeout", "60s", duration, "after how long a remote that is silent counts as not answering"),
     Key("uam.flush.lockTimeout", "30s", duration, "how long `git uam flush` waits for what another flush is executing"),
     Key("uam.retention", "30d", duration, "how long originals of what landed are kept"),

@@ -1,0 +1,93 @@
+"""The ledger: what was asked for and started is what the remote has seen; the rest follows from that by arithmetic."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.support.landscape import flushed, updates
+from tests.support.scenes import Scene
+from uam_hooks.report.ledger import Cancelled, cancelling, ledger, waiting
+from uam_hooks.store.ledger import Asked, Run, measured
+
+
+def test_runs_are_the_updates_of_branches_that_the_remote_has_seen(scene: Scene) -> None:
+    scene.git("config", "uam.push.mode", "manual")
+    agents = [scene.worktree(name) for name in ("one", "two", "three")]
+    for agent in agents:
+        agent.commit(agent.top.name)
+        agent.push("origin", "HEAD:main")
+    agents[0].commit("more")
+    agents[0].push("origin", "HEAD:main")  # instead of its first push
+    agents[1].git("tag", "v1")
+    agents[1].push("origin", "v1")  # no branch
+    flushed(scene)
+    agents[2].commit("one", "in the way")
+    agents[2].push("origin", "HEAD:main")  # conflicts
+    agents[1].commit("topic")
+    agents[1].push("origin", "HEAD:refs/heads/topic")
+    flushed(scene)
+    agents[1].push("origin", "HEAD:refs/heads/topic")  # nothing new
+    flushed(scene)
+    found = json.loads(scene.git("uam", "stats", "--json"))
+    seen = [ref for push in updates(scene) for ref, _, _ in push if ref.startswith("refs/heads/")]
+    assert sorted(seen) == ["refs/heads/main", "refs/heads/topic"]
+    assert found["runs"] == {"started": len(seen), "plain": 5, "saved": 3}
+    assert found["pushes"] == {"landed": 5, "failed": 1}
+    assert {row["agent"]: row["pushes"] for row in found["agents"]} == {"one": 2, "two": 2, "three": 1}
+    assert [(row["pushes"], row["runs"], row["saved"]) for row in found["days"]] == [(5, 2, 3)]
+    assert found["ci_minutes"] is None
+    assert "minutes: not known" in scene.git("uam", "stats")
+    scene.git("config", "uam.ci.minutes", "5")
+    lines = scene.git("uam", "stats", "--since", "1h").splitlines()
+    assert lines[1] == "CI runs: 2, 3 fewer than plain git would have started (60%)"
+    assert lines[2] == "minutes: 10 of CI, at 5 for a run (as uam.ci.minutes says)"
+    assert scene.git("uam", "stats", "--since", "2999-01-01").startswith("nothing has landed")
+
+
+@pytest.mark.parametrize("since", ["yesterday", "2026-13-01", "", "-1h"])
+def test_a_moment_that_is_none_is_a_usage_error(scene: Scene, since: str) -> None:
+    done = scene.run("uam", "stats", f"--since={since}")
+    assert done.code == 2
+    assert "neither a duration such as 12h" in done.err
+
+
+def test_minutes_are_measured_where_they_can_be() -> None:
+    runs = [
+        Run(1, "origin/main", 100.0, (Asked("a", 0.0), Asked("b", 90.0))),
+        Run(2, "origin/main", 700.0, (Asked("a", 690.0),)),
+    ]
+    found = ledger(runs, 0, {1: 120.0}, 5.0)["ci_minutes"]
+    assert found == {
+        "each": 2.0, "measured_runs": 1, "started": 4.0, "plain": 6.0, "cancelling": 5.5,
+        "cancelling_without_verdict": 1,
+    }  # fmt: skip
+
+
+def test_what_cancels_the_run_before_it() -> None:
+    pushes = [("origin/main", 0.0), ("origin/topic", 1.0), ("origin/main", 10.0), ("origin/main", 100.0)]
+    assert cancelling(pushes, 60.0) == Cancelled(10 + 60 + 60 + 60, 1)
+    assert cancelling(pushes, 10.0) == Cancelled(40.0, 0)
+    assert cancelling([], 10.0) == Cancelled(0.0, 0)
+
+
+def test_half_and_nearly_all_of_the_waits() -> None:
+    assert waiting([]) is None
+    assert waiting([3.0]) == {"p50": 3.0, "p95": 3.0}
+    assert waiting(map(float, range(1, 21))) == {"p50": 10.0, "p95": 19.0}
+
+
+def test_a_landing_took_as_long_as_its_runs(scene: Scene) -> None:
+    scene.commit("a")
+    scene.push()
+    run = "INSERT INTO ci_runs VALUES ('origin', 'refs/heads/main', ?, ?, 'gh', ?, ?, '', '', '')"
+    at = "2026-11-29T10:0{}:00.000Z".format
+    with scene.store() as store:
+        with store.transaction() as db:
+            db.execute(run, (scene.there(), "1", at(0), at(2)))
+            db.execute(run, (scene.there(), "2", at(1), at(4)))
+        assert measured(store) == {1: 300.0}
+        with store.transaction() as db:
+            db.execute(run, (scene.there(), "3", at(1), ""))
+        assert measured(store) == {}
