@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Collection
 from contextlib import closing
-from typing import Any
 
 import pytest
 
-from tests.support.landscape import by_hand, queue, states
+from tests.support.landscape import by_hand, enqueue, queue, states
 from tests.support.queueing import change, row
 from tests.support.scenes import Scene
 
@@ -44,16 +44,16 @@ BAD_SOURCES = {
 }
 
 
-def spoil(scene: Scene, table: str, what: str) -> None:
-    """Change the first row of `table`, whatever its constraints say."""
+def spoil(scene: Scene, table: str, what: str, number: int = 1) -> None:
+    """Change a row of `table`, by its id or that of its source, whatever its constraints say."""
     values = {
         "deep": '{"a": ' * 984 + "1" + "}" * 984,
         "long": json.dumps({"push_options": ["x" * 131_060]}),
     }
     with closing(sqlite3.connect(scene.paths.database)) as db, db:
         db.execute("PRAGMA ignore_check_constraints = ON")
-        first = "(SELECT min(action_id) FROM sources)" if table == "deploy_queue" else "1"
-        db.execute(f"UPDATE {table} SET {what} WHERE id = {first}", values)  # noqa: S608 - the cases above
+        which = "(SELECT action_id FROM sources WHERE id = :number)" if table == "deploy_queue" else ":number"
+        db.execute(f"UPDATE {table} SET {what} WHERE id = {which}", values | {"number": number})  # noqa: S608 - the cases above
 
 
 def every_command_works(scene: Scene) -> None:
@@ -63,40 +63,46 @@ def every_command_works(scene: Scene) -> None:
         assert done.code in (0, 1), done
 
 
-def fails_alone(scene: Scene, others: list[str]) -> dict[str, Any]:
-    """The first push fails, the second one, to another branch, lands; gives the outcome of the first."""
+def fail_alone(scene: Scene, bad: Collection[int]) -> None:
+    """Of all that waits these sources fail, each with its reason, and the others land."""
     every_command_works(scene)
     done = scene.run("uam", "flush")
     assert "Traceback" not in done.err, done
-    assert states(scene) == ["failed", *others]
-    assert scene.there("refs/heads/good") == scene.oid("HEAD")
     every_command_works(scene)
-    outcome = json.loads(scene.rows("sources")[0]["outcome"])
-    assert isinstance(outcome, dict)
-    return outcome
+    for source in scene.rows("sources"):
+        assert source["status"] == ("failed" if source["id"] in bad else "landed"), source
+        outcome = json.loads(source["outcome"])
+        assert isinstance(outcome, dict)
+        assert ("its entry in the queue cannot be read" in outcome.get("error", "")) is (source["id"] in bad), source
 
 
-@pytest.mark.parametrize("what", BAD_ACTIONS)
-def test_b4_an_action_that_cannot_be_read_fails_alone(scene: Scene, what: str) -> None:
+def test_b4_actions_that_cannot_be_read_fail_alone(scene: Scene) -> None:
     by_hand(scene)
     scene.commit("a")
-    queue(scene, "origin", "HEAD:bad")
-    queue(scene, "origin", "HEAD:good")
-    spoil(scene, "deploy_queue", BAD_ACTIONS[what])
-    assert "its entry in the queue cannot be read" in fails_alone(scene, ["landed"])["error"]
-    assert row(scene, scene.rows("sources")[0]["action_id"])["status"] == "failed"
+    for number in range(len(BAD_ACTIONS)):
+        enqueue(scene, "HEAD", f"refs/heads/bad-{number}")
+    enqueue(scene, "HEAD", "refs/heads/good")
+    for number, what in enumerate(BAD_ACTIONS.values(), 1):
+        spoil(scene, "deploy_queue", what, number)
+    fail_alone(scene, range(1, len(BAD_ACTIONS) + 1))
+    assert scene.there("refs/heads/good") == scene.oid("HEAD")
+    for source in scene.rows("sources")[: len(BAD_ACTIONS)]:
+        assert row(scene, source["action_id"])["status"] == "failed"
 
 
-@pytest.mark.parametrize("what", BAD_SOURCES)
-def test_b4_a_source_that_cannot_be_read_fails_alone(scene: Scene, what: str) -> None:
+def test_b4_sources_that_cannot_be_read_fail_alone(scene: Scene) -> None:
     """Also where another one has joined the push that it belongs to."""
     by_hand(scene)
     scene.commit("a")
     agent = scene.worktree("agent", "-b", "agent", "main")
-    queue(scene, "origin", "HEAD:good")
-    queue(agent, "origin", "HEAD:good")
-    spoil(scene, "sources", BAD_SOURCES[what])
-    assert "its entry in the queue cannot be read" in fails_alone(scene, ["landed"])["error"]
+    for number in range(len(BAD_SOURCES)):
+        enqueue(scene, "HEAD", f"refs/heads/good-{number}")
+        enqueue(agent, "HEAD", f"refs/heads/good-{number}")
+    bad = range(1, 2 * len(BAD_SOURCES) + 1, 2)
+    for number, what in zip(bad, BAD_SOURCES.values(), strict=True):
+        spoil(scene, "sources", what, number)
+    fail_alone(scene, bad)
+    assert [scene.there(f"refs/heads/good-{number}") for number in range(5)] == [scene.oid("HEAD")] * 5
 
 
 def test_b4_a_push_does_not_join_an_action_that_cannot_be_read(scene: Scene) -> None:
