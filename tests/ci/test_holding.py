@@ -36,14 +36,21 @@ def test_what_is_urgent_or_was_queued_by_a_clock_that_was_ahead_is_not_held() ->
 
 def test_a_landing_makes_its_branch_busy_until_somebody_asks() -> None:
     idle = seen(CiState.IDLE)
-    assert current(idle, None) == current(idle, 99.0) == idle
-    busy = current(idle, 101.0)
+    assert current(idle, None, 10.0, 101.0) == current(idle, 99.0, 10.0, 101.0) == idle
+    busy = current(idle, 101.0, 10.0, 102.0)
     assert busy is not None
     assert (busy.state, busy.since) == (CiState.BUSY, 101.0)
     for state in (CiState.UNKNOWN, CiState.OFF):
-        assert current(seen(state), 101.0) == seen(state)
+        assert current(seen(state), 101.0, 10.0, 102.0) == seen(state)
     nothing_runs = idle._replace(has_runs=False)
-    assert current(nothing_runs, 101.0) == nothing_runs
+    assert current(nothing_runs, 101.0, 10.0, 102.0) == nothing_runs
+
+
+def test_that_ci_was_idle_is_believed_until_it_may_be_asked_again() -> None:
+    assert current(seen(CiState.IDLE), None, 10.0, 110.0) is not None
+    assert current(seen(CiState.IDLE), None, 10.0, 111.0) is None
+    assert current(seen(CiState.BUSY), None, 10.0, 111.0) is not None
+    assert current(seen(CiState.BUSY), None, 10.0, 50.0) is None  # the clock was set back
 
 
 def test_it_is_asked_at_once_then_at_most_every_poll() -> None:

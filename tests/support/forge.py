@@ -67,6 +67,8 @@ class Forge:
         self.merges: list[Merge] = []
         # (method, path) of everything that was asked; all of GraphQL is ("POST", "/graphql")
         self.requests: list[tuple[str, str]] = []
+        # The runs of workflows, newest first, as `run` makes them.
+        self.runs: list[dict[str, Any]] = []
         # Workflow file names and pull request numbers that are answered with "not found".
         self.unknown: set[str | int] = set()
         # Pull requests that conflict with their base.
@@ -118,6 +120,8 @@ class Forge:
             case ["GET", "repos", _, _, "actions", "workflows", name]:
                 number = self._id(name)
                 return Answer(200, _workflow(number, self._workflows[number - 1])) if number else _error(404)
+            case ["GET", "repos", _, _, "actions", "runs"]:
+                return Answer(200, {"total_count": len(self.runs), "workflow_runs": self.runs})
             case ["POST", "repos", _, _, "actions", "workflows", name, "dispatches"]:
                 return self._dispatch(name, body)
         return _error(404)
@@ -194,6 +198,17 @@ class Forge:
         if trouble is None or trouble.late:
             change()
         return trouble
+
+
+def run(number: int, sha: str, status: str, event: str = "push") -> dict[str, Any]:
+    """A run of a workflow for the commit `sha` of main: `status` is queued, in_progress or completed."""
+    return {
+        "id": number, "run_number": number, "name": "test", "display_title": "Change", "workflow_id": 1,
+        "head_branch": "main", "head_sha": sha, "event": event, "status": status,
+        "conclusion": "success" if status == "completed" else None, "html_url": f"https://github.localhost/o/r/{number}",
+        "created_at": "2026-01-01T00:00:00Z", "run_started_at": "2026-01-01T00:00:05Z",
+        "updated_at": "2026-01-01T00:03:00Z",
+    }  # fmt: skip
 
 
 def reaching(scene: Scene, forge: Forge) -> None:

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from uam_hooks.hot.queue.ci import CiState, Sight
 
-# How long the hold of a push is by the mode it was made in, where uam.ci.hold does not say.
-HOLD_SECONDS = {"wait": 60.0, "queue": 600.0, "manual": 600.0}
+# For how long an answer that nobody watches CI is believed: a gh that is not logged in now is so for a while.
+OFF_SECONDS = 600.0
 
 
 class Waiting(NamedTuple):
@@ -22,12 +22,14 @@ class Waiting(NamedTuple):
     hold_until: float | None
 
 
-def current(sight: Sight | None, landed: float | None) -> Sight | None:
-    """The answer as it counts now, for a branch whose newest landing was at `landed`.
+def current(sight: Sight | None, landed: float | None, poll: float, now: float) -> Sight | None:
+    """The answer as it counts `now`, for a branch whose newest landing was at `landed`; None for one that is too old.
 
     That landing has started CI, and an answer from before it cannot know: the branch is busy until somebody asks.
     """
-    if sight is None or landed is None or landed < sight.asked:
+    if sight is None or sight.asked > now or (sight.state is CiState.IDLE and ask_at(sight, poll, now) < now):
+        return None
+    if landed is None or landed < sight.asked:
         return sight
     if sight.state in (CiState.IDLE, CiState.BUSY) and sight.has_runs:
         return sight._replace(state=CiState.BUSY, since=landed, until=None, run="")
@@ -55,7 +57,9 @@ def due_at(push: Waiting, sight: Sight | None, now: float) -> float:
 def ask_at(sight: Sight | None, poll: float, now: float) -> float:
     """When somebody may be asked again about a branch that a push waits for."""
     # an answer from the future was given before the clock was set back
-    return now if sight is None or sight.asked > now else sight.asked + poll
+    if sight is None or sight.asked > now:
+        return now
+    return sight.asked + (max(poll, OFF_SECONDS) if sight.state is CiState.OFF else poll)
 
 
 def of_landings(landed: float | None, busy_for: float, now: float) -> Sight:

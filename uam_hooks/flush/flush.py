@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -47,14 +47,16 @@ class StillGoing(Locked):
 
 
 def flush(
-    session: Session, due_only: bool, timeout: float, tell: Tell | None = None, lane: Lane | None = None
-) -> list[BatchResult]:
+    session: Session, due_only: bool, timeout: float, tell: Tell | None = None, lane: Lane | None = None,
+    before_claim: Callable[[], object] | None = None,
+) -> list[BatchResult]:  # fmt: skip
     """Execute everything that is queued in a lane, or what is due; returns a result for each batch. Without a `lane`
     it is all that this process may do.
 
     Batches that a crashed flush left unfinished come first, then batches that were created and never executed. A flush
-    of all lanes then waits for what other processes are executing. Raises StillGoing when that takes more than
-    `timeout` seconds, and Locked when the flush lock is not free in that time.
+    of all lanes then waits for what other processes are executing. `before_claim` may change what is due.
+    Raises StillGoing when that takes more than `timeout` seconds, and Locked when the flush lock is not free in that
+    time.
     """
     own = lane or session.lane
     # what others queue from now on is theirs to wait for: otherwise a flush by hand might never end
@@ -65,7 +67,7 @@ def flush(
     while True:
         since = mark(session.store)
         recover(session, timeout, own)
-        for result in _executed(session, due_only, timeout, tell, own, tried, newest):
+        for result in _executed(session, due_only, timeout, tell, own, tried, newest, before_claim):
             results.append(result)
         if not due_only or session.settings["uam.commit.onWindow"] == "squash":
             refresh(session.repo, session.store)
@@ -82,7 +84,7 @@ def flush(
 
 def _executed(
     session: Session, due_only: bool, timeout: float, tell: Tell | None, lane: Lane, tried: set[int],
-    newest: int | None,
+    newest: int | None, before_claim: Callable[[], object] | None,
 ) -> Iterator[BatchResult]:  # fmt: skip
     """Execute batches that were made by hand, then all that can be claimed of the actions up to `newest`."""
     paths, store = session.repo.paths, session.store
@@ -92,6 +94,9 @@ def _executed(
                 break
             yield execute(session, batch, tell)
     while True:
+        if before_claim is not None:
+            newest = views.newest_action(store)  # what comes after that has not been seen by it
+            before_claim()
         claim_next = partial(_claim, session, due_only, lane, without=frozenset(tried), upto=newest)
         with owners.claimed(paths, store, timeout, claim_next) as batch:
             if batch is None:

@@ -14,8 +14,10 @@ import time
 import traceback
 from contextlib import ExitStack
 from errno import EDQUOT, ENOSPC
+from functools import partial
 from pathlib import Path
 
+from uam_hooks.ci.watch import Watch
 from uam_hooks.flush.flush import ensure_flush, flush, prune
 from uam_hooks.flush.noted_commits import refresh
 from uam_hooks.git.repo import Repository
@@ -99,8 +101,9 @@ def _work(repo: Repository, lane: Lane, key: bytes, lock: int) -> int | None:
         with ExitStack() as opened:
             try:
                 store = opened.enter_context(Store(repo.paths.database, make=False))
-                while (left := _round(background(repo, store, key, lane.identity or ""), lane, idle)) is not None:
-                    idle = left
+                with Watch(lane) as watch:
+                    while (left := _round(background(repo, store, key, lane.identity or ""), watch, idle)) is not None:
+                        idle = left
             except (StoreError, OSError) as error:
                 # what has landed is to be recorded once there is room; what has not begun is better off without us
                 if not _without_room(error) or idle >= MAX_IDLE_ROUNDS or not _has_begun(repo, lane):
@@ -121,8 +124,10 @@ def _taken_again(repo: Repository, lane: Lane) -> int | None:
         raise NotInstalled from None
 
 
-def _round(session: Session, lane: Lane, idle: int) -> int | None:
+def _round(session: Session, watch: Watch, idle: int) -> int | None:
     """One flush of the lane when it is due; returns how many have led to nothing since `idle` did, None at the end."""
+    lane = watch.lane
+    watch.look(session)
     due = due_at(session.store, lane)
     # of a process that is gone, of a remote that does not answer, or of a flush by hand that holds our refs
     open_batch = unsettled(session.store, lane)
@@ -133,11 +138,11 @@ def _round(session: Session, lane: Lane, idle: int) -> int | None:
     if due is not None and not open_batch:
         refresh(session.repo, session.store)  # while nobody waits for it
         _prune_daily(session)
-        _sleep_until(session, lane, due)
+        _sleep_until(session, watch, due)
         # where a remote leads may have changed meanwhile
         session = session._replace(settings=Settings.read(session.repo))
     since = mark(session.store)
-    done = flush(session, due_only=True, timeout=LOCK_SECONDS, lane=lane)
+    done = flush(session, due_only=True, timeout=LOCK_SECONDS, lane=lane, before_claim=partial(watch.look, session))
     if done:
         ensure_flush(session)  # what waited in other lanes for something of this one may go on
     left = due_at(session.store, lane)
@@ -201,7 +206,7 @@ def _prune_daily(session: Session) -> None:
     os.utime(stamp)
 
 
-def _sleep_until(session: Session, lane: Lane, due: str | None) -> None:
+def _sleep_until(session: Session, watch: Watch, due: str | None) -> None:
     """Sleep until something of the lane is due, by the monotonic clock: the other one may jump."""
     ends: dict[str, float] = {}  # of each moment that was due, when that is by the monotonic clock
     while due is not None and (left := seconds_of(due) - time.time()) > 0:
@@ -211,6 +216,8 @@ def _sleep_until(session: Session, lane: Lane, due: str | None) -> None:
             ends[due] = math.inf  # set with --execute-after: what counts is what the clock says
         elif left > 0:
             # a moment that is hours away was set with --execute-after; nobody waits for it as for a window
-            time.sleep(min(left, max(NAP_SECONDS, min(left / 100, LONG_NAP_SECONDS))))
+            longest = NAP_SECONDS if watch.holds else LONG_NAP_SECONDS
+            time.sleep(min(left, max(NAP_SECONDS, min(left / 100, longest))))
         claim.put_right(session.store, time.time())
-        due = due_at(session.store, lane)
+        watch.look(session)
+        due = due_at(session.store, watch.lane)

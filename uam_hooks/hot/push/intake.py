@@ -31,7 +31,9 @@ def enter(
     try: what a settle has put on top of a landing meanwhile would conflict with what it was before.
     """
     store = session.store
-    window = windows.window(session.settings, store, ActionType.PUSH, urgent or windows.urgent_here())
+    urgent = urgent or windows.urgent_here()
+    window = windows.window(session.settings, store, ActionType.PUSH, urgent)
+    hold = windows.hold(session.settings, store, waits, urgent)
     if waits and window and windows.who_else(session.settings, store, session.paths, specs[0].source.agent).alone:
         window = 0.0
     pins = sorted({one.source.tip for one in specs if one.source.tip})
@@ -46,7 +48,7 @@ def enter(
     sources = [
         one.source._replace(replaces=_replaced(one.source, session.git, store), waited_for=waits) for one in specs
     ]
-    tickets = enqueue.push(store, sources, window, time.time())
+    tickets = enqueue.push(store, sources, window, time.time(), hold)
     return [one._replace(ticket=ticket) for one, ticket in zip(specs, tickets, strict=True)]
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from uam_hooks.hot.core.processes import alive, started
 from uam_hooks.hot.core.refs import short_target
 from uam_hooks.hot.queue import rows
+from uam_hooks.hot.queue.ci import Moments
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.model import NewSource, Source
 
@@ -31,7 +32,8 @@ def open_ones(db: sqlite3.Connection, pushed: Sequence[tuple[NewSource, str]]) -
 
 def _open_one(db: sqlite3.Connection, new: NewSource, payload: str) -> sqlite3.Row | None:
     row: sqlite3.Row | None = db.execute(
-        "SELECT s.id, s.action_id, s.push_group, s.waiter, s.waiter_started, s.untold, q.execute_after, q.status"
+        "SELECT s.id, s.action_id, s.push_group, s.waiter, s.waiter_started, s.untold, q.execute_after, q.hold_until,"
+        " q.status"
         " FROM sources s JOIN deploy_queue q ON q.id = s.action_id WHERE s.status = 'pending'"
         " AND s.base = '' AND s.follow = 0"
         " AND q.action_type = 'push' AND q.asked = 0 AND q.status IN ('pending', 'batched', 'executing')"
@@ -44,7 +46,7 @@ def _open_one(db: sqlite3.Connection, new: NewSource, payload: str) -> sqlite3.R
     return row
 
 
-def wait_on(db: sqlite3.Connection, entry: sqlite3.Row, new: NewSource, due: str) -> str:
+def wait_on(db: sqlite3.Connection, entry: sqlite3.Row, new: NewSource, moments: Moments) -> str:
     """Let the process that pushes an open source again be the one that waits for it; returns the end of its window.
 
     Not where another still waits, and not where the agent was told "queued" with exit 0: then Ctrl-C does not take that
@@ -56,9 +58,11 @@ def wait_on(db: sqlite3.Connection, entry: sqlite3.Row, new: NewSource, due: str
             (new.waiter, started(new.waiter), entry["id"]),
         )
     if entry["status"] == "pending":
-        due = min(due, entry["execute_after"])
-        db.execute("UPDATE deploy_queue SET execute_after = ? WHERE id = ?", (due, entry["action_id"]))
-    return due
+        moments = Moments(entry["execute_after"], entry["hold_until"]).joined_by(moments)
+        db.execute(
+            "UPDATE deploy_queue SET execute_after = ?, hold_until = ? WHERE id = ?", (*moments, entry["action_id"])
+        )
+    return moments.due
 
 
 def untold(store: Store, worktree: str, agent: str) -> list[tuple[str, Source]]:

@@ -35,6 +35,23 @@ class Sight(NamedTuple):
     has_runs: bool = True
 
 
+class Moments(NamedTuple):
+    """When a push in the queue is due, and until when it may be held ("": not at all). It is held while both agree."""
+
+    due: str
+    hold_until: str
+
+    def joined_by(self, other: Moments) -> Moments:
+        """The moments of an action that `other` joins: it waits no longer than either would.
+
+        One that is held stays held, and one that may not be held lets go of it.
+        """
+        until = min(self.hold_until, other.hold_until) if self.hold_until and other.hold_until else ""
+        if until and self.due == self.hold_until:
+            return Moments(until, until)
+        return Moments(min(self.due, other.due), until)
+
+
 def last_seen(store: Store, remote: str, ref: str) -> Sight | None:
     """The last answer about the branch `ref` (a full name); None where nobody has asked."""
     with store.reading() as db:

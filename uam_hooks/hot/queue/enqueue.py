@@ -9,8 +9,9 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from uam_hooks.hot.core.processes import started
-from uam_hooks.hot.core.refs import short_target
+from uam_hooks.hot.core.refs import HEADS, short_target
 from uam_hooks.hot.queue import again, faults, rows
+from uam_hooks.hot.queue.ci import Moments
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.model import ActionType, NewAction, NewSource, Source, SourceStatus, iso
 
@@ -54,30 +55,46 @@ def became(db: sqlite3.Connection, tip: str) -> list[str]:
     return [row["oid"] for row in found]
 
 
-def push(store: Store, sources: Sequence[NewSource], window: float, now: float) -> list[Ticket]:
+def push(
+    store: Store, sources: Sequence[NewSource], window: float, now: float, hold: float | None = None
+) -> list[Ticket]:
     """Queue the sources of one `git push` in one transaction; returns a ticket for each, in the same order.
 
     A source joins the pending action of its remote and ref, if there is one, and does not extend its window
     (`window` is in seconds, `now` in seconds since 1970). One that is in the queue already, from the same place with
     the same tip, is not queued again: whoever pushed it is told "not landed yet", and pushes once more to wait on.
+    `hold` is for how many seconds CI may hold them, None for not at all.
     """
     with store.transaction() as db:
-        known = again.open_ones(db, [(source, json.dumps(push_action(source, window).payload)) for source in sources])
+        actions = [push_action(source, window, hold) for source in sources]
+        payloads = [json.dumps(action.payload) for action in actions]
+        known = again.open_ones(db, list(zip(sources, payloads, strict=True)))
         tickets = []
-        for source, entry in zip(sources, known, strict=True):
+        for source, action, entry in zip(sources, actions, known, strict=True):
             if entry is None:
-                tickets.append(add(db, push_action(source, window), source, source.replaces, now))
+                tickets.append(add(db, action, source, source.replaces, now))
             else:
-                due = again.wait_on(db, entry, source, iso(now + window))
+                due = again.wait_on(db, entry, source, _moments(action, now))
                 tickets.append(Ticket(entry["id"], entry["action_id"], due))
         return tickets
 
 
-def push_action(source: NewSource, window: float) -> NewAction:
+def push_action(source: NewSource, window: float, hold: float | None = None) -> NewAction:
     """The action of a push of `source`, which may merge with a pending one; verbatim and atomic pushes never do."""
     key = None if source.verbatim or source.atomic else "\0".join(("push", source.remote, source.ref, *source.options))
     payload = {"push_options": list(source.options)} if source.options else {}
-    return NewAction(source.agent, ActionType.PUSH, short_target(source.ref), source.remote, payload, window, key)
+    if key is None or not source.ref.startswith(HEADS):  # what gathers nothing would wait for nothing
+        hold = None
+    return NewAction(
+        source.agent, ActionType.PUSH, short_target(source.ref), source.remote, payload, window, key, hold=hold
+    )
+
+
+def _moments(new: NewAction, now: float) -> Moments:
+    due = iso(now + new.window)
+    until = "" if new.hold is None else iso(now + new.hold)
+    # nothing is held yet, and that is told by the two being different
+    return Moments(due, iso(now + new.window + 0.002) if until == due else until)
 
 
 def add(db: sqlite3.Connection, new: NewAction, source: NewSource, replaces: Sequence[int], now: float) -> Ticket:
@@ -86,27 +103,27 @@ def add(db: sqlite3.Connection, new: NewAction, source: NewSource, replaces: Seq
     The merged action keeps the earlier end of its window and the higher priority. The pending sources `replaces` give
     way to the new one.
     """
-    due = iso(now + new.window)
+    moments = _moments(new, now)
     by = source.asker
     key = None if new.merge_key is None else "\0".join((new.merge_key, by.identity, by.place.id))
     found = _to_join(db, key)
     if found is None:
         action_id = db.execute(
             "INSERT INTO deploy_queue (agent_id, action_type, target, payload, queued_at, execute_after, remote,"
-            " merge_key, priority, dependencies, not_before, asked, identity, place, url)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (new.agent, new.action_type.value, new.target, json.dumps(new.payload), iso(now), due, new.remote,
+            " merge_key, priority, dependencies, not_before, asked, identity, place, url, hold_until)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (new.agent, new.action_type.value, new.target, json.dumps(new.payload), iso(now), moments.due, new.remote,
              key, new.priority, json.dumps(new.dependencies), new.not_before, new.explicit,
-             by.identity, by.place.id, by.place.url),
+             by.identity, by.place.id, by.place.url, moments.hold_until),
         ).lastrowid  # fmt: skip
         if by.identity:
             db.execute("INSERT OR IGNORE INTO identities (id, facts) VALUES (?, ?)", (by.identity, by.facts))
     else:
         action_id = found["id"]
-        due = min(due, found["execute_after"])
+        moments = Moments(found["execute_after"], found["hold_until"]).joined_by(moments)
         db.execute(
-            "UPDATE deploy_queue SET execute_after = ?, priority = max(priority, ?) WHERE id = ?",
-            (due, new.priority, action_id),
+            "UPDATE deploy_queue SET execute_after = ?, hold_until = ?, priority = max(priority, ?) WHERE id = ?",
+            (*moments, new.priority, action_id),
         )
     assert action_id is not None
     source_id = _add_source(db, source, action_id, iso(now))
@@ -116,7 +133,7 @@ def add(db: sqlite3.Connection, new: NewAction, source: NewSource, replaces: Seq
             " AND status = 'pending'",
             (source_id, old, action_id),
         )
-    return Ticket(source_id, action_id, due)
+    return Ticket(source_id, action_id, moments.due)
 
 
 def _add_source(db: sqlite3.Connection, new: NewSource, action_id: int, now: str) -> int:

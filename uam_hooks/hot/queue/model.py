@@ -96,7 +96,8 @@ class NewAction(NamedTuple):
     """An action to be queued. `window` is in seconds, `not_before` a moment or empty.
 
     Actions with the same `merge_key`, identity and place become one while the first of them is pending. `asked` is
-    true for one that was requested by name, through the API or a command.
+    true for one that was requested by name, through the API or a command. `hold` is for how many
+    seconds it may wait for CI, None for not at all.
     """
 
     agent: str
@@ -110,6 +111,7 @@ class NewAction(NamedTuple):
     dependencies: tuple[int, ...] = ()
     not_before: str = ""
     explicit: bool = False
+    hold: float | None = None
 
 
 class Source(NamedTuple):

@@ -15,6 +15,8 @@ from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.model import URGENT_WINDOWS, ActionType
 
 URGENT_OPTION = "urgent"
+# By whether the push is waited for: the shells of agents end a command after a minute or two.
+HOLD_SECONDS = {True: 60.0, False: 600.0}
 
 
 class Company(NamedTuple):
@@ -35,6 +37,17 @@ def window(settings: Settings, store: Store, kind: ActionType, urgent: bool) -> 
     if urgent or enqueue.urgent_mode(store, time.time()) is not None:
         return min(usual, URGENT_WINDOWS[kind.value])
     return usual
+
+
+def hold(settings: Settings, store: Store, waits: bool, urgent: bool) -> float | None:
+    """How long a push may be held while CI works on its branch, in seconds; None for not at all.
+
+    Whether anybody knows that CI does is the flusher's question. A push that is waited for `waits`.
+    """
+    if settings["uam.ci"] == "off" or urgent or enqueue.urgent_mode(store, time.time()) is not None:
+        return None
+    given: float | None = settings["uam.ci.hold"]
+    return HOLD_SECONDS[waits] if given is None else given
 
 
 def urgent_here() -> bool:

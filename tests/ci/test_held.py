@@ -1,0 +1,141 @@
+"""Pushes that wait for CI: they gather and land in one push, and nothing that goes wrong holds them longer."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.forge import Forge, needs_gh, run
+from tests.support.scenes import Scene, Worktree, finished, script, until
+
+
+def watched(scene: Scene, text: str, hold: str = "1h") -> Path:
+    """Let a command with this text, in which busy is a file, tell whether CI works; returns that file."""
+    busy = scene.root / "busy"
+    scene.git("config", "uam.ci", "command")
+    scene.git("config", "uam.ci.command", str(script(scene.root / "ci", text.replace("BUSY", str(busy)))))
+    scene.git("config", "uam.ci.poll", "100ms")
+    scene.git("config", "uam.ci.hold", hold)
+    return busy
+
+
+def pushing(place: Worktree, name: str, *args: str) -> subprocess.Popen[str]:
+    place.commit(name)
+    return place.start("push", *(args or ("origin", "HEAD:main")))
+
+
+def held(scene: Scene, many: int) -> None:
+    """Wait until that many pushes are held for CI, in one action."""
+    until(
+        lambda: (
+            any(
+                row["execute_after"] == row["hold_until"] and row["status"] == "pending"
+                for row in scene.rows("deploy_queue")
+            )
+            and sum(row["status"] == "pending" for row in scene.rows("sources")) == many
+        ),
+        f"{many} held pushes",
+    )
+
+
+def seen(scene: Scene, table: str) -> list[dict[str, Any]]:
+    with closing(sqlite3.connect(scene.paths.database)) as db:
+        db.row_factory = sqlite3.Row
+        return [dict(row) for row in db.execute(f"SELECT * FROM {table}")]  # noqa: S608
+
+
+@pytest.mark.slow
+def test_pushes_gather_while_ci_is_busy_and_land_in_one_push_when_it_is_idle(scene: Scene) -> None:
+    """Beside them: another branch, an urgent push, and what is asked."""
+    busy = watched(scene, 'echo "$UAM_REMOTE $UAM_BRANCH" >> BUSY.asked\n[ "$UAM_BRANCH" != main ] || ! test -e BUSY\n')
+    scene.git("config", "uam.window.push", "1h")  # an idle CI takes a push without its window
+    assert finished(pushing(scene, "first")).code == 0
+    busy.touch()
+    agents = [scene.worktree(f"agent-{number}") for number in (1, 2, 3)]
+    waiting = [pushing(agents[0], "a")]
+    held(scene, 1)
+    waiting.append(pushing(agents[1], "b"))
+    held(scene, 2)
+    assert finished(pushing(agents[2], "c", "origin", "HEAD:other")).code == 0  # another branch is not held
+    assert [process.poll() for process in waiting] == [None, None]
+    assert scene.landed() == ["first"]
+    busy.unlink()
+    assert [finished(process).code for process in waiting] == [0, 0]
+    assert sorted(scene.files()) == sorted([*scene.files("other"), "a", "b", "first"]) or {"a", "b"} <= set(
+        scene.files()
+    )
+    assert len(scene.pushes()) == 3
+    assert set((scene.root / "busy.asked").read_text().splitlines()) == {"origin main", "origin other"}
+    (row,) = [row for row in seen(scene, "ci_runs") if row["first_busy"]]
+    assert row["first_busy"] <= row["last_busy"] < row["first_idle"]
+
+
+def test_an_urgent_push_is_not_held_and_takes_along_what_is(scene: Scene) -> None:
+    watched(scene, "exit 1\n")
+    other = scene.worktree("agent-1")
+    waiting = pushing(scene, "a")
+    held(scene, 1)
+    other.commit("b")
+    assert other.push("origin", "HEAD:main", UAM_URGENT="1").code == 0
+    assert finished(waiting).code == 0
+    assert {"a", "b"} <= set(scene.files())
+    assert len(scene.pushes()) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["exit 1\n", "sleep 3600 & sleep 3600\n", "exit 3\n", "kill -9 $$\n"],
+    ids=["lies", "hangs", "fails", "dies"],
+)
+def test_a_command_that_is_wrong_holds_nobody_longer_than_the_hold(scene: Scene, text: str) -> None:
+    watched(scene, text, hold="500ms")
+    scene.git("config", "uam.window.push", "1h" if "exit 3" in text or "kill" in text else "50ms")
+    scene.commit("a")
+    assert scene.push("origin", "HEAD:main").code == 0
+    assert scene.landed() == ["a"]
+    scene.idle()
+
+
+def test_a_flush_by_hand_is_not_held(scene: Scene) -> None:
+    watched(scene, "exit 1\n")
+    waiting = pushing(scene, "a")
+    held(scene, 1)
+    assert scene.run("uam", "flush").code == 0
+    assert finished(waiting).code == 0
+
+
+def test_each_landing_keeps_ci_busy_for_a_duration(scene: Scene) -> None:
+    scene.git("config", "uam.ci", "1500ms")
+    assert finished(pushing(scene, "a")).code == 0
+    waiting = pushing(scene, "b")
+    held(scene, 1)
+    assert finished(waiting).code == 0
+    first, second = seen(scene, "deploy_queue")
+    assert second["execute_after"] > first["finished_at"]
+    assert {row["how"] for row in seen(scene, "ci_runs")} == {"duration"}
+
+
+@needs_gh
+def test_gh_tells_which_run_of_the_branch_works(hub: Scene, github: Forge) -> None:
+    hub.git("config", "uam.ci", "gh")
+    hub.git("config", "uam.ci.poll", "100ms")
+    github.runs = [run(1, "0" * 40, "in_progress", "schedule")]  # a timer's run says nothing of the branch's landings
+    assert finished(pushing(hub, "a")).code == 0
+    landed = hub.there()
+    github.runs = [run(7, landed, "in_progress"), *github.runs]
+    waiting = pushing(hub, "b")
+    held(hub, 1)
+    until(lambda: [row["run"] for row in seen(hub, "ci_states")] == ["7"], "an answer of gh")
+    assert hub.landed() == ["a"]
+    github.runs[0] = run(7, landed, "completed")
+    assert finished(waiting).code == 0
+    (row,) = seen(hub, "ci_runs")
+    assert (row["run"], row["sha"], row["started"], row["ended"]) == (
+        "7", landed, "2026-01-01T00:00:05.000Z", "2026-01-01T00:03:00.000Z",
+    )  # fmt: skip
+    assert ("GET", "/repos/o/r/actions/runs") in github.requests

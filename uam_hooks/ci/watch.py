@@ -1,0 +1,104 @@
+"""What the flusher of a lane knows of CI, and what of the lane is due for it.
+
+Nothing here waits: questions are asked in threads, and until there is an answer the pushes of that branch alone are
+held, no longer than their hold.
+"""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+
+from uam_hooks.ci import holding
+from uam_hooks.ci.question import Answer, Question
+from uam_hooks.command.github import is_githubs
+from uam_hooks.command.process import Running
+from uam_hooks.hot.queue.ci import CiState, Sight, last_seen
+from uam_hooks.hot.queue.lane import Lane
+from uam_hooks.hot.queue.model import iso, seconds_of
+from uam_hooks.session import Session
+from uam_hooks.store import ci_states
+from uam_hooks.store.ci_states import Holdable, Landed, Run
+
+_Place = tuple[str, str]  # a remote, and the full name of a branch there
+
+
+class Watch:
+    """It stops asking at the end of `with`. `holds` tells whether the last look has left something to wait for."""
+
+    def __init__(self, lane: Lane) -> None:
+        self.lane, self.holds = lane, False
+        self._running = Running()
+        self._asked: dict[_Place, Question] = {}
+        self._seen: dict[_Place, Sight] = {}
+
+    def __enter__(self) -> Watch:
+        return self
+
+    def __exit__(self, _kind: type[BaseException] | None, _error: object, _traceback: TracebackType | None) -> None:
+        self._running.end_all()
+        for question in self._asked.values():
+            question.join()
+
+    def look(self, session: Session) -> None:
+        """Let pushes be due as CI is now known to be; ask where it is time to."""
+        places: dict[_Place, list[Holdable]] = {}
+        for push in ci_states.holdable(session.store, self.lane):
+            places.setdefault((push.remote, push.ref), []).append(push)
+        changed: dict[Holdable, str] = {}
+        for place, pushes in places.items():
+            sight = self._sight(session, place)
+            for push in pushes:
+                due = _due(push, sight)
+                if due != push.due:
+                    changed[push] = due
+        if changed:
+            ci_states.set_due(session.store, changed)
+        self.holds = any(changed.get(push, push.due) == push.hold_until for some in places.values() for push in some)
+
+    def _sight(self, session: Session, place: _Place) -> Sight | None:
+        """What is known of CI of a branch now; None before the first answer."""
+        how = session.settings["uam.ci"]
+        now = time.time()
+        if how == "off" or (how == "auto" and not is_githubs(session, place[0])):
+            return Sight(CiState.OFF, now)
+        landed = ci_states.newest_landing(session.store, *place)
+        if isinstance(how, float):
+            return self._by_duration(session, place, landed, holding.of_landings(landed and landed.at, how, now))
+        poll = session.settings["uam.ci.poll"]
+        asked = self._asked.get(place)
+        if asked is not None and (answer := asked.answer()) is not None:
+            del self._asked[place]
+            if landed != asked.landed and answer.sight.state is CiState.IDLE:  # it was asked before that landing
+                answer = Answer(answer.sight._replace(state=CiState.BUSY, since=landed and landed.at))
+            self._note(session, place, answer)
+            asked = None
+        kind = "gh" if how == "auto" else how
+        last = self._seen.get(place) or last_seen(session.store, *place)
+        if last is not None and last.how != kind:
+            last = None
+        if asked is None and holding.ask_at(last, poll, now) <= now:
+            self._asked[place] = Question(session, self._running, *place, kind, landed, how == "auto")
+        return holding.current(last, landed and landed.at, poll, now)
+
+    def _by_duration(self, session: Session, place: _Place, landed: Landed | None, sight: Sight) -> Sight:
+        last = self._seen.get(place)
+        if last is None or (last.state, last.since) != (sight.state, sight.since):
+            busy = sight.state is CiState.BUSY
+            ended = "" if sight.until is None else iso(sight.until)
+            runs = (Run(landed.sha, started=iso(landed.at), ended=ended, busy=busy),) if landed and busy else ()
+            self._note(session, place, Answer(sight, runs))
+        return sight
+
+    def _note(self, session: Session, place: _Place, answer: Answer) -> None:
+        self._seen[place] = answer.sight
+        ci_states.record(session.store, *place, answer.sight, answer.runs)
+
+
+def _due(push: Holdable, sight: Sight | None) -> str:
+    """The moment at which a push is due."""
+    window_end, until = seconds_of(push.due), seconds_of(push.hold_until)
+    if sight is not None:
+        sight = sight._replace(until=None)  # it is looked at again by then
+    found = holding.due_at(holding.Waiting(seconds_of(push.queued), window_end, until), sight, time.time())
+    return push.hold_until if found == until else push.due if found == window_end else iso(found)

@@ -1,0 +1,107 @@
+"""The rows of CI: which pushes it may hold, what was seen of it, and which of its runs belong to which landing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from uam_hooks.hot.core.refs import HEADS
+from uam_hooks.hot.queue.ci import CiState, Sight
+from uam_hooks.hot.queue.connection import Store
+from uam_hooks.hot.queue.lane import Lane
+from uam_hooks.hot.queue.model import iso, seconds_of
+
+
+class Holdable(NamedTuple):
+    """A pending push that CI may hold; times are moments, and `due` is the end of its window, or of its hold."""
+
+    action: int
+    remote: str
+    ref: str
+    queued: str
+    due: str
+    hold_until: str
+
+
+class Landed(NamedTuple):
+    """The newest landing of a branch, and when it ended, in seconds since 1970."""
+
+    sha: str
+    at: float
+
+
+class Run(NamedTuple):
+    """A run of CI: its number, or "" where CI is told apart by its landings alone. Times are moments, or empty."""
+
+    sha: str
+    number: str = ""
+    started: str = ""
+    ended: str = ""
+    busy: bool = False
+
+
+def holdable(store: Store, lane: Lane) -> list[Holdable]:
+    """The pending pushes of a lane that CI may hold. One that is tried again waits for that alone."""
+    with store.reading() as db:
+        found = db.execute(
+            "SELECT id, remote, target, queued_at, execute_after, hold_until FROM deploy_queue"
+            " WHERE status = 'pending' AND hold_until <> '' AND pause IS NULL AND (:remote IS NULL OR remote = :remote)"
+            " AND (:identity IS NULL OR identity IN ('', :identity)) ORDER BY id",
+            lane._asdict(),
+        ).fetchall()
+    return [
+        Holdable(row["id"], row["remote"], HEADS + row["target"], row["queued_at"], row["execute_after"],
+                 row["hold_until"])
+        for row in found
+    ]  # fmt: skip
+
+
+def newest_landing(store: Store, remote: str, ref: str) -> Landed | None:
+    """The newest landing on a branch of a remote; None where there is none, or it deleted the branch."""
+    with store.reading() as db:
+        row = db.execute(
+            "SELECT l.new, q.finished_at FROM landings l JOIN deploy_queue q ON q.id = l.action_id"
+            " WHERE l.remote = ? AND l.ref = ? AND l.status = 'landed' AND l.new <> l.old ORDER BY l.id DESC LIMIT 1",
+            (remote, ref),
+        ).fetchone()
+    return Landed(row["new"], seconds_of(row["finished_at"])) if row and row["new"] and row["finished_at"] else None
+
+
+def set_due(store: Store, moments: Mapping[Holdable, str]) -> None:
+    """Let pushes be due at other moments, unless theirs were changed meanwhile."""
+    with store.transaction() as db:
+        for push, due in moments.items():
+            db.execute(
+                "UPDATE deploy_queue SET execute_after = ? WHERE id = ? AND status = 'pending' AND pause IS NULL"
+                " AND execute_after = ? AND hold_until = ?",
+                (due, push.action, push.due, push.hold_until),
+            )
+
+
+def record(store: Store, remote: str, ref: str, sight: Sight, runs: Sequence[Run]) -> None:
+    """Write down an answer about a branch, and what it says of the runs for landings that were made here."""
+    now = iso(time.time())
+    with store.transaction() as db:
+        db.execute(
+            "INSERT INTO ci_states (remote, ref, state, how, asked_at, since, run, said)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (remote, ref) DO UPDATE SET state = excluded.state, how = excluded.how,"
+            " asked_at = excluded.asked_at, since = excluded.since, run = excluded.run, said = excluded.said",
+            (remote, ref, sight.state.value, sight.how, iso(sight.asked),
+             "" if sight.since is None else iso(sight.since), sight.run, sight.said),
+        )  # fmt: skip
+        for run in runs if sight.state in (CiState.IDLE, CiState.BUSY) else ():
+            db.execute(
+                "INSERT INTO ci_runs (remote, ref, sha, run, how, started, ended, first_busy, last_busy, first_idle)"
+                " SELECT :remote, :ref, :sha, :run, :how, :started, :ended, :busy, :busy, :idle WHERE EXISTS"
+                " (SELECT 1 FROM landings WHERE remote = :remote AND ref = :ref AND status = 'landed' AND new = :sha)"
+                " ON CONFLICT (remote, ref, sha, run) DO UPDATE SET started = excluded.started, ended = excluded.ended,"
+                " first_busy = CASE first_busy WHEN '' THEN excluded.first_busy ELSE first_busy END,"
+                " last_busy = max(last_busy, excluded.last_busy),"
+                " first_idle = CASE WHEN excluded.last_busy <> '' THEN ''"
+                " WHEN first_idle = '' THEN excluded.first_idle ELSE first_idle END",
+                {"remote": remote, "ref": ref, "sha": run.sha, "run": run.number, "how": sight.how,
+                 "started": run.started, "ended": run.ended, "busy": now if run.busy else "",
+                 "idle": "" if run.busy else now},
+            )  # fmt: skip
