@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.forge import Forge, needs_gh, run
 from tests.support.scenes import Scene, Worktree, finished, script, until
+from uam_hooks.hot.queue.model import seconds_of
 
 
 def watched(scene: Scene, text: str, hold: str = "1h") -> Path:
@@ -63,12 +64,10 @@ def test_pushes_gather_while_ci_is_busy_and_land_in_one_push_when_it_is_idle(sce
     held(scene, 2)
     assert finished(pushing(agents[2], "c", "origin", "HEAD:other")).code == 0  # another branch is not held
     assert [process.poll() for process in waiting] == [None, None]
-    assert scene.landed() == ["first"]
+    assert scene.landed() == ["Add first"]
     busy.unlink()
     assert [finished(process).code for process in waiting] == [0, 0]
-    assert sorted(scene.files()) == sorted([*scene.files("other"), "a", "b", "first"]) or {"a", "b"} <= set(
-        scene.files()
-    )
+    assert {"a", "b"} <= set(scene.files())
     assert len(scene.pushes()) == 3
     assert set((scene.root / "busy.asked").read_text().splitlines()) == {"origin main", "origin other"}
     (row,) = [row for row in seen(scene, "ci_runs") if row["first_busy"]]
@@ -97,7 +96,7 @@ def test_a_command_that_is_wrong_holds_nobody_longer_than_the_hold(scene: Scene,
     scene.git("config", "uam.window.push", "1h" if "exit 3" in text or "kill" in text else "50ms")
     scene.commit("a")
     assert scene.push("origin", "HEAD:main").code == 0
-    assert scene.landed() == ["a"]
+    assert scene.landed() == ["Add a"]
     scene.idle()
 
 
@@ -112,11 +111,9 @@ def test_a_flush_by_hand_is_not_held(scene: Scene) -> None:
 def test_each_landing_keeps_ci_busy_for_a_duration(scene: Scene) -> None:
     scene.git("config", "uam.ci", "1500ms")
     assert finished(pushing(scene, "a")).code == 0
-    waiting = pushing(scene, "b")
-    held(scene, 1)
-    assert finished(waiting).code == 0
-    first, second = seen(scene, "deploy_queue")
-    assert second["execute_after"] > first["finished_at"]
+    assert finished(pushing(scene, "b")).code == 0
+    first, second = [row for row in seen(scene, "deploy_queue") if row["action_type"] == "push"]
+    assert seconds_of(second["finished_at"]) - seconds_of(first["finished_at"]) >= 1.5
     assert {row["how"] for row in seen(scene, "ci_runs")} == {"duration"}
 
 
@@ -131,7 +128,7 @@ def test_gh_tells_which_run_of_the_branch_works(hub: Scene, github: Forge) -> No
     waiting = pushing(hub, "b")
     held(hub, 1)
     until(lambda: [row["run"] for row in seen(hub, "ci_states")] == ["7"], "an answer of gh")
-    assert hub.landed() == ["a"]
+    assert hub.landed() == ["Add a"]
     github.runs[0] = run(7, landed, "completed")
     assert finished(waiting).code == 0
     (row,) = seen(hub, "ci_runs")

@@ -12,6 +12,8 @@ from uam_hooks.hot.queue.ci import CiState, Sight
 
 # For how long an answer that nobody watches CI is believed: a gh that is not logged in now is so for a while.
 OFF_SECONDS = 600.0
+# For how long it is believed at least that CI is idle: what it lets go of has to be claimed meanwhile.
+IDLE_SECONDS = 2.0
 
 
 class Waiting(NamedTuple):
@@ -27,7 +29,11 @@ def current(sight: Sight | None, landed: float | None, poll: float, now: float) 
 
     That landing has started CI, and an answer from before it cannot know: the branch is busy until somebody asks.
     """
-    if sight is None or sight.asked > now or (sight.state is CiState.IDLE and ask_at(sight, poll, now) < now):
+    if (
+        sight is None
+        or sight.asked > now
+        or (sight.state is CiState.IDLE and sight.asked + max(poll, IDLE_SECONDS) < now)
+    ):
         return None
     if landed is None or landed < sight.asked:
         return sight

@@ -55,6 +55,7 @@ class Watch:
         if changed:
             ci_states.set_due(session.store, changed)
         self.holds = any(changed.get(push, push.due) == push.hold_until for some in places.values() for push in some)
+        self.holds = self.holds or bool(self._asked)
 
     def _sight(self, session: Session, place: _Place) -> Sight | None:
         """What is known of CI of a branch now; None before the first answer."""
@@ -73,6 +74,7 @@ class Watch:
                 answer = Answer(answer.sight._replace(state=CiState.BUSY, since=landed and landed.at))
             self._note(session, place, answer)
             asked = None
+        now = time.time()  # an answer that has just come is none of the future
         kind = "gh" if how == "auto" else how
         last = self._seen.get(place) or last_seen(session.store, *place)
         if last is not None and last.how != kind:

@@ -17,12 +17,12 @@ from uam_hooks.session import open_session
 
 
 @click.command()
-@click.option("--due", is_flag=True, help="Only what is due: respect the windows.")
+@click.option("--due", is_flag=True, help="Only what is due: respect the windows, and what waits for CI.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done; change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.option("--timeout", type=Duration(), help="How long to wait for another flush (uam.flush.lockTimeout).")
 def flush(due: bool, dry_run: bool, as_json: bool, timeout: float | None) -> int:
-    """Execute what is queued, now."""
+    """Execute what is queued, now, whether or not CI is busy."""
     with open_session(Path.cwd()) as session:
         if dry_run:
             return print_plans(preview(session, due), as_json)

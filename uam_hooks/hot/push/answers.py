@@ -17,6 +17,7 @@ from uam_hooks.hot.push.resolve import ResolvedSpec
 from uam_hooks.hot.push.rewritten import Dropped, change
 from uam_hooks.hot.push.session import PushSession
 from uam_hooks.hot.queue import again
+from uam_hooks.hot.queue.ci import CiState, hold_until, last_seen
 from uam_hooks.hot.queue.model import Source, SourceStatus, seconds_of
 from uam_hooks.hot.worktree.settle import Landed
 
@@ -43,9 +44,19 @@ class Answers:
             assert one.ticket is not None
             where = f"{self.remote}/{short_target(one.spec.dst)}"
             if not self.quiet:
-                say(messages.queued(one.ticket.action, where, seconds_of(one.ticket.due) - time.time(), mode))
+                due = max(one.ticket.due, self._held(one) or "")
+                say(messages.queued(one.ticket.action, where, seconds_of(due) - time.time(), mode))
             answers += ok(self.session.git, one.spec.dst, one.known, one.known)
         return answers
+
+    def _held(self, one: ResolvedSpec) -> str | None:
+        """Until when CI may hold a push that was queued; None where nobody watches CI."""
+        assert one.ticket is not None
+        store, how = self.session.store, self.session.settings["uam.ci"]
+        sight = last_seen(store, self.remote, one.spec.dst) if how == "auto" else None
+        if how == "off" or (how == "auto" and (sight is None or sight.state is CiState.OFF)):
+            return None
+        return hold_until(store, one.ticket.action)
 
     def outcomes(self, specs: Sequence[ResolvedSpec]) -> list[str]:
         """Say what became of each source, settle its branch, and answer git."""

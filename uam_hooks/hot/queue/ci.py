@@ -66,12 +66,11 @@ def last_seen(store: Store, remote: str, ref: str) -> Sight | None:
     return Sight(CiState(row["state"]), asked, row["how"], since, None, row["run"], row["said"])
 
 
-def is_held(store: Store, action_id: int) -> str | None:
-    """Until when a pending action waits for CI at most, as a moment; None for one that does not wait for it."""
+def hold_until(store: Store, action_id: int) -> str | None:
+    """Until when CI may hold a pending action, as a moment; None for one that it cannot hold."""
     with store.reading() as db:
         row = db.execute(
-            "SELECT hold_until FROM deploy_queue WHERE id = ? AND status = 'pending' AND hold_until <> ''"
-            " AND execute_after = hold_until",
+            "SELECT hold_until FROM deploy_queue WHERE id = ? AND status = 'pending' AND hold_until <> ''",
             (action_id,),
         ).fetchone()
     return None if row is None else str(row["hold_until"])
