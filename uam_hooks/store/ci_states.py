@@ -11,6 +11,7 @@ from uam_hooks.hot.queue.ci import CiState, Sight
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.lane import Lane
 from uam_hooks.hot.queue.model import iso, seconds_of
+from uam_hooks.hot.queue.rows import is_moment
 
 
 class Holdable(NamedTuple):
@@ -54,6 +55,8 @@ def holdable(store: Store, lane: Lane) -> list[Holdable]:
         Holdable(row["id"], row["remote"], HEADS + row["target"], row["queued_at"], row["execute_after"],
                  row["hold_until"])
         for row in found
+        # an entry whose times cannot be read is ended by whoever claims next
+        if all(map(is_moment, (row["queued_at"], row["execute_after"], row["hold_until"])))
     ]  # fmt: skip
 
 
