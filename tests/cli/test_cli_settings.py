@@ -103,7 +103,7 @@ def test_config_refuses(stocked: Scene) -> None:
         (("uam.batch.parallel", "NaN"), "'NaN' is not a whole number"),
         (("uam.retry.count", "-1"), "'-1' is not a whole number from 0 up"),
         (("uam.push.mode", "later"), "'later' is not one of wait, queue, manual"),
-        (("uam.squash", "perhaps"), "'perhaps' is neither true nor false"),
+        (("uam.squash", "perhaps"), "'perhaps' is not one of push, batch, never"),
         (("uam.agent", "a\nb"), "contains control characters"),
         (("uam.nonsense", "1"), "There is no setting 'uam.nonsense'. `git uam config` lists them."),
         (("user.name", "Eve"), "There is no setting 'user.name'."),

@@ -41,8 +41,12 @@ def test_c1_wait_says_what_the_push_would_have_said_and_settles_the_branch(hasty
     done = finished(waiting)
     new = hasty.there()
     assert done.code == 0, done
-    said = f"#{number} has landed on origin/main as {new[:7]}: your 2 commits ({tip[:7]}) as one, together with other"
+    own = hasty.bare.oid("main~1")
+    said = (
+        f"#{number} has landed on origin/main as {own[:7]}: your 2 commits ({tip[:7]}) as one (originals: git uam show"
+    )
     assert done.ours[0].startswith(said)
+    assert done.ours[0].endswith(f"; other landed in the same push, and origin/main is now at {new[:7]}")
     assert done.ours[1:] == [f"branch main and its files are now at {new[:7]}, what origin/main has"]
     assert hasty.oid("main") == new
     assert hasty.clean()

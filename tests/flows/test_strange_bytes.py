@@ -38,6 +38,7 @@ def test_a_charset_is_what_a_message_is_read_in(charset: bytes, raw: bytes) -> N
 
 
 def test_b5_a_branch_whose_name_is_no_utf8_lands(scene: Scene) -> None:
+    scene.git("config", "uam.squash.branches", "*")
     scene.git("checkout", "-q", "-b", BRANCH)
     scene.commit("a")
     scene.commit("b")

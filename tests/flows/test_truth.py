@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -152,9 +153,11 @@ def test_c1_after_it_has_landed_pushing_again_says_what_became_of_it(scene: Scen
     assert scene.oid("main") == tip
     done = scene.push()
     assert done.code == 0
+    own = scene.bare.oid("main~1")
     assert done.ours[0].startswith(
-        f"#2 from before has landed on origin/main as {new[:7]}: your 2 commits ({tip[:7]}) as one, together with other"
+        f"#2 from before has landed on origin/main as {own[:7]}: your 2 commits ({tip[:7]}) as one (originals: git uam"
     )
+    assert done.ours[0].endswith(f"; other landed in the same push, and origin/main is now at {new[:7]}")
     assert done.ours[1] == f"branch main and its files are now at {new[:7]}, what origin/main has"
     assert done.err.splitlines()[-1] == "Everything up-to-date"
     assert scene.oid("main") == new
@@ -216,8 +219,10 @@ def test_c4_the_next_push_says_what_landed_and_brings_the_branch_over(scene: Sce
     next_one = scene.commit("c")
     done = scene.push()
     assert done.code == 0, done
-    assert done.ours[0].startswith(f"#2 from before has landed on origin/main as {new[:7]}: your 2 commits ({tip[:7]})")
-    assert scene.subjects("main") == ["Add c", "Squashed 3 commits:", "Begin"]
+    own = json.loads(scene.rows("sources")[0]["outcome"])["own"]
+    assert done.ours[0].startswith(f"#2 from before has landed on origin/main as {own[:7]}: your 2 commits ({tip[:7]})")
+    assert f"origin/main is now at {new[:7]}" in done.ours[0]
+    assert scene.subjects("main") == ["Add c", "Add theirs", "Squashed 2 commits:", "Begin"]
     assert scene.oid("main") == scene.there() != next_one
     assert scene.clean()
 
@@ -227,7 +232,9 @@ def test_c4_the_next_command_says_what_landed_and_brings_the_branch_over(scene: 
     tip, new = killed_and_landed(scene, signal.SIGKILL)
     done = scene.run("uam", *command.split())
     assert done.code == 0, done
-    assert done.ours[0].startswith(f"#2 from before has landed on origin/main as {new[:7]}: your 2 commits ({tip[:7]})")
+    own = json.loads(scene.rows("sources")[0]["outcome"])["own"]
+    assert done.ours[0].startswith(f"#2 from before has landed on origin/main as {own[:7]}: your 2 commits ({tip[:7]})")
+    assert f"origin/main is now at {new[:7]}" in done.ours[0]
     assert done.ours[1] == f"branch main and its files are now at {new[:7]}, what origin/main has"
     assert scene.oid("main") == new
     assert scene.clean()

@@ -250,7 +250,7 @@ def test_a_newer_push_joins_one_that_waits_for_its_next_attempt(patient: Scene) 
         flushed(patient)
     assert two.push("origin", "HEAD:main").code == 0
     assert flushed(patient)[0].success
-    assert (patient.landed(), len(patient.pushes())) == (["Squashed 2 commits:"], 1)
+    assert (patient.landed(), len(patient.pushes())) == (["Add one.txt", "Add two.txt"], 1)
 
 
 def test_a_merge_that_is_pushed_is_tried_again_as_a_whole(patient: Scene) -> None:

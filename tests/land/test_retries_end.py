@@ -126,7 +126,7 @@ def test_a_push_that_was_declined_lands_when_it_is_tried_again_by_hand(patient: 
         retry(patient, old)
     assert flushed(patient)[0].success
     assert askers(patient, new) == [("one", "landed"), ("two", "landed")]
-    assert (patient.landed(), len(patient.pushes())) == (["Squashed 2 commits:"], 1)
+    assert (patient.landed(), len(patient.pushes())) == (["Add one.txt", "Add two.txt"], 1)
     assert [found["id"] for found in patient.rows("deploy_queue") if found["action_type"] == "push"] == [old, new]
 
 

@@ -72,6 +72,7 @@ def test_an_empty_commit_that_was_made_on_purpose_lands(scene: Scene) -> None:
 
 
 def test_a_new_branch_starts_where_it_left_what_the_remote_has(scene: Scene) -> None:
+    scene.git("config", "uam.squash.branches", "*")
     agent = scene.worktree("agent")
     agent.commit("a")
     agent.commit("b")
@@ -92,7 +93,8 @@ def test_two_agents_begin_the_same_branch(scene: Scene) -> None:
         queue(agent, "origin", "HEAD:topic")
     flushed(scene)
     assert states(scene) == ["landed", "landed"]
-    assert parents(scene, "topic") == [scene.start_oid]
+    assert scene.bare.subjects("main..topic") == ["Add two-2", "Add two-1", "Add one-2", "Add one-1"]
+    assert scene.bare.oid("topic~2") == scene.oid("one")
     assert scene.files("topic") == ["README", "one-1", "one-2", "two-1", "two-2"]
 
 
@@ -105,7 +107,8 @@ def test_a_stacked_branch_keeps_the_commits_of_the_one_below(scene: Scene) -> No
     base = below.commit("below-2")
     assert below.push("origin", "below").code == 0
     assert scene.there("refs/heads/below") == base
-    scene.git("config", "uam.squash", "true")
+    scene.git("config", "--unset", "uam.squash")
+    scene.git("config", "uam.squash.branches", "*")
     above = scene.worktree("above", "-b", "above", "below")
     above.commit("above-1")
     above.commit("above-2")
@@ -127,7 +130,7 @@ def test_another_branch_that_was_merged_in_stays_a_parent(scene: Scene) -> None:
     dev.commit("dev-1")
     tip = dev.commit("dev-2")
     assert dev.push("origin", "dev").code == 0
-    scene.git("config", "uam.squash", "true")
+    scene.git("config", "uam.squash", "push")
     feature = scene.worktree("feature")
     feature.commit("feature-1")
     feature.git("merge", "-q", "--no-edit", "dev")
@@ -142,6 +145,7 @@ def test_another_branch_that_was_merged_in_stays_a_parent(scene: Scene) -> None:
 
 
 def test_an_orphan_branch_stays_without_a_parent(scene: Scene) -> None:
+    scene.git("config", "uam.squash.branches", "*")
     scene.git("checkout", "-q", "--orphan", "pages")
     scene.git("rm", "-q", "-rf", ".")
     scene.commit("index.html")
@@ -168,6 +172,7 @@ def empty_remote(scene: Scene) -> Worktree:
 @pytest.mark.slow
 def test_a_first_push_squashes_only_what_the_hooks_have_seen(scene: Scene) -> None:
     empty = empty_remote(scene)
+    scene.git("config", "uam.squash.branches", "*")
     scene.git("checkout", "-q", "--orphan", "fresh")
     scene.commit("a")
     scene.commit("b")
@@ -231,6 +236,7 @@ def test_squash_off_merges_where_one_by_one_would_conflict(scene: Scene) -> None
 @pytest.mark.parametrize("unanimous", [True, False])
 def test_skipping_ci_takes_every_agent(scene: Scene, unanimous: bool) -> None:
     by_hand(scene)
+    scene.git("config", "uam.squash", "true")  # what earlier versions called batch
     orders = (("one", " [skip ci]"), ("two", " [ci skip]" if unanimous else ""))
     for hour, (name, order) in enumerate(orders):
         agent = scene.worktree(name)
@@ -333,6 +339,7 @@ def test_local_squashes_and_synced_commits_are_signed(signing: Scene) -> None:
 def test_members_are_listed_in_queue_order(scene: Scene) -> None:
     """Commits of the same second: the clock cannot tell, the queue can."""
     by_hand(scene)
+    scene.git("config", "uam.squash", "batch")
     for name in ("zoe", "bob", "eve"):
         agent = scene.worktree(name)
         agent.commit(name, "", f"--author={name} <{name}@example.invalid>", GIT_COMMITTER_DATE="1700000000 +0000")

@@ -138,6 +138,7 @@ def test_a_push_url_that_is_away_or_refuses_is_named(plain: Scene) -> None:
 @pytest.mark.slow
 def test_branch_names_with_unusual_characters(scene: Scene) -> None:
     by_hand(scene, settle="off")
+    scene.git("config", "uam.squash.branches", "*")
     scene.commit("a")
     scene.commit("b")
     for name in ODD_NAMES:

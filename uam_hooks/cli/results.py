@@ -102,7 +102,7 @@ def _lines(store: Store, result: BatchResult) -> Iterator[str]:
 def _of_sources(store: Store, action: Action) -> Iterator[str]:
     for source in views.sources(store, action.id):
         if source.status == SourceStatus.LANDED and source.outcome.ref:
-            tip, new = source.tip[:7] or "deletion", source.outcome.new[:7] or "deleted"
+            tip, new = source.tip[:7] or "deletion", source.outcome.landed_as[:7] or "deleted"
             push = views.action(store, action.carried_by) if action.carried_by is not None else None
             yield f"{source.agent} {tip} landed on {where(push or action)} as {new}"
         elif source.status == SourceStatus.FAILED:

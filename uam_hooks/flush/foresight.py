@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from uam_hooks.flush.noted_commits import ended
 from uam_hooks.hot.core.errors import Failure
+from uam_hooks.hot.core.settings import Squash
 from uam_hooks.hot.queue.model import Action, Batch, Source, SourceStatus, Status
 from uam_hooks.integrate.plan import Plan
 from uam_hooks.integrate.tips import Tips
@@ -58,7 +59,7 @@ class Foresight:
     def squashes(self, batch: Batch, now: float | None) -> list[Foreseen]:
         """The local squashes of a flush, after all its batches; `batch` stands for those that they would be."""
         began = len(self.all)
-        if self.session.settings["uam.squash"]:
+        if self.session.settings["uam.squash"] != Squash.NEVER:
             tips = {source.id: source.tip for one in self.all for source in one.sources}
             failed = failed_tips(self.session)
             failed |= {tips[i] for i, status in self.sources.items() if status == SourceStatus.FAILED}

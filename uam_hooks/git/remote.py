@@ -84,9 +84,12 @@ class Remote:
     def refs(self, *patterns: str) -> dict[str, str]:
         """The refs that the remote has now; Unreachable when it does not answer."""
         few = sum(map(update_bytes, patterns)) <= ARGUMENTS_BYTES  # else they fit into no command: ask for all
-        answer = self._run("ls-remote", "--", urls.NAME, *(patterns if few else ()))
+        answer = self._run("ls-remote", "--symref", "--", urls.NAME, *(("HEAD", *patterns) if few and patterns else ()))
         if answer.code:
             raise self._unreachable("did not answer", answer, "The push stays as it was.")
+        for line in answer.lines:
+            if head := _head_in(line):
+                self.repo.heads[self.name] = head
         return listed_refs(answer)
 
     def observe(self, refs: Sequence[str]) -> dict[str, str]:
@@ -251,6 +254,12 @@ class Remote:
                 other = renamed(said, "" if update.new == ZERO else update.new, refs, lines)
                 found[update.ref] = other or outcome_of("", reason(answer.err), lines)
         return found
+
+
+def _head_in(line: str) -> str:
+    """The default branch of a remote, in a line of `git ls-remote --symref`; "" where it says something else."""
+    what, _, name = line.partition("\t")
+    return what.removeprefix("ref: ") if name == "HEAD" and what.startswith("ref: ") else ""
 
 
 def _that_fit(items: Sequence[T], ref_of: Callable[[T], str]) -> Iterator[list[T]]:

@@ -53,17 +53,32 @@ class History(NamedTuple):
         return ours
 
 
-class Merged(NamedTuple):
-    """The result of merging.
+class Step(NamedTuple):
+    """One source that was taken in; `sources` are those whose work came with it, itself the last.
 
-    `tree` is the landing's, `history` what the synthetic history is made of that contains every source. `line` is the
-    last tip when all that was merged lies on one line on top of the base, so that nothing had to be merged at all.
-    `inside` are the commits of the graph that have been taken in.
+    `tree` is what all so far come to. `line` is its tip when all of that lies on one line on top of the base, so that
+    nothing had to be merged. `inside` are the commits of the graph that it brought.
     """
 
+    sources: tuple[Source, ...]
     tree: str
-    history: History
     line: str | None
+    inside: frozenset[str]
+
+    @property
+    def tip(self) -> str:
+        return self.sources[-1].tip
+
+
+class Merged(NamedTuple):
+    """The result of merging: the `steps` in their order, and what they come to.
+
+    `history` is what the synthetic history is made of that contains every source. `landed` are the sources that are in
+    it, also those that brought nothing, `inside` the commits of the graph that have been taken in.
+    """
+
+    steps: tuple[Step, ...]
+    history: History
     landed: tuple[Source, ...]
     conflicts: dict[int, Conflict]
     inside: frozenset[str]
@@ -83,7 +98,11 @@ def merge_sources(
     if len(ends) < len(sources):
         merged = _merge_in_turn(repo, base, shadow, graph, new, ends, attributes)
         if not merged.conflicts:
-            return merged._replace(landed=tuple(sources))
+            steps = [
+                step._replace(sources=tuple(s for s in sources if last[s.id] == step.sources[-1].id))
+                for step in merged.steps
+            ]
+            return merged._replace(steps=tuple(steps), landed=tuple(sources))
     return _merge_in_turn(repo, base, shadow, graph, new, sources, attributes)
 
 
@@ -107,6 +126,7 @@ def _merge_in_turn(
     tree = repo.empty_tree if base == ZERO else repo.commit(base).tree
     history = History(base, None if base == ZERO else shadow)
     line: str | None = base
+    steps: list[Step] = []
     landed: list[Source] = []
     conflicts: dict[int, Conflict] = {}
     inside: set[str] = set()
@@ -125,10 +145,11 @@ def _merge_in_turn(
                 conflicts[source.id] = result
                 continue
             tree, line = result, None
+        steps.append(Step((source,), tree, line, frozenset(brings - inside)))
         inside |= brings
         landed.append(source)
         history = history.with_merged(tree, source)
-    return Merged(tree, history, line, tuple(landed), conflicts, frozenset(inside))
+    return Merged(tuple(steps), history, tuple(landed), conflicts, frozenset(inside))
 
 
 def remembering(repo: Repository, base: str, shadow: str) -> str:

@@ -16,30 +16,58 @@ from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.queue.outcome import How
 from uam_hooks.integrate.differences import Differences
 from uam_hooks.integrate.merge import shadow_of
-from uam_hooks.integrate.plan import Plan
+from uam_hooks.integrate.plan import Became, Plan
 
-# How many commits may have come in between.
+# How many commits may have come in between, and how many a landing may have.
 _FAR = 1000
+_LONG = 50
 
 _Entry = tuple[int, str]
 
 
 class Ready(NamedTuple):
-    """A plan that can be put onto a newer tip: what it changes, by path, with mode and object before and after."""
+    """A plan that can be put onto a newer tip: what each commit of its landing changes, first to last, by path, with
+    mode and object afterwards; and what all of these paths were before the first.
+    """
 
     plan: Plan
-    changes: Mapping[str, tuple[_Entry | None, _Entry | None]]
+    before: Mapping[str, _Entry | None]
+    steps: tuple[tuple[str, Mapping[str, _Entry | None]], ...]
 
 
 def ready(repo: Repository, plan: Plan) -> Ready | None:
-    """`plan`, prepared; None where the landing is more than one commit on what was there, or its own original."""
+    """`plan`, prepared; None where the landing is not a line on what was there, or its own original."""
     if ZERO in (plan.old, plan.new) or plan.proof is None or plan.conflicts or plan.refused:
         return None
-    if plan.how == How.EXACT or plan.keep == plan.new or repo.commit(plan.new).parents[:1] != (plan.old,):
+    if plan.how == How.EXACT or plan.keep == plan.new:
         return None
-    old, new = repo.commit(plan.old).tree, repo.commit(plan.new).tree
-    paths = Differences(repo).between(old, new).paths
-    return Ready(plan, {path: (trees.entry(repo, old, path), trees.entry(repo, new, path)) for path in paths})
+    line = _line(repo, plan)
+    if not line:
+        return None
+    differences = Differences(repo)
+    pairs = list(zip([plan.old, *line], line, strict=False))
+    differences.prepare(pairs, ())
+    before: dict[str, _Entry | None] = {}
+    steps = []
+    for old, new in pairs:
+        was, now = repo.commit(old).tree, repo.commit(new).tree
+        paths = differences.between(was, now).paths
+        before |= {path: trees.entry(repo, was, path) for path in paths if path not in before}
+        steps.append((new, {path: trees.entry(repo, now, path) for path in paths}))
+    return Ready(plan, before, tuple(steps))
+
+
+def _line(repo: Repository, plan: Plan) -> list[str]:
+    """The commits of a landing by first parents, oldest first; none where they do not lead to what was there."""
+    found: list[str] = []
+    oid = plan.new
+    while oid != plan.old:
+        parents = repo.commit(oid).parents
+        if not parents or len(found) == _LONG:
+            return []
+        found.append(oid)
+        oid = parents[0]
+    return found[::-1]
 
 
 def onto(repo: Repository, what: Ready, there: str) -> Plan | None:
@@ -52,14 +80,25 @@ def onto(repo: Repository, what: Ready, there: str) -> Plan | None:
     if not repo.descends(there, plan.old, _FAR):
         return None
     was, now = repo.commit(plan.old).tree, repo.commit(there).tree
-    for path, (before, _) in what.changes.items():
+    for path, before in what.before.items():
         if trees.entry(repo, now, path) != before or not _same_directories(repo, was, now, path):
             return None
-    tree = trees.edit(repo, now, {path: after for path, (_, after) in what.changes.items()})
-    landing = repo.commit(plan.new)
-    new = repo.store_commit(landing._replace(tree=tree, parents=(there, *landing.parents[1:])))
+    at, moved = there, {}
+    for oid, after in what.steps:
+        commit = repo.commit(oid)
+        tree = trees.edit(repo, repo.commit(at).tree, dict(after))
+        at = moved[oid] = repo.store_commit(commit._replace(tree=tree, parents=(at, *commit.parents[1:])))
     originals = repo.commit(plan.keep).parents[1:]
-    return plan._replace(old=there, new=new, keep=shadow_of(repo, new, *originals))
+    became = {number: _moved(one, moved, plan.counts[number]) for number, one in plan.became.items()}
+    return plan._replace(old=there, new=at, keep=shadow_of(repo, at, *originals), became=became)
+
+
+def _moved(one: Became, moved: Mapping[str, str], count: int) -> Became:
+    """What a source became: nothing stays as it was pushed, on another base."""
+    how = one.how
+    if how == How.AS_IS:
+        how = How.MOVED if count == 1 else How.KEPT
+    return Became(how, moved.get(one.commit, one.commit))
 
 
 def _same_directories(repo: Repository, was: str, now: str, path: str) -> bool:

@@ -21,12 +21,16 @@ def replay(
     """Put `commits` (parents first) on top of `base`, each written with `store`; returns the last one, or None where
     that conflicts.
 
-    Author, dates and messages stay. Merges and commits that change nothing any more are left out.
+    Author, dates and messages stay, and a commit that stands there already is left as it is. Merges and commits that
+    change nothing any more are left out.
     """
     tip = base
     for commit in commits:
         if len(commit.parents) != 1 or tip == ZERO:
             return None
+        if commit.parents == (tip,):
+            tip = commit.oid
+            continue
         tree = merge_trees(repo, tip, commit, attributes)
         if isinstance(tree, Conflict):
             return None

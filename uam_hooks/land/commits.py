@@ -12,6 +12,7 @@ from uam_hooks.hot.core.errors import UamError
 from uam_hooks.hot.core.objects import Commit
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import short_target
+from uam_hooks.hot.core.settings import Squash
 from uam_hooks.hot.queue.model import Action, Batch, Source
 from uam_hooks.hot.queue.outcome import How
 from uam_hooks.integrate import squash
@@ -114,7 +115,7 @@ def _step(repo: Repository, commit: Commit, tree: str, tip: str) -> str:
 def _composed(session: Session, batch: Batch, base: str, made: _Applied) -> tuple[str, How]:
     """The commit that goes onto the branch, and what it is: as it was asked for, moved, or a squash."""
     repo = session.repo
-    if len(made.landed) == 1 or not session.settings["uam.squash"]:
+    if len(made.landed) == 1 or session.settings["uam.squash"] == Squash.NEVER:
         return made.tip, How.AS_IS if made.tip == made.landed[-1].tip else How.MOVED
     commits = [repo.commit(source.tip) for source in made.landed]
     text = squash.message(commits, batch.id, session.settings["uam.squash.subject"])

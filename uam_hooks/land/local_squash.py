@@ -17,6 +17,7 @@ from uam_hooks.hot.core.head import head_of
 from uam_hooks.hot.core.identity import ident
 from uam_hooks.hot.core.objects import Commit
 from uam_hooks.hot.core.refs import OBSERVED
+from uam_hooks.hot.core.settings import Squash
 from uam_hooks.hot.core.words import say
 from uam_hooks.hot.queue.model import Action, Batch, BatchResult
 from uam_hooks.hot.queue.outcome import How
@@ -51,7 +52,7 @@ def squash_ready(session: Session, now: float | None, timeout: float) -> list[Ba
     as it is.
     """
     results: list[BatchResult] = []
-    if not session.settings["uam.squash"]:
+    if session.settings["uam.squash"] == Squash.NEVER:
         return results
     failed = failed_tips(session)
     on_their_way = views.pending_branches(session.store)

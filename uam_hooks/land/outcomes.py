@@ -20,15 +20,18 @@ def of_plan(repo: Repository, store: Store, batch: Batch, plan: Plan, sources: l
     agents = {source.agent for source in plan.landed if plan.counts[source.id]}
     for source in plan.landed:
         nothing = not source.verbatim and not plan.counts[source.id] and source.tip not in plan.commits
+        became = plan.became.get(source.id)
+        how = How.NOTHING_NEW if nothing and plan.how != How.AS_IS else plan.how
         found[source.id] = Outcome(
             batch=batch.number,
-            how=How.NOTHING_NEW if nothing and plan.how != How.AS_IS else plan.how,
+            how=how if became is None else became.how,
             ref=plan.action.ref,
             old="" if plan.old == ZERO else plan.old,
             new="" if plan.new == ZERO else plan.new,
             keep=plan.keep,
             commits=plan.counts[source.id],
             company=tuple(sorted(agents - {source.agent})),
+            own="" if became is None else became.commit,
         )
     for source in sources:
         if source.id in plan.conflicts:

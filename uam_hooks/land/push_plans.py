@@ -12,11 +12,13 @@ from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import shadow_ref, short_target
 from uam_hooks.hot.queue.model import FAST_FORWARD, Action, ActionType, Batch, Source
 from uam_hooks.hot.queue.outcome import How
+from uam_hooks.integrate.context import Around, Context
 from uam_hooks.integrate.differences import Differences
 from uam_hooks.integrate.merge import shadow_of
-from uam_hooks.integrate.plan import Around, Context, Plan, living_shadow, make_plan, verbatim_plan
+from uam_hooks.integrate.plan import Plan, living_shadow, make_plan, verbatim_plan
 from uam_hooks.integrate.survey import Asked, Ground, survey_all
 from uam_hooks.integrate.tips import Tips
+from uam_hooks.land.forms import default_branch, form_of
 from uam_hooks.land.retry import failure_of, persistently
 from uam_hooks.land.shadow import memories
 from uam_hooks.session import Session
@@ -29,12 +31,14 @@ NEEDS_FORCE = "needs force"
 class Prepared(NamedTuple):
     """What was asked for all pushes of a landing to one remote at once.
 
-    `shadows` are those of the remote, by name, `kept` the commits that keep their identity.
+    `shadows` are those of the remote, by name, `kept` the commits that keep their identity, `head` is its default
+    branch, as far as that is known.
     """
 
     around: Around
     shadows: Mapping[str, str]
     kept: frozenset[str]
+    head: str
 
 
 def prepare(
@@ -63,7 +67,7 @@ def prepare(
     grounds = {number: ground for number, ground in zip(asked, found, strict=True) if ground is not None}
     differences = Differences(repo)
     differences.prepare(*_compared(repo, grounds.values()))
-    return Prepared(Around(branches, differences, grounds, {}), shadows, kept)
+    return Prepared(Around(branches, differences, grounds, {}), shadows, kept, default_branch(repo, remote, tracked))
 
 
 def _compared(repo: Repository, grounds: Iterable[Ground]) -> tuple[list[tuple[str, str]], list[str]]:
@@ -137,7 +141,7 @@ def _plan(
         lambda remote, ref: memories(session, remote, ref, tips, ready.shadows),
         ready.around,
         ready.kept,
-        session.settings["uam.squash"] and action.action_type == ActionType.PUSH,
+        lambda source: form_of(session.settings, action, source, ready.head),
     )  # fmt: skip
     plan = make_plan(context, action, sources, there)
     if action.action_type == ActionType.MERGE and action.payload.get("strategy") == "squash" and plan.new != plan.old:

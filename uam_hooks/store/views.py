@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
@@ -33,7 +34,9 @@ def noted(store: Store, oids: Sequence[str]) -> bool:
 
 
 def landed_as(store: Store, oid: str) -> tuple[int, list[str]] | None:
-    """The batch whose landing the commit is, and the agents in it; None when it is not a landing."""
+    """The batch that the commit landed in, and the agents whose work it is; None when it is no landing, nor what one of
+    its sources became.
+    """
     with store.reading() as db:
         row = db.execute(
             "SELECT l.sources, b.number FROM landings l JOIN deploy_batches b ON b.id = l.batch_id"
@@ -41,12 +44,23 @@ def landed_as(store: Store, oid: str) -> tuple[int, list[str]] | None:
             (oid,),
         ).fetchone()
         if row is None:
-            return None
+            return _own_of(db, oid)
         agents = [
             db.execute("SELECT agent_id FROM sources WHERE id = ?", (source,)).fetchone()["agent_id"]
             for source in rows.ids(row["sources"])
         ]
     return row["number"], list(dict.fromkeys(agents))
+
+
+def _own_of(db: sqlite3.Connection, oid: str) -> tuple[int, list[str]] | None:
+    """`landed_as` of a commit that others' landed behind."""
+    found = db.execute(
+        "SELECT s.agent_id, b.number FROM sources s JOIN deploy_queue q ON q.id = s.action_id"
+        " JOIN deploy_batches b ON b.id = q.batch_id WHERE s.status = 'landed' AND json_valid(s.outcome)"
+        " AND json_extract(s.outcome, '$.own') = ? ORDER BY s.id",
+        (oid,),
+    ).fetchall()
+    return (found[0]["number"], list(dict.fromkeys(row["agent_id"] for row in found))) if found else None
 
 
 def facts(store: Store, identity: str) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -108,6 +109,26 @@ def one_of(*words: str) -> Callable[[str], str]:
     return check
 
 
+class Squash(StrEnum):
+    """What becomes of several new commits when they land: the values of uam.squash."""
+
+    PUSH = "push"  # one commit for each push
+    BATCH = "batch"  # one for all pushes that land together
+    NEVER = "never"  # they stay what they are
+
+
+def squash(text: str) -> Squash:
+    """A `Squash`; true and false are what earlier versions had for batch and never."""
+    try:
+        return Squash(text.strip().lower())
+    except ValueError:
+        pass
+    try:
+        return Squash.BATCH if boolean(text) else Squash.NEVER
+    except ValueError:
+        raise ValueError("is not one of push, batch, never") from None
+
+
 def anything(text: str) -> str:
     """Any text without control characters."""
     if re.search(r"[\x00-\x1f\x7f]", text):
@@ -145,7 +166,11 @@ KEYS = (
     Key("uam.batch.size", "20", positive, "about how many actions are executed together"),
     Key("uam.batch.parallel", "5", positive, "how many workflows and deploys run at the same time"),
     Key("uam.commit.onWindow", "keep", one_of("keep", "squash"), "what happens to ready commits that nobody pushes"),
-    Key("uam.squash", "true", boolean, "false: keep every commit, still one push"),
+    Key("uam.squash", "push", squash,
+        "what several new commits become: one for each push, one for the whole batch, or what they were (`never`)"),
+    Key("uam.squash.branches", "", anything,
+        "the branches to which uam.squash applies, as patterns; by default the remote's default branch;"
+        " may be given several times"),
     Key(
         "uam.squash.subject",
         "count",
@@ -260,6 +285,11 @@ class Settings:
         """The value of the uam key `name` as it is written, or its default."""
         return self._values.get(_spelled(name), [self.key(name).default])[-1]
 
+    def values(self, name: str) -> list[Any]:
+        """All values of the uam key `name`, which may be given several times; UsageError when one is not valid."""
+        key = self.key(name)
+        return [self.with_own({name: text})[key.name] for text in self.all(_spelled(name)) if text]
+
     @staticmethod
     def key(name: str) -> Key:
         """The key of that name, in any case; UsageError for one that does not exist."""
@@ -269,7 +299,7 @@ class Settings:
         return found
 
     def all(self, name: str) -> list[str]:
-        """All values of any key that was read, spelled as git prints it."""
+        """All values of any key that was read, spelled as git prints it; none where it is not set."""
         return self._values.get(name, [])
 
     def rewriting(self, kind: str) -> list[tuple[str, str]]:

@@ -141,9 +141,14 @@ def is_for_superproject(arguments: list[str]) -> bool:
     return "--recurse-submodules=only-is-on-demand" in arguments
 
 
-def has_push_option(arguments: list[str], option: str) -> bool:
-    """Whether `-o option` was given, in any of its spellings."""
-    return any(
-        a in (f"-o{option}", f"--push-option={option}") or (a in ("-o", "--push-option") and following == option)
-        for a, following in pairwise([*arguments, ""])
-    )
+def push_options(arguments: list[str]) -> list[str]:
+    """What was given with `-o`, in any of its spellings."""
+    found = []
+    for a, following in pairwise([*arguments, ""]):
+        if a in ("-o", "--push-option"):
+            found.append(following)
+        elif a.startswith("--push-option="):
+            found.append(a.partition("=")[2])
+        elif a.startswith("-o"):
+            found.append(a[len("-o") :])
+    return found

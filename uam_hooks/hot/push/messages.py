@@ -23,10 +23,12 @@ UNINSTALLED_UNDER_WAY = (
 def landed(source: Source, remote: str) -> str | None:
     """What landed, and as what; None for a push that landed unchanged."""
     facts = source.outcome
-    if facts.how in (None, How.AS_IS, How.EXACT) or source.tip == facts.new:
+    if facts.how in (None, How.EXACT) or source.tip == facts.new or (facts.how == How.AS_IS and not facts.own):
         return None
     where = f"{remote}/{short_target(facts.ref)}"
     new, tip = facts.new[:7], source.tip[:7]
+    if facts.own and facts.how != How.NOTHING_NEW:
+        return _of_its_own(source, where)
     if facts.how == How.NOTHING_NEW:
         return f"nothing to land: what your commits change ({tip}) is on {where} already, at {new}"
     if facts.how == How.MOVED:
@@ -42,6 +44,27 @@ def landed(source: Source, remote: str) -> str | None:
     if facts.commits == 1:
         return f"landed on {where} as {new}: your commit ({tip}){rest}"
     return f"landed on {where} as {new}: your {_commits(facts.commits)} ({tip}) as one{rest}"
+
+
+def _of_its_own(source: Source, where: str) -> str:
+    """What landed beside others' work, in commits of its own."""
+    facts = source.outcome
+    new, own, tip = facts.new[:7], facts.own[:7], source.tip[:7]
+    yours = f"your {_commits(facts.commits)}" if facts.commits else "what you pushed"
+    if facts.how == How.AS_IS:
+        as_what, and_how = "", "as pushed"
+    elif facts.how == How.MOVED:
+        as_what, and_how = f" as {own}", "moved on top of others' work, message and date kept"
+    elif facts.how == How.KEPT:
+        as_what, and_how = f" as {own}", "one by one" if facts.commits else "merged"
+    else:
+        as_what, and_how = f" as {own}", "as one" if facts.commits > 1 else ""
+    which = "your commit" if facts.commits == 1 else yours
+    line = f"landed on {where}{as_what}: {which} ({tip}) {and_how}".rstrip()
+    line += f" (originals: git uam show {facts.batch})" if facts.how not in (How.AS_IS, How.MOVED) else ""
+    others = f"; {_names(facts.company)} landed in the same push" if facts.company else ""
+    at = f"{', and' if others else ';'} {where} is now at {new}" if new != own else ""
+    return line + others + at
 
 
 def dropped(branch: str, remote: str, ref: str, what: Dropped, change: Change) -> list[str]:
@@ -128,7 +151,7 @@ def ended(source: Source, remote: str, *, earlier: bool = False, mine: bool = Tr
     if said is not None:
         return f"{number}: {said}" if facts.how == How.NOTHING_NEW else f"{number} has {said}"
     where = f"{remote}/{short_target(facts.ref)}"
-    return f"{number} has landed on {where} as {facts.new[:7]}" if facts.new else f"{number}: {where} is deleted"
+    return f"{number} has landed on {where} as {facts.landed_as[:7]}" if facts.new else f"{number}: {where} is deleted"
 
 
 def _commits(count: int) -> str:

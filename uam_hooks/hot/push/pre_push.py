@@ -23,7 +23,7 @@ from uam_hooks.hot.core.words import redact, say
 from uam_hooks.hot.push import arguments, meaning, messages
 from uam_hooks.hot.push.address import called, stranger
 from uam_hooks.hot.push.intake import TRIES, BranchMoved, enter
-from uam_hooks.hot.push.request import Request, Spec
+from uam_hooks.hot.push.request import Request, Spec, wish_of
 from uam_hooks.hot.push.resolve import ResolvedSpec, resolve
 from uam_hooks.hot.push.session import PushSession
 from uam_hooks.hot.queue.model import seconds_of
@@ -69,9 +69,10 @@ def hook_door(session: PushSession, name: str, lines: list[list[str]]) -> bool:
     known = {line[2]: line[3] for line in lines if line[3].strip("0")}
     here = {oid for oid, _ in resolve_names(session.git, list(known.values()))}
     specs = tuple(_spec(line, session.git, here) for line in lines)
-    urgent = arguments.has_push_option(given, URGENT_OPTION)
+    options = arguments.push_options(given)
+    urgent = URGENT_OPTION in options
     for left in reversed(range(TRIES)):
-        resolved = resolve(session, Request(remote, specs), known)
+        resolved = resolve(session, Request(remote, specs, wish=wish_of(options)), known)
         if wrong := [one for one in resolved if one.error]:
             for one in wrong:
                 say(f"{short_target(one.spec.dst)} is not pushed: {one.error}")

@@ -9,7 +9,7 @@ from uam_hooks.hot.core.object_format import SHA1, format_of
 from uam_hooks.hot.core.plumbing import ZERO, Git, oid_of
 from uam_hooks.hot.core.quoting import unquoted
 from uam_hooks.hot.core.words import visible
-from uam_hooks.hot.push.request import Request, Spec
+from uam_hooks.hot.push.request import OWN_OPTIONS, Request, Spec, wish_of
 from uam_hooks.hot.queue.windows import URGENT_OPTION
 
 # The words by which git knows this rejection, and prints it as its own (transport-helper.c, git 2.39 and 2.55).
@@ -44,10 +44,11 @@ def read_request(remote: str, options: Sequence[str], lines: Sequence[str], ther
         tuple(specs),
         atomic="atomic true" in options,
         dry_run="dry-run true" in options,
-        push_options=tuple(option for option in given if option != URGENT_OPTION),
+        push_options=tuple(option for option in given if option not in OWN_OPTIONS),
         urgent=URGENT_OPTION in given,
         quiet="verbosity 0" in options,
         progress="progress true" in options,
+        wish=wish_of(given),
     )
 
 

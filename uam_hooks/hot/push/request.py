@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
+
+from uam_hooks.hot.queue.model import Wish
+from uam_hooks.hot.queue.windows import URGENT_OPTION
+
+# The push options that are for us: the remote might refuse them, and never sees them.
+OWN_OPTIONS = (URGENT_OPTION, Wish.SQUASH.value, Wish.KEEP.value)
+
+
+def wish_of(options: Sequence[str]) -> Wish:
+    """What a push with these options wants of its commits; the last word counts."""
+    found = [Wish(option) for option in options if option in (Wish.SQUASH.value, Wish.KEEP.value)]
+    return found[-1] if found else Wish.NONE
 
 
 class Spec(NamedTuple):
@@ -20,7 +33,8 @@ class Spec(NamedTuple):
 
 
 class Request(NamedTuple):
-    """One `git push`. `-o urgent` sets `urgent` and is not among the `push_options` that the remote receives.
+    """One `git push`. `-o urgent` sets `urgent`, `-o squash` and `-o keep` the `wish`; they are not among the
+    `push_options` that the remote receives.
 
     A `quiet` one hears nothing of what went well, one with `progress` how git comes on.
     """
@@ -33,3 +47,4 @@ class Request(NamedTuple):
     urgent: bool = False
     quiet: bool = False
     progress: bool = False
+    wish: Wish = Wish.NONE

@@ -17,7 +17,7 @@ from uam_hooks.hot.push.rewritten import Dropped, dropped
 from uam_hooks.hot.push.session import PushSession
 from uam_hooks.hot.push.submodules import lost_submodule
 from uam_hooks.hot.queue.enqueue import Ticket
-from uam_hooks.hot.queue.model import FAST_FORWARD, NewSource, Source
+from uam_hooks.hot.queue.model import FAST_FORWARD, NewSource, Source, Wish
 
 
 class ResolvedSpec(NamedTuple):
@@ -100,7 +100,7 @@ def resolve(session: PushSession, request: Request, known: Mapping[str, str]) ->
         source = NewSource(
             request.remote, spec.dst, agent, str(paths.git_dir), _branch_of(session.git, spec.src, paths), tip,
             verbatim, _expectation(spec) if verbatim else None, group, request.atomic, os.getpid(),
-            request.push_options, asker=by,
+            request.push_options, asker=by, wish=Wish.NONE if verbatim else request.wish,
         )  # fmt: skip
         there = known.get(spec.dst, "")
         shadow = shadow_ref(request.remote, spec.dst)

@@ -10,7 +10,7 @@ from uam_hooks.hot.core.errors import UamError
 from uam_hooks.hot.core.plumbing import Answer
 from uam_hooks.hot.core.words import visible
 from uam_hooks.hot.push.protocol import GitDied, read_listed, refused
-from uam_hooks.hot.queue.windows import URGENT_OPTION
+from uam_hooks.hot.push.request import OWN_OPTIONS
 
 DIED = 128  # git's exit code after "fatal:"
 
@@ -23,8 +23,8 @@ def push_straight(
     `known` has the old values of the remote's refs that were listed to git, which the shim does not know. Raises
     GitDied where there is no answer, because git died.
     """
-    urgent = f"push-option {URGENT_OPTION}"  # addressed to us; the remote might refuse push options
-    told = [f"option {option}" for option in options if option != urgent]
+    own = [f"push-option {option}" for option in OWN_OPTIONS]
+    told = [f"option {option}" for option in options if option not in own]
     feed = "\n".join([*told, *lines, "", ""]).encode("utf-8", "surrogateescape")
     done = _shim(shim, remote, feed)
     said = done.out.decode("utf-8", "surrogateescape").split("\n")

@@ -38,9 +38,9 @@ def _open_one(db: sqlite3.Connection, new: NewSource, payload: str) -> sqlite3.R
         " AND s.base = '' AND s.follow = 0"
         " AND q.action_type = 'push' AND q.asked = 0 AND q.status IN ('pending', 'batched', 'executing')"
         " AND s.worktree = ? AND s.branch = ? AND s.tip = ? AND s.agent_id = ? AND s.exact = ? AND s.expect IS ?"
-        " AND s.atomic = ? AND q.remote = ? AND q.target = ? AND q.payload = ?"
+        " AND s.atomic = ? AND s.wish = ? AND q.remote = ? AND q.target = ? AND q.payload = ?"
         " AND q.identity = ? AND q.place = ? ORDER BY s.id DESC LIMIT 1",
-        (new.worktree, new.branch, new.tip, new.agent, new.verbatim, new.expect, new.atomic, new.remote,
+        (new.worktree, new.branch, new.tip, new.agent, new.verbatim, new.expect, new.atomic, new.wish.value, new.remote,
          short_target(new.ref), payload, new.asker.identity, new.asker.place.id),
     ).fetchone()  # fmt: skip
     return row

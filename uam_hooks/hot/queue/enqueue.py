@@ -139,13 +139,13 @@ def add(db: sqlite3.Connection, new: NewAction, source: NewSource, replaces: Seq
 def _add_source(db: sqlite3.Connection, new: NewSource, action_id: int, now: str) -> int:
     source_id = db.execute(
         "INSERT INTO sources (action_id, agent_id, worktree, branch, tip, exact, expect, push_group, atomic,"
-        " waiter, queued_at, follow, base, message, waiter_started, author, committer, untold)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " waiter, queued_at, follow, base, message, waiter_started, author, committer, untold,"
+        " wish) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (action_id, new.agent, new.worktree, new.branch, new.tip, new.verbatim, new.expect, new.group,
          new.atomic, new.waiter, now, new.tracks_branch, new.base, new.message,
          started(new.waiter) if new.waiter else "",
          *(who.encode("utf-8", "replace").decode() for who in (new.asker.author, new.asker.committer)),
-         new.waited_for),
+         new.waited_for, new.wish.value),
     ).lastrowid  # fmt: skip
     assert source_id is not None
     for path in new.files:

@@ -57,6 +57,14 @@ class SourceStatus(StrEnum):
         return cls.LANDED if outcome.failure is None else cls.FAILED
 
 
+class Wish(StrEnum):
+    """What a push wants of its own commits, whatever uam.squash says: `git push -o squash`, `-o keep`."""
+
+    NONE = ""
+    SQUASH = "squash"
+    KEEP = "keep"
+
+
 class NewSource(NamedTuple):
     """A source to be queued. `ref` is the full name of the ref on the remote.
 
@@ -68,7 +76,8 @@ class NewSource(NamedTuple):
     with.
     `replaces` are the ids of the pending sources whose work it contains: it takes their place.
     `asker` is who it acts as.
-    `waited_for` tells whether the process `waiter` stays to hear what became of it.
+    `waited_for` tells whether the process `waiter` stays to hear what became of it. `wish` is what is to become of its
+    commits.
     """
 
     remote: str
@@ -90,6 +99,7 @@ class NewSource(NamedTuple):
     replaces: tuple[int, ...] = ()
     asker: Asker = Asker()
     waited_for: bool = False
+    wish: Wish = Wish.NONE
 
 
 class NewAction(NamedTuple):
@@ -143,6 +153,12 @@ class Source(NamedTuple):
     author: str = ""
     committer: str = ""
     fault: str = ""
+    wish: Wish = Wish.NONE
+
+    @property
+    def by_name(self) -> bool:
+        """Whether it was asked for by name, through the API or a command, and not by `git push`."""
+        return self.tracks_branch or bool(self.base)
 
     @property
     def is_waited_for(self) -> bool:

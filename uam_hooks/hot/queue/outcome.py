@@ -45,9 +45,10 @@ class Outcome(NamedTuple):
 
     `ref` is the full name of the ref that it landed on and "" where there is none, `old` and `new` are what the ref was
     and is ("" for absent), `keep` is the commit that holds the originals. `commits` counts what the source brought,
-    `company` names the agents that landed with it, `note` is something they should hear. `files` are those that
-    conflict, with the work of `rival`. `advice` are the lines that its agent reads, `said` those of the remote's hooks
-    about the push that it was part of.
+    `company` names the agents that landed with it, `own` is the commit that stands for its work where theirs has others
+    ("" where that is `new`), `note` is something they should hear. `files` are those that conflict, with the work of
+    `rival`. `advice` are the lines that its agent reads, `said` those of the remote's hooks about the push that it was
+    part of.
     """
 
     batch: int | None = None
@@ -65,6 +66,12 @@ class Outcome(NamedTuple):
     rival: Rival | None = None
     advice: tuple[str, ...] = ()
     said: tuple[str, ...] = ()
+    own: str = ""
+
+    @property
+    def landed_as(self) -> str:
+        """The commit that stands for what the source brought; "" for a ref that is gone."""
+        return self.own or self.new
 
     @property
     def error(self) -> str:
@@ -88,6 +95,7 @@ class Outcome(NamedTuple):
                 "commits": self.commits,
                 "with": list(self.company),
             }
+            found |= {"own": self.own} if self.own else {}
         else:
             found = {"new": self.new} if self.new else {}
         plain = {"batch": self.batch, "how": self.how, "exit_code": self.exit_code, "note": self.note or None,
@@ -123,6 +131,7 @@ class Outcome(NamedTuple):
             rival=None if rival is None else Rival(**rival),
             advice=tuple(facts.get("explain", ())),
             said=tuple(facts.get("remote_said", ())),
+            own=facts.get("own", ""),
         )
 
 

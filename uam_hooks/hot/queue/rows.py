@@ -16,7 +16,7 @@ from uam_hooks.hot.core.errors import UsageError
 from uam_hooks.hot.core.gate import is_oid, is_ref, payload, push_options, shown
 from uam_hooks.hot.core.identity import Place
 from uam_hooks.hot.core.refs import HEADS
-from uam_hooks.hot.queue.model import Action, ActionType, Batch, Landing, Source, SourceStatus, Status
+from uam_hooks.hot.queue.model import Action, ActionType, Batch, Landing, Source, SourceStatus, Status, Wish
 from uam_hooks.hot.queue.outcome import Detail, Outcome
 
 T = TypeVar("T")
@@ -222,6 +222,7 @@ def _source(row: sqlite3.Row) -> Source:
         reader.text("waiter_started"),
         reader.text("author"),
         reader.text("committer"),
+        wish=reader.as_("wish", Wish, Wish.NONE),
     )
     return found._replace(fault=reader.fault) if reader.fault else found
 

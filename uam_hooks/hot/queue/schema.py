@@ -213,4 +213,11 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         ) WITHOUT ROWID;
         """,
     ),
+    (
+        "what a push wants of its own commits",
+        """
+        -- squash, keep, or empty for what uam.squash says
+        ALTER TABLE sources ADD COLUMN wish TEXT NOT NULL DEFAULT '';
+        """,
+    ),
 )
