@@ -39,7 +39,8 @@ def test_show_tells_what_landed_from_whom(scene: Scene) -> None:
                 f"    {commits[name][1][:7]} Add {name}-2 (Ada <ada@example.invalid>)",
             )
         ),
-        "  proof: 4 paths changed, all by the sources; 4 as pushed",
+        "  checked before the push: it changes 4 files, all of them changed by these commits;",
+        "  4 changed by one push alone, and with the very content that was pushed",
     ]
     for name in (batch["id"], batch["id"][:8], new, new[:10], "origin/main"):
         assert scene.git("uam", "show", name).splitlines() == text

@@ -40,9 +40,11 @@ def _lines(found: dict[str, Any]) -> list[str]:
             lines += [f"    {c['commit'][:7]} {c['subject']} ({c['author']})" for c in source["commits"]]
         proof = landing["proof"]
         if proof:
-            same = f"{proof['sameContent']} as pushed"
-            paths = f"{proof['changed']} path{'s' * (proof['changed'] != 1)}"
-            lines.append(f"  proof: {paths} changed, all by the sources; {same}")
+            files = f"{proof['changed']} file{'s' * (proof['changed'] != 1)}"
+            lines.append(f"  checked before the push: it changes {files}, all of them changed by these commits;")
+            lines.append(
+                f"  {proof['sameContent']} changed by one push alone, and with the very content that was pushed"
+            )
         lines += [f"  {line}" for line in from_remotes([tuple(landing["remote_said"])])]
     for failure in found["failed"]:
         lines.append(f"failed: {failure['agent']} {failure['tip'][:7]} to {failure['where']}: {failure['error']}")
