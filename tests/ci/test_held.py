@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import subprocess
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from tests.support.forge import Forge, needs_gh, run
 from tests.support.scenes import Scene, Worktree, finished, script, until
+from uam_hooks.hot.push.voice import TOLD_AFTER_SECONDS
 from uam_hooks.hot.queue.model import seconds_of
 
 
@@ -136,3 +138,52 @@ def test_gh_tells_which_run_of_the_branch_works(hub: Scene, github: Forge) -> No
         "7", landed, "2026-01-01T00:00:05.000Z", "2026-01-01T00:03:00.000Z",
     )  # fmt: skip
     assert ("GET", "/repos/o/r/actions/runs") in github.requests
+
+
+@pytest.mark.slow
+def test_f3_who_waits_is_told_why_once_and_so_does_the_status(scene: Scene) -> None:
+    busy = watched(scene, "! test -e BUSY\n")
+    assert finished(pushing(scene, "first")).code == 0
+    busy.touch()
+    agents = [scene.worktree(f"agent-{number}") for number in (1, 2)]
+    waiting = [pushing(agents[0], "a"), pushing(agents[1], "b", "-q", "origin", "HEAD:main")]
+    held(scene, 2)
+    report = scene.report()
+    (row,) = [row for row in report["waiting"] if row["type"] == "push"]
+    assert row["held"].startswith("waiting for CI of main (")
+    assert row["held"].endswith(", with 1 other push")
+    assert [(one["where"], one["state"]) for one in report["ci"]] == [("origin/main", "busy")]
+    assert f"held:    #{row['action']} is waiting for CI of main (" in scene.git("uam", "status")
+    time.sleep(TOLD_AFTER_SECONDS)  # what it is about
+    busy.unlink()
+    loud, quiet = [finished(process) for process in waiting]
+    assert (loud.code, quiet) == (0, (0, "", ""))
+    (line,) = loud.waits
+    assert line.startswith("waiting for CI of main (") and "s so far); lands within " in line
+
+
+def test_f3_a_command_that_cannot_tell_is_shown(scene: Scene) -> None:
+    watched(scene, "echo no such branch >&2\nexit 3\n")
+    scene.commit("a")
+    assert scene.push("origin", "HEAD:main").code == 0
+    assert "CI:      origin/main: cannot be told, which counts as idle: " in scene.git("uam", "status")
+
+
+def test_f3_who_waits_for_company_is_told_so(scene: Scene) -> None:
+    scene.git("config", "uam.window.push", "1h")
+    waiting = pushing(scene, "a")
+    until(lambda: scene.pushed() == ["pending"], "a push that waits")
+    time.sleep(TOLD_AFTER_SECONDS + 1)  # what it is about
+    scene.git("uam", "flush")
+    (line,) = finished(waiting).waits
+    assert line.startswith("waiting for others who push to main; lands within 35")
+
+
+def test_the_install_says_who_is_asked_and_what_would_save_runs(scene: Scene) -> None:
+    scene.git("config", "remote.origin.uam-pushurl", "https://github.com/o/r.git")
+    there = {"PATH": f"{script(scene.root / 'bin' / 'gh', 'exit 1').parent}:{scene.env['PATH']}"}
+    assert "CI: pushes wait while GitHub works on their branch" in scene.git("uam", "install", **there)
+    scene.git("config", "uam.ci", "off")
+    assert "CI: nobody asks whether it is busy; with `git config uam.ci 5m`" in scene.git("uam", "install")
+    scene.git("config", "uam.ci", "7m")
+    assert "(uam.ci = 7m)" in scene.git("uam", "install")

@@ -225,5 +225,6 @@ def test_at_a_terminal_people_see_that_it_waits(scene: Scene) -> None:
     os.close(master)
     assert process.wait() == 0
     text = shown.decode()
-    assert "\r\x1b[Kuam: waiting 1 s for company " in text
-    assert text.index("\r\x1b[KTo uam::origin") > text.index("for company")
+    assert "\r\x1b[Kuam: waiting for others who push to main; lands within 1 s " in text
+    assert text.rindex("for others") < text.rindex("\r\x1b[K") < text.index("To uam::origin")
+    assert "Writing objects: 100%" in text

@@ -199,7 +199,7 @@ _EXCEPTIONS = {
     "cli/demo.py": "a table of cells that words.visible has seen",
     "cli/__init__.py": "closes stderr; what click says of an error goes to words.complain",
     "flush/flusher.py": "a traceback of its own, into flush.log",
-    "hot/push/waiting.py": "a countdown without a word of others",
+    "hot/push/voice.py": "a live line that words.visible has seen",
     "hot/push/remote_helper.py": "git's protocol",
     "hot/push/wired_push.py": "flushes",
     "hot/push/entry.py": "flushes",

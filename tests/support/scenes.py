@@ -52,8 +52,15 @@ class Done(NamedTuple):
 
     @property
     def ours(self) -> list[str]:
-        """The lines of stderr that are ours, without the mark."""
-        return [line.removeprefix("uam: ") for line in self.err.splitlines() if line.startswith("uam: ")]
+        """The lines of stderr that are ours, without the mark, and without why it took so long, if it did."""
+        lines = [line.removeprefix("uam: ") for line in self.err.splitlines() if line.startswith("uam: ")]
+        return [line for line in lines if not line.startswith(("waiting for ", "landing on "))]
+
+    @property
+    def waits(self) -> list[str]:
+        """Why it took so long, in our words."""
+        lines = [line.removeprefix("uam: ") for line in self.err.splitlines() if line.startswith("uam: ")]
+        return [line for line in lines if line.startswith(("waiting for ", "landing on "))]
 
 
 def until(condition: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:

@@ -61,7 +61,7 @@ class Watch:
         """What is known of CI of a branch now; None before the first answer."""
         how = session.settings["uam.ci"]
         now = time.time()
-        if how == "off" or (how == "auto" and not is_githubs(session, place[0])):
+        if how == "off" or (how == "auto" and not is_githubs(session.settings, place[0])):
             return Sight(CiState.OFF, now)
         landed = ci_states.newest_landing(session.store, *place)
         if isinstance(how, float):

@@ -6,12 +6,15 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from functools import cache
 from pathlib import Path
+from shutil import which
 from typing import TYPE_CHECKING
 
 import click
 
 import uam_hooks.install.install as stage
+from uam_hooks.command.github import is_githubs
 from uam_hooks.git.repo import Repository
+from uam_hooks.hot.core.settings import Settings
 from uam_hooks.hot.core.words import show_line
 
 if TYPE_CHECKING:
@@ -39,6 +42,7 @@ def install(path: Path, hooks_only: bool, door_only: bool) -> None:
         raise click.UsageError("--hooks-only and --door-only do not go together.")
     with Repository.at(path) as repo:
         report = stage.install(repo, hooks_only=hooks_only, door_only=door_only)
+        settings = Settings.read(repo)
     if report.hooks:
         show_line(f"hooks: {', '.join(report.hooks)} in {report.hooks_dir}")
     if report.configured:
@@ -54,7 +58,22 @@ def install(path: Path, hooks_only: bool, door_only: bool) -> None:
         show_line(f"pushes go through the queue: {', '.join(report.wired)}")
     for name, why in report.skipped:
         show_line(f"not wired: {name}, because {why}")
+    if settings.remotes():
+        show_line(_of_ci(settings))
     show_line("Commit and push as always; git uam status shows the queue.")
+
+
+def _of_ci(settings: Settings) -> str:
+    """Who is asked whether CI is busy, and what setting would save runs where nobody is."""
+    how, text = settings["uam.ci"], settings.text("uam.ci")
+    if how not in ("auto", "off"):
+        return f"CI: pushes wait while it works on their branch, and land together (uam.ci = {text})."
+    saves = "pushes that come while CI works would land together, in one run"
+    if how == "auto" and any(is_githubs(settings, remote) for remote in settings.remotes()):
+        if which("gh") is not None:
+            return "CI: pushes wait while GitHub works on their branch, as gh tells where it is logged in."
+        return f"CI: gh is not here, so GitHub is not asked; with it {saves}."
+    return f"CI: nobody asks whether it is busy; with `git config uam.ci 5m`, its usual time, {saves}."
 
 
 @click.command()

@@ -40,6 +40,12 @@ def _show(found: dict[str, Any]) -> None:
     for row in found["waiting"]:
         if row["apart"] is not None:
             show_line(f"apart:   {_apart(row)}")
+    for row in found["waiting"]:
+        if row["held"] is not None:
+            show_line(f"held:    #{row['action']} is {row['held']}")
+    for seen_of in found["ci"]:
+        if seen_of["state"] == "unknown":
+            show_line(f"CI:      {seen_of['where']}: cannot be told, which counts as idle: {seen_of['said']}")
     seen = [r for r in found["waiting"] if r["type"] == "commit" and not r["asked"]]
     going = [r for r in found["waiting"] if r not in seen]
     pushes = [len(r["members"]) for r in going if r["type"] == "push"]

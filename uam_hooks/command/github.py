@@ -10,6 +10,7 @@ from pathlib import Path
 from uam_hooks.hot.core import files
 from uam_hooks.hot.core.errors import UsageError
 from uam_hooks.hot.core.identity import reduced
+from uam_hooks.hot.core.settings import Settings
 from uam_hooks.hot.core.urls import push_urls
 from uam_hooks.session import Session
 
@@ -42,9 +43,9 @@ def repository(session: Session, remote: str) -> str:
     )
 
 
-def is_githubs(session: Session, remote: str) -> bool:
+def is_githubs(settings: Settings, remote: str) -> bool:
     """Whether the URL of the remote is one of GitHub, rather than of another forge or of a server of one's own."""
-    for url in push_urls(session.settings, remote)[:1]:
+    for url in push_urls(settings, remote)[:1]:
         if found := _URL.fullmatch(url):
             host = str(found["host"] or found["scp"])
             return host in ("github.com", "ssh.github.com") or host.endswith(".ghe.com")

@@ -10,8 +10,10 @@ from uam_hooks.hot.core.paths import RepoPaths, worktree_name
 from uam_hooks.hot.core.refs import short_target
 from uam_hooks.hot.core.urls import own_helper
 from uam_hooks.hot.queue import enqueue
+from uam_hooks.hot.queue.ci import all_seen
 from uam_hooks.hot.queue.connection import Store
-from uam_hooks.hot.queue.model import Action, ActionType, Source, SourceStatus, Status, seconds_of, where
+from uam_hooks.hot.queue.model import Action, ActionType, Source, SourceStatus, Status, iso, seconds_of, where
+from uam_hooks.hot.queue.reasons import Waits, in_words, reason
 from uam_hooks.hot.queue.windows import who_else, window
 from uam_hooks.session import Session, agent_here
 from uam_hooks.store import journal, views
@@ -41,10 +43,20 @@ def state(session: Session) -> dict[str, Any]:
         "waiting": waiting,
         "running": running,
         "failed": failed,
+        "ci": _ci(session),
         "straight": [r for r in session.settings.remotes() if own_helper(session.settings, r)],
         "window": _window(session, now),
         "next": _next(session, waiting, running, failed),
     }
+
+
+def _ci(session: Session) -> list[dict[str, Any]]:
+    """What was last heard of CI, of each branch of which it was asked."""
+    return [
+        {"where": f"{remote}/{short_target(ref)}", "state": sight.state.value, "how": sight.how, "run": sight.run,
+         "asked_at": iso(sight.asked), "since": None if sight.since is None else iso(sight.since), "said": sight.said}
+        for remote, ref, sight in all_seen(session.store)
+    ]  # fmt: skip
 
 
 def _number(session: Session, action: Action) -> int | None:
@@ -91,7 +103,14 @@ def _row(session: Session, action: Action, commits: list[QueuedCommit], now: flo
         "error": action.error,
         "seconds_left": round(max(left, 0.0), 1),
         "state": "ready" if left <= 0 else "waiting",
+        "held": _held(session, action, now),
     }
+
+
+def _held(session: Session, action: Action, now: float) -> str | None:
+    """Why a push is held; None where it is not."""
+    why = reason(session.store, [action.id], now) if action.status == Status.PENDING else None
+    return in_words(why, now) if why is not None and why.waits is Waits.CI else None
 
 
 def _member(session: Session, action: Action, source: Source) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from uam_hooks.hot.push.listening import Listener
 from uam_hooks.hot.push.news import News, say_ended, settle_ended
 from uam_hooks.hot.push.own_branch import OwnBranches
 from uam_hooks.hot.push.session import PushSession
+from uam_hooks.hot.push.voice import Voice
 from uam_hooks.hot.push.waiting import Stuck, poll
 from uam_hooks.hot.queue import again
 from uam_hooks.hot.queue.lane import due_at, unsettled
@@ -38,8 +39,11 @@ def wait_for(session: Session, ids: Sequence[int], timeout: float | None) -> boo
 
     listener = Listener(session.store, push.paths, Colours(push.git, push.settings))
 
-    def show(_passed: float, states: Sequence[Source]) -> None:
-        listener.listen([state for state in states if _is_mine(push, state)])
+    voice = Voice(session.store, list(ids), quiet=False)
+
+    def show(passed: float, states: Sequence[Source]) -> None:
+        listener.listen([state for state in states if _is_mine(push, state)], voice.clear)
+        voice.speak(passed)
 
     try:
         states = poll(session.store, [source.id for source in sources], timeout, ensure, show)
@@ -47,6 +51,8 @@ def wait_for(session: Session, ids: Sequence[int], timeout: float | None) -> boo
         raise UamError(
             f"No flusher could run, see {push.paths.log}.", "It stays queued; `git uam flush` lands it."
         ) from None
+    finally:
+        voice.clear()
     assert states is not None
     listener.rest([state for state in states if _is_mine(push, state)])
     branches = OwnBranches(push, "")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,10 +18,11 @@ from uam_hooks.hot.push.listening import Listener
 from uam_hooks.hot.push.messages import UNINSTALLED, UNINSTALLED_UNDER_WAY
 from uam_hooks.hot.push.resolve import ResolvedSpec
 from uam_hooks.hot.push.session import PushSession
+from uam_hooks.hot.push.voice import Voice
 from uam_hooks.hot.queue import again, enqueue
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.lane import unsettled
-from uam_hooks.hot.queue.model import Source, SourceStatus, seconds_of
+from uam_hooks.hot.queue.model import Source, SourceStatus
 
 POLL_SECONDS = 0.03
 # How often a flusher that fails is started, with growing pauses, before the push gives up on it.
@@ -64,7 +64,7 @@ def wait(
 ) -> list[ResolvedSpec] | None:
     """Wait until every queued spec has ended, or for `timeout` seconds; returns them with their states.
 
-    A terminal shows what for, unless the push is `quiet`; what the remote says meanwhile is printed, and with
+    It is told what for, unless the push is `quiet`; what the remote says meanwhile is printed, and with
     `progress` how the landing comes on.
     None means that no flusher could run, so that the whole push was taken back and may go straight to the remote.
     Where git uam is uninstalled meanwhile, nobody lands what still waits: then it has ended, too.
@@ -80,12 +80,12 @@ def wait(
     def ensure(_states: Sequence[Source], start: bool) -> bool:
         return session.ensure_flusher(remote, start)
 
-    countdown = _Countdown(max(ticket.due for ticket in tickets), quiet)
+    voice = Voice(session.store, [ticket.action for ticket in tickets], quiet)
     listener = Listener(session.store, session.paths, Colours(session.git, session.settings), progress)
 
     def show(passed: float, states: Sequence[Source]) -> None:
-        listener.listen(states, countdown.clear)
-        countdown.show(passed)
+        listener.listen(states, voice.clear)
+        voice.speak(passed)
 
     # Collected and looked at between two steps: an exception raised by a handler is lost where Python happens to run a
     # destructor (that of Popen, when a flusher has just been started), and the push would wait on.
@@ -108,7 +108,7 @@ def wait(
         states = _removed(session.store, ids)
     finally:
         signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
-        countdown.clear()
+        voice.clear()
         for number, handler in before.items():
             signal.signal(number, handler)
     if caught and states is None:
@@ -198,30 +198,6 @@ def poll(
         show(passed, states)
         time.sleep(POLL_SECONDS)
     return None
-
-
-class _Countdown:
-    """A progress line on a terminal; agents' logs get none."""
-
-    def __init__(self, due: str, quiet: bool) -> None:
-        self.silent = quiet or not sys.stderr.isatty()
-        self.ends = time.monotonic() + seconds_of(due) - time.time()
-        self.shown = ""
-
-    def show(self, passed: float) -> None:
-        if passed > 0.5 and not self.silent:
-            left = self.ends - time.monotonic()
-            text = f"waiting {left:.0f} s for company" if left > 0 else "landing ..."
-            if text != self.shown:
-                sys.stderr.write(f"\r\033[Kuam: {text} ")
-                sys.stderr.flush()
-                self.shown = text
-
-    def clear(self) -> None:
-        if self.shown:
-            sys.stderr.write("\r\033[K")
-            sys.stderr.flush()
-            self.shown = ""
 
 
 def until_settled(session: PushSession, remote: str) -> None:

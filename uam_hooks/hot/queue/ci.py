@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -56,12 +57,23 @@ def last_seen(store: Store, remote: str, ref: str) -> Sight | None:
     """The last answer about the branch `ref` (a full name); None where nobody has asked."""
     with store.reading() as db:
         row = db.execute("SELECT * FROM ci_states WHERE remote = ? AND ref = ?", (remote, ref)).fetchone()
-    if row is None:
-        return None
+    return None if row is None else _sight(row)
+
+
+def all_seen(store: Store) -> list[tuple[str, str, Sight]]:
+    """The last answer about each branch that somebody has asked about: its remote, its full name, the answer."""
+    with store.reading() as db:
+        rows = db.execute("SELECT * FROM ci_states ORDER BY remote, ref").fetchall()
+    found = [(row["remote"], row["ref"], _sight(row)) for row in rows]
+    return [(remote, ref, sight) for remote, ref, sight in found if sight is not None]
+
+
+def _sight(row: sqlite3.Row) -> Sight | None:
+    """What a row says; None where it cannot be read, so that it is asked again."""
     try:
         asked = seconds_of(row["asked_at"])
         since = seconds_of(row["since"]) if row["since"] else None
-    except ValueError:  # what cannot be read is asked again
+    except ValueError:
         return None
     return Sight(CiState(row["state"]), asked, row["how"], since, None, row["run"], row["said"])
 

@@ -1,0 +1,90 @@
+"""Why a push that waits has not landed yet: what the queue knows of it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from enum import Enum, auto
+from typing import NamedTuple
+
+from uam_hooks.hot.core.refs import HEADS, short_target
+from uam_hooks.hot.queue.ci import Sight, last_seen
+from uam_hooks.hot.queue.connection import Store
+from uam_hooks.hot.queue.model import seconds_of
+from uam_hooks.hot.queue.rows import is_moment
+
+
+class Waits(Enum):
+    """What a push waits for."""
+
+    CI = auto()  # CI works on its branch
+    COMPANY = auto()  # others may push to it until its window ends
+    OTHERS = auto()  # a landing on its remote that has not ended
+    LANDING = auto()  # its own
+
+
+class Reason(NamedTuple):
+    """Why the action `id` waits, for at most `left` seconds more, as far as that is known. `sight` is what CI said.
+
+    `together` is how many pushes are expected to land with it, itself included.
+    """
+
+    id: int
+    waits: Waits
+    remote: str
+    target: str
+    left: float | None = None
+    sight: Sight | None = None
+    together: int = 1
+
+
+def reason(store: Store, actions: Collection[int], now: float) -> Reason | None:
+    """Why the actions wait that have not ended: of the one that is due last. None where all have."""
+    marks = ",".join("?" * len(actions))
+    with store.reading() as db:
+        row = db.execute(
+            "SELECT id, status, execute_after, hold_until, remote, target,"  # noqa: S608 - marks only
+            " (SELECT count(*) FROM sources s WHERE s.action_id = q.id AND s.status = 'pending') AS together,"
+            " EXISTS (SELECT 1 FROM deploy_queue b WHERE b.remote = q.remote AND b.status IN ('batched', 'executing'))"
+            f" AS others FROM deploy_queue q WHERE id IN ({marks}) AND status IN ('pending', 'batched', 'executing')"
+            " ORDER BY execute_after DESC LIMIT 1",
+            tuple(actions),
+        ).fetchone()
+        if row is None:
+            return None
+        found = Reason(row["id"], Waits.LANDING, row["remote"], row["target"], together=row["together"])
+        if row["status"] != "pending":
+            return found
+        if is_moment(row["execute_after"]) and (left := seconds_of(row["execute_after"]) - now) > 0:
+            if row["hold_until"] != row["execute_after"]:
+                return found._replace(waits=Waits.COMPANY, left=left)
+            ref = row["target"] if row["target"].startswith("refs/") else f"{HEADS}{row['target']}"
+            return found._replace(waits=Waits.CI, left=left, sight=last_seen(store, row["remote"], ref))
+        return found._replace(waits=Waits.OTHERS) if row["others"] else found
+
+
+def in_words(why: Reason, now: float) -> str:
+    """A reason as a person or an agent reads it."""
+    name, left = short_target(why.target), max(why.left or 0.0, 0.0)
+    more = f", with {_others(why.together - 1)}" if why.together > 1 else ""
+    if why.waits is Waits.CI:
+        return f"waiting for CI of {name}{_so_far(why.sight, now)}; lands within {left:.0f} s{more}"
+    if why.waits is Waits.COMPANY:
+        return f"waiting for others who push to {name}; lands within {left:.0f} s{more}"
+    if why.waits is Waits.OTHERS:
+        return f"waiting for a landing on {why.remote} that is under way"
+    return f"landing on {why.remote}/{name} ..."
+
+
+def _others(count: int) -> str:
+    return "1 other push" if count == 1 else f"{count} other pushes"
+
+
+def _so_far(sight: Sight | None, now: float) -> str:
+    """Which run it is, and for how long it has worked; empty where nothing of that is known."""
+    if sight is None:
+        return ""
+    run = [f"run {sight.run}"] if sight.run else []
+    if sight.since is not None and now > sight.since:
+        seconds = now - sight.since
+        run.append(f"{seconds / 60:.0f} min so far" if seconds >= 60 else f"{seconds:.0f} s so far")
+    return f" ({', '.join(run)})" if run else ""
