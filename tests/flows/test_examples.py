@@ -33,7 +33,7 @@ def left_in_order(scene: Scene) -> None:
 
 def body(scene: Scene) -> list[str]:
     """The message of the remote's main, without trailers."""
-    return scene.bare.git("log", "-1", "--format=%B", "main").split("\n\nUam-Batch:")[0].splitlines()
+    return scene.bare.git("log", "-1", "--format=%B", "main").split("\n\nUam-")[0].splitlines()
 
 
 # -- the key problem: agents A, B and C commit, A pushes. 4 runs of 5 minutes become 1 ----------------------------

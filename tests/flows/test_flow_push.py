@@ -36,7 +36,9 @@ def test_three_commits_land_as_one(scene: Scene) -> None:
     assert scene.bare.oid("main^{tree}") == tree
     batch = scene.rows("deploy_batches")[0]["id"]
     assert scene.bare.git("log", "-1", "--format=%B", "main") == (
-        f"Squashed 3 commits:\n\n1. Add a\n2. Add b\n3. Add c\n\nUam-Batch: {batch}"
+        "Squashed 3 commits:\n\n1. Add a\n2. Add b\n3. Add c\n\n"
+        + "".join(f"Uam-Original: {commit}\n" for commit in commits)
+        + f"Uam-Batch: {batch}"
     )
     assert scene.bare.git("log", "-1", "--format=%an <%ae>", "main") == AUTHOR
     assert scene.pushes() == [f" {scene.start_oid}:{new}:refs/heads/main"]

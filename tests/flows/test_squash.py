@@ -163,3 +163,21 @@ def test_f1_what_is_pushed_meanwhile_goes_below_every_commit_of_a_landing(scene:
     assert [members(scene, oid) for oid in line[-3:]] == [[f"1. Add {n}-0", f"2. Add {n}-1"] for n in THREE]
     assert [json.loads(row["outcome"])["own"] for row in scene.rows("sources")] == line[-3:]
     sound(scene)
+
+
+def test_f1_a_squash_has_the_words_of_who_pushed_and_names_its_originals(scene: Scene) -> None:
+    """Commits by name, and one commit for a whole batch, keep the original's form."""
+    scene.env["GIT_CONFIG_GLOBAL"] = str(scene.home / "own")
+    (scene.home / "own").write_text("[user]\n\tname = Ada\n\temail = ada@example.invalid\n[core]\n\tfsync = none\n")
+    originals = [scene.commit("a", message="chore: tidy"), scene.commit("b", message="fix: subtotal multiplies")]
+    assert scene.push("origin", "HEAD:main").code == 0
+    assert scene.landed() == ["fix: subtotal multiplies (+1 more)"]
+    body = scene.bare.git("log", "-1", "--format=%b", "main")
+    assert body.startswith("Squashed 2 commits:\n\n1. chore: tidy\n2. fix: subtotal multiplies\n")
+    shown = scene.bare.git("log", "-1", "--format=%(trailers:key=Uam-Original,valueonly)", "main")
+    assert shown.split() == originals
+    scene.git("config", "uam.squash", "batch")
+    scene.commit("c")
+    scene.commit("d")
+    assert scene.push("origin", "HEAD:main").code == 0
+    assert scene.landed()[-1] == "Squashed 2 commits:"

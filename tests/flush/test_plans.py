@@ -431,7 +431,7 @@ def test_a_local_squash(scene: Scene) -> None:
     assert (tree(scene, plan["new"]), scene.oid(f"{plan['new']}^")) == (tree(scene, new), scene.oid(f"{new}^"))
 
     def message(oid: str) -> str:
-        return re.sub(r"Uam-Batch: .*", "", scene.git("log", "-1", "--format=%an %ad %cn %cd%n%B", oid))
+        return re.sub(r"Uam-(Batch|Original): .*\n?", "", scene.git("log", "-1", "--format=%an %ad %cn %cd%n%B", oid))
 
     assert message(plan["new"]) == message(new)
     sound(scene)

@@ -13,6 +13,7 @@ from uam_hooks.integrate import squash
 
 ADA = b"Ada <ada@example.invalid>"
 BOB = b"Bob <bob@example.invalid>"
+ORIGINAL = f"Uam-Original: {'1' * 40}\n"
 BATCH = "3f6b8a52-0000-4000-8000-000000000000"
 
 
@@ -27,16 +28,40 @@ def message(*commits: Commit, style: str = "count") -> str:
 
 def test_the_form_is_the_originals() -> None:
     members = [commit("Add a\n\nbecause\n"), commit("Fix b\n"), commit("Drop c")]
-    assert message(*members) == f"Squashed 3 commits:\n\n1. Add a\n2. Fix b\n3. Drop c\n\nUam-Batch: {BATCH}\n"
+    block = "Squashed 3 commits:\n\n1. Add a\n2. Fix b\n3. Drop c\n"
+    trailers = f"{ORIGINAL * 3}Uam-Batch: {BATCH}\n"
+    assert message(*members) == f"{block}\n{trailers}"
+    assert message(*members, style="own") == f"Add a (+2 more)\n\n{block}\n{trailers}"
+
+
+@pytest.mark.parametrize(
+    ("subjects", "first"),
+    [
+        (["fixup! Add a", "Add a", "Add b"], "Add a (+2 more)"),
+        (["fixup! Add a", "squash! Add a"], "fixup! Add a (+1 more)"),
+        (["docs: say so", "fix(api): count", "fix: round"], "fix(api): count (+2 more)"),
+        (["chore: tidy", "Merge branch 'x'"], "chore: tidy (+1 more)"),
+        (["Merge branch 'x'", "fix: a"], "fix: a (+1 more)"),
+        (["fix(api): a", "refactor!: b"], "fix(api)!: a (+1 more)"),
+        (["fix: a", "Add b"], "fix: a (+1 more)"),
+        (["Add " + "long " * 30, "b"], "Add " + "long " * 11 + "lo\N{HORIZONTAL ELLIPSIS} (+1 more)"),
+    ],
+)
+def test_the_first_line_is_a_subject_of_ones_own(subjects: list[str], first: str) -> None:
+    lines = message(*map(commit, subjects), style="own").splitlines()
+    assert (lines[0], len(lines[0]) <= 72) == (first, True)
+    assert lines[2] == f"Squashed {len(subjects)} commits:"
+    assert squash.members_of(commit("\n".join(lines))) == [subject.strip() for subject in subjects]
 
 
 def test_every_other_author_is_named_once() -> None:
     text = "Add d\n\nCo-authored-by: Cy <cy@example.invalid>\nco-authored-by:  Bob <bob@example.invalid>\n"
     members = [commit("Add a"), commit("Add b", BOB), commit("Add c", BOB), commit(text)]
-    assert message(*members).splitlines()[-4:] == [
+    assert message(*members).splitlines()[-8:] == [
         "",
         "Co-authored-by: Bob <bob@example.invalid>",
         "Co-authored-by: Cy <cy@example.invalid>",
+        *[ORIGINAL.strip()] * 4,
         f"Uam-Batch: {BATCH}",
     ]
     assert squash.author(members) == ADA + b" 1 +0000"
@@ -162,5 +187,5 @@ def test_d8_where_every_subject_is_conventional_that_of_the_squash_is(subjects: 
 
 def test_d8_lines_are_no_longer_than_commitlint_accepts() -> None:
     lines = message(*(commit(f"fix: {'x' * 95}") for _ in range(12)), style="conventional").splitlines()
-    assert len(lines) == 16
+    assert len(lines) == 28
     assert max(map(len, lines)) == 100

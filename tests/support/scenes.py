@@ -37,6 +37,7 @@ PATIENCE = 40.0
 # failure of power
 _USER = (
     "[user]\n\tname = Ada\n\temail = ada@example.invalid\n[init]\n\tdefaultBranch = main\n\ttemplateDir =\n"
+    '[uam "squash"]\n\tsubject = count\n'  # whatever the subjects of a test are
     "[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n[core]\n\tfsync = none\n"
 )
 # One line a push: what CI would run for. O_APPEND, so that pushes at the same time do not mix.

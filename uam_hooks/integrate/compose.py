@@ -179,9 +179,14 @@ class _Composing(NamedTuple):
         if len(members) == 1:
             how = How.SQUASHED if straight else How.MOVED
             return how, repo.store_commit(members[0]._replace(tree=self.tree, parents=parents))
-        text = squash.message(members, self.context.batch_id, self.context.settings["uam.squash.subject"])
+        text = squash.message(members, self.context.batch_id, self._style())
         whole = Commit("", self.tree, parents, squash.author(members), self._committer(), text)
         return How.SQUASHED, repo.store_commit(whole)
+
+    def _style(self) -> str:
+        """How the message of a squash begins: what is one push has words of its own."""
+        style: str = self.context.settings["uam.squash.subject"]
+        return style if self.group.form == Squash.PUSH else squash.by_name(style)
 
     def _merge_commit(self) -> Commit:
         """Where commits are to be kept and cannot be replayed, a merge keeps them all as they are."""

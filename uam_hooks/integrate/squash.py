@@ -22,6 +22,7 @@ _BATCH = re.compile(r"^Uam-Batch: \S+\s*\Z", re.MULTILINE)
 _MEMBER = re.compile(r"^\d+\. (.+)$", re.MULTILINE)
 # The header of https://www.conventionalcommits.org: type, scope, and ! for a breaking change.
 _HEADER = re.compile(r"^([a-z]+)(?:\(([^()\s][^()]*)\))?(!?): \S")
+_FIXES = re.compile(r"^(?:fixup|squash|amend)! ")
 _NO_HEADER = re.compile(r"^(?:Merge|Revert) \S")  # git's own, which tools that check subjects pass over
 _BREAKING = re.compile(r"^BREAKING[ -]CHANGE: ", re.MULTILINE)
 # What a release is made of, the most important first; others count alike.
@@ -43,26 +44,54 @@ def neutralised(text: str) -> str:
 def message(commits: Sequence[Commit], batch_id: str, style: str) -> bytes:
     """The message of a landing that squashes `commits`, oldest first.
 
-    The form is the original's: `Squashed 3 commits:`, a blank line, a numbered list of subjects. With `style`
-    "list" the first line names the subjects instead; with "conventional" it is that of a Conventional Commit, where
-    every subject is, and no line is longer than commitlint accepts. A wish to skip CI counts only when every member
-    has it.
+    With the `style` "count" the form is the original's: `Squashed 3 commits:`, a blank line, a numbered list of
+    subjects. With "list" the first line names the subjects instead; with "own" it is a subject of the members, and the
+    original's form follows. With "conventional" it is that of a Conventional Commit, where every subject is. Where it
+    is that, no line is longer than commitlint accepts. The ids of the members follow, for whoever has them. A wish to
+    skip CI counts only when every member has it.
     """
     silent = bool(commits) and all(silences_ci(commit.text) for commit in commits)
     subjects = [subject for commit in commits for subject in members_of(commit)]
     if not silent:
         subjects = [neutralised(subject) for subject in subjects]
-    kind = _conventional(commits, subjects) if style == "conventional" else ""
-    first = f"{kind}: squash {len(subjects)} commits" if kind else f"Squashed {len(subjects)} commits:"
+    kind = _conventional(commits, subjects) if style in ("conventional", "own") else ""
+    count = f"Squashed {len(subjects)} commits:"
+    heads = [count]
     if style == "list":
-        first = _shortened("; ".join(subjects))
+        heads = [_shortened("; ".join(subjects))]
+    elif style == "own":
+        heads = [_own(subjects, kind), "", count]
+    elif kind:
+        heads = [f"{kind}: squash {len(subjects)} commits"]
     members = [f"{n}. {subject}" for n, subject in enumerate(subjects, 1)]
-    lines = [first, "", *(_shortened(line, _LINE) if kind else line for line in members), ""]
+    lines = [*heads, "", *(_shortened(line, _LINE) if kind else line for line in members), ""]
     if silent and not any(silences_ci(line) for line in lines):
         lines += ["[skip ci]", ""]
     lines += [f"Co-authored-by: {name if silent else neutralised(name)}" for name in co_authors(commits)]
+    lines += [f"Uam-Original: {commit.oid}" for commit in commits]
     lines.append(f"Uam-Batch: {batch_id}")
     return ("\n".join(lines) + "\n").encode("utf-8", "replace")
+
+
+def by_name(style: str) -> str:
+    """The style of what is made for actions by name, and for several pushes in one: without a wish the original's."""
+    return "count" if style == "own" else style
+
+
+def _own(subjects: Sequence[str], kind: str) -> str:
+    """The subject that says most: the first one, which the others go on from, and of Conventional Commits the first
+    of the most important type. `kind` is what a Conventional Commit of all of them begins with, "" for none.
+    """
+    told = [subject for subject in subjects if not _FIXES.match(subject)] or list(subjects)
+    first = told[0]
+    if kind:
+        headers = [subject for subject in told if _HEADER.match(subject)]
+        wanted = kind.rstrip("!").partition("(")[0]
+        first = next((one for one in headers if re.match(rf"{wanted}\W", one)), first)
+        if kind.endswith("!"):  # what breaks, breaks, whichever of them it was
+            first = re.sub(r"^([a-z]+(?:\([^()]*\))?)!?:", r"\1!:", first)
+    more = f" (+{len(subjects) - 1} more)" if len(subjects) > 1 else ""
+    return f"{_shortened(first, 72 - len(more))}{more}"
 
 
 def _conventional(commits: Sequence[Commit], subjects: Sequence[str]) -> str:

@@ -118,7 +118,7 @@ def _composed(session: Session, batch: Batch, base: str, made: _Applied) -> tupl
     if len(made.landed) == 1 or session.settings["uam.squash"] == Squash.NEVER:
         return made.tip, How.AS_IS if made.tip == made.landed[-1].tip else How.MOVED
     commits = [repo.commit(source.tip) for source in made.landed]
-    text = squash.message(commits, batch.id, session.settings["uam.squash.subject"])
+    text = squash.message(commits, batch.id, squash.by_name(session.settings["uam.squash.subject"]))
     parents = (base,) if base != ZERO else ()
     committer = repo.committer(next((s.committer for s in made.landed if s.committer), ""))
     whole = Commit("", made.tree, parents, squash.author(commits), committer, text)

@@ -130,7 +130,7 @@ def _alone(repo: Repository, branch: str, tips: Tips) -> set[str]:
 def plan_squash(session: Session, batch: Batch, one: Ready, run: Sequence[Commit]) -> Plan:
     """Plan one commit in the place of `run`, the commits on top of a branch. Writes objects and nothing else."""
     repo, top, first = session.repo, run[-1], one.commits[0]
-    text = squash.message(run, batch.id, session.settings["uam.squash.subject"])
+    text = squash.message(run, batch.id, squash.by_name(session.settings["uam.squash.subject"]))
     new = repo.store_commit(
         Commit("", top.tree, run[0].parents, squash.author(run), repo.committer(run[-1].committer_name), text)
     )

@@ -138,7 +138,7 @@ def _squashed(
     if action.payload.get("message"):
         text = f"{action.payload['message']}\n".encode("utf-8", "replace")
     else:
-        text = squash.message(commits, batch.id, session.settings["uam.squash.subject"])
+        text = squash.message(commits, batch.id, squash.by_name(session.settings["uam.squash.subject"]))
     committer = repo.committer(asked.committer)
     author = squash.author(commits) if commits else committer
     return repo.store_commit(Commit("", tree or repo.empty_tree, (base,), author, committer, text))

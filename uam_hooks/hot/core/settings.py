@@ -173,9 +173,9 @@ KEYS = (
         " may be given several times"),
     Key(
         "uam.squash.subject",
-        "count",
-        one_of("count", "list", "conventional"),
-        "first line of a squash: a count, the subjects, or that of a Conventional Commit",
+        "own",
+        one_of("own", "count", "list", "conventional"),
+        "first line of a squash: one of its own subjects, a count, all subjects, or that of a Conventional Commit",
     ),
     Key("uam.settle", "keep", one_of("keep", "ref", "off"),
         "what a landing moves here: branch and files, branches only, nothing"),
