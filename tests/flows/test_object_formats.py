@@ -97,7 +97,7 @@ def test_c7_two_agents_one_push_and_one_who_conflicts(scene: Scene) -> None:
     assert "would conflict: three in table" in json.dumps(plans)
     flushed(scene)
     assert states(scene) == ["landed", "landed", "failed"]
-    assert len(updates(scene)) == 1 and len(scene.landed()) == 1
+    assert len(updates(scene)) == 1 and len(scene.landed()) == 2
     assert scene.files() == ["README", "one/1", "one/2", "table", "two/1"]
     kept(scene, commits["one"] + commits["two"])
     assert scene.git("merge-base", commits["two"][1], SHADOW) == commits["two"][1]

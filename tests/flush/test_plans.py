@@ -324,8 +324,8 @@ def test_a_push(scene: Scene) -> None:
     pushing(scene, 1, "f"), pushing(scene, 2, "g")
     batch, plans = batch_of(scene)
     (plan,) = plans
-    assert (plan["how"], plan["conflicts"], len(plan["sources"])) == ("squashed", {}, 2)
-    assert plan["summary"] == "squashed, 2 commits from agent-1, agent-2"
+    assert (plan["how"], plan["conflicts"], len(plan["sources"])) == ("moved", {}, 2)
+    assert plan["summary"] == "moved, 2 commits from agent-1, agent-2"
     assert executed(scene, batch).success
     assert scene.there() == plan["new"]
     as_foreseen(scene, plans)

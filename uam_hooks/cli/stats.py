@@ -35,7 +35,7 @@ class Since(click.ParamType[float]):
 
 
 @click.command()
-@click.option("--since", type=Since(), default=None, metavar="AGO|DAY",
+@click.option("--since", type=Since(), default=None, metavar="WHEN",
               help="What landed since then: 12h, 30d, 2026-11-29 (UTC). Without it: all that is recorded.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def stats(since: float | None, as_json: bool) -> int:

@@ -229,7 +229,7 @@ class Remote:
     ) -> dict[str, RefOutcome]:  # fmt: skip
         # git has told us what push.pushOption says, and would add it once more
         args = ["-c", "push.pushOption=", "push", "--porcelain", "--no-verify", "--no-follow-tags"]
-        args += ["--recurse-submodules=no"]
+        args += ["--recurse-submodules=no", "--progress"]  # some of those who wait want to see it
         args += ["--no-thin"] * (self.settings.all(urls.THIN)[-1:] == ["false"])
         args += ["--atomic"] * atomic + [f"--push-option={option}" for option in options]
         if lease:

@@ -3,8 +3,7 @@
 A remote that accepts a connection and says nothing would hold git for ever, and one that says much would fill memory.
 Silence is that git prints nothing and neither it nor what it has started (ssh, a helper) reads or writes: a server
 whose hook works for minutes sends a sign of life every few seconds (receive.keepAlive), which git reads and does not
-print. Where there is no /proc, only what it prints counts: a push is asked for its progress, which some of those who
-wait for it want to see.
+print. Where there is no /proc, only what it prints counts: let a push show its progress.
 """
 
 from __future__ import annotations
@@ -65,14 +64,10 @@ def talk(
     `hear` is called with what it prints on stderr, as it comes. One that was ended for its silence has the exit code
     128, and says so on stderr as git would. Raises GitFailed when the exit code is not in `ok` (None accepts all).
     """
-    said = list(args)
-    pushes = "push" in said
-    if pushes:
-        said.insert(said.index("push") + 1, "--progress")
     alone = not _has_terminal()
     with starting(args):
         process = subprocess.Popen(
-            ["git", *said], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=dict(env),
+            ["git", *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=dict(env),
             cwd=cwd, process_group=0 if alone else None,
         )  # fmt: skip
     out = bytearray()
@@ -87,7 +82,7 @@ def talk(
             assert stream is not None
             stream.close()
     words = err.bytes()
-    if pushes:
+    if "--progress" in args:
         words = without_progress(words)
     if why:
         return answered(args, _FATAL, bytes(out), f"fatal: {why}\n".encode() + words, ok)
@@ -95,7 +90,7 @@ def talk(
 
 
 def without_progress(words: bytes) -> bytes:
-    """What a git that pushed has said, without the progress that `talk` asked it for."""
+    """What a git has said, without the progress that it was asked for."""
     return _PROGRESS.sub(b"", words.replace(b"\r", b"\n"))
 
 
