@@ -161,11 +161,11 @@ def test_status_of_everything(stocked: Scene) -> None:
     ]  # fmt: skip
     found = facts(stocked, "status")
     assert sorted(found) == [
-        "enabled", "failed", "hooks", "mode", "next", "repository", "running", "straight", "waiting", "window",
+        "ci", "enabled", "failed", "hooks", "mode", "next", "repository", "running", "straight", "waiting", "window",
     ]  # fmt: skip
     assert all(sorted(one) == [
-        "action", "agents", "apart", "asked", "attempts", "depends_on", "error", "members", "seconds_left", "state",
-        "status", "type", "where",
+        "action", "agents", "apart", "asked", "attempts", "depends_on", "error", "held", "members", "seconds_left",
+        "state", "status", "type", "where",
     ] for one in found["waiting"])  # fmt: skip
     assert [one["type"] for one in found["waiting"]] == [
         "commit", "commit", "push", "merge", "merge", "workflow", "deploy",

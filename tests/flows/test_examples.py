@@ -338,6 +338,8 @@ def test_strategy_4_without_a_window_each_is_a_run_of_its_own(seed: Scene) -> No
 def test_the_commands_of_the_seed(seed: Scene, github: Forge) -> None:
     github.dispatches = seen = Witness(seed)
     write(seed, "src/feature.ts", "// feature\n")
+    for name in ("commit", "push", "workflow"):
+        seed.git("config", f"uam.window.{name}", "1h")  # however slow the machine is
     deploy = ("uam", "deploy")
     queue = (*deploy, "queue", "--agent-id", "agent-1", "--action-type")
     seed.git(*queue, "commit", "--target", "main", "--message", "feat: new feature", "--files", "src/feature.ts")

@@ -155,7 +155,7 @@ def test_a_waiting_push_and_its_commits(scene: Scene) -> None:
     ]
     report = scene.report()
     assert sorted(report) == [
-        "enabled", "failed", "hooks", "mode", "next", "repository", "running", "straight", "waiting", "window",
+        "ci", "enabled", "failed", "hooks", "mode", "next", "repository", "running", "straight", "waiting", "window",
     ]  # fmt: skip
     assert [(row["type"], row["where"], row["status"]) for row in report["waiting"]] == [
         ("commit", "main", "pending"),

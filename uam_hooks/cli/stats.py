@@ -85,7 +85,8 @@ def _minutes(found: dict[str, Any] | None, pushes: int) -> list[str]:
 
 
 def _row(row: dict[str, Any]) -> str:
-    return f"{row['pushes']} pushes, {row['runs']} runs, {_waited(row['waiting'])}"
+    pushes, runs = row["pushes"], row["runs"]
+    return f"{pushes} push{'es' * (pushes != 1)}, {runs} run{'s' * (runs != 1)}, {_waited(row['waiting'])}"
 
 
 def _waited(found: dict[str, float] | None) -> str:
