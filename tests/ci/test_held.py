@@ -15,6 +15,7 @@ from tests.support.forge import Forge, needs_gh, run
 from tests.support.scenes import Scene, Worktree, finished, script, until
 from uam_hooks.hot.push.voice import TOLD_AFTER_SECONDS
 from uam_hooks.hot.queue.model import seconds_of
+from uam_hooks.store.ci_states import newest_landing
 
 
 def watched(scene: Scene, text: str, hold: str = "1h") -> Path:
@@ -187,3 +188,30 @@ def test_the_install_says_who_is_asked_and_what_would_save_runs(scene: Scene) ->
     assert "CI: nobody asks whether it is busy; with `git config uam.ci 5m`" in scene.git("uam", "install")
     scene.git("config", "uam.ci", "7m")
     assert "(uam.ci = 7m)" in scene.git("uam", "install")
+
+
+@pytest.mark.parametrize("setting", ["uam.ci.poll", "uam.ci"])
+def test_a_setting_that_is_wrong_holds_nobody_and_is_shown(scene: Scene, setting: str) -> None:
+    watched(scene, "exit 1\n")
+    scene.git("config", "uam.push.mode", "manual")
+    scene.commit("a")
+    assert scene.push("origin", "HEAD:main").code == 0
+    scene.git("config", setting, "soon")
+    scene.git("config", "uam.push.mode", "wait")
+    waiting = scene.start("uam", "wait", "2")
+    assert finished(waiting).code == 0
+    assert scene.landed() == ["Add a"]
+    assert f"cannot be told, which counts as idle: The setting {setting} is 'soon'" in scene.git("uam", "status")
+
+
+def test_a_branch_that_was_deleted_keeps_no_ci_busy(scene: Scene) -> None:
+    scene.commit("a")
+    scene.push("origin", "HEAD:refs/heads/topic")
+    scene.push("origin", ":refs/heads/topic")
+    with scene.store() as store:
+        assert newest_landing(store, "origin", "refs/heads/topic") is None
+    assert scene.push("origin", "HEAD:refs/heads/topic").code == 0
+    with scene.store() as store, store.transaction() as db:
+        db.execute("UPDATE deploy_queue SET finished_at = 'tomorrow'")
+    with scene.store() as store:
+        assert newest_landing(store, "origin", "refs/heads/topic") is None

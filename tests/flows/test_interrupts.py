@@ -16,6 +16,7 @@ import uam_hooks
 from tests.flows.test_failed_questions import mortal
 from tests.support.queueing import WINDOW, due_now
 from tests.support.scenes import Scene, finished, until
+from uam_hooks.hot.core.interrupts import interruptible
 
 
 @pytest.mark.parametrize("question", ["for-each-ref", "config"])
@@ -110,6 +111,21 @@ def test_g7_ctrl_c_when_the_answer_is_made_prints_no_traceback(scene: Scene, eve
     assert "KeyboardInterrupt" not in done.err
     scene.idle()
     assert scene.there() == tip
+
+
+def test_g7_ctrl_c_that_is_ignored_stays_ignored() -> None:
+    """As for what a shell without job control runs in the background."""
+
+    def interrupted() -> int:
+        signal.raise_signal(signal.SIGINT)
+        return 7
+
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        assert interruptible(interrupted) == 7
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.slow

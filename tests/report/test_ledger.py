@@ -7,6 +7,7 @@ import json
 import pytest
 
 from tests.support.landscape import flushed, updates
+from tests.support.queueing import change
 from tests.support.scenes import Scene
 from uam_hooks.report.ledger import Cancelled, cancelling, ledger, waiting
 from uam_hooks.store.ledger import Asked, Run, measured
@@ -91,3 +92,22 @@ def test_a_landing_took_as_long_as_its_runs(scene: Scene) -> None:
         with store.transaction() as db:
             db.execute(run, (scene.there(), "3", at(1), ""))
         assert measured(store) == {}
+
+
+def test_b4_rows_that_cannot_be_read_are_left_out(scene: Scene) -> None:
+    for name in ("a", "b", "c"):
+        scene.commit(name)
+        assert scene.push().code == 0
+    change(scene, "UPDATE sources SET queued_at = 'x', outcome = '{' WHERE id = 1")
+    change(
+        scene,
+        "UPDATE deploy_queue SET finished_at = 'tomorrow' WHERE id = (SELECT action_id FROM sources WHERE id = 2)",
+    )
+    change(
+        scene,
+        "INSERT INTO ci_runs SELECT remote, ref, new, '', 'gh', 'x', 'y', '', '', '' FROM landings WHERE id = 3",
+    )
+    done = scene.run("uam", "stats", "--json")
+    assert (done.code, "Traceback" in done.err) == (0, False), done
+    assert json.loads(done.out)["runs"] == {"started": 2, "plain": 1, "saved": -1}
+    assert scene.run("uam", "stats").code == 0

@@ -13,6 +13,7 @@ from uam_hooks.ci import holding
 from uam_hooks.ci.question import Answer, Question
 from uam_hooks.command.github import is_githubs
 from uam_hooks.command.process import Running
+from uam_hooks.hot.core.errors import UsageError
 from uam_hooks.hot.queue.ci import CiState, Sight, last_seen
 from uam_hooks.hot.queue.lane import Lane
 from uam_hooks.hot.queue.model import iso, seconds_of
@@ -47,7 +48,7 @@ class Watch:
             places.setdefault((push.remote, push.ref), []).append(push)
         changed: dict[Holdable, str] = {}
         for place, pushes in places.items():
-            sight = self._sight(session, place)
+            sight = self._sight_or_fault(session, place)
             for push in pushes:
                 due = _due(push, sight)
                 if due != push.due:
@@ -56,6 +57,17 @@ class Watch:
             ci_states.set_due(session.store, changed)
         self.holds = any(changed.get(push, push.due) == push.hold_until for some in places.values() for push in some)
         self.holds = self.holds or bool(self._asked)
+
+    def _sight_or_fault(self, session: Session, place: _Place) -> Sight | None:
+        """`_sight`; what a setting that is wrong leaves is that nobody knows: it stops no flusher."""
+        try:
+            return self._sight(session, place)
+        except UsageError as error:
+            sight = Sight(CiState.UNKNOWN, time.time(), said=error.what)
+            last = self._seen.get(place)
+            if last is None or last.said != sight.said:
+                self._note(session, place, Answer(sight))
+            return sight
 
     def _sight(self, session: Session, place: _Place) -> Sight | None:
         """What is known of CI of a branch now; None before the first answer."""

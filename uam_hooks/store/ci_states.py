@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import HEADS
 from uam_hooks.hot.queue.ci import CiState, Sight
 from uam_hooks.hot.queue.connection import Store
@@ -61,14 +62,18 @@ def holdable(store: Store, lane: Lane) -> list[Holdable]:
 
 
 def newest_landing(store: Store, remote: str, ref: str) -> Landed | None:
-    """The newest landing on a branch of a remote; None where there is none, or it deleted the branch."""
+    """The newest landing on a branch of a remote; None where there is none, it deleted the branch, or nobody knows when
+    it was.
+    """
     with store.reading() as db:
         row = db.execute(
             "SELECT l.new, q.finished_at FROM landings l JOIN deploy_queue q ON q.id = l.action_id"
             " WHERE l.remote = ? AND l.ref = ? AND l.status = 'landed' AND l.new <> l.old ORDER BY l.id DESC LIMIT 1",
             (remote, ref),
         ).fetchone()
-    return Landed(row["new"], seconds_of(row["finished_at"])) if row and row["new"] and row["finished_at"] else None
+    if row is None or row["new"] == ZERO or not is_moment(row["finished_at"]):
+        return None
+    return Landed(row["new"], seconds_of(row["finished_at"]))
 
 
 def set_due(store: Store, moments: Mapping[Holdable, str]) -> None:

@@ -1,4 +1,7 @@
-"""What has landed on branches of remotes, and for whose pushes: the rows that the ledger is computed from."""
+"""What has landed on branches of remotes, and for whose pushes: the rows that the ledger is computed from.
+
+Those that cannot be read are left out.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from uam_hooks.hot.core.refs import HEADS, short_target
 from uam_hooks.hot.queue import rows
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.model import SourceStatus, iso, seconds_of
-from uam_hooks.hot.queue.outcome import How, Outcome
+from uam_hooks.hot.queue.outcome import How
 
 
 class Asked(NamedTuple):
@@ -49,6 +52,7 @@ def runs(store: Store, since: float) -> list[Run]:
             tuple(sorted((one for source in rows.ids(row["sources"]) for one in asked[source]), key=attrgetter("at"))),
         )
         for row in found
+        if rows.is_moment(row["finished_at"])
     ]
 
 
@@ -59,13 +63,12 @@ def _asked(store: Store, ids: Iterable[int]) -> dict[int, list[Asked]]:
         for source in ids:
             line = db.execute(
                 "WITH RECURSIVE line (id) AS (SELECT ? UNION SELECT s.id FROM sources s JOIN line"
-                " ON s.replaced_by = line.id) SELECT agent_id, queued_at, status, outcome FROM sources"
-                " WHERE id IN (SELECT id FROM line)",
+                " ON s.replaced_by = line.id) SELECT * FROM sources WHERE id IN (SELECT id FROM line)",
                 (source,),
             ).fetchall()
-            landed = [Outcome.parse(row["outcome"]) for row in line if row["status"] == SourceStatus.LANDED]
-            new = any(outcome.how != How.NOTHING_NEW for outcome in landed)
-            found[source] = [Asked(row["agent_id"], seconds_of(row["queued_at"])) for row in line] if new else []
+            pushed = [one for one in map(rows.source, line) if not one.fault]
+            new = any(one.status == SourceStatus.LANDED and one.outcome.how != How.NOTHING_NEW for one in pushed)
+            found[source] = [Asked(one.agent, seconds_of(one.queued_at)) for one in pushed] if new else []
     return found
 
 
@@ -76,7 +79,7 @@ def measured(store: Store) -> dict[int, float]:
             "SELECT l.id, c.started, c.ended FROM landings l JOIN ci_runs c ON c.remote = l.remote AND c.ref = l.ref"
             " AND c.sha = l.new WHERE l.status = 'landed' AND c.how = 'gh'"
         ).fetchall()
-    open_ = {row["id"] for row in found if not (row["started"] and row["ended"])}
+    open_ = {row["id"] for row in found if not (rows.is_moment(row["started"]) and rows.is_moment(row["ended"]))}
     seconds: dict[int, float] = {}
     for row in found:
         if row["id"] not in open_:

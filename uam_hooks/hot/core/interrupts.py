@@ -12,8 +12,10 @@ def interruptible(run: Callable[[], int]) -> int:
     """What `run` returns, or 130 when a KeyboardInterrupt ended it.
 
     Outside `run`, as before the package is imported, Ctrl-C ends the process with no word: what Python would print
-    there is a traceback.
+    there is a traceback. Where it is ignored, as for what a shell runs in the background, it stays so.
     """
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        return run()
     try:
         try:
             if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:

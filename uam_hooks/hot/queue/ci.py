@@ -73,9 +73,9 @@ def _sight(row: sqlite3.Row) -> Sight | None:
     try:
         asked = seconds_of(row["asked_at"])
         since = seconds_of(row["since"]) if row["since"] else None
+        return Sight(CiState(row["state"]), asked, row["how"], since, None, row["run"], row["said"])
     except ValueError:
         return None
-    return Sight(CiState(row["state"]), asked, row["how"], since, None, row["run"], row["said"])
 
 
 def hold_until(store: Store, action_id: int) -> str | None:
