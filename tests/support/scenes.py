@@ -44,6 +44,9 @@ _USER = (
 _POST_RECEIVE = 'line=\nwhile read -r old new ref; do line="$line $old:$new:$ref"; done\necho "$line" >>pushes.log\n'
 
 
+_WAITS = ("waiting for ", "landing on ")
+
+
 class Done(NamedTuple):
     """How a command ended."""
 
@@ -54,14 +57,16 @@ class Done(NamedTuple):
     @property
     def ours(self) -> list[str]:
         """The lines of stderr that are ours, without the mark, and without why it took so long, if it did."""
-        lines = [line.removeprefix("uam: ") for line in self.err.splitlines() if line.startswith("uam: ")]
-        return [line for line in lines if not line.startswith(("waiting for ", "landing on "))]
+        return [line for line in self._lines if not line.startswith(_WAITS)]
 
     @property
     def waits(self) -> list[str]:
         """Why it took so long, in our words."""
-        lines = [line.removeprefix("uam: ") for line in self.err.splitlines() if line.startswith("uam: ")]
-        return [line for line in lines if line.startswith(("waiting for ", "landing on "))]
+        return [line for line in self._lines if line.startswith(_WAITS)]
+
+    @property
+    def _lines(self) -> list[str]:
+        return [line.removeprefix("uam: ") for line in self.err.splitlines() if line.startswith("uam: ")]
 
 
 def until(condition: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:

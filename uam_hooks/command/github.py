@@ -34,10 +34,10 @@ def repository(session: Session, remote: str) -> str:
         if not _REPO.fullmatch(named):
             raise UsageError(f"The setting uam.gh.repo is '{named}'.", "It must be OWNER/REPO or HOST/OWNER/REPO.")
         return named
-    for url in push_urls(session.settings, remote)[:1]:
-        if found := _URL.fullmatch(url):
-            host = found["host"] or found["scp"]
-            return f"{'github.com' if host == 'ssh.github.com' else host}/{found['path']}"
+    place = _place(session.settings, remote)
+    if place is not None:
+        host, path = place
+        return f"{'github.com' if host == 'ssh.github.com' else host}/{path}"
     raise UsageError(
         f"The URL of {remote or 'the remote'} does not name a GitHub repository.", "Set uam.gh.repo to OWNER/REPO."
     )
@@ -45,11 +45,14 @@ def repository(session: Session, remote: str) -> str:
 
 def is_githubs(settings: Settings, remote: str) -> bool:
     """Whether the URL of the remote is one of GitHub, rather than of another forge or of a server of one's own."""
-    for url in push_urls(settings, remote)[:1]:
-        if found := _URL.fullmatch(url):
-            host = str(found["host"] or found["scp"])
-            return host in ("github.com", "ssh.github.com") or host.endswith(".ghe.com")
-    return False
+    host, _ = _place(settings, remote) or ("", "")
+    return host in ("github.com", "ssh.github.com") or host.endswith(".ghe.com")
+
+
+def _place(settings: Settings, remote: str) -> tuple[str, str] | None:
+    """Host and OWNER/REPO in the URL of the remote; None where it has no such form."""
+    found = _URL.fullmatch(push_urls(settings, remote)[0])
+    return None if found is None else (str(found["host"] or found["scp"]), str(found["path"]))
 
 
 def environment(session: Session, log: Path) -> dict[str, str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from uam_hooks.command.process import Command
 from uam_hooks.hot.core.errors import UsageError
 from uam_hooks.hot.core.identity import reduced
-from uam_hooks.hot.core.refs import HEADS
+from uam_hooks.hot.core.refs import full_target
 from uam_hooks.hot.queue.model import Action, Batch
 from uam_hooks.session import Session
 from uam_hooks.store import views
@@ -59,7 +59,7 @@ def command(session: Session, batch: Batch, action: Action, log: Path) -> Comman
 
 def tip_of(session: Session, batch: Batch, remote: str, branch: str) -> str:
     """The tip of a branch: what this batch landed on it, else what the remote has, else the local one, else ""."""
-    ref = branch if branch.startswith("refs/") else HEADS + branch
+    ref = full_target(branch)
     for landing in reversed(views.landings(session.store, batch.id)):
         if landing.ref == ref and landing.status == "landed" and landing.remote == remote:
             return str(landing.new)

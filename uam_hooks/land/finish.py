@@ -69,6 +69,7 @@ def finish_renamed(session: Session, ended: Sequence[tuple[Action, Landing, RefO
 
     Their refs are as they were there, so nothing here follows.
     """
+    ends = []
     for action, landing, result in ended:
         old = "" if result.created else landing.old
         results = {
@@ -76,7 +77,9 @@ def finish_renamed(session: Session, ended: Sequence[tuple[Action, Landing, RefO
             for source, o in landing.detail.outcomes.items()
         }
         unpin(session, [_ended(source, results) for source in claim.with_carried(session.store, action.id)])
-        finish.action(session.store, action, results)
+        ends.append(End(action, results))
+    if ends:
+        finish.actions(session.store, ends)
 
 
 def bring_along(session: Session, ending: Sequence[tuple[Action, Outcomes]]) -> None:

@@ -10,7 +10,7 @@ from uam_hooks.git.remote import Remote
 from uam_hooks.hot.core.errors import UamError
 from uam_hooks.hot.core.objects import Commit
 from uam_hooks.hot.core.plumbing import ZERO
-from uam_hooks.hot.core.refs import pin_ref, short_target
+from uam_hooks.hot.core.refs import full_target, pin_ref, short_target
 from uam_hooks.hot.queue.model import FAST_FORWARD, Action, Batch, NewSource, Source
 from uam_hooks.hot.queue.outcome import How, Outcome
 from uam_hooks.integrate import squash
@@ -147,7 +147,7 @@ def _squashed(
 def source_tip(session: Session, name: str, remote: str, tips: Tips | None = None) -> str:
     """What is to be merged: a branch here, a branch of the remote, or any commit. UamError where there is none."""
     seen = tips or Tips(session.repo)
-    branch = name if name.startswith("refs/") else f"refs/heads/{name}"
+    branch = full_target(name)
     for ref in (branch, session.settings.tracking_ref(remote, branch) if remote else None):
         if ref and (found := seen.name_of(ref))[1] == "commit":
             return found[0]

@@ -91,7 +91,7 @@ def _days(runs: Sequence[Run]) -> list[dict[str, Any]]:
 
 
 def _agents(pushes: Sequence[tuple[Asked, Run]]) -> list[dict[str, Any]]:
-    """The same by who pushed. A run is shared: of each one counts how many others were in it."""
+    """The same by who pushed. A run is one of each who was in it."""
     agents: dict[str, list[tuple[Asked, Run]]] = {}
     for one, run in pushes:
         agents.setdefault(one.agent, []).append((one, run))

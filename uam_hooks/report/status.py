@@ -109,7 +109,9 @@ def _row(session: Session, action: Action, commits: list[QueuedCommit], now: flo
 
 def _held(session: Session, action: Action, now: float) -> str | None:
     """Why a push is held; None where it is not."""
-    why = reason(session.store, [action.id], now) if action.status == Status.PENDING else None
+    if (action.action_type, action.status) != (ActionType.PUSH, Status.PENDING):
+        return None
+    why = reason(session.store, [action.id], now)
     return in_words(why, now) if why is not None and why.waits is Waits.CI else None
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from uam_hooks.hot.core.plumbing import ZERO
-from uam_hooks.hot.core.refs import HEADS
+from uam_hooks.hot.core.refs import full_target
 from uam_hooks.hot.queue.ci import CiState, Sight
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.lane import Lane
@@ -53,7 +53,7 @@ def holdable(store: Store, lane: Lane) -> list[Holdable]:
             lane._asdict(),
         ).fetchall()
     return [
-        Holdable(row["id"], row["remote"], HEADS + row["target"], row["queued_at"], row["execute_after"],
+        Holdable(row["id"], row["remote"], full_target(row["target"]), row["queued_at"], row["execute_after"],
                  row["hold_until"])
         for row in found
         # an entry whose times cannot be read is ended by whoever claims next

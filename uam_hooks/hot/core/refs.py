@@ -23,6 +23,11 @@ def short_target(ref: str) -> str:
     return ref if short.startswith("refs/") else short
 
 
+def full_target(target: str) -> str:
+    """The ref that a target of the queue names: the inverse of `short_target`."""
+    return target if target.startswith("refs/") else HEADS + target
+
+
 def shadow_ref(remote: str, ref: str) -> str:
     """The ref of the shadow of `ref` on `remote`: the memory of what has landed there."""
     if not _NAME.fullmatch(remote) or ".." in remote or "//" in remote:

@@ -272,8 +272,10 @@ class Settings:
 
     def __getitem__(self, name: str) -> Any:
         """The value of the uam key `name`; UsageError when it is not valid."""
-        key = self.key(name)
-        text = self.text(name)
+        return self._checked(self.key(name), self.text(name))
+
+    @staticmethod
+    def _checked(key: Key, text: str) -> Any:
         try:
             return key.check(text)
         except ValueError as error:
@@ -287,8 +289,7 @@ class Settings:
 
     def values(self, name: str) -> list[Any]:
         """All values of the uam key `name`, which may be given several times; UsageError when one is not valid."""
-        key = self.key(name)
-        return [self.with_own({name: text})[key.name] for text in self.all(_spelled(name)) if text]
+        return [self._checked(self.key(name), text) for text in self.all(_spelled(name)) if text]
 
     @staticmethod
     def key(name: str) -> Key:

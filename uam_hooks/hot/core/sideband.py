@@ -1,8 +1,8 @@
 """What a remote says of a push while it goes on, in files that those who wait for its landing read.
 
-Each `git push` of a batch writes one, `batches/<batch>.<first landing>.said`. A
-line of it begins with `>`, and names the actions that what follows is about, or with a blank, and is one line of the
-remote, as it is stored, or with `%`, and is what git says of its progress. It is complete when it ends in a newline.
+Each `git push` of a batch writes one, `batches/<batch>.<first landing>.said`. A line of it begins with `>`, and names
+the actions that what follows is about, or with a blank, and is one line of the remote, as it is stored, or with `%`,
+and is what git says of its progress. It is complete when it ends in a newline.
 """
 
 from __future__ import annotations

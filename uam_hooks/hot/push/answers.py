@@ -101,8 +101,7 @@ class Answers:
             if said:
                 say(said)
         if outcome.ref != one.spec.dst:  # the remote has a name of its own for it
-            lines = ok(self.session.git, one.spec.dst, outcome.old, outcome.new)
-            return [lines[0], f"option refname {outcome.ref}", *lines[2:]]
+            return ok(self.session.git, one.spec.dst, outcome.old, outcome.new, outcome.ref)
         if not state.verbatim:
             what = Landed(one.source.branch, one.source.tip, outcome.new, outcome.keep)
             self.branches.settle(what, one.spec.dst, one.spec.src == "HEAD")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -39,25 +40,25 @@ def remote_helper() -> NoReturn:
         if why:
             say(why)
         sys.exit(STRAIGHT)
+    os._exit(_flushed(interruptible(partial(_serve, session, remote, shim))))
+
+
+def _serve(session: PushSession, remote: str, shim: str) -> int:
+    """One conversation with git; the exit status."""
     from uam_hooks.hot.push.remote_helper import RemoteHelper
 
-    wired = session
-
-    def serve() -> int:
-        try:
-            return RemoteHelper(wired, remote, shim).serve(sys.stdin.buffer)
-        except UamError as error:
-            report(error)
-            return 128
-        except BrokenPipeError:
-            return 141
-        except Exception as error:  # git must see an exit status that it can report, never a traceback
-            say(f"this push failed inside uam ({type(error).__name__}: {error}); `UAM=off git push` does without uam.")
-            if os.environ.get("UAM_DEBUG"):
-                raise
-            return FAULT
-
-    os._exit(_flushed(interruptible(serve)))
+    try:
+        return RemoteHelper(session, remote, shim).serve(sys.stdin.buffer)
+    except UamError as error:
+        report(error)
+        return 128
+    except BrokenPipeError:
+        return 141
+    except Exception as error:  # git must see an exit status that it can report, never a traceback
+        say(f"this push failed inside uam ({type(error).__name__}: {error}); `UAM=off git push` does without uam.")
+        if os.environ.get("UAM_DEBUG"):
+            raise
+        return FAULT
 
 
 def _heed_arguments() -> None:

@@ -87,12 +87,15 @@ def there_already(git: Git, dst: str, oid: str) -> list[str]:
     return [*ok(git, dst, oid, oid), f"error {dst} up to date"]
 
 
-def ok(git: Git, dst: str, old: str, new: str) -> list[str]:
-    """The answer that makes git report `old..new` for `dst` and write the tracking ref accordingly."""
+def ok(git: Git, dst: str, old: str, new: str, name: str = "") -> list[str]:
+    """The answer that makes git report `old..new` for `dst`, and write the tracking ref accordingly.
+
+    `name` is what the remote has called it, where that is something else.
+    """
     # what one of them tells need not be asked: nothing may fail here that is not needed
     names = format_of((old, new)) if old or new else git.object_format
     old, new = names.written(old), names.written(new)
-    return [f"ok {dst}", f"option refname {dst}", f"option old-oid {old}", f"option new-oid {new}"]
+    return [f"ok {dst}", f"option refname {name or dst}", f"option old-oid {old}", f"option new-oid {new}"]
 
 
 def listed(refs: Mapping[str, str]) -> list[str]:

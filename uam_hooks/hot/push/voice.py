@@ -31,8 +31,8 @@ class Voice:
     def speak(self, passed: float) -> None:
         """Say what is to be said when so many seconds have passed."""
         tells = not self._told and passed >= TOLD_AFTER_SECONDS
-        shows = self._terminal and passed >= max(_SHOWN_AFTER_SECONDS, self._next)
-        if not (tells or shows):
+        shows = self._terminal and passed >= _SHOWN_AFTER_SECONDS
+        if passed < self._next or not (tells or shows):
             return
         self._next = passed + _STEP_SECONDS
         text = self._why()

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from uam_hooks.hot.core.identity import Asker, Place
 from uam_hooks.hot.core.processes import alive
-from uam_hooks.hot.core.refs import HEADS, short_target
+from uam_hooks.hot.core.refs import full_target, short_target
 from uam_hooks.hot.queue.outcome import Detail, Outcome
 
 FAST_FORWARD = "ff"
@@ -202,7 +202,7 @@ class Action(NamedTuple):
     @property
     def ref(self) -> str:
         """The full name of the ref that the action is for."""
-        return self.target if self.target.startswith("refs/") else HEADS + self.target
+        return full_target(self.target)
 
 
 class Batch(NamedTuple):

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from enum import Enum, auto
 from typing import NamedTuple
 
-from uam_hooks.hot.core.refs import HEADS, short_target
+from uam_hooks.hot.core.refs import full_target, short_target
 from uam_hooks.hot.queue.ci import Sight, last_seen
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.model import seconds_of
@@ -57,8 +57,8 @@ def reason(store: Store, actions: Collection[int], now: float) -> Reason | None:
         if is_moment(row["execute_after"]) and (left := seconds_of(row["execute_after"]) - now) > 0:
             if row["hold_until"] != row["execute_after"]:
                 return found._replace(waits=Waits.COMPANY, left=left)
-            ref = row["target"] if row["target"].startswith("refs/") else f"{HEADS}{row['target']}"
-            return found._replace(waits=Waits.CI, left=left, sight=last_seen(store, row["remote"], ref))
+            sight = last_seen(store, row["remote"], full_target(row["target"]))
+            return found._replace(waits=Waits.CI, left=left, sight=sight)
         return found._replace(waits=Waits.OTHERS) if row["others"] else found
 
 

@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 from uam_hooks.hot.core.errors import UsageError
 from uam_hooks.hot.core.gate import is_oid, is_ref, payload, push_options, shown
 from uam_hooks.hot.core.identity import Place
-from uam_hooks.hot.core.refs import HEADS
+from uam_hooks.hot.core.refs import full_target
 from uam_hooks.hot.queue.model import Action, ActionType, Batch, Landing, Source, SourceStatus, Status, Wish
 from uam_hooks.hot.queue.outcome import Detail, Outcome
 
@@ -170,8 +170,7 @@ def _action(row: sqlite3.Row) -> Action:
     target = reader.text("target")
     if not reader.fault:
         reader.as_("payload", lambda _: _check_payload(kind, given), None)
-        full = target if target.startswith("refs/") else HEADS + target
-        if kind in _BRANCH_TYPES and (row["asked"] or kind == ActionType.PUSH) and not is_ref(full):
+        if kind in _BRANCH_TYPES and (row["asked"] or kind == ActionType.PUSH) and not is_ref(full_target(target)):
             reader.wrong(f"target: {shown(target)}")
     found = Action(
         row["id"],
