@@ -151,7 +151,7 @@ class Replay:
                 self.sight = Sight(CiState.BUSY if busy else CiState.IDLE, now, "command", landed if busy else None)
             held = Held(seconds_of(action.queued_at), self._window[action.id], seconds_of(until))
             due = due_at(held, current(self.sight, landed, POLL, now), now)
-            self.pending[index] = self._at(action, Moments(iso(due), until))
+            self.pending[index] = self._at(action, Moments(iso(due.at), until))
 
     def _land(self, now: float) -> None:
         """What the scheduler chooses lands, all of it as one push."""

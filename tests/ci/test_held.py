@@ -37,10 +37,7 @@ def held(scene: Scene, many: int) -> None:
     """Wait until that many pushes are held for CI, in one action."""
     until(
         lambda: (
-            any(
-                row["execute_after"] == row["hold_until"] and row["status"] == "pending"
-                for row in scene.rows("deploy_queue")
-            )
+            any(row["held"] and row["status"] == "pending" for row in scene.rows("deploy_queue"))
             and sum(row["status"] == "pending" for row in scene.rows("sources")) == many
         ),
         f"{many} held pushes",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from uam_hooks.ci.holding import Waiting, ask_at, current, due_at, of_landings
+from uam_hooks.ci.holding import Due, Waiting, ask_at, current, due_at, of_landings
 from uam_hooks.hot.queue.ci import CiState, Sight
 
 PUSH = Waiting(queued=100.0, window_end=105.0, hold_until=160.0)
@@ -13,25 +13,35 @@ def seen(state: CiState, asked: float = 100.0, until: float | None = None) -> Si
 
 
 def test_an_idle_branch_takes_a_push_at_once_and_a_busy_one_after_its_hold() -> None:
-    assert due_at(PUSH, seen(CiState.IDLE), 101.0) == 101.0
-    assert due_at(PUSH, seen(CiState.UNKNOWN), 101.0) == 101.0
-    assert due_at(PUSH, seen(CiState.BUSY), 101.0) == 160.0
-    assert due_at(PUSH, seen(CiState.BUSY, until=130.0), 101.0) == 130.0
-    assert due_at(PUSH, seen(CiState.BUSY, until=900.0), 101.0) == 160.0
+    assert due_at(PUSH, seen(CiState.IDLE), 101.0).at == 101.0
+    assert due_at(PUSH, seen(CiState.UNKNOWN), 101.0).at == 101.0
+    assert due_at(PUSH, seen(CiState.BUSY), 101.0).at == 160.0
+    assert due_at(PUSH, seen(CiState.BUSY, until=130.0), 101.0).at == 130.0
+    assert due_at(PUSH, seen(CiState.BUSY, until=900.0), 101.0).at == 160.0
 
 
 def test_the_window_counts_where_nobody_watches_ci_or_nobody_has_answered_yet() -> None:
-    assert due_at(PUSH, seen(CiState.OFF), 101.0) == 105.0
-    assert due_at(PUSH, None, 101.0) == 105.0
-    assert due_at(PUSH, None, 106.0) == 160.0  # the answer decides, and the hold where there is none
-    held = PUSH._replace(window_end=160.0)
-    assert due_at(held, seen(CiState.OFF), 107.0) == 107.0
-    assert due_at(held, seen(CiState.IDLE), 107.0) == 107.0
+    assert due_at(PUSH, seen(CiState.OFF), 101.0).at == 105.0
+    assert due_at(PUSH, None, 101.0).at == 105.0
+    assert due_at(PUSH, None, 106.0).at == 160.0  # the answer decides, and the hold where there is none
+    held = PUSH._replace(window_end=160.0, held=True)
+    assert due_at(held, seen(CiState.OFF), 107.0).at == 107.0
+    assert due_at(held, seen(CiState.IDLE), 107.0).at == 107.0
+
+
+def test_a_push_is_held_while_it_waits_for_ci_alone() -> None:
+    """Told by itself: a hold may end when the window does."""
+    same = PUSH._replace(window_end=160.0)
+    for sight in (None, seen(CiState.OFF)):
+        assert due_at(same, sight, 101.0) == Due(160.0, held=False)
+    for push, sight in ((same, seen(CiState.BUSY)), (same._replace(held=True), None), (PUSH, None)):
+        assert due_at(push, sight, 106.0) == Due(160.0, held=True)
+    assert due_at(same._replace(held=True), seen(CiState.IDLE), 101.0) == Due(101.0, held=False)
 
 
 def test_what_is_urgent_or_was_queued_by_a_clock_that_was_ahead_is_not_held() -> None:
-    assert due_at(PUSH._replace(hold_until=None), seen(CiState.BUSY), 101.0) == 105.0
-    assert due_at(PUSH, seen(CiState.BUSY), 50.0) == 105.0
+    assert due_at(PUSH._replace(hold_until=None), seen(CiState.BUSY), 101.0).at == 105.0
+    assert due_at(PUSH, seen(CiState.BUSY), 50.0).at == 105.0
 
 
 def test_a_landing_makes_its_branch_busy_until_somebody_asks() -> None:

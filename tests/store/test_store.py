@@ -16,13 +16,13 @@ import pytest
 
 import uam_hooks
 from uam_hooks.hot.core.errors import Failure, StoreError
-from uam_hooks.hot.queue import connection, enqueue, schema
+from uam_hooks.hot.queue import connection, enqueue, reasons, schema
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.enqueue import CommitNote, Ticket
-from uam_hooks.hot.queue.lane import due_at, unsettled
+from uam_hooks.hot.queue.lane import EVERYTHING, due_at, unsettled
 from uam_hooks.hot.queue.model import Action, Batch, NewSource, SourceStatus, Status, iso, seconds_of
 from uam_hooks.hot.queue.outcome import Detail, How, Outcome
-from uam_hooks.store import claim, finish, journal, views
+from uam_hooks.store import ci_states, claim, finish, journal, views
 from uam_hooks.store.claim import NewLanding
 
 NOW = 1_700_000_000.0
@@ -433,6 +433,38 @@ def test_migrations_are_recorded_and_run_once(tmp_path: Path, monkeypatch: pytes
         assert store.version() == count + 1
         assert query(store, "SELECT x, y FROM more") == []
         assert len(claim.sources(store, 1)) == 1
+
+
+def test_what_the_version_before_holds_is_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    number = next(n for n, (name, _) in enumerate(schema.MIGRATIONS) if name == "whether a push is held")
+    with monkeypatch.context() as before:
+        before.setattr(connection, "MIGRATIONS", schema.MIGRATIONS[:number])
+        with Store(tmp_path / "queue.db") as store, store.transaction() as db:
+            for status, until in (("pending", iso(NOW)), ("completed", iso(NOW)), ("pending", ""), ("pending", "9")):
+                db.execute(
+                    "INSERT INTO deploy_queue"
+                    " (agent_id, action_type, target, queued_at, execute_after, status, hold_until)"
+                    " VALUES ('a', 'push', 'main', '', ?, ?, ?)",
+                    (iso(NOW), status, until),
+                )
+    with Store(tmp_path / "queue.db") as store:
+        assert query(store, "SELECT held FROM deploy_queue ORDER BY id") == [(1,), (0,), (0,), (0,)]
+
+
+def test_a_hold_that_ends_with_the_window_is_none_yet(store: Store) -> None:
+    """Who joins a push that is not held gives it the window of both; what is tried again is held no more."""
+    enqueue.push(store, [source(1)], 60.0, NOW, hold=60.0)
+    why = reasons.reason(store, [1], NOW)
+    assert why is not None and why.waits is reasons.Waits.COMPANY
+    (push,) = ci_states.holdable(store, EVERYTHING)
+    ci_states.set_due(store, {push: ci_states.Due(push.hold_until, held=True)})
+    why = reasons.reason(store, [1], NOW)
+    assert why is not None and why.waits is reasons.Waits.CI
+    enqueue.push(store, [source(2)], 5.0, NOW, hold=90.0)
+    assert query(store, "SELECT execute_after, held FROM deploy_queue") == [(iso(NOW + 60), 1)]
+    (action,) = claimed(store).actions
+    finish.requeue(store, action, iso(NOW + 70), "another time", tried=True)
+    assert query(store, "SELECT execute_after, held FROM deploy_queue") == [(iso(NOW + 70), 0)]
 
 
 def test_a_migration_that_fails_leaves_the_database_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,11 +17,21 @@ IDLE_SECONDS = 2.0
 
 
 class Waiting(NamedTuple):
-    """A push in the queue: since when, when its window ends, and until when it may be held (None: not at all)."""
+    """A push in the queue: since when, when its window ends, and until when it may be held (None: not at all). While it
+    is `held`, the end of its window is not known any more, and is that of its hold.
+    """
 
     queued: float
     window_end: float
     hold_until: float | None
+    held: bool = False
+
+
+class Due(NamedTuple):
+    """When a push is due, and whether it is held until then."""
+
+    at: float
+    held: bool = False
 
 
 def current(sight: Sight | None, landed: float | None, poll: float, now: float) -> Sight | None:
@@ -42,7 +52,7 @@ def current(sight: Sight | None, landed: float | None, poll: float, now: float) 
     return sight
 
 
-def due_at(push: Waiting, sight: Sight | None, now: float) -> float:
+def due_at(push: Waiting, sight: Sight | None, now: float) -> Due:
     """When a push is due, as far as it is known at `now`.
 
     While nobody has answered, and while nobody watches CI, its window counts. An idle branch takes it at once, as one
@@ -50,14 +60,14 @@ def due_at(push: Waiting, sight: Sight | None, now: float) -> float:
     be earlier.
     """
     if push.hold_until is None or push.queued > now:  # the clock was set back: nothing is held by a moment that is gone
-        return push.window_end
+        return Due(push.window_end)
     if sight is None:
-        return push.window_end if push.window_end > now else push.hold_until
+        return Due(push.hold_until, held=True) if push.held or push.window_end <= now else Due(push.window_end)
     if sight.state is CiState.BUSY:
-        return push.hold_until if sight.until is None else min(push.hold_until, sight.until)
-    if sight.state is CiState.OFF:
-        return min(push.window_end, now) if push.window_end == push.hold_until else push.window_end
-    return min(push.window_end, now)
+        return Due(push.hold_until if sight.until is None else min(push.hold_until, sight.until), held=True)
+    if sight.state is CiState.OFF and not push.held:
+        return Due(push.window_end)
+    return Due(min(push.window_end, now))
 
 
 def ask_at(sight: Sight | None, poll: float, now: float) -> float:

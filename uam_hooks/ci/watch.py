@@ -19,7 +19,7 @@ from uam_hooks.hot.queue.lane import Lane
 from uam_hooks.hot.queue.model import iso, seconds_of
 from uam_hooks.session import Session
 from uam_hooks.store import ci_states
-from uam_hooks.store.ci_states import Holdable, Landed, Run
+from uam_hooks.store.ci_states import Due, Holdable, Landed, Run
 
 _Place = tuple[str, str]  # a remote, and the full name of a branch there
 
@@ -43,19 +43,20 @@ class Watch:
 
     def look(self, session: Session) -> None:
         """Let pushes be due as CI is now known to be; ask where it is time to."""
+        self.holds = False
         places: dict[_Place, list[Holdable]] = {}
         for push in ci_states.holdable(session.store, self.lane):
             places.setdefault((push.remote, push.ref), []).append(push)
-        changed: dict[Holdable, str] = {}
+        changed: dict[Holdable, Due] = {}
         for place, pushes in places.items():
             sight = self._sight_or_fault(session, place)
             for push in pushes:
                 due = _due(push, sight)
-                if due != push.due:
+                self.holds = self.holds or due.held
+                if due != Due(push.due, push.held):
                     changed[push] = due
         if changed:
             ci_states.set_due(session.store, changed)
-        self.holds = any(changed.get(push, push.due) == push.hold_until for some in places.values() for push in some)
         self.holds = self.holds or bool(self._asked)
 
     def _sight_or_fault(self, session: Session, place: _Place) -> Sight | None:
@@ -109,10 +110,13 @@ class Watch:
         ci_states.record(session.store, *place, answer.sight, answer.runs)
 
 
-def _due(push: Holdable, sight: Sight | None) -> str:
-    """The moment at which a push is due."""
+def _due(push: Holdable, sight: Sight | None) -> Due:
+    """The moment at which a push is due, and whether it is held until then."""
     window_end, until = seconds_of(push.due), seconds_of(push.hold_until)
     if sight is not None:
         sight = sight._replace(until=None)  # it is looked at again by then
-    found = holding.due_at(holding.Waiting(seconds_of(push.queued), window_end, until), sight, time.time())
-    return push.hold_until if found == until else push.due if found == window_end else iso(found)
+    waiting = holding.Waiting(seconds_of(push.queued), window_end, until, push.held)
+    found = holding.due_at(waiting, sight, time.time())
+    if found.held:
+        return Due(push.hold_until, held=True)
+    return Due(push.due if found.at == window_end else iso(found.at), held=False)

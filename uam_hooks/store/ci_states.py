@@ -16,7 +16,9 @@ from uam_hooks.hot.queue.rows import is_moment
 
 
 class Holdable(NamedTuple):
-    """A pending push that CI may hold; times are moments, and `due` is the end of its window, or of its hold."""
+    """A pending push that CI may hold; times are moments, and `due` is the end of its window, or of its hold while it
+    is `held`.
+    """
 
     action: int
     remote: str
@@ -24,6 +26,14 @@ class Holdable(NamedTuple):
     queued: str
     due: str
     hold_until: str
+    held: bool
+
+
+class Due(NamedTuple):
+    """When a push is due, as a moment, and whether it is held until then."""
+
+    at: str
+    held: bool
 
 
 class Landed(NamedTuple):
@@ -47,14 +57,14 @@ def holdable(store: Store, lane: Lane) -> list[Holdable]:
     """The pending pushes of a lane that CI may hold. One that is tried again waits for that alone."""
     with store.reading() as db:
         found = db.execute(
-            "SELECT id, remote, target, queued_at, execute_after, hold_until FROM deploy_queue"
+            "SELECT id, remote, target, queued_at, execute_after, hold_until, held FROM deploy_queue"
             " WHERE status = 'pending' AND hold_until <> '' AND pause IS NULL AND (:remote IS NULL OR remote = :remote)"
             " AND (:identity IS NULL OR identity IN ('', :identity)) ORDER BY id",
             lane._asdict(),
         ).fetchall()
     return [
         Holdable(row["id"], row["remote"], full_target(row["target"]), row["queued_at"], row["execute_after"],
-                 row["hold_until"])
+                 row["hold_until"], bool(row["held"]))
         for row in found
         # an entry whose times cannot be read is ended by whoever claims next
         if all(map(is_moment, (row["queued_at"], row["execute_after"], row["hold_until"])))
@@ -76,14 +86,14 @@ def newest_landing(store: Store, remote: str, ref: str) -> Landed | None:
     return Landed(row["new"], seconds_of(row["finished_at"]))
 
 
-def set_due(store: Store, moments: Mapping[Holdable, str]) -> None:
+def set_due(store: Store, moments: Mapping[Holdable, Due]) -> None:
     """Let pushes be due at other moments, unless theirs were changed meanwhile."""
     with store.transaction() as db:
         for push, due in moments.items():
             db.execute(
-                "UPDATE deploy_queue SET execute_after = ? WHERE id = ? AND status = 'pending' AND pause IS NULL"
-                " AND execute_after = ? AND hold_until = ?",
-                (due, push.action, push.due, push.hold_until),
+                "UPDATE deploy_queue SET execute_after = ?, held = ? WHERE id = ? AND status = 'pending'"
+                " AND pause IS NULL AND execute_after = ? AND hold_until = ?",
+                (*due, push.action, push.due, push.hold_until),
             )
 
 

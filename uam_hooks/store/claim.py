@@ -68,7 +68,7 @@ def put_right(store: Store, now: float, waited_out: str | None = None) -> bool:
         if db.execute(f"SELECT 1 FROM deploy_queue WHERE {where} LIMIT 1", values).fetchone() is None:  # noqa: S608
             return False
     with store.transaction() as db:
-        db.execute(f"UPDATE deploy_queue SET execute_after = :moment, hold_until = '' WHERE {where}", values)  # noqa: S608
+        db.execute(f"UPDATE deploy_queue SET execute_after = :moment, hold_until = '', held = 0 WHERE {where}", values)  # noqa: S608
     return True
 
 

@@ -125,8 +125,8 @@ def requeue(store: Store, action: Action, when: str, error: str, *, tried: bool)
     """Give an action back, to be tried again at `when`: what kept it from its end may pass."""
     with store.transaction() as db:
         db.execute(
-            "UPDATE deploy_queue SET execute_after = max(execute_after, ?), error = ?, attempts = attempts + ?,"
-            " pause = max(0, (julianday(max(execute_after, ?)) - julianday(?)) * 86400)"
+            "UPDATE deploy_queue SET execute_after = max(execute_after, ?), held = 0, error = ?,"
+            " attempts = attempts + ?, pause = max(0, (julianday(max(execute_after, ?)) - julianday(?)) * 86400)"
             " WHERE id = ? AND batch_id = ? AND status IN ('batched', 'executing')",
             (when, error, tried, when, iso(time.time()), action.id, action.batch_id),
         )

@@ -33,7 +33,7 @@ def open_ones(db: sqlite3.Connection, pushed: Sequence[tuple[NewSource, str]]) -
 def _open_one(db: sqlite3.Connection, new: NewSource, payload: str) -> sqlite3.Row | None:
     row: sqlite3.Row | None = db.execute(
         "SELECT s.id, s.action_id, s.push_group, s.waiter, s.waiter_started, s.untold, q.execute_after, q.hold_until,"
-        " q.status"
+        " q.held, q.status"
         " FROM sources s JOIN deploy_queue q ON q.id = s.action_id WHERE s.status = 'pending'"
         " AND s.base = '' AND s.follow = 0"
         " AND q.action_type = 'push' AND q.asked = 0 AND q.status IN ('pending', 'batched', 'executing')"
@@ -58,9 +58,10 @@ def wait_on(db: sqlite3.Connection, entry: sqlite3.Row, new: NewSource, moments:
             (new.waiter, started(new.waiter), entry["id"]),
         )
     if entry["status"] == "pending":
-        moments = Moments(entry["execute_after"], entry["hold_until"]).joined_by(moments)
+        moments = Moments(entry["execute_after"], entry["hold_until"], bool(entry["held"])).joined_by(moments)
         db.execute(
-            "UPDATE deploy_queue SET execute_after = ?, hold_until = ? WHERE id = ?", (*moments, entry["action_id"])
+            "UPDATE deploy_queue SET execute_after = ?, hold_until = ?, held = ? WHERE id = ?",
+            (*moments, entry["action_id"]),
         )
     return moments.due
 

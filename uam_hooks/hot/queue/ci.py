@@ -37,10 +37,11 @@ class Sight(NamedTuple):
 
 
 class Moments(NamedTuple):
-    """When a push in the queue is due, and until when it may be held ("": not at all). It is held while both agree."""
+    """When a push in the queue is due, until when it may be held ("": not at all), and whether it is."""
 
     due: str
     hold_until: str
+    held: bool = False
 
     def joined_by(self, other: Moments) -> Moments:
         """The moments of an action that `other` joins: it waits no longer than either would.
@@ -48,8 +49,8 @@ class Moments(NamedTuple):
         One that is held stays held, and one that may not be held lets go of it.
         """
         until = min(self.hold_until, other.hold_until) if self.hold_until and other.hold_until else ""
-        if until and self.due == self.hold_until:
-            return Moments(until, until)
+        if until and self.held:
+            return Moments(until, until, held=True)
         return Moments(min(self.due, other.due), until)
 
 

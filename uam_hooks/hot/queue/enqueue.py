@@ -91,10 +91,7 @@ def push_action(source: NewSource, window: float, hold: float | None = None) -> 
 
 
 def _moments(new: NewAction, now: float) -> Moments:
-    due = iso(now + new.window)
-    until = "" if new.hold is None else iso(now + new.hold)
-    # nothing is held yet, and that is told by the two being different
-    return Moments(due, iso(now + new.window + 0.002) if until == due else until)
+    return Moments(iso(now + new.window), "" if new.hold is None else iso(now + new.hold))
 
 
 def add(db: sqlite3.Connection, new: NewAction, source: NewSource, replaces: Sequence[int], now: float) -> Ticket:
@@ -120,9 +117,10 @@ def add(db: sqlite3.Connection, new: NewAction, source: NewSource, replaces: Seq
             db.execute("INSERT OR IGNORE INTO identities (id, facts) VALUES (?, ?)", (by.identity, by.facts))
     else:
         action_id = found["id"]
-        moments = Moments(found["execute_after"], found["hold_until"]).joined_by(moments)
+        moments = Moments(found["execute_after"], found["hold_until"], bool(found["held"])).joined_by(moments)
         db.execute(
-            "UPDATE deploy_queue SET execute_after = ?, hold_until = ?, priority = max(priority, ?) WHERE id = ?",
+            "UPDATE deploy_queue SET execute_after = ?, hold_until = ?, held = ?, priority = max(priority, ?)"
+            " WHERE id = ?",
             (*moments, new.priority, action_id),
         )
     assert action_id is not None

@@ -42,7 +42,7 @@ def reason(store: Store, actions: Collection[int], now: float) -> Reason | None:
     marks = ",".join("?" * len(actions))
     with store.reading() as db:
         row = db.execute(
-            "SELECT id, status, execute_after, hold_until, remote, target,"  # noqa: S608 - marks only
+            "SELECT id, status, execute_after, held, remote, target,"  # noqa: S608 - marks only
             " (SELECT count(*) FROM sources s WHERE s.action_id = q.id AND s.status = 'pending') AS together,"
             " EXISTS (SELECT 1 FROM deploy_queue b WHERE b.remote = q.remote AND b.status IN ('batched', 'executing'))"
             f" AS others FROM deploy_queue q WHERE id IN ({marks}) AND status IN ('pending', 'batched', 'executing')"
@@ -55,7 +55,7 @@ def reason(store: Store, actions: Collection[int], now: float) -> Reason | None:
         if row["status"] != "pending":
             return found
         if is_moment(row["execute_after"]) and (left := seconds_of(row["execute_after"]) - now) > 0:
-            if row["hold_until"] != row["execute_after"]:
+            if not row["held"]:
                 return found._replace(waits=Waits.COMPANY, left=left)
             sight = last_seen(store, row["remote"], full_target(row["target"]))
             return found._replace(waits=Waits.CI, left=left, sight=sight)

@@ -220,4 +220,13 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         ALTER TABLE sources ADD COLUMN wish TEXT NOT NULL DEFAULT '';
         """,
     ),
+    (
+        "whether a push is held",
+        """
+        -- 1 while a push waits for CI, and execute_after is the end of its hold. The versions before told that by the
+        -- two moments being equal
+        ALTER TABLE deploy_queue ADD COLUMN held INTEGER NOT NULL DEFAULT 0;
+        UPDATE deploy_queue SET held = 1 WHERE status = 'pending' AND hold_until <> '' AND execute_after = hold_until;
+        """,
+    ),
 )
