@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -113,3 +115,9 @@ def test_h15_one_tracking_ref_that_is_locked_holds_up_none_of_the_others(scene: 
     assert [bool(scene.there(f"refs/heads/some/{n}")) for n in range(3)] == [True, True, True]
     assert [bool(scene.oid(f"refs/remotes/origin/some/{n}")) for n in range(3)] == [True, False, True]
     assert [row["status"] for row in scene.rows("sources")] == ["landed"] * 3
+
+
+def test_h15_a_flusher_imports_nothing_that_a_landing_does_not_need() -> None:
+    code = "import sys, uam_hooks.flush.flusher; print(sorted({'git', 'click', 'rich'}.intersection(sys.modules)))"
+    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
