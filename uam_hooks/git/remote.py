@@ -92,20 +92,27 @@ class Remote:
                 self.repo.heads[self.name] = head
         return listed_refs(answer)
 
-    def observe(self, refs: Sequence[str]) -> dict[str, str]:
+    def observe(self, refs: Sequence[str], besides: Sequence[str] = ()) -> dict[str, str]:
         """What the remote has in `refs` now, with the objects brought here; ZERO for a ref that it has not.
 
         What is seen here is nothing that a person has seen: remote-tracking refs, by which `--force-with-lease` judges,
         stay where they are. Patterns of ls-remote match at the end of names, so what was not asked for is dropped.
+        Of the refs `besides` those are left out that cannot be brought here.
         """
+        refs = (*refs, *besides)
         there = self.refs(*refs)
         found = {ref: there.get(ref, ZERO) for ref in refs}
         own, tracking = {ref: observed_ref(self.name, ref) for ref in refs}, {ref: self.tracking(ref) for ref in refs}
         now = self._at([name for name in (*own.values(), *tracking.values()) if name is not None])
         held = {ref: {now.get(own[ref]), now.get(tracking[ref] or ""), ZERO} for ref in refs}
         missing = [ref for ref, oid in found.items() if oid not in held[ref] and not self._is_whole(oid)]
-        for some in _that_fit(missing, lambda ref: ref):
+        for some in _that_fit([ref for ref in missing if ref not in besides], lambda ref: ref):
             found.update(self._fetch(some))
+        for ref in (ref for ref in missing if ref in besides):
+            try:
+                found |= self._fetch([ref])
+            except (Unreachable, GitFailed):
+                del found[ref]
         moves = [(own[ref], oid, now.get(own[ref], ZERO)) for ref, oid in found.items()
                  if oid not in held[ref] or (oid == ZERO and own[ref] in now)]  # fmt: skip
         with suppress(GitFailed):  # another flush has seen something newer

@@ -15,11 +15,17 @@ from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import GitFailed
 from uam_hooks.hot.core.objects import Commit
 from uam_hooks.hot.core.plumbing import ZERO
+from uam_hooks.hot.core.refs import short_target
 from uam_hooks.hot.core.words import visible
 from uam_hooks.hot.queue.model import Source
 from uam_hooks.integrate.graph import Graph, reachable, stands_on
 
 _IDENT = b"uam <uam@localhost>"
+_WHY = """Made by git uam to merge pushes and to remember what has landed.
+It is on no branch; `git uam prune` drops it in time."""
+_SENT = """Made by git uam (uam.originals = push). These commits were pushed to that
+branch, and landed there in another form: squashed, or moved onto others' work.
+They are parents of this commit, after the one that holds those before them."""
 
 
 class Conflict(NamedTuple):
@@ -186,17 +192,14 @@ def merge_trees(repo: Repository, onto: str, commit: Commit, attributes: Attribu
     return merge_tree(attributes, ours, commit.oid)
 
 
-def _synthetic(repo: Repository, tree: str, parents: tuple[str, ...], what: str) -> str:
+def _synthetic(repo: Repository, tree: str, parents: tuple[str, ...], what: str, why: str = _WHY) -> str:
     """A commit of ours, with the date of its youngest parent: it comes out the same each time, and is never older than
     what it stands on.
 
     `git rev-list` stops soon after it has only older, excluded commits left (SLOP in its revision.c, git 2.39):
     behind a commit that is older than its parents it would miss what that holds.
     """
-    message = (
-        f"uam: {visible(what)}\n\nMade by git uam to merge pushes and to remember what has landed."
-        "\nIt is on no branch; `git uam prune` drops it in time.\n"
-    )
+    message = f"uam: {visible(what)}\n\n{why}\n"
     ident = _IDENT + b" %d +0000" % max(repo.commit(parent).committed for parent in parents)
     return repo.write_commit(Commit("", tree, parents, ident, ident, message.encode("utf-8", "replace")))
 
@@ -206,3 +209,9 @@ def shadow_of(repo: Repository, landing: str, *originals: str) -> str:
     commit = repo.commit(landing)
     what = f"the originals of {landing[:7]}: {commit.subject}"
     return _synthetic(repo, commit.tree, (landing, *originals), what)
+
+
+def originals_of(repo: Repository, landing: str, ref: str, before: Sequence[str], tips: Sequence[str]) -> str:
+    """A commit with the tree of a landing on `ref` that keeps the pushed `tips`, on top of what kept those `before`."""
+    what = f"originals of what landed on {short_target(ref)}"
+    return _synthetic(repo, repo.commit(landing).tree, (*before, *tips), what, _SENT)

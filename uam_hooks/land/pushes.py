@@ -12,7 +12,7 @@ from uam_hooks.git.said import bounded, heard
 from uam_hooks.git.verdict import Pushed, RefOutcome
 from uam_hooks.hot.core.errors import Failure, GitFailed, UamError
 from uam_hooks.hot.core.plumbing import ZERO
-from uam_hooks.hot.core.refs import landing_ref, original_ref
+from uam_hooks.hot.core.refs import landing_ref, original_ref, originals_ref
 from uam_hooks.hot.core.sideband import Speaking, path_of, together
 from uam_hooks.hot.core.words import say
 from uam_hooks.hot.queue.connection import Store
@@ -21,7 +21,7 @@ from uam_hooks.hot.queue.outcome import Detail, failed
 from uam_hooks.integrate.onto import onto, ready
 from uam_hooks.integrate.plan import Plan
 from uam_hooks.integrate.tips import Tips
-from uam_hooks.land import outcomes
+from uam_hooks.land import originals, outcomes
 from uam_hooks.land.finish import Landed, bring_along, contains, finish_landed, finish_renamed, noted
 from uam_hooks.land.push_plans import Prepared, plan_push, prepare
 from uam_hooks.land.retry import TRIES, fail_or_requeue, failure_of, is_local
@@ -99,6 +99,7 @@ def _land_group(
     retries = session.settings["uam.flush.retries"]
     asked_again = False
     quicker: list[Plan] = []
+    there: Mapping[str, str] = {}
     hidden: dict[str, str] = {}  # what each ref was listed at when its lease did not hold
     said: dict[str, tuple[str, ...]] = {}
     for _ in range(retries + 1):
@@ -106,7 +107,8 @@ def _land_group(
             remote = Remote(session.repo, session.settings, name)
             plans = _at_once(session, remote, quicker)
             if not plans:
-                there = remote.observe([action.ref for action in actions])
+                refs = [action.ref for action in actions]
+                there = remote.observe(refs, originals.refs_of(session, refs))
                 plans = _plans(session, batch, remote, actions, there, atomic, asked_again)
         except Unreachable as error:
             _fail(session, actions, error.failure, said)
@@ -114,13 +116,14 @@ def _land_group(
         if not plans:
             return
         updates = [RefUpdate(p.action.ref, p.old, p.new, hidden.get(p.action.ref) == p.old) for p in plans]
-        results = _push(session, batch, remote, plans, updates, options, atomic, asked_again, said)
+        results = _push(session, batch, remote, plans, updates, there, options, atomic, asked_again, said)
         said |= {ref: result.said for ref, result in results.items() if result.said}
         hidden = {update.ref: update.old for update in updates if results[update.ref].stale}
         asked_again = asked_again or any(result.transient for result in results.values())
         again = [plan for plan in plans if results[plan.action.ref].pushed in (Pushed.CONTENDED, Pushed.UNPINNED)]
         pinned = all(results[plan.action.ref].pushed == Pushed.CONTENDED for plan in again)
-        quicker = again if pinned and not asked_again else []
+        # where originals go along, it has to be known where those of others are by now
+        quicker = again if pinned and not asked_again and not originals.are_pushed(session) else []
         actions = [plan.action for plan in again]
         if not actions:
             return
@@ -196,8 +199,8 @@ def _prepared(
 
 
 def _push(
-    session: Session, batch: Batch, remote: Remote, plans: list[Plan], updates: list[RefUpdate], options: list[str],
-    atomic: bool, last: bool, said: Said,
+    session: Session, batch: Batch, remote: Remote, plans: list[Plan], updates: list[RefUpdate],
+    there: Mapping[str, str], options: list[str], atomic: bool, last: bool, said: Said,
 ) -> dict[str, RefOutcome]:  # fmt: skip
     """Write the plan, pin what it made, push, and finish what landed.
 
@@ -213,8 +216,10 @@ def _push(
         return {plan.action.ref: RefOutcome(Pushed.UNPINNED, why) for plan in plans}
     reached(Step.PINNED)
     heard_in = path_of(session.repo.paths.batches, batch.id, landings[0].id)
-    with Speaking(heard_in, {plan.action.ref: plan.action.id for plan in plans}) as speaking:
-        results = remote.push(updates, options, atomic, speaking)
+    about = {name: plan.action.id for plan in plans for name in (plan.ref, originals_ref(plan.ref))}
+    with Speaking(heard_in, about) as speaking:
+        sending = originals.Sending(remote, plans, updates, options, atomic, speaking)
+        results, kept = originals.push(session, sending, there, apart=last)
     reached(Step.PUSHED)
     results = {
         ref: result._replace(said=bounded(together(said.get(ref, ()), result.said))) for ref, result in results.items()
@@ -225,7 +230,7 @@ def _push(
                       results, last)  # fmt: skip
     ended = [(plan.action, landing, results[landing.ref]) for plan, landing in zip(plans, landings, strict=True)]
     finish_landed(session, remote, [
-        Landed(action, landing, landing.new, result.words, result.said)
+        Landed(action, landing, landing.new, originals.noted(result.words, kept, landing, batch), result.said)
         for action, landing, result in ended if result.pushed == Pushed.LANDED
     ])  # fmt: skip
     finish_renamed(session, [one for one in ended if one[2].pushed == Pushed.RENAMED])

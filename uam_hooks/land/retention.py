@@ -18,6 +18,7 @@ from uam_hooks.hot.core.refs import (
     landing_ref,
     observed_ref,
     original_since,
+    originals_ref,
     pin_ref,
     shadow_ref,
 )  # fmt: skip
@@ -54,7 +55,8 @@ def prune(session: Session, retention: float) -> Pruned:
     landings = [ref for ref in old if ref in refs]
     ended = time.time() - retention
     originals = [ref for ref in refs if ref.startswith(ORIGINALS) and original_since(ref) < ended]
-    wanted = {observed_ref(*where) for where in views.refs_since(session.store, before)}
+    recent = views.refs_since(session.store, before)
+    wanted = {observed_ref(remote, name) for remote, ref in recent for name in (ref, originals_ref(ref))}
     observed = [ref for ref in refs if ref.startswith(OBSERVED) and ref not in wanted]
     drop = [(ref, ZERO, refs[ref]) for ref in (*pins, *landings, *originals, *observed, *spent(refs))]
     session.repo.move_refs(drop, "uam: retention ended")

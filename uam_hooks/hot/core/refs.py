@@ -48,6 +48,11 @@ def _number(kind: str, text: str) -> str:
     return SHA1.object_name(kind, text.encode("utf-8", "surrogateescape"))
 
 
+def originals_ref(ref: str) -> str:
+    """The ref of a remote for the originals of what has landed on its branch `ref`."""
+    return f"refs/uam/originals/{ref.removeprefix(HEADS)}"
+
+
 def pin_ref(tip: str) -> str:
     """The ref that keeps a queued tip reachable; it is named after the object, so that pinning is idempotent."""
     return f"refs/uam/pin/{tip}"

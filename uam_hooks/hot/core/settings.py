@@ -177,6 +177,8 @@ KEYS = (
         one_of("own", "count", "list", "conventional"),
         "first line of a squash: one of its own subjects, a count, all subjects, or that of a Conventional Commit",
     ),
+    Key("uam.originals", "off", one_of("off", "push"),
+        "push: the originals of what was squashed or moved go to refs/uam/originals/<branch> of the remote, too"),
     Key("uam.settle", "keep", one_of("keep", "ref", "off"),
         "what a landing moves here: branch and files, branches only, nothing"),
     Key("uam.flush.retries", "5", count, "how often a landing is integrated again when others pushed in between"),
