@@ -121,3 +121,34 @@ def test_h15_a_flusher_imports_nothing_that_a_landing_does_not_need() -> None:
     code = "import sys, uam_hooks.flush.flusher; print(sorted({'git', 'click', 'rich'}.intersection(sys.modules)))"
     done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def pushed(scene: Scene, name: str, **env: str) -> list[str]:
+    """The refspecs of the landing's own `git push` when the branches `name/*` are pushed."""
+    trace = scene.root / "trace"
+    done = scene.push("origin", f"refs/heads/{name}/*:refs/heads/{name}/*", GIT_TRACE2_EVENT=str(trace), **env)
+    assert done.code == 0, done
+    scene.idle()
+    events = [json.loads(line) for line in trace.read_text().splitlines()]
+    argv = next(e["argv"] for e in events if e["event"] == "start" and "--porcelain" in e["argv"])
+    assert (
+        sum(arg.startswith("--force-with-lease=refs/heads/") for arg in argv) == MORE
+    )  # each has its own, all the same
+    return [str(arg) for arg in argv[argv.index("--") + 2 :]]
+
+
+def test_h15_git_compares_one_pattern_with_all_refs_and_pushes_what_was_planned(scene: Scene) -> None:
+    begin(scene, "some", MORE, 0)
+    (spec,) = pushed(scene, "some")
+    assert spec.endswith("/*:refs/*")
+    tips = scene.git("for-each-ref", "--format=%(objectname) %(refname)", "refs/heads/some/")
+    assert scene.bare.git("for-each-ref", "--format=%(objectname) %(refname)", "refs/heads/some/") == tips
+    assert scene.git("for-each-ref", "refs/uam/tip/") == ""
+
+
+def test_h15_where_refs_for_the_pattern_cannot_be_made_each_is_pushed_by_itself(scene: Scene) -> None:
+    begin(scene, "some", MORE, 0)
+    (scene.top / ".git" / "refs" / "uam").mkdir(parents=True, exist_ok=True)
+    (scene.top / ".git" / "refs" / "uam" / "tip").touch()  # so nothing can be below it
+    assert len(pushed(scene, "some")) == MORE
+    assert len(scene.bare.git("for-each-ref", "refs/heads/some/").splitlines()) == MORE

@@ -11,19 +11,17 @@ from typing import NamedTuple, TypeVar
 from uam_hooks.git import lfs
 from uam_hooks.git.repo import Repository
 from uam_hooks.git.said import RemoteWords, bounded
+from uam_hooks.git.scratch import SCRATCH, laid_out, spent
 from uam_hooks.git.verdict import Pushed, RefOutcome, outcome_of, porcelain, renamed, status_is_transient
 from uam_hooks.hot.core import urls
 from uam_hooks.hot.core.errors import Failure, GitFailed, GitNotStarted, Refused, UamError, reason
 from uam_hooks.hot.core.gate import ARGUMENTS_BYTES, update_bytes
 from uam_hooks.hot.core.plumbing import ZERO, Answer, listed_refs
-from uam_hooks.hot.core.processes import alive
 from uam_hooks.hot.core.refs import HEADS, observed_ref
 from uam_hooks.hot.core.settings import Settings
 from uam_hooks.hot.core.sideband import Speaking
 from uam_hooks.hot.core.words import redact
 
-# what was fetched, as <process>.<number>
-SCRATCH = "refs/uam/tip/"
 _HAS_PLACE = re.compile(r"[/:]")
 
 
@@ -241,13 +239,16 @@ class Remote:
         args += ["--atomic"] * atomic + [f"--push-option={option}" for option in options]
         if lease:
             args += [f"--force-with-lease={u.ref}:{'' if u.old == ZERO or u.hidden else u.old}" for u in updates]
-        specs = [f"{'' if u.new == ZERO else u.new}:{u.ref}" for u in updates]
         if lfs.is_used(self.repo) and (why := self._upload(url, updates)):
             return {update.ref: RefOutcome(Pushed.REJECTED, why, transient=True) for update in updates}
         speaking.about(update.ref for update in updates)
         words = RemoteWords(speaking.say, speaking.show)
         try:
-            answer = self._run(*args, "--", urls.NAME, *specs, url=url, hear=words.hear)
+            with laid_out(self.repo, {u.ref: u.new for u in updates if u.new != ZERO}) as prefix:
+                sources = {u.ref: _source(u, prefix) for u in updates}
+                specs = [f"{source}:{ref}" for ref, source in sources.items() if not (source and prefix)]
+                specs += [f"{prefix}*:refs/*"] if prefix else []
+                answer = self._run(*args, "--", urls.NAME, *specs, url=url, hear=words.hear)
         except GitNotStarted as error:  # nothing was sent, so this is no open question
             return {update.ref: RefOutcome(Pushed.REJECTED, error.what, error.transient) for update in updates}
         said = porcelain(answer.out.decode("utf-8", "surrogateescape"))
@@ -258,9 +259,16 @@ class Remote:
             if update.ref in said:
                 found[update.ref] = outcome_of(said[update.ref].flag, said[update.ref].why, lines)
             else:
-                other = renamed(said, "" if update.new == ZERO else update.new, refs, lines)
+                other = renamed(said, sources[update.ref], refs, lines)
                 found[update.ref] = other or outcome_of("", reason(answer.err), lines)
         return found
+
+
+def _source(update: RefUpdate, prefix: str) -> str:
+    """What git calls the source of an update: the ref below `prefix`, without one its object; "" for a deletion."""
+    if update.new == ZERO:
+        return ""
+    return prefix + update.ref.removeprefix("refs/") if prefix else update.new
 
 
 def _head_in(line: str) -> str:
@@ -282,9 +290,3 @@ def _that_fit(items: Sequence[T], ref_of: Callable[[T], str]) -> Iterator[list[T
         size += more
     if part:
         yield part
-
-
-def spent(refs: Iterable[str]) -> list[str]:
-    """Those of the refs that a process fetched into which has ended; flushes that run beside each other do not meet."""
-    pids = {ref: ref[len(SCRATCH) :].partition(".") for ref in refs if ref.startswith(SCRATCH)}
-    return [ref for ref, (pid, dot, _) in pids.items() if not (dot and pid.isdecimal() and alive(int(pid)))]

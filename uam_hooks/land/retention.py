@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from uam_hooks.git.remote import spent
 from uam_hooks.git.repo import Repository
+from uam_hooks.git.scratch import spent
 from uam_hooks.hot.core.errors import GitFailed
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import (

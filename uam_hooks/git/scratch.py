@@ -1,0 +1,49 @@
+"""Refs of one process for as long as it talks to a remote: what was fetched, and what goes out by one pattern."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from uuid import uuid4
+
+from uam_hooks.git.repo import Repository
+from uam_hooks.hot.core.errors import GitFailed
+from uam_hooks.hot.core.plumbing import ZERO
+from uam_hooks.hot.core.processes import alive
+
+# what was fetched, as <process>.<number>, and what is pushed, as <process>.<its own>/<ref>
+SCRATCH = "refs/uam/tip/"
+_REFS = "refs/"
+# so many refspecs cost less than the names
+_FEW = 8
+
+
+@contextmanager
+def laid_out(repo: Repository, objects: Mapping[str, str]) -> Iterator[str]:
+    """For one push: the prefix below which each ref of `objects` is at its object, without its `refs/`; "" for none.
+
+    git compares each refspec of a push with each ref here and there, and formats a text whenever it does. For hundreds
+    of refs that takes longer than all else; a pattern is compared once. The prefix is new, so nothing else is below it.
+    """
+    if len(objects) <= _FEW or not all(ref.startswith(_REFS) for ref in objects):
+        yield ""
+        return
+    prefix = f"{SCRATCH}{os.getpid()}.{uuid4().hex}/"
+    names = {prefix + ref.removeprefix(_REFS): oid for ref, oid in objects.items()}
+    try:
+        repo.move_refs([(name, oid, ZERO) for name, oid in names.items()], "uam: about to be pushed")
+    except GitFailed:  # two names that cannot be there together, as where upper and lower case are one
+        yield ""
+        return
+    try:
+        yield prefix
+    finally:
+        with suppress(GitFailed):  # then they go once the process has ended
+            repo.move_refs([(name, ZERO, oid) for name, oid in names.items()], "uam: was pushed")
+
+
+def spent(refs: Iterable[str]) -> list[str]:
+    """Those of the refs that belong to a process which has ended; flushes that run beside each other do not meet."""
+    pids = {ref: ref[len(SCRATCH) :].partition(".") for ref in refs if ref.startswith(SCRATCH)}
+    return [ref for ref, (pid, dot, _) in pids.items() if not (dot and pid.isdecimal() and alive(int(pid)))]
