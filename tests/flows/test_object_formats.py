@@ -23,8 +23,8 @@ from tests.support.landscape import (
 )  # fmt: skip
 from tests.support.merges import merge, on
 from tests.support.scenes import SHADOW, TRACKING, Scene, Worktree, script
-from uam_hooks.git import loose
 from uam_hooks.git.repo import Repository
+from uam_hooks.hot.core import loose
 from uam_hooks.hot.core.object_format import FORMATS
 
 ZEROS = "0" * 64

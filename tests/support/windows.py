@@ -44,7 +44,7 @@ def at_the_door(place: Worktree, **env: str) -> float:
         assert session is not None
         with session.store as store:
             (one,) = resolve(session, Request("origin", (Spec("HEAD", "refs/heads/main"),)), {})
-            (one,) = enter(session, [one], urgent=False, waits=True, last=True)
+            ((one,), _) = enter(session, [one], urgent=False, waits=True, last=True)
             ticket = one.ticket
             assert ticket is not None
             (queued,) = store.db.execute("SELECT queued_at FROM sources WHERE id = ?", (ticket.source,)).fetchone()

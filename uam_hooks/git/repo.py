@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from uam_hooks.git import loose
 from uam_hooks.git.collection import Collection
 from uam_hooks.git.object_reader import ObjectReader
+from uam_hooks.hot.core import loose
 from uam_hooks.hot.core.errors import GitFailed, Refused, UsageError
 from uam_hooks.hot.core.identity import belongs_to_commands, given_in
 from uam_hooks.hot.core.object_format import SHA1, SHA256, ObjectFormat

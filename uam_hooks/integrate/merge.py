@@ -13,6 +13,7 @@ from typing import NamedTuple
 from uam_hooks.git.attributes import Attributes
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import GitFailed
+from uam_hooks.hot.core.merging import MERGE, Conflict, conflict_of
 from uam_hooks.hot.core.objects import Commit
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import short_target
@@ -26,13 +27,6 @@ It is on no branch; `git uam prune` drops it in time."""
 _SENT = """Made by git uam (uam.originals = push). These commits were pushed to that
 branch, and landed there in another form: squashed, or moved onto others' work.
 They are parents of this commit, after the one that holds those before them."""
-
-
-class Conflict(NamedTuple):
-    """Why a source could not be merged, and the files that conflict."""
-
-    files: tuple[str, ...]
-    words: str
 
 
 class History(NamedTuple):
@@ -171,19 +165,14 @@ def conflicts(repo: Repository, one: str, other: str) -> bool:
 
 
 def merge_tree(attributes: Attributes, ours: str, theirs: str) -> str | Conflict:
-    """The tree of the merge. Unrelated histories merge as `git merge --allow-unrelated-histories` would."""
-    answer = attributes.run(
-        "-c", "merge.directoryRenames=conflict", "merge-tree", "--write-tree", "--allow-unrelated-histories",
-        "--name-only", "-z", ours, theirs,
-    )  # fmt: skip
+    """The tree of the merge."""
+    answer = attributes.run(*MERGE, ours, theirs)
     parts = answer.out.decode("utf-8", "surrogateescape").split("\0")
     if answer.code == 0:
         return parts[0]
     if len(parts) < 2:
         raise GitFailed(["merge-tree", ours, theirs], answer.code, answer.text, answer.err)
-    files = tuple(dict.fromkeys(parts[1 : parts.index("", 1)]))
-    words = [part for part in parts if part.startswith("CONFLICT")]
-    return Conflict(files, " ".join((words or ["it conflicts"])[0].split()))
+    return conflict_of(parts[1 : parts.index("", 1)], parts)
 
 
 def merge_trees(repo: Repository, onto: str, commit: Commit, attributes: Attributes) -> str | Conflict:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from uam_hooks.git.attributes import Attributes
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import Failure
+from uam_hooks.hot.core.merging import Conflict
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.settings import Squash
 from uam_hooks.hot.queue.model import Action, Source
@@ -20,7 +21,7 @@ from uam_hooks.hot.queue.outcome import How, Proof
 from uam_hooks.integrate.compose import Composed, compose, shares
 from uam_hooks.integrate.context import Context
 from uam_hooks.integrate.graph import in_order, reachable
-from uam_hooks.integrate.merge import Conflict, Step, merge_sources, shadow_of
+from uam_hooks.integrate.merge import Step, merge_sources, shadow_of
 from uam_hooks.integrate.proof import Contribution, prove
 from uam_hooks.integrate.survey import Asked, Ground, News, survey
 

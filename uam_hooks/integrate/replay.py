@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 
 from uam_hooks.git.attributes import Attributes
 from uam_hooks.git.repo import Repository
+from uam_hooks.hot.core.merging import Conflict
 from uam_hooks.hot.core.objects import Commit
 from uam_hooks.hot.core.plumbing import ZERO
-from uam_hooks.integrate.merge import Conflict, merge_trees
+from uam_hooks.integrate.merge import merge_trees
 
 
 def replay(

@@ -7,12 +7,12 @@ looks at the branch instead of a remote.
 from __future__ import annotations
 
 from uam_hooks.hot.core.errors import Failure, GitFailed, last_line
+from uam_hooks.hot.core.merging import Conflict
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import landing_ref, short_target
 from uam_hooks.hot.queue.model import Action, ActionType, Batch, Landing
 from uam_hooks.hot.queue.outcome import Detail, Outcome, Outcomes
 from uam_hooks.hot.worktree.settle import Landed, Settled, advance, obstacle, settle
-from uam_hooks.integrate.merge import Conflict
 from uam_hooks.integrate.plan import Plan
 from uam_hooks.land.retention import drop_pins
 from uam_hooks.land.retry import fail_or_requeue

@@ -9,6 +9,7 @@ from uam_hooks.git import trees
 from uam_hooks.git.attributes import Attributes
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import UamError
+from uam_hooks.hot.core.merging import Conflict
 from uam_hooks.hot.core.objects import Commit
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import short_target
@@ -16,7 +17,7 @@ from uam_hooks.hot.core.settings import Squash
 from uam_hooks.hot.queue.model import Action, Batch, Source
 from uam_hooks.hot.queue.outcome import How
 from uam_hooks.integrate import squash
-from uam_hooks.integrate.merge import Conflict, merge_trees, shadow_of
+from uam_hooks.integrate.merge import merge_trees, shadow_of
 from uam_hooks.integrate.plan import Plan
 from uam_hooks.integrate.proof import Contribution, prove
 from uam_hooks.integrate.tips import Tips

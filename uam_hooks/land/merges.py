@@ -8,13 +8,14 @@ from __future__ import annotations
 from uam_hooks.git.attributes import Attributes
 from uam_hooks.git.remote import Remote
 from uam_hooks.hot.core.errors import UamError
+from uam_hooks.hot.core.merging import Conflict
 from uam_hooks.hot.core.objects import Commit
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import full_target, pin_ref, short_target
 from uam_hooks.hot.queue.model import FAST_FORWARD, Action, Batch, NewSource, Source
 from uam_hooks.hot.queue.outcome import How, Outcome
 from uam_hooks.integrate import squash
-from uam_hooks.integrate.merge import Conflict, merge_tree, remembering
+from uam_hooks.integrate.merge import merge_tree, remembering
 from uam_hooks.integrate.plan import Plan, living_shadow
 from uam_hooks.integrate.tips import Tips
 from uam_hooks.land.branch import conflict_words, land_here

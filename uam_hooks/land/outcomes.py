@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from uam_hooks.git.repo import Repository
-from uam_hooks.hot.core.errors import Failure
+from uam_hooks.hot.core.merging import Conflict
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import shadow_ref, short_target
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.model import Batch, Source
-from uam_hooks.hot.queue.outcome import How, Outcome, Outcomes, Rival
-from uam_hooks.integrate.merge import Conflict, conflicts
+from uam_hooks.hot.queue.outcome import How, Outcome, Outcomes, Rival, conflicting
+from uam_hooks.integrate.merge import conflicts
 from uam_hooks.integrate.plan import Plan
 from uam_hooks.store import views
 
@@ -43,17 +43,9 @@ def _conflict(repo: Repository, store: Store, batch: Batch, plan: Plan, source: 
     """Name the files, and whose work they conflict with."""
     rival = _rival(repo, store, batch, plan, source, conflict)
     action = plan.action
-    files = ", ".join(conflict.files[:5]) + (" ..." if len(conflict.files) > 5 else "")
-    return Outcome(
-        failure=Failure(f"conflict in {files} with {rival.words}"),
-        files=conflict.files,
-        rival=rival,
-        advice=(
-            f"{source.tip[:7]} was not landed on {action.remote}/{short_target(action.ref)}: "
-            f"{files} conflicts with {rival.words}; your commits are untouched",
-            f"`git pull --rebase {action.remote} {short_target(action.ref)}`, resolve, and push again",
-        ),
-    )
+    where = f"{action.remote}/{short_target(action.ref)}"
+    ways = [f"`git pull --rebase {action.remote} {short_target(action.ref)}`, resolve, and push again"]
+    return conflicting(source.tip, where, conflict.files, rival, "landed on", ways)
 
 
 def _rival(repo: Repository, store: Store, batch: Batch, plan: Plan, source: Source, conflict: Conflict) -> Rival:

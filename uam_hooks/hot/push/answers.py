@@ -19,6 +19,7 @@ from uam_hooks.hot.push.session import PushSession
 from uam_hooks.hot.queue import again
 from uam_hooks.hot.queue.ci import CiState, hold_until, last_seen
 from uam_hooks.hot.queue.model import Source, SourceStatus, seconds_of
+from uam_hooks.hot.queue.outcome import Outcome
 from uam_hooks.hot.worktree.settle import Landed
 
 
@@ -57,6 +58,13 @@ class Answers:
         if how == "off" or (how == "auto" and (sight is None or sight.state is CiState.OFF)):
             return None
         return hold_until(store, one.ticket.action)
+
+    def refused(self, specs: Sequence[tuple[ResolvedSpec, Outcome]]) -> list[str]:
+        """Answer for what conflicts with what waits before it, and was not queued."""
+        for _, why in specs:
+            for line in why.advice:
+                say(line)
+        return [refused(one.spec.dst, why.error) for one, why in specs]
 
     def outcomes(self, specs: Sequence[ResolvedSpec]) -> list[str]:
         """Say what became of each source, settle its branch, and answer git."""

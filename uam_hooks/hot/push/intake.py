@@ -4,34 +4,60 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import NamedTuple
 
+from uam_hooks.hot.core.errors import Failure
 from uam_hooks.hot.core.plumbing import Git, is_ancestor, resolve_names
 from uam_hooks.hot.core.refs import pin_ref
+from uam_hooks.hot.push.accept import accepted
 from uam_hooks.hot.push.resolve import ResolvedSpec
 from uam_hooks.hot.push.session import PushSession
 from uam_hooks.hot.queue import enqueue, windows
 from uam_hooks.hot.queue.connection import Store
+from uam_hooks.hot.queue.expected import Passed
 from uam_hooks.hot.queue.model import ActionType, NewSource
+from uam_hooks.hot.queue.outcome import Outcome
 
 # How often a push is resolved whose branch moves while it is queued.
 TRIES = 3
+ATOMIC = "another ref of this atomic push conflicts"
 
 
 class BranchMoved(Exception):
     """A branch is not at what was resolved any more; nothing was queued, and it has to be resolved again."""
 
 
-def enter(
-    session: PushSession, specs: Sequence[ResolvedSpec], *, urgent: bool, waits: bool, last: bool
-) -> list[ResolvedSpec]:
-    """Queue `specs`, all or none; returns them with their tickets.
+class Entered(NamedTuple):
+    """The specs of a push that are queued, with their tickets, and those that are not: they conflict, see `state`."""
+
+    queued: list[ResolvedSpec]
+    refused: list[tuple[ResolvedSpec, Outcome]]
+
+
+def enter(session: PushSession, specs: Sequence[ResolvedSpec], *, urgent: bool, waits: bool, last: bool) -> Entered:
+    """Queue those of `specs` that do not conflict with what waits; of an atomic push, all or none.
 
     The tips are pinned first: a row never names a commit that git could collect. A push that `waits` gets no window
     when nobody else is at work, because it would gain nothing from one. Raises BranchMoved, unless it is the `last`
-    try: what a settle has put on top of a landing meanwhile would conflict with what it was before.
+    try: what a settle has put on top of a landing meanwhile would conflict with what it was before. So it does where
+    somebody else was queued since.
     """
     store = session.store
     urgent = urgent or windows.urgent_here()
+    specs = [
+        one._replace(source=one.source._replace(replaces=_replaced(one.source, session.git, store), waited_for=waits))
+        for one in specs
+    ]
+    found = accepted(session, specs, waits)
+    refused = [(one, found[n].refusal) for n, one in enumerate(specs)]
+    conflicts = [(one, why) for one, why in refused if why is not None]
+    if conflicts and specs[0].source.atomic:
+        mates = Outcome(failure=Failure(ATOMIC))
+        return Entered([], [(one, why or mates) for one, why in refused])
+    states = [found[n].expected for n, (_, why) in enumerate(refused) if why is None]
+    specs = [one for one, why in refused if why is None]
+    if not specs:
+        return Entered([], conflicts)
     window = windows.window(session.settings, store, ActionType.PUSH, urgent)
     hold = windows.hold(session.settings, store, waits, urgent)
     if waits and window and windows.who_else(session.settings, store, session.paths, specs[0].source.agent).alone:
@@ -45,11 +71,11 @@ def enter(
         lines = "".join(f"{line}\n" for line in feed).encode("utf-8", "surrogateescape")
         if session.git.run("update-ref", "--stdin", feed=lines, ok=ok).code:
             raise BranchMoved
-    sources = [
-        one.source._replace(replaces=_replaced(one.source, session.git, store), waited_for=waits) for one in specs
-    ]
-    tickets = enqueue.push(store, sources, window, time.time(), hold)
-    return [one._replace(ticket=ticket) for one, ticket in zip(specs, tickets, strict=True)]
+    try:
+        tickets = enqueue.push(store, [one.source for one in specs], window, time.time(), hold, states, last)
+    except Passed:
+        raise BranchMoved from None
+    return Entered([one._replace(ticket=ticket) for one, ticket in zip(specs, tickets, strict=True)], conflicts)
 
 
 def _still(specs: Sequence[ResolvedSpec]) -> list[str]:

@@ -78,9 +78,14 @@ def hook_door(session: PushSession, name: str, lines: list[list[str]]) -> bool:
                 say(f"{short_target(one.spec.dst)} is not pushed: {one.error}")
             return True
         with suppress(BranchMoved):
-            resolved = enter(session, resolved, urgent=urgent, waits=False, last=not left)
+            queued, refused = enter(session, resolved, urgent=urgent, waits=False, last=not left)
             break
-    _say_queued(session, remote, resolved)
+    for one, conflict in refused:
+        for line in conflict.advice:
+            say(line)
+        say(f"{short_target(one.spec.dst)} is not pushed: {conflict.error}")
+    if queued:
+        _say_queued(session, remote, queued)
     return True
 
 

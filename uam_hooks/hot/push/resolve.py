@@ -20,13 +20,26 @@ from uam_hooks.hot.queue.enqueue import Ticket
 from uam_hooks.hot.queue.model import FAST_FORWARD, NewSource, Source, Wish
 
 
+class Seen(NamedTuple):
+    """What a ref of the remote named when it was last seen, its shadow, the landing that the shadow belongs to, and the
+    tree of what it named.
+
+    Empty where there is none, or where this repository lacks the object.
+    """
+
+    known: str = ""
+    shadow: str = ""
+    landing: str = ""
+    tree: str = ""
+
+
 class ResolvedSpec(NamedTuple):
     """One ref of a push. It is filled in on its way: resolved, then queued, then ended.
 
     `known` is the object that the remote's ref named when it was last seen, "" when no such ref is known. `new` tells
     whether the push brings anything that the remote lacks; commits that landed inside a squash count as present.
     `error` is why the spec cannot be pushed at all, `dropped` what of the remote's the branch has given up, which git
-    rejects. `ticket` is set by `enter`, `state` by `wait`.
+    rejects. `seen` is what acceptance stands on. `ticket` is set by `enter`, `state` by `wait`.
     """
 
     spec: Spec
@@ -35,19 +48,9 @@ class ResolvedSpec(NamedTuple):
     new: bool
     error: str = ""
     dropped: Dropped | None = None
+    seen: Seen = Seen()
     ticket: Ticket | None = None
     state: Source | None = None
-
-
-class _Seen(NamedTuple):
-    """What a ref of the remote named when it was last seen, its shadow, and the landing that the shadow belongs to.
-
-    Empty where there is none, or where this repository lacks the object.
-    """
-
-    known: str
-    shadow: str
-    landing: str
 
 
 class _Beyond(NamedTuple):
@@ -56,7 +59,7 @@ class _Beyond(NamedTuple):
     graph: Mapping[str, Sequence[str]]
 
     @classmethod
-    def of(cls, git: Git, tips: Sequence[tuple[str, _Seen]]) -> _Beyond:
+    def of(cls, git: Git, tips: Sequence[tuple[str, Seen]]) -> _Beyond:
         """Ask for all tips in one process; for a single one its own questions cost no more."""
         asked = [(tip, seen) for tip, seen in tips if tip != seen.known]
         if len(asked) < 2:
@@ -104,19 +107,20 @@ def resolve(session: PushSession, request: Request, known: Mapping[str, str]) ->
         )  # fmt: skip
         there = known.get(spec.dst, "")
         shadow = shadow_ref(request.remote, spec.dst)
-        seen = _Seen(*(_commit(objects.get(name)) for name in (there, shadow, f"{shadow}^1")))
+        here = [_commit(objects.get(name)) for name in (there, shadow, f"{shadow}^1")]
+        seen = Seen(here[0], here[1], here[2], objects.get(f"{there}^{{tree}}", ("", ""))[0])
         error = _fault(spec, kind) or (lost_submodule(session.git, paths, tip) if kind == "commit" else "")
-        begun.append((ResolvedSpec(spec, source, there, True, error), seen))
+        begun.append((ResolvedSpec(spec, source, there, True, error, seen=seen), seen))
     beyond = _Beyond.of(session.git, [(one.source.tip, seen) for one, seen in begun if _is_open(one, seen)])
     return [_judged(session, one, seen, beyond) if _is_open(one, seen) else one for one, seen in begun]
 
 
-def _is_open(one: ResolvedSpec, seen: _Seen) -> bool:
+def _is_open(one: ResolvedSpec, seen: Seen) -> bool:
     """Whether it has to be found out what a spec brings, and what it has given up."""
     return bool(seen.known) and not (one.error or one.source.verbatim)
 
 
-def _judged(session: PushSession, one: ResolvedSpec, seen: _Seen, beyond: _Beyond) -> ResolvedSpec:
+def _judged(session: PushSession, one: ResolvedSpec, seen: Seen, beyond: _Beyond) -> ResolvedSpec:
     """`one`, of which it has been found out."""
     tip = one.source.tip
     new = beyond.has(tip) or _brings_something(session.git, tip, seen)
@@ -154,7 +158,9 @@ def _objects(git: Git, request: Request, known: Mapping[str, str]) -> dict[str, 
     names = [spec.src for spec in request.specs if spec.src]
     for spec in request.specs:
         shadow = shadow_ref(request.remote, spec.dst)
-        names += [name for name in (known.get(spec.dst, ""), shadow, f"{shadow}^1") if name]
+        names += [shadow, f"{shadow}^1"]
+        if there := known.get(spec.dst, ""):
+            names += [there, f"{there}^{{tree}}"]
     return dict(zip(names, resolve_names(git, names), strict=True))
 
 
@@ -181,7 +187,7 @@ def _branch_of(git: Git, src: str, paths: RepoPaths) -> str:
     return src if named else ""
 
 
-def _brings_something(git: Git, tip: str, seen: _Seen) -> bool:
+def _brings_something(git: Git, tip: str, seen: Seen) -> bool:
     """Whether the tip has commits that have not landed.
 
     What the shadow contains has landed, unless its landing (its first parent) is no longer on the remote. "Nothing"

@@ -41,8 +41,10 @@ def land(session: PushSession, request: Request, known: Mapping[str, str], answe
                 return decided
             # a signal that arrives while the push is being queued waits until it is known what to take back
             with suppress(BranchMoved), waiting.holding_signals():
-                queued = enter(session, fresh, urgent=request.urgent, waits=mode == "wait", last=not left)
-                ended = _wait(session, queued, request) if mode == "wait" else None
+                entered = enter(session, fresh, urgent=request.urgent, waits=mode == "wait", last=not left)
+                decided += answers.refused(entered.refused)
+                queued = entered.queued
+                ended = _wait(session, queued, request) if queued and mode == "wait" else None
                 break
     except (GitFailed, StoreError, OSError) as error:
         raise GoStraight(
@@ -51,6 +53,8 @@ def land(session: PushSession, request: Request, known: Mapping[str, str], answe
     except UamError as error:
         why = " ".join(part for part in (error.what, error.do) if part)
         return [refused(spec.dst, why) for spec in request.specs]
+    if not queued:
+        return decided
     if mode != "wait":
         return decided + answers.queued(queued, mode)
     if ended is None:

@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 from uam_hooks.hot.core.processes import started
 from uam_hooks.hot.core.refs import HEADS, short_target
-from uam_hooks.hot.queue import again, faults, rows
+from uam_hooks.hot.queue import again, expected, faults, rows
 from uam_hooks.hot.queue.ci import Moments
 from uam_hooks.hot.queue.connection import Store
+from uam_hooks.hot.queue.expected import Expected
 from uam_hooks.hot.queue.model import ActionType, NewAction, NewSource, Source, SourceStatus, iso
 
 
@@ -56,23 +57,33 @@ def became(db: sqlite3.Connection, tip: str) -> list[str]:
 
 
 def push(
-    store: Store, sources: Sequence[NewSource], window: float, now: float, hold: float | None = None
-) -> list[Ticket]:
+    store: Store, sources: Sequence[NewSource], window: float, now: float, hold: float | None = None,
+    accepted: Sequence[Expected | None] = (), last: bool = True,
+) -> list[Ticket]:  # fmt: skip
     """Queue the sources of one `git push` in one transaction; returns a ticket for each, in the same order.
 
     A source joins the pending action of its remote and ref, if there is one, and does not extend its window
     (`window` is in seconds, `now` in seconds since 1970). One that is in the queue already, from the same place with
     the same tip, is not queued again: whoever pushed it is told "not landed yet", and pushes once more to wait on.
     `hold` is for how many seconds CI may hold them, None for not at all.
+
+    `accepted` is what each of them is expected to come to, None where that is not known. Raises Passed, with nothing
+    queued, where one of them stands behind something else by now, unless it is the `last` try.
     """
     with store.transaction() as db:
         actions = [push_action(source, window, hold) for source in sources]
         payloads = [json.dumps(action.payload) for action in actions]
         known = again.open_ones(db, list(zip(sources, payloads, strict=True)))
         tickets = []
-        for source, action, entry in zip(sources, actions, known, strict=True):
+        states = accepted or [None] * len(actions)
+        for source, action, entry, state in zip(sources, actions, known, states, strict=True):
             if entry is None:
+                behind = state is not None and expected.nothing_else_ahead(db, source, state.before)
+                if state is not None and not behind and not last:
+                    raise expected.Passed
                 tickets.append(add(db, action, source, source.replaces, now))
+                if state is not None and behind:
+                    expected.record(db, [(tickets[-1].source, state)])
             else:
                 due = again.wait_on(db, entry, source, _moments(action, now))
                 tickets.append(Ticket(entry["id"], entry["action_id"], due))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -138,6 +138,20 @@ class Outcome(NamedTuple):
 def _failure(facts: Mapping[str, Any]) -> Failure | None:
     error = facts.get("error")
     return None if error is None else Failure(error, bool(facts.get("transient")), bool(facts.get("unreachable")))
+
+
+def conflicting(tip: str, where: str, files: Sequence[str], rival: Rival, done: str, ways: Sequence[str]) -> Outcome:
+    """A source that conflicts with the work of `rival` on the branch `where`; `done` is what it was not."""
+    names = ", ".join(files[:5]) + (" ..." if len(files) > 5 else "")
+    return Outcome(
+        failure=Failure(f"conflict in {names} with {rival.words}"),
+        files=tuple(files),
+        rival=rival,
+        advice=(
+            f"{tip[:7]} was not {done} {where}: {names} conflicts with {rival.words}; your commits are untouched",
+            *ways,
+        ),
+    )
 
 
 # What became of each source, by its id.

@@ -229,4 +229,17 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         UPDATE deploy_queue SET held = 1 WHERE status = 'pending' AND hold_until <> '' AND execute_after = hold_until;
         """,
     ),
+    (
+        "what is expected to be there once a queued push has landed",
+        """
+        -- state: the commit that this source comes to, merged into what is before it. It holds as long as the remote is
+        -- at `ground` and the sources with the ids `behind` are all that waits before it
+        CREATE TABLE expected (
+            source_id INTEGER PRIMARY KEY REFERENCES sources (id),
+            ground TEXT NOT NULL,
+            behind TEXT NOT NULL,
+            state TEXT NOT NULL
+        );
+        """,
+    ),
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 import zlib
 from contextlib import suppress
 from pathlib import Path
@@ -20,8 +19,9 @@ def store(objects: Path, oid: str, kind: str, data: bytes) -> None:
     """
     mode = stat.S_IMODE(objects.stat().st_mode)
     # under a name that git gc removes once it is old
-    fd, name = tempfile.mkstemp(prefix="tmp_obj_", dir=objects)
-    draft = Path(name)
+    draft = objects / f"tmp_obj_{os.getpid()}_{oid}"
+    draft.unlink(missing_ok=True)  # of a process that died, which had our number
+    fd = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     try:
         with os.fdopen(fd, "wb") as file:
             file.write(zlib.compress(b"%s %d\0" % (kind.encode(), len(data)) + data, 1))
