@@ -88,6 +88,7 @@ def test_rounds_on_the_same_file_never_conflict_with_themselves(scene: Scene) ->
 
 def test_one_conflict_fails_alone(scene: Scene) -> None:
     scene.git("config", "uam.window.push", WINDOW)
+    scene.git("config", "uam.push.accept", "false")
     first, second, third = (scene.worktree(name) for name in ("first", "second", "third"))
     first.commit("README", "first\n")
     second.commit("README", "second\n")

@@ -58,7 +58,8 @@ def flushed(place: Worktree) -> list[BatchResult]:
 
 
 def by_hand(scene: Scene, settle: str = "keep") -> Scene:
-    """Pushes of this scene wait for `flushed`."""
+    """Pushes of this scene wait for `flushed`, also those that conflict with each other."""
+    scene.git("config", "uam.push.accept", "false")
     scene.git("config", "uam.push.mode", "manual")
     scene.git("config", "uam.settle", settle)
     return scene

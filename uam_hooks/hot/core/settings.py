@@ -149,6 +149,8 @@ KEYS = (
     Key("uam.enabled", "true", boolean, "false: every push goes straight to the remote"),
     Key("uam.agent", "", anything, "who acts here; `UAM_AGENT_ID` takes precedence"),
     Key("uam.push.mode", "wait", one_of("wait", "queue", "manual"), "when `git push` answers"),
+    Key("uam.push.accept", "true", boolean,
+        "a push that conflicts with what waits before it is told so at once; `false`: when it lands"),
     Key("uam.push.waitTimeout", "80s", duration,
         "how long a push waits for its landing before it answers \"not landed yet\" and stays queued"),
     Key("uam.window.push", "5s", duration, "how long a push waits for company"),

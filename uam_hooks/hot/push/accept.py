@@ -14,6 +14,7 @@ from typing import NamedTuple
 from uam_hooks.hot.core import loose
 from uam_hooks.hot.core.errors import GitFailed
 from uam_hooks.hot.core.merging import Conflict, merge_pairs
+from uam_hooks.hot.core.object_format import format_of
 from uam_hooks.hot.core.objects import Commit
 from uam_hooks.hot.core.plumbing import is_ancestor
 from uam_hooks.hot.core.refs import short_target
@@ -61,6 +62,8 @@ def accepted(session: PushSession, specs: Sequence[ResolvedSpec], waits: bool) -
     Writes objects, and nothing that names them. Raises StoreError where the queue cannot be read.
     """
     found = [Answer() for _ in specs]
+    if not session.settings["uam.push.accept"]:
+        return found
     with suppress(GitFailed, OSError):
         left = PROCESSES
         trials: dict[int, _Trial] = {}
@@ -139,7 +142,7 @@ def _commit(session: PushSession, tree: str, parents: tuple[str, ...]) -> str:
     who = _IDENT % time.time()
     text = b"uam: what is expected to land\n\nMade by git uam to try what is pushed. It is on no branch.\n"
     raw = Commit("", tree, parents, who, who, text).raw()
-    oid = session.git.object_format.object_name("commit", raw)
+    oid = format_of([tree]).object_name("commit", raw)  # its length tells: nobody is asked
     loose.store(session.paths.common_dir / "objects", oid, "commit", raw)
     return oid
 

@@ -78,7 +78,8 @@ def _branch(new: NewSource) -> tuple[str, str, str]:
 
 
 def record(db: sqlite3.Connection, found: Sequence[tuple[int, Expected]]) -> None:
-    """Inside a transaction, keep what sources are expected to come to."""
+    """Inside a transaction, keep what sources are expected to come to, and throw away what does not wait any more."""
+    db.execute("DELETE FROM expected WHERE source_id NOT IN (SELECT id FROM sources WHERE status = 'pending')")
     db.executemany(
         "INSERT OR REPLACE INTO expected (source_id, ground, behind, state) VALUES (?, ?, ?, ?)",
         [(number, one.ground, json.dumps(one.before), one.state) for number, one in found],
