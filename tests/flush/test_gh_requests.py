@@ -197,6 +197,7 @@ def test_a_push_that_fails_takes_its_workflow_along(hub: Scene, forge: Forge) ->
 @needs_gh
 def test_a_workflow_runs_when_some_of_a_push_landed(hub: Scene, forge: Forge) -> None:
     """One bad apple: the ref has moved, and what is asked for on it is asked for on what landed."""
+    hub.git("config", "uam.push.accept", "false")
     hub.git("config", "uam.push.mode", "manual")
     good, bad = hub.worktree("good"), hub.worktree("bad")
     good.commit("README", "good\n")

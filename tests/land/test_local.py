@@ -301,6 +301,7 @@ def test_a_tagged_commit_stays_on_its_branch(scene: Scene, pushed: bool) -> None
 
 
 def test_commits_of_a_failed_push_are_untouched_as_their_agent_was_told(scene: Scene) -> None:
+    scene.git("config", "uam.push.accept", "false")
     by_hand(scene, settle="off")
     one, other = scene.worktree("one"), scene.worktree("other")
     one.commit("README", "one\n")

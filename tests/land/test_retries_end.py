@@ -34,6 +34,7 @@ def test_a_push_that_a_hook_declines_is_not_pushed_again(patient: Scene) -> None
 
 
 def test_a_conflict_is_not_tried_again(patient: Scene) -> None:
+    patient.git("config", "uam.push.accept", "false")
     one, two = patient.worktree("one"), patient.worktree("two")
     for agent in (one, two):
         agent.commit("README", f"{agent.top.name}\n")
@@ -131,6 +132,7 @@ def test_a_push_that_was_declined_lands_when_it_is_tried_again_by_hand(patient: 
 
 
 def test_only_those_who_failed_are_tried_again(patient: Scene) -> None:
+    patient.git("config", "uam.push.accept", "false")
     one, two = patient.worktree("one"), patient.worktree("two")
     one.commit("README", "one\n")
     two.commit("README", "two\n")

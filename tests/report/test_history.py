@@ -76,6 +76,7 @@ def test_show_as_data(scene: Scene) -> None:
 
 
 def test_show_tells_what_failed_and_why(scene: Scene) -> None:
+    scene.git("config", "uam.push.accept", "false")
     by_hand(scene)
     first, second = scene.worktree("first"), scene.worktree("second")
     for agent in (first, second):
