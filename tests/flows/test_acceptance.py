@@ -8,46 +8,24 @@ import pytest
 
 from tests.support.queueing import WINDOW, change, due_now
 from tests.support.scenes import Done, Scene, Worktree, finished, until
+from tests.support.tables import edit, flush, to_main, with_table
 from uam_hooks.hot.push.accept import PROCESSES
 
 
 @pytest.fixture
 def table(scene: Scene) -> Scene:
-    """A repository with two worktrees, a and b, in which nothing lands by itself."""
-    (scene.top / "table").write_text("".join(f"{n}\n\n\n" for n in range(9)))
-    scene.git("add", "table")
-    scene.git("commit", "-q", "-m", "Begin a table")
-    scene.git("push", "-q")
-    scene.git("config", "uam.push.mode", "manual")
-    return scene
+    """A repository in which nothing lands by itself."""
+    return with_table(scene)
 
 
-def edit(place: Worktree, line: int, text: str) -> str:
-    """Commit another text for one line of the table."""
-    path = place.top / "table"
-    lines = path.read_text().splitlines()
-    lines[line * 3] = text
-    path.write_text("\n".join(lines) + "\n")
-    place.git("commit", "-q", "-a", "-m", f"Say {text}")
-    return place.oid("HEAD")
-
-
-def to_main(place: Worktree, *more: str, **env: str) -> Done:
-    return place.push("origin", *more, "HEAD:main", **env)
-
-
-def flush(place: Worktree) -> None:
-    place.run("uam", "flush")
-
-
-def told(done: Done, tip: str, rival: str, number: int) -> None:
+def told(done: Done, tip: str, rival: str) -> None:
     """What a push hears that conflicts with one that is queued."""
     words = f"conflict in table with {rival}"
     assert done.code == 1
     assert f" ! [remote rejected] HEAD -> main ({words})" in done.err
     assert done.ours == [
         f"{tip[:7]} was not queued for origin/main: table conflicts with {rival}; your commits are untouched",
-        f"`git uam wait {number}`, then `git pull --rebase origin main`, resolve, and push again",
+        "`git uam sync --queued origin/main`, resolve, and push again: it goes in behind that",
     ]
 
 
@@ -62,7 +40,7 @@ def test_a_conflict_is_told_while_the_first_push_waits(table: Scene, mode: str) 
     until(lambda: "pending" in table.pushed(), "the first push in the queue")
     number = next(row["id"] for row in table.rows("deploy_queue") if row["status"] == "pending" and row["remote"])
     tracking = table.oid("refs/remotes/origin/main")
-    told(to_main(b), second, f"the work of a, queued as #{number} ({first[:7]})", number)
+    told(to_main(b), second, f"the work of a, queued as #{number} ({first[:7]})")
     assert table.pushed() == ["completed", "pending"]
     assert (b.oid("HEAD"), table.oid("refs/remotes/origin/main")) == (second, tracking)
     due_now(table)

@@ -7,17 +7,25 @@ import click
 from uam_hooks.cli.opened import opened
 from uam_hooks.hot.core.errors import ExitCode
 from uam_hooks.hot.core.words import show_line
+from uam_hooks.report.behind import go_behind, words
 from uam_hooks.report.sync import sync as sync_branch
 
 
 @click.command()
+@click.option("--queued", is_flag=True, help="On top of what waits there as well.")
 @click.argument("target", required=False, metavar="[REMOTE/BRANCH]")
-def sync(target: str | None) -> int:
+def sync(target: str | None, queued: bool) -> int:
     """Move the branch that is checked out here to what the remote has, with unlanded commits on top.
 
-    Local modifications are kept; where that is impossible, nothing is changed.
+    Local modifications are kept; where that is impossible, nothing is changed. With --queued it goes behind what waits
+    in the queue, so that a push which conflicts with that can land after it: where your commits conflict, a git rebase
+    stops there.
     """
     with opened() as session:
+        if queued:
+            for line in words(go_behind(session, session.repo.git_dir, target)):
+                show_line(line)
+            return ExitCode.OK
         done = sync_branch(session, session.repo.git_dir, target)
     name = f"branch {done.branch}" if done.branch else "HEAD"
     if done.old == done.new:

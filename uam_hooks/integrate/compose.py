@@ -19,7 +19,7 @@ from uam_hooks.integrate import squash
 from uam_hooks.integrate.context import Context
 from uam_hooks.integrate.graph import heads, reachable
 from uam_hooks.integrate.merge import Merged, Step
-from uam_hooks.integrate.replay import replay
+from uam_hooks.integrate.replay import own_work, replay
 from uam_hooks.integrate.survey import News
 
 # what a landing is, as a whole, when its parts differ: the first of these that any of them is
@@ -167,9 +167,10 @@ class _Composing(NamedTuple):
         tip = None
         if len(parents) == 1 and not self._names_any([commit.oid for commit in commits]):
             with Attributes(repo, self.at) as attributes:
-                tip = replay(repo, self.at, commits, attributes, repo.store_commit)
+                own = own_work(commits, attributes)
+                tip = replay(repo, self.at, own, attributes, repo.store_commit)
         if tip is not None and repo.commit(tip).tree == self.tree:
-            return How.MOVED if len(commits) == 1 else How.KEPT, tip
+            return How.MOVED if len(own) == 1 else How.KEPT, tip
         return How.KEPT, repo.store_commit(self._merge_commit())
 
     def _squashed(self, commits: list[Commit], parents: tuple[str, ...], straight: bool) -> tuple[How, str]:

@@ -13,7 +13,7 @@ from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.merging import Conflict
 from uam_hooks.hot.core.objects import Commit
 from uam_hooks.hot.core.plumbing import ZERO
-from uam_hooks.integrate.merge import merge_trees
+from uam_hooks.integrate.merge import merge_tree, merge_trees
 
 
 def replay(
@@ -38,3 +38,19 @@ def replay(
         if tree != repo.commit(tip).tree:
             tip = store(commit._replace(tree=tree, parents=(tip,)))
     return tip
+
+
+def own_work(commits: Sequence[Commit], attributes: Attributes) -> list[Commit]:
+    """Those of `commits`, which are all that is not there yet, parents first, that bring something.
+
+    A merge of two lines that are there already, in which nobody has changed anything, does not, and can be left out.
+    """
+    fresh = {commit.oid for commit in commits}
+    found = []
+    for commit in commits:
+        there = len(commit.parents) == 2 and fresh.isdisjoint(commit.parents)
+        if there and merge_tree(attributes, *commit.parents) == commit.tree:
+            fresh.discard(commit.oid)
+        else:
+            found.append(commit)
+    return found

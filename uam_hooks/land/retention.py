@@ -13,9 +13,11 @@ from uam_hooks.hot.core.errors import GitFailed
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import (
     HEADS,
+    NEXT,
     OBSERVED,
     ORIGINALS,
     landing_ref,
+    next_ref,
     observed_ref,
     original_since,
     originals_ref,
@@ -58,7 +60,9 @@ def prune(session: Session, retention: float) -> Pruned:
     recent = views.refs_since(session.store, before)
     wanted = {observed_ref(remote, name) for remote, ref in recent for name in (ref, originals_ref(ref))}
     observed = [ref for ref in refs if ref.startswith(OBSERVED) and ref not in wanted]
-    drop = [(ref, ZERO, refs[ref]) for ref in (*pins, *landings, *originals, *observed, *spent(refs))]
+    waited_for = {next_ref(*where) for where in views.refs_since(session.store, iso(time.time()))}
+    expected = [ref for ref in refs if ref.startswith(NEXT) and ref not in waited_for]
+    drop = [(ref, ZERO, refs[ref]) for ref in (*pins, *landings, *originals, *observed, *expected, *spent(refs))]
     session.repo.move_refs(drop, "uam: retention ended")
     shadows = 0
     for remote, ref in views.landed_refs(session.store):

@@ -17,7 +17,7 @@ from uam_hooks.hot.core.refs import HEADS, short_target
 from uam_hooks.hot.worktree.settle import bring_over
 from uam_hooks.integrate.graph import parse
 from uam_hooks.integrate.plan import living_shadow
-from uam_hooks.integrate.replay import replay
+from uam_hooks.integrate.replay import own_work, replay
 from uam_hooks.land.shadow import memories
 from uam_hooks.session import Session
 from uam_hooks.store import views
@@ -33,12 +33,63 @@ class Synced(NamedTuple):
     unlanded: int
 
 
+class Place(NamedTuple):
+    """A `branch` that is checked out at `now` ("" for a detached HEAD), and the `ref` of a remote, which has `there`
+    and the `memory` of what has landed in it.
+    """
+
+    paths: RepoPaths
+    branch: str
+    now: str
+    remote: str
+    ref: str
+    there: str
+    memory: str | None
+
+    @property
+    def name(self) -> str:
+        return short_target(self.branch) or "HEAD"
+
+    @property
+    def where(self) -> str:
+        return f"{self.remote}/{short_target(self.ref)}"
+
+    @property
+    def kept(self) -> list[str]:
+        """Commits that hold everything that has landed."""
+        return [oid for oid in (self.there, self.memory) if oid]
+
+
 def sync(session: Session, git_dir: Path, target: str | None) -> Synced:
     """Move the branch of the worktree `git_dir` to `target` (`<remote>/<branch>`), else to where it last landed.
 
     Local modifications are kept, and unlanded commits are put on top. Raises Refused, with nothing changed, where that
     is impossible.
     """
+    here = place_of(session, git_dir, target)
+    there, now, where = here.there, here.now, here.where
+    moved = on_top(session.repo, here.kept, there, now)
+    new, unlanded = moved.new, moved.unlanded
+    if new is None:
+        raise Refused(
+            f"Your unlanded commits conflict with {there[:7]}; nothing was touched.",
+            f"`git rebase --onto {there[:7]} {moved.fork[:7]}` lets you resolve it.",
+        )
+    name = here.name
+    if new != now:
+        if not set(unlanded).isdisjoint(views.pending_tips(session.store)):
+            raise Refused(
+                f"{name} has commits that are queued, and would conflict with what they land as. Nothing was touched.",
+                "`git uam flush` lands them; then sync.",
+            )
+        settled = bring_over(session.repo, here.paths, here.branch, now, new, here.kept, unlanded)
+        if settled.why:
+            raise Refused(f"{name} stays at {now[:7]}: {settled.why}.", "Nothing was touched.")
+    return Synced(short_target(here.branch), where, now, new, moved.own)
+
+
+def place_of(session: Session, git_dir: Path, target: str | None) -> Place:
+    """What is checked out in the worktree `git_dir`, and what the remote has, which is asked, where it is to go."""
     paths = RepoPaths.of(git_dir)
     branch, detached = head_of(session.repo, git_dir)
     remote, ref = _split(session, target) if target else _follows(session, paths, branch)
@@ -48,23 +99,10 @@ def sync(session: Session, git_dir: Path, target: str | None) -> Synced:
     known = Remote(session.repo, session.settings, remote)
     there = known.observe([ref])[ref]
     known.track([Seen(ref, there, there)])  # whoever asks for it sees it, as after a fetch
-    where = f"{remote}/{short_target(ref)}"
+    place = Place(paths, branch, now, remote, ref, there, None)
     if there == ZERO:
-        raise Refused(f"{where} does not exist on the remote.", "Push to it, or name another one.")
-    memory = living_shadow(session.repo, memories(session, remote, ref), there)
-    kept = [oid for oid in (there, memory) if oid]
-    new, unlanded = _on_top(session.repo, kept, there, now)
-    name = short_target(branch) or "HEAD"
-    if new != now:
-        if not set(unlanded).isdisjoint(views.pending_tips(session.store)):
-            raise Refused(
-                f"{name} has commits that are queued, and would conflict with what they land as. Nothing was touched.",
-                "`git uam flush` lands them; then sync.",
-            )
-        settled = bring_over(session.repo, paths, branch, now, new, kept, unlanded)
-        if settled.why:
-            raise Refused(f"{name} stays at {now[:7]}: {settled.why}.", "Nothing was touched.")
-    return Synced(short_target(branch), where, now, new, len(unlanded))
+        raise Refused(f"{place.where} does not exist on the remote.", "Push to it, or name another one.")
+    return place._replace(memory=living_shadow(session.repo, memories(session, remote, ref), there))
 
 
 def _split(session: Session, target: str) -> tuple[str, str]:
@@ -90,12 +128,25 @@ def _follows(session: Session, paths: RepoPaths, branch: str) -> tuple[str, str]
     return remote[0], merge[0]
 
 
-def _on_top(repo: Repository, landed: Sequence[str], there: str, now: str) -> tuple[str, list[str]]:
-    """Replay the commits of `now` that are not in `landed` onto `there`; returns the new tip, and which they are."""
+class OnTop(NamedTuple):
+    """Commits put onto another one: the `new` tip, None where they conflict; which commits are in it in another form,
+    or not at all because they brought nothing (`unlanded`); how many brought something (`own`), and what those stood
+    on, where they are one line (`fork`).
+    """
+
+    new: str | None
+    unlanded: list[str]
+    own: int
+    fork: str
+
+
+def on_top(repo: Repository, landed: Sequence[str], there: str, now: str) -> OnTop:
+    """Replay the commits of `now` that are not in `landed` onto `there`. Raises Refused where they are no line."""
     graph = parse(repo.rev_list("--parents", "--topo-order", "--reverse", now, *(f"^{oid}" for oid in landed)))
     if repo.is_ancestor(there, now) and len(graph) > 0:
-        return now, list(graph)
-    commits = [repo.commit(oid) for oid in graph]
+        return OnTop(now, list(graph), len(graph), there)
+    with Attributes(repo, there) as attributes:
+        commits = own_work([repo.commit(oid) for oid in graph], attributes)
     merges = [c for c in commits if len(c.parents) > 1]
     if merges:
         raise Refused(
@@ -110,9 +161,4 @@ def _on_top(repo: Repository, landed: Sequence[str], there: str, now: str) -> tu
         )
     with Attributes(repo, there) as attributes:
         new = replay(repo, there, commits, attributes, repo.store_commit)
-    if new is None:
-        raise Refused(
-            f"Your unlanded commits conflict with {there[:7]}; nothing was touched.",
-            f"`git rebase --onto {there[:7]} {graph[commits[0].oid][0][:7]}` lets you resolve it.",
-        )
-    return new, list(graph)
+    return OnTop(new, list(graph), len(commits), commits[0].parents[0] if commits else there)

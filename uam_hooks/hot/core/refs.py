@@ -10,6 +10,7 @@ HEADS = "refs/heads/"
 OURS = "refs/uam/"
 ORIGINALS = "refs/uam/original/"
 OBSERVED = "refs/uam/remote/"
+NEXT = "refs/uam/next/"
 # A remote that can be part of a ref's name unchanged; for a URL its hash is used.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]*[A-Za-z0-9_-]|[A-Za-z0-9_]")
 
@@ -30,9 +31,19 @@ def full_target(target: str) -> str:
 
 def shadow_ref(remote: str, ref: str) -> str:
     """The ref of the shadow of `ref` on `remote`: the memory of what has landed there."""
+    return f"refs/uam/shadow/{_part(remote)}/{short_target(ref)}"
+
+
+def next_ref(remote: str, ref: str) -> str:
+    """The ref that says what is expected in `ref` of `remote` once all that waits has landed, as of the last look."""
+    return f"{NEXT}{_part(remote)}/{short_target(ref)}"
+
+
+def _part(remote: str) -> str:
+    """A remote as a part of a ref's name."""
     if not _NAME.fullmatch(remote) or ".." in remote or "//" in remote:
-        remote = f"url-{_number('url', remote)[:16]}"
-    return f"refs/uam/shadow/{remote}/{short_target(ref)}"
+        return f"url-{_number('url', remote)[:16]}"
+    return remote
 
 
 def observed_ref(remote: str, ref: str) -> str:

@@ -195,8 +195,5 @@ def _refusal(session: PushSession, one: _Trial) -> Outcome:
         for each in rivals
     )
     rival = Rival(", ".join(sorted({each.agent for each in rivals})), None, rivals[-1].tip, words)
-    numbers = " ".join(str(number) for number in sorted({each.action_id for each in rivals}))
-    ways = [
-        f"`git uam wait {numbers}`, then `git pull --rebase {source.remote} {there}`, resolve, and push again",
-    ]
+    ways = [f"`git uam sync --queued {where}`, resolve, and push again: it goes in behind that"]
     return conflicting(source.tip, where, one.conflict.files, rival, "queued for", ways)

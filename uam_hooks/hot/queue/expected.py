@@ -51,11 +51,16 @@ _AHEAD = (
 
 def ahead(store: Store, new: NewSource) -> list[Ahead]:
     """What waits for the branch that a source is for, in the order in which it lands."""
+    return waiting(store, new.remote, new.ref, new.asker.place.id)
+
+
+def waiting(store: Store, remote: str, ref: str, place: str) -> list[Ahead]:
+    """What waits for a branch of the remote that leads to `place`, in the order in which it lands."""
     with store.reading() as db:
         found = db.execute(
             "SELECT s.*, q.action_type, q.asked, e.ground, e.behind, e.state"
             f"{_AHEAD.replace(' WHERE', ' LEFT JOIN expected e ON e.source_id = s.id WHERE')}",
-            _branch(new),
+            (remote, short_target(ref), place),
         ).fetchall()
     return [_ahead(row) for row in found]
 
@@ -69,12 +74,10 @@ def _ahead(row: sqlite3.Row) -> Ahead:
 
 def nothing_else_ahead(db: sqlite3.Connection, new: NewSource, before: Sequence[int]) -> bool:
     """Whether nothing waits for the branch of a source but `before`, and what the source replaces."""
-    found = {row["id"] for row in db.execute(f"SELECT s.id{_AHEAD}", _branch(new))}
+    found = {
+        row["id"] for row in db.execute(f"SELECT s.id{_AHEAD}", (new.remote, short_target(new.ref), new.asker.place.id))
+    }
     return found <= {*before, *new.replaces}
-
-
-def _branch(new: NewSource) -> tuple[str, str, str]:
-    return new.remote, short_target(new.ref), new.asker.place.id
 
 
 def record(db: sqlite3.Connection, found: Sequence[tuple[int, Expected]]) -> None:
