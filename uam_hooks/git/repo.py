@@ -1,16 +1,15 @@
-"""The one door to git off the hot path, and the only importer of GitPython.
-
-GitPython is asked for git's version alone, and imported where that is asked: each flusher, and with it each push that
-starts one, would wait for its import, which takes longer than all of ours.
-"""
+"""The one door to git off the hot path, and the only importer of GitPython."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from errno import ENOENT
 from functools import cached_property
 from pathlib import Path
+
+import git
 
 from uam_hooks.git.collection import Collection
 from uam_hooks.git.object_reader import ObjectReader
@@ -38,9 +37,10 @@ class Repository:
     def __init__(self, git_dir: Path) -> None:
         self.git_dir = git_dir
         self.paths = RepoPaths.of(RepoPaths.of(git_dir).common_dir)
-        self._own = {"GIT_DIR": str(self.paths.common_dir)}
+        self._git = git.Git(str(self.paths.common_dir))
+        self._git.update_environment(GIT_DIR=str(self.paths.common_dir))
         self._objects = ObjectReader(
-            self, lambda: _started(["cat-file", "--batch-command"], self.paths.common_dir, self._own, subprocess.PIPE)
+            self, lambda: self._git.cat_file(batch_command=True, as_process=True, istream=subprocess.PIPE)
         )
         self._commits: dict[str, Commit] = {}
         self._made: set[str] = set()
@@ -52,17 +52,16 @@ class Repository:
         """The repository around the directory `where`; UsageError when there is none."""
         if not where.is_dir():
             raise UsageError(f"{where} is not a directory.", "Name one in a git repository.")
-        asked = ["rev-parse", "--absolute-git-dir"]
-        with starting(asked):
-            process = _started(asked, where, {}, subprocess.DEVNULL)
-        out, _ = process.communicate()
-        if process.returncode:
+        found = git.Git(str(where)).execute(
+            ["git", "rev-parse", "--absolute-git-dir"], with_extended_output=True, with_exceptions=False
+        )
+        if found[0] != 0:
             raise UsageError(f"{where} is not in a git repository.", "Run this inside one.")
-        return cls(Path(os.fsdecode(out.removesuffix(b"\n"))))
+        return cls(Path(str(found[1])))
 
     def configure(self, given: Mapping[str, str]) -> None:
         """Let every git of the common directory have these settings, see identity.carried."""
-        self._own |= given
+        self._git.update_environment(**given)
 
     def close(self) -> None:
         """End the `git cat-file` process that reading objects keeps open, and hold off no gc."""
@@ -84,10 +83,19 @@ class Repository:
         at: Path | None = None,
     ) -> Answer:
         """See `plumbing.Git.run`. Without `at` the command sees the common git directory and no worktree."""
-        own = {**(self._own if at is None else {}), **(env or {})}
-        istream = subprocess.DEVNULL if feed is None else subprocess.PIPE
+        runner = self._git if at is None else git.Git(str(at))
         with starting(args):
-            process = _started(args, at or self.paths.common_dir, own, istream)
+            if at is not None and not at.is_dir():  # GitPython would run git wherever this process is
+                raise FileNotFoundError(ENOENT, f"{at} is no directory")
+            try:
+                process = runner.execute(
+                    ["git", *args],
+                    istream=subprocess.DEVNULL if feed is None else subprocess.PIPE,
+                    env=dict(env or {}),
+                    as_process=True,
+                )
+            except git.GitCommandNotFound as error:  # GitPython's word for ENOENT: no git, or no directory to run it in
+                raise FileNotFoundError(ENOENT, str(error.stderr or "not found")) from error
         out, err = process.communicate(feed)
         return answered(args, process.returncode, out, err, ok)
 
@@ -319,18 +327,8 @@ def clear_git_environment() -> None:
 
 def require_git() -> None:
     """Refuse a git without `merge-tree --write-tree`, which came with 2.38."""
-    from git import Git
-
-    version = Git().version_info[:2]
+    version = git.Git().version_info[:2]
     if version < MINIMUM_GIT:
         raise Refused(
             f"git {'.'.join(map(str, version))} is too old: merges in memory came with 2.38.", "Install a newer git."
         )
-
-
-def _started(args: Sequence[str], at: Path, own: Mapping[str, str], istream: int) -> subprocess.Popen[bytes]:
-    """`git args` in the directory `at`, with the settings `own`, speaking the language that is read here."""
-    env = {**os.environ, "LC_ALL": "C", "LANGUAGE": "C", **own}
-    return subprocess.Popen(
-        ["git", *args], stdin=istream, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=at, env=env
-    )
