@@ -24,6 +24,7 @@ def test_runs_are_the_updates_of_branches_that_the_remote_has_seen(scene: Scene)
     agents[1].git("tag", "v1")
     agents[1].push("origin", "v1")  # no branch
     flushed(scene)
+    scene.git("config", "uam.push.accept", "false")
     agents[2].commit("one", "in the way")
     agents[2].push("origin", "HEAD:main")  # conflicts
     agents[1].commit("topic")
