@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import suppress
@@ -24,6 +25,20 @@ settings.load_profile("suite")
 for _number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
     if signal.getsignal(_number) == signal.SIG_IGN:
         signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)
+
+
+# Much of what the tests do is making and changing small files: less work in memory than on a disk. What is free there
+# has to be far more than the tests that run at the same time need; those that passed leave nothing.
+_MEMORY, _ROOM = "/dev/shm", 2 << 30  # noqa: S108
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make temporary directories in memory, unless somebody says where, there is no room, or nothing may run there."""
+    if config.option.basetemp or "PYTEST_DEBUG_TEMPROOT" in os.environ or not os.access(_MEMORY, os.W_OK | os.X_OK):
+        return
+    there = os.statvfs(_MEMORY)
+    if there.f_bavail * there.f_frsize > _ROOM and not there.f_flag & getattr(os, "ST_NOEXEC", 0):
+        os.environ["PYTEST_DEBUG_TEMPROOT"] = _MEMORY
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
