@@ -66,7 +66,9 @@ def test_pushes_gather_while_ci_is_busy_and_land_in_one_push_when_it_is_idle(sce
     assert [process.poll() for process in waiting] == [None, None]
     assert scene.landed() == ["Add first"]
     busy.unlink()
-    assert [finished(process).code for process in waiting] == [0, 0]
+    ends = [finished(process) for process in waiting]
+    together = "landed 2 pushes on origin/main in one push (all had waited for CI)"
+    assert [(done.code, done.ours.count(together)) for done in ends] == [(0, 1), (0, 1)]
     assert {"a", "b"} <= set(scene.files())
     assert len(scene.pushes()) == 3
     assert set((scene.root / "busy.asked").read_text().splitlines()) == {"origin main", "origin other"}
@@ -80,7 +82,11 @@ def test_an_urgent_push_is_not_held_and_takes_along_what_is(scene: Scene) -> Non
     waiting = pushing(scene, "a")
     held(scene, 1)
     other.commit("b")
-    assert other.push("origin", "HEAD:main", UAM_URGENT="1").code == 0
+    done = other.push("origin", "HEAD:main", UAM_URGENT="1")
+    assert (done.code, "landed 2 pushes on origin/main in one push (1 of them had waited for CI)" in done.ours) == (
+        0,
+        True,
+    )
     assert finished(waiting).code == 0
     assert {"a", "b"} <= set(scene.files())
     assert len(scene.pushes()) == 1

@@ -310,15 +310,18 @@ def test_log(stocked: Scene) -> None:
     assert said(stocked, "log", str(good)) == f"#{good} deploy prod is pending"
     assert facts(stocked, "log", str(good)) == {
         "id": good, "type": "deploy", "target": "prod", "status": "pending", "error": "", "attempts": 0,
-        "finished_at": None, "output": None, "exit_code": None,
+        "finished_at": None, "output": None, "exit_code": None, "batch": None,
     }  # fmt: skip
     assert call(stocked, "flush").code == 1
+    batch = "it is in batch 1, which is what was carried out together: git uam show 1"
     assert said(stocked, "log", str(good)).splitlines() == [
-        f"#{good} deploy prod is completed", "deployed", '{"region": "eu", "ref": "main"}',
+        f"#{good} deploy prod is completed", batch, "deployed", '{"region": "eu", "ref": "main"}',
     ]  # fmt: skip
     found = facts(stocked, "log", str(bad))
     assert (found["status"], found["exit_code"], found["output"]) == ("failed", 3, "broken\n")
-    assert said(stocked, "log", str(bad)).splitlines() == [f"#{bad} deploy bad is failed: {found['error']}", "broken"]
+    assert said(stocked, "log", str(bad)).splitlines() == [
+        f"#{bad} deploy bad is failed: {found['error']}", batch, "broken",
+    ]  # fmt: skip
     refused(call(stocked, "log", "77"), 2, "There is no action #77. `git uam status` lists what is queued.")
 
 

@@ -28,15 +28,18 @@ def test_show_tells_what_landed_from_whom(scene: Scene) -> None:
     text = scene.git("uam", "show", "1").splitlines()
     assert text[0].startswith(f"batch 1 ({batch['id']}) completed, ")
     assert text[1:] == [
+        "a batch is what is carried out together, with one push to each remote",
         "",
-        f"origin/main: {scene.start_oid[:7]}..{new[:7]} squashed (landed)",
+        f"origin/main went from {scene.start_oid[:7]} to {new[:7]}, for 2 pushes:",
         *(
             line
-            for name in ("one", "two")
+            for name, own in (("one", scene.bare.oid("main^")), ("two", new))
             for line in (
-                f"  {name}, {name} at {commits[name][1][:7]}",
+                f"  {name} pushed {commits[name][1][:7]} from branch {name}:",
                 f"    {commits[name][0][:7]} Add {name}-1 (Ada <ada@example.invalid>)",
                 f"    {commits[name][1][:7]} Add {name}-2 (Ada <ada@example.invalid>)",
+                "  landed as one:",
+                f"    {own[:7]} Squashed 2 commits: (Ada <ada@example.invalid>)",
             )
         ),
         "  checked before the push: it changes 4 files, all of them changed by these commits;",
@@ -44,6 +47,49 @@ def test_show_tells_what_landed_from_whom(scene: Scene) -> None:
     ]
     for name in (batch["id"], batch["id"][:8], new, new[:10], "origin/main"):
         assert scene.git("uam", "show", name).splitlines() == text
+
+
+@pytest.mark.slow
+def test_f4_show_and_log_tell_what_became_of_each(scene: Scene) -> None:
+    """As it was, moved, one by one, with others' in one commit, and a branch that is gone."""
+    by_hand(scene)
+    agents = [scene.worktree(name) for name in ("one", "two", "three")]
+    agents[2].commit("three-1")
+    for agent in agents:
+        agent.commit(agent.top.name)
+        agent.git("push", "-q", *(["-o", "keep"] if agent is agents[2] else []), "origin", "HEAD:main")
+    flushed(scene)
+    kept, options = scene.bare.git("rev-list", "--reverse", "-2", "main").split(), scene.git("uam", "show", "1")
+    lines = options.splitlines()
+    assert [line for line in lines if line.startswith(("  one", "  two", "  three", "  landed"))] == [
+        f"  one pushed {agents[0].short('one')} from branch one, which landed as it is:",
+        f"  two pushed {agents[1].short('two')} from branch two:",
+        "  landed on top of others' work:",
+        f"  three pushed {agents[2].short('three')} from branch three:",
+        "  landed one by one:",
+    ]
+    (sources,) = [one["sources"] for one in json.loads(scene.git("uam", "show", "1", "--json"))["landings"]]
+    assert [commit["commit"] for commit in sources[-1]["became"]] == kept
+
+    push = max(row["id"] for row in scene.rows("deploy_queue") if row["action_type"] == "push")
+    assert scene.git("uam", "log", str(push)).splitlines()[1] == (
+        "it is in batch 1, which is what was carried out together: git uam show 1"
+    )
+    scene.git("config", "uam.squash", "batch")
+    for agent in agents[:2]:
+        agent.git("reset", "-q", "--hard", "origin/main")
+        for number in (1, 2):
+            agent.commit(f"{agent.top.name}-b{number}")
+        agent.git("push", "-q", "origin", "HEAD:topic")
+    scene.git("config", "uam.squash.branches", "*")
+    flushed(scene)
+    shown = scene.git("uam", "show", "2").splitlines()
+    assert f"origin/topic is new, at {scene.there('refs/heads/topic')[:7]}, for 2 pushes:" in shown
+    assert shown.count("  landed with others' work, in one commit:") == 2
+    scene.git("push", "-q", "origin", ":topic")
+    flushed(scene)
+    shown = scene.git("uam", "show", "3").splitlines()
+    assert any(line.startswith("origin/topic was deleted, it was at ") for line in shown)
 
 
 def test_a_landing_whose_name_has_digits_only(scene: Scene) -> None:

@@ -6,10 +6,12 @@ import click
 
 from uam_hooks.cli.opened import opened
 from uam_hooks.cli.parameters import Id
+from uam_hooks.cli.results import of_sources
 from uam_hooks.flush.flush import ensure_flush
 from uam_hooks.hot.core import files
 from uam_hooks.hot.core.errors import ExitCode, UsageError
 from uam_hooks.hot.core.words import show_json, show_line, show_lines
+from uam_hooks.hot.queue.model import ActionType
 from uam_hooks.store import requests, views
 
 
@@ -54,16 +56,23 @@ def log(number: int, as_json: bool) -> int:
         path = session.repo.paths.log_of(number)
         output = files.text_of(path)
         outcomes = [source.outcome for source in views.sources(session.store, number)]
+        batch = None if action.batch_id is None else views.batch(session.store, action.batch_id)
+        became = list(of_sources(session.store, action)) if action.action_type == ActionType.PUSH else []
     facts = {
         "id": number, "type": action.action_type.value, "target": action.target, "status": action.status.value,
         "error": action.error, "attempts": action.attempts, "finished_at": action.finished_at, "output": output,
         "exit_code": next((o.exit_code for o in outcomes if o.exit_code is not None), None),
+        "batch": None if batch is None else batch.number,
     }  # fmt: skip
     if as_json:
         show_json(facts)
         return ExitCode.OK
     why = f": {action.error}" if action.error else ""
     show_line(f"#{number} {action.action_type.value} {action.target} is {action.status.value}{why}")
+    if batch is not None:
+        show_line(f"it is in batch {batch.number}, which is what was carried out together: git uam show {batch.number}")
+    for line in became:
+        show_line(line)
     if output is not None:
         show_lines(output)
     return ExitCode.OK

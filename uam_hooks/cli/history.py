@@ -10,6 +10,8 @@ from uam_hooks.cli.opened import opened
 from uam_hooks.flush.flush import prune as delete_expired
 from uam_hooks.hot.core.errors import ExitCode
 from uam_hooks.hot.core.words import from_remotes, show_json, show_line
+from uam_hooks.hot.push.messages import waited
+from uam_hooks.hot.queue.outcome import How
 from uam_hooks.report.history import describe, find_batch
 from uam_hooks.report.history import restore as create_branches
 
@@ -30,14 +32,15 @@ def show(batch: str, as_json: bool) -> int:
 
 
 def _lines(found: dict[str, Any]) -> list[str]:
-    lines = [f"batch {found['batch']} ({found['id']}) {found['status']}, {found['created_at']}"]
+    lines = [
+        f"batch {found['batch']} ({found['id']}) {found['status']}, {found['created_at']}",
+        "a batch is what is carried out together, with one push to each remote",
+    ]
     for landing in found["landings"]:
-        new, old = landing["new"][:7], landing["old"][:7]
-        lines += ["", f"{landing['where']}: {old}..{new} {landing['how']} ({landing['status']})"]
-        lines += [f"    {c['commit'][:7]} {c['subject']} ({c['author']})" for c in landing["commits"]]
+        lines += ["", f"{_landing(landing)}:"]
+        lines += [f"    {_commit(one)}" for one in landing["commits"]]
         for source in landing["sources"]:
-            lines.append(f"  {source['agent']}, {source['branch']} at {source['tip'][:7] or 'deleted'}")
-            lines += [f"    {c['commit'][:7]} {c['subject']} ({c['author']})" for c in source["commits"]]
+            lines += _source(source, landing)
         proof = landing["proof"]
         if proof:
             files = f"{proof['changed']} file{'s' * (proof['changed'] != 1)}"
@@ -54,6 +57,55 @@ def _lines(found: dict[str, Any]) -> list[str]:
         agents = ", ".join(action["agents"])
         lines.append(f"#{action['action']} {action['type']} {action['where']} ({agents}) {action['status']}{why}")
     return lines
+
+
+def _landing(landing: dict[str, Any]) -> str:
+    """What happened to a ref, and for how many pushes."""
+    old, new = (None if set(landing[name]) == {"0"} else landing[name][:7] for name in ("old", "new"))
+    where = landing["where"]
+    if landing["status"] != "landed":
+        return (
+            f"{where} was to be at {new or 'nothing'} instead of {old or 'nothing'}; not landed ({landing['status']})"
+        )
+    if old and new:
+        what = f"{where} went from {old} to {new}"
+    else:
+        what = f"{where} is new, at {new}" if new else f"{where} was deleted, it was at {old}"
+    if landing["pushes"] < 2:
+        return what
+    more = f" ({waited(landing['pushes'], landing['held'])})" if landing["held"] else ""
+    return f"{what}, for {landing['pushes']} pushes{more}"
+
+
+def _source(source: dict[str, Any], landing: dict[str, Any]) -> list[str]:
+    """Who pushed what, and what that is on the remote."""
+    after = source["became"]
+    did = "asked for" if source["asked"] else "pushed"
+    what = f"{source['tip'][:7]} from {_branch(source['branch'])}" if source["tip"] else "a deletion"
+    lines = [f"  {source['agent']} {did} {what}{'' if after else _UNCHANGED.get(source['how'], '')}:"]
+    lines += [f"    {_commit(one)}" for one in source["commits"]]
+    if after:
+        shared = len([other for other in landing["sources"] if other["became"] == after]) > 1
+        how = " with others' work, in one commit" if shared else _CHANGED.get(source["how"], "")
+        verb = "landed" if landing["status"] == "landed" else "was to land"
+        lines += [f"  {verb}{how}:", *(f"    {_commit(one)}" for one in after)]
+    return lines
+
+
+def _branch(name: str) -> str:
+    return "a detached HEAD" if name == "(detached)" else f"branch {name}"
+
+
+# What was done to what was pushed.
+_UNCHANGED: dict[str | None, str] = {How.NOTHING_NEW: ", of which the remote had all"}
+_UNCHANGED |= dict.fromkeys((How.AS_IS, How.EXACT), ", which landed as it is")
+_CHANGED: dict[str | None, str] = {
+    How.MOVED: " on top of others' work", How.SQUASHED: " as one", How.KEPT: " one by one",
+}  # fmt: skip
+
+
+def _commit(one: dict[str, str]) -> str:
+    return f"{one['commit'][:7]} {one['subject']} ({one['author']})"
 
 
 @click.command()

@@ -89,7 +89,7 @@ def _lines(store: Store, result: BatchResult) -> Iterator[str]:
             yield f"batch {batch.number}: {many} commits on {branch} are one now: {landing.new[:7]}, not pushed"
     for action in batch.actions:
         if action.action_type == ActionType.PUSH or action.carried_by is not None:
-            yield from (f"batch {batch.number}: {line}" for line in _of_sources(store, action))
+            yield from (f"batch {batch.number}: {line}" for line in of_sources(store, action))
         elif action.explicit:
             yield f"batch {batch.number}: {_of_action(store, action)}"
     said = (source.outcome.said for action in batch.actions for source in views.sources(store, action.id))
@@ -99,7 +99,8 @@ def _lines(store: Store, result: BatchResult) -> Iterator[str]:
         yield f"batch {batch.number}: {many} action{'s' * (many != 1)} will be tried again, see git uam status"
 
 
-def _of_sources(store: Store, action: Action) -> Iterator[str]:
+def of_sources(store: Store, action: Action) -> Iterator[str]:
+    """What became of each source of a push."""
     for source in views.sources(store, action.id):
         if source.status == SourceStatus.LANDED and source.outcome.ref:
             tip, new = source.tip[:7] or "deletion", source.outcome.landed_as[:7] or "deleted"

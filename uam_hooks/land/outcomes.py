@@ -18,6 +18,7 @@ def of_plan(repo: Repository, store: Store, batch: Batch, plan: Plan, sources: l
     """The outcomes that hold once `plan` has reached the remote."""
     found: dict[int, Outcome] = {}
     agents = {source.agent for source in plan.landed if plan.counts[source.id]}
+    pushes = [source for source in plan.landed if not source.base and (source.verbatim or plan.counts[source.id])]
     for source in plan.landed:
         nothing = not source.verbatim and not plan.counts[source.id] and source.tip not in plan.commits
         became = plan.became.get(source.id)
@@ -32,6 +33,8 @@ def of_plan(repo: Repository, store: Store, batch: Batch, plan: Plan, sources: l
             commits=plan.counts[source.id],
             company=tuple(sorted(agents - {source.agent})),
             own="" if became is None else became.commit,
+            pushes=max(1, len(pushes)),
+            held=sum(source.held for source in pushes),
         )
     for source in sources:
         if source.id in plan.conflicts:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
 from uam_hooks.git.repo import Repository
@@ -10,7 +10,7 @@ from uam_hooks.hot.core.errors import Refused, UsageError
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import HEADS, short_target
 from uam_hooks.hot.queue.model import Batch, Landing, Source, SourceStatus, where
-from uam_hooks.hot.queue.outcome import How
+from uam_hooks.hot.queue.outcome import How, Outcome
 from uam_hooks.session import Session
 from uam_hooks.store import journal, views
 
@@ -48,6 +48,8 @@ def describe(session: Session, batch: Batch) -> dict[str, Any]:
                 "new": landing.new,
                 "sources": [_source(session.repo, landing, source) for source in sources],
                 "commits": [] if sources else _commits(session.repo, landing.detail.commits),
+                "pushes": len([s for s in sources if not s.base]),
+                "held": sum(s.held for s in sources),
                 "proof": landing.detail.proof.facts() if landing.detail.proof else {},
                 "remote_said": next((list(s.outcome.said) for s in sources if s.outcome.said), []),
             }
@@ -79,10 +81,24 @@ def _source(repo: Repository, landing: Landing, source: Source) -> dict[str, Any
         for oid in reversed(repo.rev_list("--topo-order", source.tip, *old)):
             if oid in wanted or landing.detail.how == How.AS_IS:
                 commits += _commits(repo, [oid])
+    outcome = landing.detail.outcomes.get(source.id, Outcome())
     return {
         "agent": source.agent, "branch": short_target(source.branch) or "(detached)", "tip": source.tip,
-        "commits": commits,
+        "asked": source.by_name, "how": outcome.how, "commits": commits,
+        "became": _commits(repo, _became(repo, landing, outcome, {commit["commit"] for commit in commits})),
     }  # fmt: skip
+
+
+def _became(repo: Repository, landing: Landing, outcome: Outcome, pushed: Collection[str]) -> list[str]:
+    """The commits on the ref that stand for a source where they are others than those `pushed`, oldest first."""
+    own = outcome.landed_as
+    if outcome.how in (None, How.AS_IS, How.EXACT, How.NOTHING_NEW) or not own or not repo.kind(own):
+        return []
+    if outcome.how != How.KEPT or landing.old == ZERO:
+        return [own]
+    others = {one.landed_as for one in landing.detail.outcomes.values()} - {own, ""}
+    before = [f"^{oid}" for oid in (landing.old, *others) if repo.is_ancestor(oid, own)]
+    return [oid for oid in repo.rev_list("--topo-order", "--reverse", own, *before) if oid not in pushed]
 
 
 def _commits(repo: Repository, oids: Iterable[str]) -> list[dict[str, str]]:

@@ -87,14 +87,16 @@ def newest_landing(store: Store, remote: str, ref: str) -> Landed | None:
 
 
 def set_due(store: Store, moments: Mapping[Holdable, Due]) -> None:
-    """Let pushes be due at other moments, unless theirs were changed meanwhile."""
+    """Let pushes be due at other moments, unless theirs were changed meanwhile. Who is held has waited for CI."""
     with store.transaction() as db:
         for push, due in moments.items():
-            db.execute(
+            moved = db.execute(
                 "UPDATE deploy_queue SET execute_after = ?, held = ? WHERE id = ? AND status = 'pending'"
                 " AND pause IS NULL AND execute_after = ? AND hold_until = ?",
                 (*due, push.action, push.due, push.hold_until),
-            )
+            ).rowcount
+            if moved and due.held:
+                db.execute("UPDATE sources SET held = 1 WHERE action_id = ? AND status = 'pending'", (push.action,))
 
 
 def record(store: Store, remote: str, ref: str, sight: Sight, runs: Sequence[Run]) -> None:

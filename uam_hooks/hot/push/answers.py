@@ -105,7 +105,8 @@ class Answers:
 
     def landed(self, one: ResolvedSpec, state: Source) -> list[str]:
         outcome = state.outcome
-        for said in (None if self.quiet else messages.landed(state, self.remote), outcome.note):
+        own = () if self.quiet else (messages.landed(state, self.remote), messages.gathered(state, self.remote))
+        for said in (*own, outcome.note):
             if said:
                 say(said)
         if outcome.ref != one.spec.dst:  # the remote has a name of its own for it

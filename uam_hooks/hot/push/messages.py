@@ -46,6 +46,20 @@ def landed(source: Source, remote: str) -> str | None:
     return f"landed on {where} as {new}: your {_commits(facts.commits)} ({tip}) as one{rest}"
 
 
+def gathered(source: Source, remote: str) -> str | None:
+    """What CI being busy was good for; None where nobody waited for it, or nobody came meanwhile."""
+    facts = source.outcome
+    if facts.pushes < 2 or not facts.held:
+        return None
+    where = f"{remote}/{short_target(facts.ref)}"
+    return f"landed {facts.pushes} pushes on {where} in one push ({waited(facts.pushes, facts.held)})"
+
+
+def waited(pushes: int, held: int) -> str:
+    """How many of the pushes in a landing had waited for CI, where some had."""
+    return "all had waited for CI" if pushes == held else f"{held} of them had waited for CI"
+
+
 def _of_its_own(source: Source, where: str) -> str:
     """What landed beside others' work, in commits of its own."""
     facts = source.outcome

@@ -57,7 +57,8 @@ class News:
 def say_ended(remote: str, source: Source, *, earlier: bool, mine: bool) -> None:
     """The lines that tell what became of a source (see messages.ended)."""
     say(messages.ended(source, remote, earlier=earlier, mine=mine))
-    for line in (*source.outcome.advice, source.outcome.note) if mine else ():
+    gathered = messages.gathered(source, remote) if source.status == SourceStatus.LANDED else None
+    for line in (gathered, *source.outcome.advice, source.outcome.note) if mine else ():
         if line:
             say(line)
 

@@ -135,7 +135,7 @@ def add(db: sqlite3.Connection, new: NewAction, source: NewSource, replaces: Seq
             (*moments, new.priority, action_id),
         )
     assert action_id is not None
-    source_id = _add_source(db, source, action_id, iso(now))
+    source_id = _add_source(db, source, action_id, iso(now), moments.held)
     for old in replaces:
         db.execute(
             "UPDATE sources SET status = 'replaced', replaced_by = ? WHERE id = ? AND action_id = ?"
@@ -145,16 +145,16 @@ def add(db: sqlite3.Connection, new: NewAction, source: NewSource, replaces: Seq
     return Ticket(source_id, action_id, moments.due)
 
 
-def _add_source(db: sqlite3.Connection, new: NewSource, action_id: int, now: str) -> int:
+def _add_source(db: sqlite3.Connection, new: NewSource, action_id: int, now: str, held: bool) -> int:
     source_id = db.execute(
         "INSERT INTO sources (action_id, agent_id, worktree, branch, tip, exact, expect, push_group, atomic,"
         " waiter, queued_at, follow, base, message, waiter_started, author, committer, untold,"
-        " wish) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " wish, held) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (action_id, new.agent, new.worktree, new.branch, new.tip, new.verbatim, new.expect, new.group,
          new.atomic, new.waiter, now, new.tracks_branch, new.base, new.message,
          started(new.waiter) if new.waiter else "",
          *(who.encode("utf-8", "replace").decode() for who in (new.asker.author, new.asker.committer)),
-         new.waited_for, new.wish.value),
+         new.waited_for, new.wish.value, held),
     ).lastrowid  # fmt: skip
     assert source_id is not None
     for path in new.files:

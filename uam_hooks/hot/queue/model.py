@@ -128,7 +128,7 @@ class Source(NamedTuple):
     """One line of work in the queue (see NewSource); `tip` is empty for a deletion.
 
     `author` and `committer` are who commits that are made of it name, `Name <mail>`; empty where that is not known.
-    `fault` is why its entry cannot be read; empty as a rule.
+    `held` if it has waited for CI. `fault` is why its entry cannot be read; empty as a rule.
     """
 
     id: int
@@ -154,6 +154,7 @@ class Source(NamedTuple):
     committer: str = ""
     fault: str = ""
     wish: Wish = Wish.NONE
+    held: bool = False
 
     @property
     def by_name(self) -> bool:

@@ -48,7 +48,8 @@ class Outcome(NamedTuple):
     `company` names the agents that landed with it, `own` is the commit that stands for its work where theirs has others
     ("" where that is `new`), `note` is something they should hear. `files` are those that conflict, with the work of
     `rival`. `advice` are the lines that its agent reads, `said` those of the remote's hooks about the push that it was
-    part of.
+    part of. `pushes` counts those that landed on the ref in the same push of ours, `held` those of them that had waited
+    for CI.
     """
 
     batch: int | None = None
@@ -67,6 +68,8 @@ class Outcome(NamedTuple):
     advice: tuple[str, ...] = ()
     said: tuple[str, ...] = ()
     own: str = ""
+    pushes: int = 1
+    held: int = 0
 
     @property
     def landed_as(self) -> str:
@@ -96,6 +99,8 @@ class Outcome(NamedTuple):
                 "with": list(self.company),
             }
             found |= {"own": self.own} if self.own else {}
+            found |= {"pushes": self.pushes} if self.pushes > 1 else {}
+            found |= {"held": self.held} if self.held else {}
         else:
             found = {"new": self.new} if self.new else {}
         plain = {"batch": self.batch, "how": self.how, "exit_code": self.exit_code, "note": self.note or None,
@@ -132,6 +137,8 @@ class Outcome(NamedTuple):
             advice=tuple(facts.get("explain", ())),
             said=tuple(facts.get("remote_said", ())),
             own=facts.get("own", ""),
+            pushes=facts.get("pushes", 1),
+            held=facts.get("held", 0),
         )
 
 

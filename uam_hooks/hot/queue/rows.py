@@ -222,6 +222,7 @@ def _source(row: sqlite3.Row) -> Source:
         reader.text("author"),
         reader.text("committer"),
         wish=reader.as_("wish", Wish, Wish.NONE),
+        held=bool(row["held"]),
     )
     return found._replace(fault=reader.fault) if reader.fault else found
 

@@ -242,4 +242,11 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         );
         """,
     ),
+    (
+        "pushes that have waited for CI",
+        """
+        -- 1: its action was held while it waited in it
+        ALTER TABLE sources ADD COLUMN held INTEGER NOT NULL DEFAULT 0;
+        """,
+    ),
 )
