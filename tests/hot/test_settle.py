@@ -189,6 +189,23 @@ def test_a_branch_that_a_settle_moves_while_it_is_queued_is_resolved_again(scene
     assert [row["tip"] for row in scene.rows("sources")] == [tip]
 
 
+def test_h15_one_of_several_branches_that_moves_while_they_are_queued_is_seen(scene: Scene) -> None:
+    by_hand(scene)
+    tip = scene.commit("a")
+    carried = scene.git("commit-tree", "-p", f"{tip}^", "-m", "Add a, carried", f"{tip}^{{tree}}")
+    scene.git("branch", "beside", scene.start_oid)
+    names = ["refs/heads/beside", "refs/heads/main"]
+    with environment(scene.env), pushing(scene) as session:
+        specs = resolve(session, Request("origin", tuple(Spec(name, name) for name in names)), {})
+        scene.git("update-ref", "-m", "uam: landed as 1234567", "refs/heads/main", carried, tip)
+        with pytest.raises(BranchMoved):
+            enter(session, specs, urgent=False, waits=False, last=False)
+        assert scene.rows("sources") == []
+        specs = resolve(session, Request("origin", tuple(Spec(name, name) for name in names)), {})
+        enter(session, specs, urgent=False, waits=False, last=False)
+    assert [row["tip"] for row in scene.rows("sources")] == [scene.start_oid, carried]
+
+
 def meanwhile(scene: Scene, when: str, what: str) -> dict[str, str]:
     """The environment in which git does something else first when it is asked for `when`, once."""
     once = scene.root / "once"

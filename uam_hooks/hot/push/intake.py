@@ -65,11 +65,14 @@ def enter(session: PushSession, specs: Sequence[ResolvedSpec], *, urgent: bool, 
     pins = sorted({one.source.tip for one in specs if one.source.tip})
     if pins:
         feed = [f"update {pin_ref(tip)} {tip}" for tip in pins]
-        if not last:  # of the branch nothing but its value is asked: a git that is killed leaves no lock of it behind
+        alone = len(pins) == 1  # for several, a process that only reads costs less than a lock on each of them
+        if alone and not last:
             feed = ["start", *feed, "commit", "start", *_still(specs), "commit"]
-        ok = (0,) if last else (0, 128)
+        ok = (0,) if last else (0, 128)  # another push may be pinning the same in this moment
         lines = "".join(f"{line}\n" for line in feed).encode("utf-8", "surrogateescape")
         if session.git.run("update-ref", "--stdin", feed=lines, ok=ok).code:
+            raise BranchMoved
+        if not (alone or last) and _moved(session.git, specs):
             raise BranchMoved
     try:
         tickets = enqueue.push(store, [one.source for one in specs], window, time.time(), hold, states, last)
@@ -78,13 +81,26 @@ def enter(session: PushSession, specs: Sequence[ResolvedSpec], *, urgent: bool, 
     return Entered([one._replace(ticket=ticket) for one, ticket in zip(specs, tickets, strict=True)], conflicts)
 
 
-def _still(specs: Sequence[ResolvedSpec]) -> list[str]:
-    """For `update-ref --stdin`: that what is pushed, a branch or a detached HEAD, is still at what was pinned.
+def _named(specs: Sequence[ResolvedSpec]) -> list[tuple[str, str]]:
+    """What is pushed, branches or a detached HEAD, each with the tip that it had.
 
-    Asked when the pins stand: a settle moves nothing that is pinned, so what it moves afterwards is not ours.
+    A settle moves nothing that is pinned: what it moves after the pins stand is not ours, so they are asked then. Of a
+    branch nothing but its value is asked: a git that is killed leaves no lock of it behind.
     """
     named = ((one.source.branch or (one.spec.src == "HEAD" and "HEAD"), one.source.tip) for one in specs)
-    return [f"verify {pin_ref(tip)} {name}" for name, tip in named if name and tip]
+    return [(name, tip) for name, tip in named if name and tip]
+
+
+def _still(specs: Sequence[ResolvedSpec]) -> list[str]:
+    """For `update-ref --stdin`: that what is pushed is still at what was pinned."""
+    return [f"verify {pin_ref(tip)} {name}" for name, tip in _named(specs)]
+
+
+def _moved(git: Git, specs: Sequence[ResolvedSpec]) -> bool:
+    """Whether any of what is pushed is not at what was pinned any more; GitFailed where that is not known."""
+    named = _named(specs)
+    found = resolve_names(git, [name for name, _ in named])
+    return any(oid != tip for (oid, _), (_, tip) in zip(found, named, strict=True))
 
 
 def _replaced(source: NewSource, git: Git, store: Store) -> tuple[int, ...]:
