@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 from uam_hooks.flush.acting import leads_elsewhere
 from uam_hooks.hot.core.errors import Failure
+from uam_hooks.hot.core.identity import Place
 from uam_hooks.hot.queue.model import Action, Batch, SourceStatus, Status
 from uam_hooks.land.retry import fail_or_requeue
 from uam_hooks.session import Session
@@ -21,6 +22,7 @@ class BatchRun:
     def __init__(self, session: Session, batch: Batch, tell: Tell) -> None:
         self.session, self.batch, self.tell = session, batch, tell
         self.actions = {a.id: a for a in batch.actions if a.carried_by is None}
+        self._elsewhere: dict[tuple[str, Place], Failure | None] = {}  # by remote, and where it led
         self._before: dict[int, list[Edge]] = {i: [] for i in self.actions}
         self._carried: dict[int, list[int]] = {}
         for action in batch.actions:
@@ -38,19 +40,24 @@ class BatchRun:
         return sorted((self.actions[number] for number in numbers), key=lambda a: (-a.priority, a.id))
 
     def status(self, action: Action) -> Status:
-        now = views.action(self.session.store, action.id)
-        return now.status if now is not None else Status.CANCELLED
+        return self._statuses([action])[action.id]
+
+    def _statuses(self, actions: Iterable[Action]) -> dict[int, Status]:
+        ids = [action.id for action in actions]
+        found = views.standing(self.session.store, ids)
+        return {number: found[number][0] if number in found else Status.CANCELLED for number in ids}
 
     def pending(self, actions: Iterable[Action]) -> list[Action]:
         """Those of the actions that have not ended: making a merge may have failed, and recovery may own an action."""
-        with self.session.store.reading():
-            return [action for action in actions if self.status(action) in (Status.BATCHED, Status.EXECUTING)]
+        asked = list(actions)
+        now = self._statuses(asked)
+        return [action for action in asked if now[action.id] in (Status.BATCHED, Status.EXECUTING)]
 
     def held_back(self, action: Action) -> bool:
         """Fail or put back an action whose dependency has failed or was put back, whose remote leads elsewhere than
         when it was queued, or whose entry cannot be read; returns whether that was so.
         """
-        never = Failure(action.fault) if action.fault else leads_elsewhere(self.session, action)
+        never = Failure(action.fault) if action.fault else self._leads_elsewhere(action)
         if never is not None:
             self.fail(action, never)
             return True
@@ -71,6 +78,12 @@ class BatchRun:
                 return True
         return False
 
+    def _leads_elsewhere(self, action: Action) -> Failure | None:
+        where = action.remote, action.place
+        if where not in self._elsewhere:
+            self._elsewhere[where] = leads_elsewhere(self.session, action)
+        return self._elsewhere[where]
+
     def _outcome_for(self, action: Action, number: int, found: Action | None) -> Status:
         """The outcome of a dependency; for one that several agents share, the outcome of this agent's own sources."""
         if found is None:
@@ -84,8 +97,9 @@ class BatchRun:
 
     def ended(self, *actions: Action) -> None:
         """Report the status of actions that have ended."""
+        now = self._statuses(actions)
         for action in actions:
-            self.tell(action, self.status(action).value)
+            self.tell(action, now[action.id].value)
 
     def fail(self, action: Action, failure: Failure, *, exit_code: int | None = None) -> None:
         """End an action as failed, or put it back where another try may help."""

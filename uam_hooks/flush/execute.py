@@ -28,8 +28,8 @@ from uam_hooks.store import claim, finish, journal
 def execute(session: Session, batch: Batch, tell: Tell | None = None) -> BatchResult:
     """Execute a batch and close it. `tell` is called with every action: `running`, then its status."""
     began = time.monotonic()
-    with session.store.reading():
-        asked = {source.id for action in batch.actions for source in claim.sources(session.store, action.id)}
+    pending = claim.sources_of(session.store, [action.id for action in batch.actions])
+    asked = {source.id for sources in pending.values() for source in sources}
     _execute_in_order(BatchRun(session, batch, tell or (lambda _action, _state: None)))
     took = (time.monotonic() - began) * 1000
     result = result_of(session, batch, took, asked)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from uam_hooks.hot.core.errors import Refused
-from uam_hooks.hot.queue.model import Batch, BatchResult, SourceStatus, Status
+from uam_hooks.hot.queue.model import Batch, BatchResult, Status
 from uam_hooks.session import Session
 from uam_hooks.store import views
 
@@ -15,17 +15,19 @@ def result_of(session: Session, batch: Batch, took: float, asked: set[int]) -> B
     """
     done = failed = deferred = unknown = 0
     errors: list[str] = []
+    ids = [action.id for action in batch.actions]
     with session.store.reading():
-        ended = [(views.action(session.store, a.id), views.sources(session.store, a.id)) for a in batch.actions]
-    for now, sources in ended:
-        if now is None:
+        ended, sources = views.standing(session.store, ids), views.failed_of(session.store, ids)
+    for number in ids:
+        if number not in ended:
             continue
-        done += now.status == Status.COMPLETED
-        failed += now.status == Status.FAILED
-        deferred += now.status == Status.PENDING
-        unknown += now.status in (Status.BATCHED, Status.EXECUTING)  # only the remote can tell
-        refused = [s.outcome.error for s in sources if s.status == SourceStatus.FAILED and s.id in asked]
-        errors += refused or ([now.error] if now.status in (Status.FAILED, Status.PENDING) else [])
+        now, error = ended[number]
+        done += now == Status.COMPLETED
+        failed += now == Status.FAILED
+        deferred += now == Status.PENDING
+        unknown += now in (Status.BATCHED, Status.EXECUTING)  # only the remote can tell
+        refused = [source.outcome.error for source in sources.get(number, ()) if source.id in asked]
+        errors += refused or ([error] if now in (Status.FAILED, Status.PENDING) else [])
     words = tuple(dict.fromkeys(errors))
     good = not errors and not failed + deferred + unknown
     return BatchResult(batch.id, good, done, failed, words, took, deferred)

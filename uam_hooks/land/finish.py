@@ -89,8 +89,9 @@ def bring_along(session: Session, ending: Sequence[tuple[Action, Outcomes]]) -> 
     It comes before they end: who is told the end may remove the repository, and finds nothing in the way.
     """
     everything: list[Source] = []
+    brought = claim.all_with_carried(session.store, [action.id for action, _ in ending])
     for action, results in ending:
-        sources = [_ended(source, results) for source in claim.with_carried(session.store, action.id)]
+        sources = [_ended(source, results) for source in brought[action.id]]
         settle_unattended(session, action, sources)
         everything += sources
     unpin(session, everything)

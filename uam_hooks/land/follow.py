@@ -22,8 +22,7 @@ def follow(session: Session, pushes: Sequence[Action]) -> None:
     """Let pushes that were asked for by name bring their branch as it is now."""
     tips: dict[int, str] = {}
     before: set[str] = set()
-    for action in pushes:
-        sources = claim.sources(session.store, action.id)
+    for sources in claim.sources_of(session.store, [action.id for action in pushes]).values():
         for source, now in zip(sources, followed(sources, Tips(session.repo)), strict=True):
             if now != source:
                 tips[source.id] = now.tip
@@ -63,6 +62,8 @@ def settle_unattended(session: Session, action: Action, sources: Sequence[Source
         if (source.base or source.tracks_branch) and source.key in seen:
             continue
         seen.add(source.key)
+        if not source.base and action.action_type != ActionType.MERGE and source.tip == source.outcome.new:
+            continue  # it has all of that already
         paths = session.repo.paths.seen_from(source.worktree)
         try:
             what = _landed(session, action, source, sources)

@@ -82,8 +82,7 @@ def _planned_here(session: Session, batch: Batch, action: Action) -> bool:
 def groups(store: Store, pushes: Sequence[Action]) -> dict[tuple[str, tuple[str, ...], str], list[Action]]:
     """The actions that share one `git push`, by remote, push options, and the name of an atomic push ("": none)."""
     found: dict[tuple[str, tuple[str, ...], str], list[Action]] = {}
-    with store.reading():
-        brought = {action.id: claim.sources(store, action.id) for action in pushes}
+    brought = claim.sources_of(store, [action.id for action in pushes])
     for action in pushes:
         waiting = brought[action.id]
         atomic = next((s.group for s in waiting if s.atomic), "")
@@ -158,7 +157,9 @@ def _plans(
     waiting = []
     for action in actions:
         _finish_late(session, remote, action, there[action.ref])
-        if sources := claim.sources(session.store, action.id):
+    brought = claim.sources_of(session.store, [action.id for action in actions])
+    for action in actions:
+        if sources := brought[action.id]:
             waiting.append((action, sources))
         else:
             finish.action(session.store, action, {})
@@ -208,7 +209,8 @@ def _push(
     `said` is what the remote said of each ref in the tries before, which its outcome is to have, too.
     """
     with session.store.reading():
-        entries = [_journal_entry(session, batch, plan) for plan in plans]
+        brought = claim.sources_of(session.store, [plan.action.id for plan in plans])
+        entries = [_journal_entry(session, batch, plan, brought[plan.action.id]) for plan in plans]
     landings = claim.write_plan(session.store, batch, entries)
     reached(Step.PLANNED)
     pins = [(landing_ref(entry.batch_id, entry.id), entry.keep, ZERO) for entry in landings if entry.keep != ZERO]
@@ -268,8 +270,7 @@ def _together(results: dict[str, RefOutcome]) -> dict[str, RefOutcome]:
     return {ref: result if result.pushed == Pushed.REJECTED else mates for ref, result in results.items()}
 
 
-def _journal_entry(session: Session, batch: Batch, plan: Plan) -> NewLanding:
-    sources = claim.sources(session.store, plan.action.id)
+def _journal_entry(session: Session, batch: Batch, plan: Plan, sources: list[Source]) -> NewLanding:
     results = outcomes.of_plan(session.repo, session.store, batch, plan, sources)
     detail = Detail(plan.how, results, plan.commits, plan.proof)
     return NewLanding(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from uam_hooks.hot.core.errors import UsageError
 from uam_hooks.hot.queue import rows
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.enqueue import became
-from uam_hooks.hot.queue.model import Action, Batch, Landing, Source, iso
+from uam_hooks.hot.queue.model import Action, Batch, Landing, Source, Status, iso
 
 
 class QueuedCommit(NamedTuple):
@@ -84,6 +84,16 @@ def action(store: Store, action_id: int) -> Action | None:
     return None if row is None else rows.action(row)
 
 
+def standing(store: Store, action_ids: Iterable[int]) -> dict[int, tuple[Status, str]]:
+    """Where each of these actions stands, with its error; one that is not there is left out."""
+    with store.reading() as db:
+        found = db.execute(
+            "SELECT id, status, error FROM deploy_queue WHERE id IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(action_ids)),),
+        ).fetchall()
+    return {row["id"]: (rows.status(row), str(row["error"])) for row in found}
+
+
 def current(store: Store, action_id: int) -> Action | None:
     """The action with this id, or the one that has taken its work."""
     with store.reading() as db:
@@ -119,6 +129,20 @@ def files(store: Store, source_id: int) -> list[str]:
     with store.reading() as db:
         found = db.execute("SELECT path FROM source_files WHERE source_id = ? ORDER BY path", (source_id,)).fetchall()
     return [row["path"] for row in found]
+
+
+def failed_of(store: Store, action_ids: Iterable[int]) -> dict[int, list[Source]]:
+    """The sources that failed of each of these actions; one without such a source is left out."""
+    with store.reading() as db:
+        found = db.execute(
+            "SELECT * FROM sources WHERE status = 'failed'"
+            " AND action_id IN (SELECT value FROM json_each(?)) ORDER BY id",
+            (json.dumps(list(action_ids)),),
+        ).fetchall()
+    failed: dict[int, list[Source]] = {}
+    for row in found:
+        failed.setdefault(row["action_id"], []).append(rows.source(row))
+    return failed
 
 
 def failed_sources(store: Store, since: float) -> list[tuple[Action, Source]]:

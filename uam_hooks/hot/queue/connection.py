@@ -29,7 +29,7 @@ class _Connection(sqlite3.Connection):
 
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
         """As sqlite3 does it; UsageError for a text that is neither Unicode nor a name in bytes."""
-        if isinstance(parameters, Mapping):
+        if not isinstance(parameters, tuple) and isinstance(parameters, Mapping):  # the latter takes longest to ask
             return super().execute(sql, {name: _stored(value) for name, value in parameters.items()})
         return super().execute(sql, tuple(map(_stored, parameters)))
 

@@ -164,10 +164,13 @@ def _add_source(db: sqlite3.Connection, new: NewSource, action_id: int, now: str
 
 def state(store: Store, source_ids: Iterable[int]) -> list[Source]:
     """The sources with these ids, in order; for one that was replaced, the newest push that replaced it."""
+    ids = list(source_ids)
     found = []
     with store.reading() as db:
-        for source_id in source_ids:
-            row = db.execute("SELECT * FROM sources WHERE id = ?", (source_id,)).fetchone()
+        listed = db.execute("SELECT * FROM sources WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(ids),))
+        by_id = {row["id"]: row for row in listed}
+        for source_id in ids:
+            row = by_id[source_id]
             while row["replaced_by"] is not None:
                 row = db.execute("SELECT * FROM sources WHERE id = ?", (row["replaced_by"],)).fetchone()
             found.append(rows.source(row))

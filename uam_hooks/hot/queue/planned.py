@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 
 from uam_hooks.hot.queue import rows
@@ -22,8 +23,9 @@ def planned(store: Store, action_id: int) -> Landing | None:
 def batches_of(store: Store, action_ids: Iterable[int]) -> set[str]:
     """The batches that these actions are in, or have ended in."""
     with store.reading() as db:
-        found = [
-            db.execute("SELECT batch_id FROM deploy_queue WHERE id = ?", (action_id,)).fetchone()
-            for action_id in action_ids
-        ]
-    return {row["batch_id"] for row in found if row is not None and row["batch_id"] is not None}
+        found = db.execute(
+            "SELECT DISTINCT batch_id FROM deploy_queue WHERE batch_id IS NOT NULL"
+            " AND id IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(action_ids)),),
+        ).fetchall()
+    return {row["batch_id"] for row in found}

@@ -227,6 +227,11 @@ def _source(row: sqlite3.Row) -> Source:
     return found._replace(fault=reader.fault) if reader.fault else found
 
 
+def status(row: sqlite3.Row) -> Status:
+    """The status in a row of deploy_queue."""
+    return _Reader(row).as_("status", Status, Status.PENDING)
+
+
 _known_action = _Known(_action)
 _known_source = _Known(_source)
 
