@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from tests.support.queueing import change
 from tests.support.scenes import Scene
 
 FEW, MANY = 2, 8
@@ -144,6 +145,23 @@ def test_h15_git_compares_one_pattern_with_all_refs_and_pushes_what_was_planned(
     tips = scene.git("for-each-ref", "--format=%(objectname) %(refname)", "refs/heads/some/")
     assert scene.bare.git("for-each-ref", "--format=%(objectname) %(refname)", "refs/heads/some/") == tips
     assert scene.git("for-each-ref", "refs/uam/tip/") == ""
+
+
+def test_h15_one_pin_keeps_many_landings_until_the_last_of_them_has_expired(scene: Scene) -> None:
+    begin(scene, "some", MORE, 0)
+    scene.push("origin", "refs/heads/some/*:refs/heads/some/*")
+    scene.idle()
+    tips = scene.git("for-each-ref", "--format=%(objectname)", "refs/heads/some/").split()
+    (pin,) = scene.git("for-each-ref", "--format=%(refname)", "refs/uam/landing/").split()
+    assert set(scene.git("rev-parse", f"{pin}^@").split()) == set(tips)
+    scene.git("config", "uam.retention", "0")
+    change(scene, "UPDATE deploy_queue SET finished_at = '2020-01-01T00:00:00.000Z'")
+    change(scene, "UPDATE deploy_queue SET finished_at = NULL WHERE id = (SELECT max(id) FROM deploy_queue)")
+    assert ", 0 landings" in scene.git("uam", "prune")
+    assert scene.oid(pin)
+    change(scene, "UPDATE deploy_queue SET finished_at = '2020-01-01T00:00:00.000Z'")
+    assert ", 1 landings" in scene.git("uam", "prune")
+    assert scene.oid(pin) == ""
 
 
 def test_h15_where_refs_for_the_pattern_cannot_be_made_each_is_pushed_by_itself(scene: Scene) -> None:

@@ -15,8 +15,8 @@ from uam_hooks.hot.core.processes import alive
 # what was fetched, as <process>.<number>, and what is pushed, as <process>.<its own>/<ref>
 SCRATCH = "refs/uam/tip/"
 _REFS = "refs/"
-# so many refspecs cost less than the names
-_FEW = 8
+# what is done for so many refs one by one costs less than what is done for all of them
+FEW = 8
 
 
 @contextmanager
@@ -26,7 +26,7 @@ def laid_out(repo: Repository, objects: Mapping[str, str]) -> Iterator[str]:
     git compares each refspec of a push with each ref here and there, and formats a text whenever it does. For hundreds
     of refs that takes longer than all else; a pattern is compared once. The prefix is new, so nothing else is below it.
     """
-    if len(objects) <= _FEW or not all(ref.startswith(_REFS) for ref in objects):
+    if len(objects) <= FEW or not all(ref.startswith(_REFS) for ref in objects):
         yield ""
         return
     prefix = f"{SCRATCH}{os.getpid()}.{uuid4().hex}/"

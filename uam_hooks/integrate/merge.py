@@ -200,6 +200,11 @@ def shadow_of(repo: Repository, landing: str, *originals: str) -> str:
     return _synthetic(repo, commit.tree, (landing, *originals), what)
 
 
+def held_together(repo: Repository, commits: Sequence[str]) -> str:
+    """A commit that is on top of all of these, and so keeps them: one ref for them instead of one for each."""
+    return _synthetic(repo, repo.commit(commits[0]).tree, tuple(commits), f"{len(commits)} commits that are kept")
+
+
 def originals_of(repo: Repository, landing: str, ref: str, before: Sequence[str], tips: Sequence[str]) -> str:
     """A commit with the tree of a landing on `ref` that keeps the pushed `tips`, on top of what kept those `before`."""
     what = f"originals of what landed on {short_target(ref)}"

@@ -12,7 +12,7 @@ from uam_hooks.git.said import bounded, heard
 from uam_hooks.git.verdict import Pushed, RefOutcome
 from uam_hooks.hot.core.errors import Failure, GitFailed, UamError
 from uam_hooks.hot.core.plumbing import ZERO
-from uam_hooks.hot.core.refs import landing_ref, original_ref, originals_ref
+from uam_hooks.hot.core.refs import original_ref, originals_ref
 from uam_hooks.hot.core.sideband import Speaking, path_of, together
 from uam_hooks.hot.core.words import say
 from uam_hooks.hot.queue.connection import Store
@@ -23,6 +23,7 @@ from uam_hooks.integrate.plan import Plan
 from uam_hooks.integrate.tips import Tips
 from uam_hooks.land import originals, outcomes
 from uam_hooks.land.finish import Landed, bring_along, contains, finish_landed, finish_renamed, noted
+from uam_hooks.land.pins import not_pinned
 from uam_hooks.land.push_plans import Prepared, plan_push, prepare
 from uam_hooks.land.retry import TRIES, fail_or_requeue, failure_of, is_local
 from uam_hooks.land.shadow import Memory, move_shadows, remember
@@ -213,8 +214,7 @@ def _push(
         entries = [_journal_entry(session, batch, plan, brought[plan.action.id]) for plan in plans]
     landings = claim.write_plan(session.store, batch, entries)
     reached(Step.PLANNED)
-    pins = [(landing_ref(entry.batch_id, entry.id), entry.keep, ZERO) for entry in landings if entry.keep != ZERO]
-    if (why := _not_pinned(session, pins)) is not None:
+    if (why := not_pinned(session.repo, landings)) is not None:
         return {plan.action.ref: RefOutcome(Pushed.UNPINNED, why) for plan in plans}
     reached(Step.PINNED)
     heard_in = path_of(session.repo.paths.batches, batch.id, landings[0].id)
@@ -240,24 +240,6 @@ def _push(
         if result.pushed == Pushed.REJECTED:
             fail_or_requeue(session, action, Failure(result.words, result.transient), said=result.said)
     return results
-
-
-def _not_pinned(session: Session, pins: list[tuple[str, str, str]]) -> str | None:
-    """Pin what a plan has made. Why it has to be made once more; None when all of it is there, and stays.
-
-    Until it was pinned, a `git gc --prune=now` beside us could take it, or a part of it.
-    """
-    try:
-        session.repo.move_refs(pins, "uam: pin")
-    except GitFailed as error:
-        session.repo.look_again()
-        return error.what
-    gone = session.repo.gone()
-    if not gone:
-        return None
-    session.repo.look_again()
-    session.repo.move_refs([(name, ZERO, oid) for name, oid, _ in pins], "uam: incomplete")
-    return f"{gone[0][:7]}, which was just written, has been collected"
 
 
 def _together(results: dict[str, RefOutcome]) -> dict[str, RefOutcome]:

@@ -53,7 +53,9 @@ def prune(session: Session, retention: float) -> Pruned:
     before = iso(time.time() - retention)
     refs = session.repo.refs("refs/uam/")
     pins = [PINS + tip for tip in views.landed_tips(session.store, before) if PINS + tip in refs]
-    old = [landing_ref(entry.batch_id, entry.id) for entry in views.landings_before(session.store, before)]
+    young = views.batches_since(session.store, before)  # a pin may hold all landings of its batch
+    expired = (one for one in views.landings_before(session.store, before) if one.batch_id not in young)
+    old = [landing_ref(one.batch_id, one.id) for one in expired]
     landings = [ref for ref in old if ref in refs]
     ended = time.time() - retention
     originals = [ref for ref in refs if ref.startswith(ORIGINALS) and original_since(ref) < ended]

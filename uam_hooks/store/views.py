@@ -292,6 +292,18 @@ def landings_before(store: Store, before: str) -> list[Landing]:
     return [rows.landing(row) for row in found]
 
 
+def batches_since(store: Store, since: str) -> set[str]:
+    """The batches with a landing whose action had not ended at this time."""
+    with store.reading() as db:
+        found = db.execute(
+            "SELECT DISTINCT l.batch_id FROM landings l JOIN deploy_queue q ON q.id = l.action_id"
+            " WHERE q.finished_at IS NULL OR q.finished_at >= ?"
+            " OR q.status NOT IN ('completed', 'failed', 'cancelled')",
+            (since,),
+        ).fetchall()
+    return {row["batch_id"] for row in found}
+
+
 def refs_since(store: Store, since: str) -> set[tuple[str, str]]:
     """Every (remote, ref) to which something waits, is on its way, or was until this time."""
     with store.reading() as db:
