@@ -45,6 +45,7 @@ def test_runs_are_the_updates_of_branches_that_the_remote_has_seen(scene: Scene)
     lines = scene.git("uam", "stats", "--since", "1h").splitlines()
     assert lines[1] == "CI runs: 2, 3 fewer than plain git would have started (60%)"
     assert lines[2] == "minutes: 10 of CI, at 5 for a run (as uam.ci.minutes says)"
+    assert lines[3].startswith("         plain git: about 25; with older runs cancelled: about ")
     assert scene.git("uam", "stats", "--since", "2999-01-01").startswith("nothing has landed")
 
 

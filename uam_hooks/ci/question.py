@@ -16,7 +16,7 @@ from uam_hooks.hot.queue.ci import CiState, Sight
 from uam_hooks.hot.queue.lane import Lane
 from uam_hooks.hot.queue.model import iso, seconds_of
 from uam_hooks.session import Session
-from uam_hooks.store.ci_states import Landed, Run
+from uam_hooks.store.ci_states import LISTED, Landed, Run
 
 # A command that has not answered by then is ended, with all that it started.
 TIME_LIMIT_SECONDS = 20.0
@@ -34,17 +34,17 @@ class Answer(NamedTuple):
 
 class Question:
     """One question about one branch, `how` is `gh` or `command`; where gh was a guess (`may_be_off`) it may not be
-    there, or not logged in.
+    there, or not logged in. `log` is added to the name of its log, where two may ask at the same time.
     """
 
     def __init__(
         self, session: Session, running: Running, remote: str, ref: str, how: str, landed: Landed | None,
-        may_be_off: bool,
+        may_be_off: bool, log: str = "",
     ) -> None:  # fmt: skip
         self.how, self.landed, self.may_be_off = how, landed, may_be_off
         self._ended: Ended | None = None
         self._running = running
-        self._log = session.repo.paths.logs / f"ci-{Lane(ref, remote).key}.log"
+        self._log = session.repo.paths.logs / f"ci-{Lane(ref, remote).key}{log}.log"
         try:
             make = self._gh if how == "gh" else self._command
             self._thread = Thread(target=self._run, args=(make(session, remote, ref),), daemon=True)
@@ -60,15 +60,15 @@ class Question:
         facts = {"UAM_REMOTE": remote, "UAM_BRANCH": short_target(ref)}
         facts["UAM_SHA"] = self.landed.sha if self.landed else ""
         env = {**reduced(os.environ, session.settings), **facts}
-        return Command(words, env, b"", session.repo.paths.worktree, TIME_LIMIT_SECONDS, self._log)
+        return Command(words, env, b"", session.repo.paths.worktree, TIME_LIMIT_SECONDS, self._log, watched=True)
 
     def _gh(self, session: Session, remote: str, ref: str) -> Command:
         repository = github.repository(session, remote)
         shown = f".[] | [{', '.join(f'.{name}' for name in _FIELDS)}] | @tsv"
-        words = ["gh", "run", "list", "--repo", repository, f"--branch={short_target(ref)}", "--limit", "20"]
+        words = ["gh", "run", "list", "--repo", repository, f"--branch={short_target(ref)}", "--limit", str(LISTED)]
         words += ["--json", ",".join(_FIELDS), "--jq", shown]
         env = github.environment(session, self._log)
-        return Command(words, env, b"", session.repo.paths.worktree, TIME_LIMIT_SECONDS, self._log)
+        return Command(words, env, b"", session.repo.paths.worktree, TIME_LIMIT_SECONDS, self._log, watched=True)
 
     def _run(self, command: Command) -> None:
         try:
@@ -99,6 +99,10 @@ class Question:
         if self._thread.ident is not None:
             self._thread.join()
         github.forget(self._log)
+
+    def forget(self) -> None:
+        """Delete the log of a question that has ended."""
+        self._log.unlink(missing_ok=True)
 
 
 def _of_runs(landed: Landed | None, listed: str, asked: float) -> Answer:

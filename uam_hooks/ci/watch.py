@@ -32,6 +32,7 @@ class Watch:
         self._running = Running()
         self._asked: dict[_Place, Question] = {}
         self._seen: dict[_Place, Sight] = {}
+        self._landed: dict[_Place, Landed | None] = {}  # the newest landing whose run is written down
 
     def __enter__(self) -> Watch:
         return self
@@ -78,7 +79,7 @@ class Watch:
             return Sight(CiState.OFF, now)
         landed = ci_states.newest_landing(session.store, *place)
         if isinstance(how, float):
-            return self._by_duration(session, place, landed, holding.of_landings(landed and landed.at, how, now))
+            return self._by_duration(session, place, landed, how)
         poll = session.settings["uam.ci.poll"]
         asked = self._asked.get(place)
         if asked is not None and (answer := asked.answer()) is not None:
@@ -96,12 +97,15 @@ class Watch:
             self._asked[place] = Question(session, self._running, *place, kind, landed, how == "auto")
         return holding.current(last, landed and landed.at, poll, now)
 
-    def _by_duration(self, session: Session, place: _Place, landed: Landed | None, sight: Sight) -> Sight:
+    def _by_duration(self, session: Session, place: _Place, landed: Landed | None, busy_for: float) -> Sight:
+        sight = holding.of_landings(landed and landed.at, busy_for, time.time())
         last = self._seen.get(place)
-        if last is None or (last.state, last.since) != (sight.state, sight.since):
-            busy = sight.state is CiState.BUSY
-            ended = "" if sight.until is None else iso(sight.until)
-            runs = (Run(landed.sha, started=iso(landed.at), ended=ended, busy=busy),) if landed and busy else ()
+        if last is None or (last.state, last.since) != (sight.state, sight.since) or self._landed.get(place) != landed:
+            self._landed[place], busy = landed, sight.state is CiState.BUSY
+            # how long it takes is known, also where nobody looked meanwhile
+            runs = () if landed is None else (
+                Run(landed.sha, started=iso(landed.at), ended=iso(landed.at + busy_for), busy=busy),
+            )  # fmt: skip
             self._note(session, place, Answer(sight, runs))
         return sight
 

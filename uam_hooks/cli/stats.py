@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from uam_hooks.ci import ends
 from uam_hooks.cli.opened import opened
 from uam_hooks.hot.core.errors import ExitCode
 from uam_hooks.hot.core.settings import duration
@@ -42,9 +43,11 @@ def stats(since: float | None, as_json: bool) -> int:
     """Show how many pushes were asked for and how many CI runs they started, against plain git.
 
     A CI runs once for each push to each branch. Plain git would have started a run for each push that landed here.
+    Where GitHub measures, gh is asked how the newest runs have ended.
     """
     begin = since or 0.0
     with opened() as session:
+        ends.ask(session)
         minutes = session.settings["uam.ci.minutes"]
         found = ledger(runs(session.store, begin), failed(session.store, begin), measured(session.store), minutes)
     found["since"] = None if since is None else iso(since)
@@ -65,7 +68,7 @@ def _lines(found: dict[str, Any]) -> list[str]:
     lines = [
         f"pushes:  {pushes['landed']} landed{when}, {pushes['failed']} failed",
         f"CI runs: {started['started']}, {saved}",
-        *_minutes(found["ci_minutes"], pushes["landed"]),
+        *_minutes(found["ci_minutes"], started["started"], pushes["landed"]),
         f"waiting: {_waited(found['waiting'])}",
         "",
     ]
@@ -73,14 +76,18 @@ def _lines(found: dict[str, Any]) -> list[str]:
     return [*lines, "", *(f"{row['agent']}: {_row(row)}" for row in found["agents"])]
 
 
-def _minutes(found: dict[str, Any] | None, pushes: int) -> list[str]:
+def _minutes(found: dict[str, Any] | None, runs: int, pushes: int) -> list[str]:
     if found is None:
         return ["minutes: not known; `git config uam.ci.minutes 5` says how long a run takes"]
-    how = f"measured in {found['measured_runs']} runs" if found["measured_runs"] else "as uam.ci.minutes says"
+    known = found["measured_runs"]
+    how = "all measured by GitHub"
+    if known < runs:
+        how = f"{known} of {runs} measured, estimated to be as long as those" if known else "as uam.ci.minutes says"
     lost = f"{found['cancelling_without_verdict']} of {pushes} landings without a verdict"
+    plain, cancelling = f"about {found['plain']:g}", f"about {found['cancelling']:g}"
     return [
         f"minutes: {found['started']:g} of CI, at {found['each']:g} for a run ({how})",
-        f"         plain git: {found['plain']:g}; with older runs cancelled: {found['cancelling']:g}, {lost}",
+        f"         plain git: {plain}; with older runs cancelled: {cancelling}, {lost}",
     ]
 
 

@@ -6,11 +6,13 @@ Each command leads its own process group, so that ending it ends every process t
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from errno import ENOENT
 from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
@@ -25,10 +27,19 @@ TAIL_BYTES = 4000
 # A log that has grown to the first of these is cut to the second: the end of the output is what is kept.
 LOG_BYTES, LEFT_BYTES = 10_000_000, 1_000_000
 _LOOK_SECONDS = 0.5
+# Ends its process group when the process that writes to its stdin has ended without a line, and runs a command in it
+# meanwhile. What watches is a child of nobody's: a command that waits for all of its children does not wait for it.
+_WATCHED = f"""exec 3<&0
+( ( trap '' TERM; read -r end <&3 || {{ kill -TERM 0; sleep {GRACE_SECONDS:.0f}; kill -KILL 0; }} ) & )
+exec "$@" </dev/null 3<&-
+"""
 
 
 class Command(NamedTuple):
-    """What to run: `timeout` is in seconds, `log` gets everything that it prints."""
+    """What to run: `timeout` is in seconds, `log` gets everything that it prints.
+
+    One that is `watched` ends with this process, however that ends, and has no stdin.
+    """
 
     words: Sequence[str]
     env: Mapping[str, str]
@@ -36,6 +47,7 @@ class Command(NamedTuple):
     at: Path
     timeout: float
     log: Path
+    watched: bool = False
 
 
 class Ended(NamedTuple):
@@ -90,8 +102,11 @@ class Running:
         with self._lock:
             if self._ending:
                 raise OSError(0, "interrupted")
+            before = ["/bin/sh", "-c", _WATCHED, "sh"] if command.watched else []
+            if command.watched and not _is_there(command):  # sh would say so in its own words
+                raise FileNotFoundError(ENOENT, os.strerror(ENOENT))
             process = subprocess.Popen(
-                list(command.words), stdin=subprocess.PIPE, stdout=out, stderr=subprocess.STDOUT,
+                [*before, *command.words], stdin=subprocess.PIPE, stdout=out, stderr=subprocess.STDOUT,
                 cwd=command.at, env=dict(command.env), start_new_session=True,
             )  # fmt: skip
             self._processes.add(process)
@@ -106,6 +121,11 @@ class Running:
             end_group(process)
 
 
+def _is_there(command: Command) -> bool:
+    name = command.words[0]
+    return shutil.which(command.at / name if "/" in name else name, path=command.env.get("PATH")) is not None
+
+
 def _communicate(process: subprocess.Popen[bytes], command: Command) -> None:
     """Feed a command and wait for its end, and keep its log within bounds; TimeoutExpired when it takes too long."""
     deadline = time.monotonic() + command.timeout
@@ -113,7 +133,11 @@ def _communicate(process: subprocess.Popen[bytes], command: Command) -> None:
     while True:
         left = max(0.0, deadline - time.monotonic())
         try:
-            process.communicate(feed, min(_LOOK_SECONDS, left))
+            if command.watched:
+                process.wait(min(_LOOK_SECONDS, left))
+                _let_go(process)
+            else:
+                process.communicate(feed, min(_LOOK_SECONDS, left))
         except subprocess.TimeoutExpired:
             feed = None  # what is left of it is with the process already
             _cut(command.log)
@@ -122,6 +146,13 @@ def _communicate(process: subprocess.Popen[bytes], command: Command) -> None:
         else:
             _cut(command.log)
             return
+
+
+def _let_go(process: subprocess.Popen[bytes]) -> None:
+    """Let what watches a command know that it has ended by itself."""
+    assert process.stdin is not None
+    with suppress(OSError), process.stdin as pipe:
+        pipe.write(b"ended\n")
 
 
 def _cut(log: Path) -> None:

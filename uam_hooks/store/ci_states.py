@@ -14,6 +14,9 @@ from uam_hooks.hot.queue.lane import Lane
 from uam_hooks.hot.queue.model import iso, seconds_of
 from uam_hooks.hot.queue.rows import is_moment
 
+# How many runs gh is asked to list.
+LISTED = 20
+
 
 class Holdable(NamedTuple):
     """A pending push that CI may hold; times are moments, and `due` is the end of its window, or of its hold while it
@@ -84,6 +87,23 @@ def newest_landing(store: Store, remote: str, ref: str) -> Landed | None:
     if row is None or row["new"] == ZERO or not is_moment(row["finished_at"]):
         return None
     return Landed(row["new"], seconds_of(row["finished_at"]))
+
+
+def left_open(store: Store) -> list[tuple[str, str]]:
+    """The branches (remote and full name) of which gh may know more: one of the newest runs has no end yet, one worked
+    when gh was asked last, or something has landed since.
+    """
+    with store.reading() as db:
+        found = db.execute(
+            "SELECT remote, ref FROM (SELECT remote, ref, how, ended, row_number() OVER"
+            " (PARTITION BY remote, ref ORDER BY started DESC) AS place FROM ci_runs)"
+            " WHERE how = 'gh' AND ended = '' AND place <= ?"
+            " UNION SELECT remote, ref FROM ci_states s WHERE how = 'gh' AND (state = 'busy' OR (state = 'idle'"
+            " AND EXISTS (SELECT 1 FROM landings l JOIN deploy_queue q ON q.id = l.action_id WHERE l.remote = s.remote"
+            " AND l.ref = s.ref AND l.status = 'landed' AND q.finished_at > s.asked_at))) ORDER BY remote, ref",
+            (LISTED,),
+        ).fetchall()
+    return [(row["remote"], row["ref"]) for row in found]
 
 
 def set_due(store: Store, moments: Mapping[Holdable, Due]) -> None:
