@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.landscape import environment, sound
+from tests.support.landscape import by_hand, environment, sound
 from tests.support.scenes import Scene, Worktree, script
 from uam_hooks.git.repo import Repository
 from uam_hooks.install.install import install
@@ -86,6 +86,22 @@ def test_f7_a_remote_that_does_not_take_them_takes_the_landing(sending: Scene, h
         if line.startswith("origin did not take the originals (") and "git uam show 1" in line
     ]
     assert "hook declined" in done.err
+
+
+def test_f7_what_was_squashed_here_before_it_was_pushed_is_sent(sending: Scene) -> None:
+    """Also when a flush by hand lands it; a remote that does not take it is named there."""
+    by_hand(sending)
+    originals = two(sending, "a")
+    sending.git("uam", "flush")
+    sending.push("origin", "HEAD:main")
+    sending.git("uam", "flush")
+    named = sending.bare.git("log", "-1", "--format=%(trailers:key=Uam-Original,valueonly)", "main").split()
+    assert named == originals
+    assert set(originals) <= set(sending.bare.git("rev-list", THERE).split())
+    script(sending.remote / "hooks" / "update", UPDATE)
+    two(sending, "b")
+    sending.push("origin", "HEAD:main")
+    assert "\nbatch 3: origin did not take the originals (hook declined); " in sending.git("uam", "flush")
 
 
 def test_f7_who_moved_them_in_between_loses_nothing(sending: Scene) -> None:

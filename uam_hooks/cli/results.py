@@ -94,6 +94,8 @@ def _lines(store: Store, result: BatchResult) -> Iterator[str]:
             yield f"batch {batch.number}: {_of_action(store, action)}"
     said = (source.outcome.said for action in batch.actions for source in views.sources(store, action.id))
     yield from (f"batch {batch.number}: {line}" for line in from_remotes(said))
+    notes = (source.outcome.note for action in batch.actions for source in views.sources(store, action.id))
+    yield from (f"batch {batch.number}: {note}" for note in dict.fromkeys(notes) if note)
     if result.deferred_actions:
         many = result.deferred_actions
         yield f"batch {batch.number}: {many} action{'s' * (many != 1)} will be tried again, see git uam status"

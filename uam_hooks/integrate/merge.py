@@ -24,9 +24,9 @@ from uam_hooks.integrate.graph import Graph, reachable, stands_on
 _IDENT = b"uam <uam@localhost>"
 _WHY = """Made by git uam to merge pushes and to remember what has landed.
 It is on no branch; `git uam prune` drops it in time."""
-_SENT = """Made by git uam (uam.originals = push). These commits were pushed to that
-branch, and landed there in another form: squashed, or moved onto others' work.
-They are parents of this commit, after the one that holds those before them."""
+_SENT = """Made by git uam (uam.originals = push). These commits landed on that branch in
+another form: squashed, or moved onto others' work. They are parents of this
+commit, after the one that holds those before them."""
 
 
 class History(NamedTuple):

@@ -19,6 +19,7 @@ from uam_hooks.hot.queue.outcome import How
 from uam_hooks.integrate.merge import originals_of
 from uam_hooks.integrate.plan import Plan
 from uam_hooks.session import Session
+from uam_hooks.store import journal
 
 Results = dict[str, RefOutcome]  # by ref
 # What leaves commits that the branch does not have.
@@ -94,8 +95,8 @@ def _updates(
     failed: Results = {}
     for plan in plans if are_pushed(session) else ():
         name = originals_ref(plan.ref)
-        tips = _remade(plan)
         try:
+            tips = _remade(session, plan)
             if tips and name not in there:
                 failed[name] = RefOutcome(Pushed.REJECTED, "what is there could not be fetched")
             elif tips and (update := _update(session, remote, plan, tips, there[name])) is not None:
@@ -105,12 +106,16 @@ def _updates(
     return found, failed
 
 
-def _remade(plan: Plan) -> list[str]:
-    """The tips of those sources of a plan that land on a branch in another form."""
-    if not plan.ref.startswith(HEADS) or plan.keep in (plan.new, ZERO):
+def _remade(session: Session, plan: Plan) -> list[str]:
+    """The tips of what lands on a branch in another form, or was given one here before it was pushed."""
+    if not plan.ref.startswith(HEADS) or plan.new == ZERO:
         return []
     hows = {one.tip: plan.became[one.id].how if one.id in plan.became else plan.how for one in plan.landed}
-    return [tip for tip, how in hows.items() if how in _REMADE]
+    tips = [tip for tip, how in hows.items() if how in _REMADE and plan.keep != plan.new]
+    for keep in journal.kept_here(session.store, plan.commits):
+        if session.repo.kind(keep) == "commit":
+            tips += session.repo.commit(keep).parents[1:]  # the first is what they became
+    return tips
 
 
 def _update(session: Session, remote: Remote, plan: Plan, tips: Sequence[str], before: str) -> RefUpdate | None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
+
 from uam_hooks.hot.queue import rows
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.lane import EVERYTHING, OPEN, Lane
@@ -56,6 +59,17 @@ def landings(store: Store, remote: str, ref: str) -> list[Landing]:
             (remote, ref),
         ).fetchall()
     return [rows.landing(row) for row in found]
+
+
+def kept_here(store: Store, commits: Iterable[str]) -> list[str]:
+    """What keeps the originals of those of the commits that were made on a branch of this repository."""
+    with store.reading() as db:
+        found = db.execute(
+            "SELECT keep FROM landings WHERE remote = '' AND status = 'landed' AND keep <> new"
+            " AND new IN (SELECT value FROM json_each(?)) ORDER BY id",
+            (json.dumps(list(commits)),),
+        ).fetchall()
+    return [str(row["keep"]) for row in found]
 
 
 def planned(store: Store, action: Action) -> Landing | None:
