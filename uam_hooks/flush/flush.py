@@ -204,5 +204,5 @@ def ensure_flush(session: Session) -> bool:
         return False
     lanes = [*at_work(session.store, session.identity.id), *waiting_for_others(session.store, session.identity.id)]
     for lane in dict.fromkeys(lanes):
-        ensure_flusher(session.repo.paths, lane, reduced(os.environ, session.settings))
+        ensure_flusher(session.repo.paths, lane, partial(reduced, os.environ, session.settings))
     return True

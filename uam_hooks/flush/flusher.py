@@ -78,7 +78,7 @@ def _serve_every_lane(repo: Repository) -> None:
         session = background(repo, store, key_of(repo.paths))  # the pushes that started this one know of no key
         while lanes := unfinished(session.store, session.identity.id):
             for lane in lanes:
-                ensure_flusher(repo.paths, lane, reduced(os.environ, session.settings))
+                ensure_flusher(repo.paths, lane, partial(reduced, os.environ, session.settings))
             time.sleep(LONG_NAP_SECONDS)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from functools import cache
 from pathlib import Path
 
 _PROC = Path("/proc/self/stat")
@@ -15,6 +16,15 @@ _PROC = Path("/proc/self/stat")
 
 def started(pid: int) -> str:
     """When process `pid` started, in the system's own words; "" when that is unknown or there is no such process."""
+    return _own_start(pid) if pid == os.getpid() else _start(pid)
+
+
+@cache
+def _own_start(pid: int) -> str:
+    return _start(pid)
+
+
+def _start(pid: int) -> str:
     return _stat(pid)[1] if _PROC.exists() else _started_elsewhere(pid)
 
 

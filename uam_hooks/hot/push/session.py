@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,7 +35,7 @@ class PushSession(NamedTuple):
 
     def ensure_flusher(self, remote: str, start: bool = True) -> bool:
         """See leader.ensure_flusher: a flusher for pushes of whoever pushes to `remote`."""
-        return ensure_flusher(self.paths, self.lane(remote), reduced(os.environ, self.settings), start)
+        return ensure_flusher(self.paths, self.lane(remote), partial(reduced, os.environ, self.settings), start)
 
     def ask_remote(self, remote: str, *patterns: str, silence: float | None = None) -> dict[str, str]:
         """The refs that the remote itself has now, by name; GitFailed when it does not answer.

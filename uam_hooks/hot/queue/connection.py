@@ -35,9 +35,11 @@ class _Connection(sqlite3.Connection):
 
 
 def _stored(value: Any) -> Any:
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        raise UsageError(f"{str(value)[:60]} is not the number of anything here.")
-    if not isinstance(value, str) or value.isascii():
+    if not isinstance(value, str):
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise UsageError(f"{str(value)[:60]} is not the number of anything here.")
+        return value
+    if value.isascii():
         return value
     try:
         raw = value.encode("utf-8", "surrogateescape")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 
@@ -43,10 +43,11 @@ def try_lock(path: Path, make: bool = True) -> int | None:
     return fd
 
 
-def ensure_flusher(paths: RepoPaths, lane: Lane, env: Mapping[str, str], start: bool = True) -> bool:
+def ensure_flusher(paths: RepoPaths, lane: Lane, env: Callable[[], Mapping[str, str]], start: bool = True) -> bool:
     """Start a flusher of a lane unless one is alive (without `start`, only look); returns whether none was alive.
 
-    `env` is its environment, see identity.reduced. Raises NotInstalled when the directory of the queue is gone.
+    `env` gives its environment, see identity.reduced; it is asked where one is started: who waits looks all the while.
+    Raises NotInstalled when the directory of the queue is gone.
     """
     try:
         return _ensure_flusher(paths, lane, env, start)
@@ -56,7 +57,7 @@ def ensure_flusher(paths: RepoPaths, lane: Lane, env: Mapping[str, str], start: 
         raise NotInstalled from None
 
 
-def _ensure_flusher(paths: RepoPaths, lane: Lane, env: Mapping[str, str], start: bool) -> bool:
+def _ensure_flusher(paths: RepoPaths, lane: Lane, env: Callable[[], Mapping[str, str]], start: bool) -> bool:
     fd = try_lock(paths.lane_lock(lane.key))
     if fd is None:
         return False
@@ -67,7 +68,7 @@ def _ensure_flusher(paths: RepoPaths, lane: Lane, env: Mapping[str, str], start:
         paths.log.replace(paths.log.with_suffix(".log.1"))
     log = files.opened(paths.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     try:
-        _start(fd, log, paths, lane, env)
+        _start(fd, log, paths, lane, env())
     except OSError as error:
         os.write(log, f"no flusher could be started: {error}\n".encode())
     finally:
