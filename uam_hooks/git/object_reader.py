@@ -14,6 +14,8 @@ from uam_hooks.hot.core.plumbing import Git, refuse_damaged, starting
 
 # how many questions are asked before the first answer is read: all of them, and the answers, fit into a pipe
 _AT_ONCE = 100
+# the same where answers are objects: the questions fit into the smallest pipe, whatever git has to wait for
+_OBJECTS_AT_ONCE = 40
 
 
 class Process(Protocol):
@@ -76,11 +78,21 @@ class ObjectReader:
         oid, kind, size = self._ask("contents", name)
         if not oid:
             raise _absent(name)
-        assert self._process is not None and self._process.stdout is not None
-        data = self._process.stdout.read(size + 1)
-        if len(data) != size + 1:
-            self._ended(name)
-        return kind, data[:-1]
+        return kind, self._data(name, size)
+
+    def read_all(self, oids: Sequence[str]) -> list[tuple[str, bytes]]:
+        """What `read` gives of each of these objects, several asked before the first is answered."""
+        found: list[tuple[str, bytes] | None] = []
+        for start in range(0, len(oids), _OBJECTS_AT_ONCE):
+            some = oids[start : start + _OBJECTS_AT_ONCE]
+            self._send("".join(f"contents {oid}\n" for oid in some), some[0])
+            for oid in some:
+                answer = self._answer(oid)
+                found.append(answer and (answer[1], self._data(oid, answer[2])))
+            if None in found[start:]:
+                self._complaints()
+        # what is not there is asked for once more by itself: what git then says is about that one
+        return [one or self.read(oid) for one, oid in zip(found, oids, strict=True)]
 
     def close(self) -> None:
         """End the process, if one was needed."""
@@ -128,6 +140,14 @@ class ObjectReader:
         if len(words) == 3 and words[2].isdigit():
             return words[0], words[1], int(words[2])
         return None
+
+    def _data(self, name: str, size: int) -> bytes:
+        """The object that follows its answer."""
+        assert self._process is not None and self._process.stdout is not None
+        data = self._process.stdout.read(size + 1)
+        if len(data) != size + 1:
+            self._ended(name)
+        return data[:-1]
 
     def _ended(self, name: str) -> NoReturn:
         """The process is gone before it has answered; the next question starts another one."""

@@ -175,7 +175,7 @@ class Remote:
     def _follows(self, seen: Seen, now: str) -> bool:
         """Whether the tracking ref that is at `now` goes to what was seen."""
         ref, oid, there = seen
-        if now == oid or (ref.startswith(HEADS) and oid != ZERO and self.repo.kind(oid) != "commit"):
+        if now == oid or (ref.startswith(HEADS) and oid != ZERO and not self.repo.is_commit(oid)):
             return False  # a branch of theirs may be at something else: whatever reads branches expects commits
         return there == oid or ZERO in (oid, now) or not self._is_between(oid, now, there)
 

@@ -123,6 +123,17 @@ class Repository:
             self._commits[oid] = Commit.parse(oid, data)
         return self._commits[oid]
 
+    def read_ahead(self, commits: Iterable[str]) -> None:
+        """Read these commits, all at once: who asks for one of them later waits for no answer of git."""
+        oids = [oid for oid in dict.fromkeys(commits) if oid not in self._commits]
+        for oid, (kind, data) in zip(oids, self._objects.read_all(oids), strict=True):
+            if kind == "commit":
+                self._commits[oid] = Commit.parse(oid, data)
+
+    def is_commit(self, oid: str) -> bool:
+        """Whether `oid` is a commit that is here, or was when it was read."""
+        return oid in self._commits or self.kind(oid) == "commit"
+
     def kind(self, oid: str) -> str:
         """The type of object `oid`, or "" when the repository does not have it; GitFailed where that is not known."""
         return self._objects.look_up(oid)[1]

@@ -24,7 +24,7 @@ def entry(repo: Repository, tree: str, path: str) -> tuple[int, str] | None:
 
 def names_in(repo: Repository, tree: str) -> list[str]:
     """The names at the top of a tree or a commit."""
-    if repo.kind(tree) == "commit":
+    if repo.is_commit(tree):
         tree = repo.commit(tree).tree
     return [name for _, _, name in _entries(repo, tree)]
 

@@ -76,7 +76,7 @@ class Differences:
 
     def _tree(self, oid: str) -> str:
         if oid not in self._trees:
-            is_tree = oid == self._nothing or self._repo.kind(oid) != "commit"
+            is_tree = oid == self._nothing or not self._repo.is_commit(oid)
             self._trees[oid] = oid if is_tree else self._repo.commit(oid).tree
         return self._trees[oid]
 

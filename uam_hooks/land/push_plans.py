@@ -51,7 +51,9 @@ def prepare(
     """
     repo, settings = session.repo, session.settings
     tracked = tips.under(f"refs/remotes/{remote}/")
-    kinds = repo.kinds([*tracked.values(), *there.values(), *(s.tip for _, sources in pushes for s in sources)])
+    brought = [*there.values(), *(source.tip for _, sources in pushes for source in sources)]
+    kinds = repo.kinds([*tracked.values(), *brought])
+    repo.read_ahead(oid for oid in brought if kinds.get(oid) == "commit")
     branches = {name: oid for name, oid in tracked.items() if kinds[oid] == "commit"}
     shadows = repo.refs(shadow_ref(remote, ""))
     kept = _kept(session, remote, [source for _, sources in pushes for source in sources])
@@ -129,7 +131,7 @@ def _plan(
     if sources[0].verbatim:
         _check_expectation(session.repo, sources[0], there)
         return verbatim_plan(action, sources[0], there)
-    if there != ZERO and session.repo.kind(there) != "commit":
+    if there != ZERO and not session.repo.is_commit(there):
         raise UamError(NEEDS_FORCE)
     for source in sources:
         if source.branch and source.tip and action.action_type == ActionType.PUSH:
