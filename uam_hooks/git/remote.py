@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 from uam_hooks.git import lfs
 from uam_hooks.git.repo import Repository
 from uam_hooks.git.said import RemoteWords, bounded
-from uam_hooks.git.scratch import SCRATCH, laid_out, spent
+from uam_hooks.git.scratch import SCRATCH, lay_out, spent
 from uam_hooks.git.verdict import Pushed, RefOutcome, outcome_of, porcelain, renamed, status_is_transient
 from uam_hooks.hot.core import urls
 from uam_hooks.hot.core.errors import Failure, GitFailed, GitNotStarted, Refused, UamError, reason
@@ -244,11 +244,11 @@ class Remote:
         speaking.about(update.ref for update in updates)
         words = RemoteWords(speaking.say, speaking.show)
         try:
-            with laid_out(self.repo, {u.ref: u.new for u in updates if u.new != ZERO}) as prefix:
-                sources = {u.ref: _source(u, prefix) for u in updates}
-                specs = [f"{source}:{ref}" for ref, source in sources.items() if not (source and prefix)]
-                specs += [f"{prefix}*:refs/*"] if prefix else []
-                answer = self._run(*args, "--", urls.NAME, *specs, url=url, hear=words.hear)
+            prefix = lay_out(self.repo, {u.ref: u.new for u in updates if u.new != ZERO})
+            sources = {u.ref: _source(u, prefix) for u in updates}
+            specs = [f"{source}:{ref}" for ref, source in sources.items() if not (source and prefix)]
+            specs += [f"{prefix}*:refs/*"] if prefix else []
+            answer = self._run(*args, "--", urls.NAME, *specs, url=url, hear=words.hear)
         except GitNotStarted as error:  # nothing was sent, so this is no open question
             return {update.ref: RefOutcome(Pushed.REJECTED, error.what, error.transient) for update in updates}
         said = porcelain(answer.out.decode("utf-8", "surrogateescape"))

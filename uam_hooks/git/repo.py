@@ -45,6 +45,7 @@ class Repository:
         self._commits: dict[str, Commit] = {}
         self._made: set[str] = set()
         self.heads: dict[str, str] = {}  # the default branches of remotes, as far as those have told
+        self.used_up: list[tuple[str, str, str]] = []  # see scratch
         self.collection = Collection(self.paths.common_dir)
 
     @classmethod

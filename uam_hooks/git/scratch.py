@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from uuid import uuid4
 
 from uam_hooks.git.repo import Repository
@@ -19,28 +19,37 @@ _REFS = "refs/"
 FEW = 8
 
 
-@contextmanager
-def laid_out(repo: Repository, objects: Mapping[str, str]) -> Iterator[str]:
-    """For one push: the prefix below which each ref of `objects` is at its object, without its `refs/`; "" for none.
+def lay_out(repo: Repository, objects: Mapping[str, str]) -> str:
+    """The prefix below which each ref of `objects` is at its object, without its `refs/`, for one push; "" for none.
 
     git compares each refspec of a push with each ref here and there, and formats a text whenever it does. For hundreds
     of refs that takes longer than all else; a pattern is compared once. The prefix is new, so nothing else is below it.
+    Who has pushed drops what is `used_up`.
     """
     if len(objects) <= FEW or not all(ref.startswith(_REFS) for ref in objects):
-        yield ""
-        return
+        return ""
     prefix = f"{SCRATCH}{os.getpid()}.{uuid4().hex}/"
     names = {prefix + ref.removeprefix(_REFS): oid for ref, oid in objects.items()}
     try:
         repo.move_refs([(name, oid, ZERO) for name, oid in names.items()], "uam: about to be pushed")
     except GitFailed:  # two names that cannot be there together, as where upper and lower case are one
-        yield ""
-        return
-    try:
-        yield prefix
-    finally:
-        with suppress(GitFailed):  # then they go once the process has ended
-            repo.move_refs([(name, ZERO, oid) for name, oid in names.items()], "uam: was pushed")
+        return ""
+    repo.used_up += [(name, ZERO, oid) for name, oid in names.items()]
+    return prefix
+
+
+def used_up(repo: Repository) -> list[tuple[str, str, str]]:
+    """The moves that drop what was laid out, for whoever drops refs next: file systems take longer to make files soon
+    after many were deleted, so that comes after all else. What is never dropped goes once the process has ended.
+    """
+    found, repo.used_up = repo.used_up, []
+    return found
+
+
+def clear(repo: Repository) -> None:
+    """Drop what is used up now."""
+    with suppress(GitFailed):
+        repo.move_refs(used_up(repo), "uam: was pushed")
 
 
 def spent(refs: Iterable[str]) -> list[str]:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from uam_hooks.git.remote import RefUpdate, Remote, Seen, Unreachable
 from uam_hooks.git.said import bounded, heard
+from uam_hooks.git.scratch import clear
 from uam_hooks.git.verdict import Pushed, RefOutcome
 from uam_hooks.hot.core.errors import Failure, GitFailed, UamError
 from uam_hooks.hot.core.plumbing import ZERO
@@ -231,10 +232,13 @@ def _push(
     results |= _asked(session, remote, [one for one in landings if results[one.ref].pushed == Pushed.UNKNOWN],
                       results, last)  # fmt: skip
     ended = [(plan.action, landing, results[landing.ref]) for plan, landing in zip(plans, landings, strict=True)]
-    finish_landed(session, remote, [
+    landed = [
         Landed(action, landing, landing.new, originals.noted(result.words, kept, landing, batch), result.said)
         for action, landing, result in ended if result.pushed == Pushed.LANDED
-    ])  # fmt: skip
+    ]  # fmt: skip
+    if not landed:  # else that goes with the pins
+        clear(session.repo)
+    finish_landed(session, remote, landed)
     finish_renamed(session, [one for one in ended if one[2].pushed == Pushed.RENAMED])
     for action, _, result in ended:
         if result.pushed == Pushed.REJECTED:

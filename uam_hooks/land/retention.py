@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from uam_hooks.git.repo import Repository
-from uam_hooks.git.scratch import spent
+from uam_hooks.git.scratch import spent, used_up
 from uam_hooks.hot.core.errors import GitFailed
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import (
@@ -111,14 +111,15 @@ def unpin(session: Session, sources: Sequence[Source]) -> None:
 def drop_pins(session: Session, tips: Iterable[str], own: Collection[int] = ()) -> None:
     """Drop the pins of these tips, unless something that waits, besides the sources `own`, has the same tip.
 
-    One that cannot be dropped now holds nothing up: it goes when its retention has ended.
+    One that cannot be dropped now holds nothing up: it goes when its retention has ended. So goes what else is used up.
     """
     wanted = sorted(set(tips) - {""} - set(views.pending_tips(session.store, set(own))))
+    more = used_up(session.repo)
     try:
-        session.repo.move_refs([(pin_ref(tip), ZERO, tip) for tip in wanted], "uam: landed")
+        session.repo.move_refs([*((pin_ref(tip), ZERO, tip) for tip in wanted), *more], "uam: landed")
     except GitFailed:  # some are not there, or move in this moment
         names = [pin_ref(tip) for tip in wanted] if len(wanted) < MANY else [PINS]
         with suppress(GitFailed):
             refs = session.repo.refs(*names)
             drop = [(pin_ref(tip), ZERO, tip) for tip in wanted if refs.get(pin_ref(tip)) == tip]
-            session.repo.move_each(drop, "uam: landed")
+            session.repo.move_each([*drop, *more], "uam: landed")
