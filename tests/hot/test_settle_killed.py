@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.marks import bulk
-from tests.support.scenes import Scene, Worktree, script
+from tests.support.scenes import Kept, Scene, Worktree, script
 from uam_hooks.hot.core.steps import Settling
 
 _GIT = """
@@ -77,9 +77,30 @@ def behind(scene: Scene) -> None:
     other.git("push", "-q", "origin", "main")
 
 
-def interrupted(scene: Scene, **env: str) -> str:
-    """A push that has landed on top of `behind`, and whose settle was killed; gives the commit that was pushed."""
+@pytest.fixture(scope="module")
+def late(tmp_path_factory: pytest.TempPathFactory, templates: dict[str, Scene]) -> Kept:
+    scene = Scene(tmp_path_factory.mktemp("late") / "scene", templates["wired"])
     behind(scene)
+    return Kept(scene)
+
+
+@pytest.fixture
+def scene(late: Kept) -> Iterator[Scene]:
+    """A scene that is `behind`."""
+    with late.again() as scene:
+        yield scene
+
+
+@pytest.fixture
+def fresh(tmp_path: Path, templates: dict[str, Scene]) -> Iterator[Scene]:
+    """A scene in which nothing has happened yet."""
+    found = Scene(tmp_path, templates["wired"])
+    yield found
+    found.close()
+
+
+def interrupted(scene: Scene, **env: str) -> str:
+    """A push that has landed on top of what others did, and whose settle was killed; gives what was pushed."""
     tip = scene.commit("mine", "edited\n", message="Edit mine")
     done = scene.push(**env)
     assert done.code != 0 or "KILL_ALONE" in env or "UAM_DIE_AT" in env, done
@@ -226,7 +247,6 @@ def test_g2_a_git_that_is_killed_alone_is_put_right_at_once(scene: Scene, kill: 
 
 @pytest.mark.parametrize("step", bulk([Settling.BEGUN, Settling.INDEX]))
 def test_g2_a_linked_worktree_and_its_own_edits(scene: Scene, step: Settling) -> None:
-    behind(scene)
     agent = scene.worktree("agent")
     agent.commit("mine", "edited\n", message="Edit mine")
     (agent.top / "README").write_text("not yet\n")
@@ -243,7 +263,6 @@ def test_g2_a_linked_worktree_and_its_own_edits(scene: Scene, step: Settling) ->
 def test_g2_any_git_may_be_killed_with_all_who_started_it(scene: Scene) -> None:
     """The first, the second, ... of a settle by hand, which has no flusher beside it, until one needed fewer."""
     env = mortal(scene)
-    behind(scene)
     tip = scene.commit("mine", "edited\n", message="Edit mine")
     scene.git("config", "uam.settle", "off")
     assert scene.push().code == 0
@@ -280,36 +299,36 @@ def _odd(other: Worktree) -> None:
 
 
 @pytest.mark.parametrize("step", bulk([Settling.FILES, Settling.INDEX], quick=[Settling.INDEX]))
-def test_g2_whatever_the_paths_are(scene: Scene, step: Settling) -> None:
+def test_g2_whatever_the_paths_are(fresh: Scene, step: Settling) -> None:
     """Files and directories in each other's place, links, names that need quotes, and line ends that are converted."""
-    (scene.top / "dir").mkdir()
+    (fresh.top / "dir").mkdir()
     for name in ("file", "dir/within", "mine"):
-        (scene.top / name).write_text(f"{name}\n")
-    (scene.top / ".gitattributes").write_text("*.txt text eol=crlf\n")
-    (scene.top / "dos.txt").write_bytes(b"one\r\n")
-    (scene.top / 'a "quoted"\nname').write_text("old\n")
-    (scene.top / os.fsdecode(b"latin-\xe9")).write_text("old\n")
-    (scene.top / "link").symlink_to("file")
-    scene.git("add", ".")
-    scene.git("commit", "-q", "-m", "Add files")
-    assert scene.push().code == 0
-    other = scene.stranger()
+        (fresh.top / name).write_text(f"{name}\n")
+    (fresh.top / ".gitattributes").write_text("*.txt text eol=crlf\n")
+    (fresh.top / "dos.txt").write_bytes(b"one\r\n")
+    (fresh.top / 'a "quoted"\nname').write_text("old\n")
+    (fresh.top / os.fsdecode(b"latin-\xe9")).write_text("old\n")
+    (fresh.top / "link").symlink_to("file")
+    fresh.git("add", ".")
+    fresh.git("commit", "-q", "-m", "Add files")
+    assert fresh.push().code == 0
+    other = fresh.stranger()
     other.git("pull", "-q", "origin", "main")
     _odd(other)
     other.git("add", ".")
     other.git("commit", "-q", "-m", "Change files")
     other.git("push", "-q", "origin", "main")
-    tip = scene.commit("mine", "edited\n", message="Edit mine")
-    scene.push(UAM_DIE_AT=step)
-    scene.idle()
-    scene.git("config", "uam.settle", "off")  # or whatever comes next would bring it over again
-    scene.report()
-    right(scene, tip)
-    assert scene.oid("HEAD") == tip
-    assert ((scene.top / "dos.txt").read_bytes(), (scene.top / "link").readlink()) == (b"one\r\n", Path("file"))
-    assert scene.run("uam", "sync").code == 0
-    right(scene, scene.there())
-    assert (scene.top / "file" / "within").read_text() == "theirs\n"
+    tip = fresh.commit("mine", "edited\n", message="Edit mine")
+    fresh.push(UAM_DIE_AT=step)
+    fresh.idle()
+    fresh.git("config", "uam.settle", "off")  # or whatever comes next would bring it over again
+    fresh.report()
+    right(fresh, tip)
+    assert fresh.oid("HEAD") == tip
+    assert ((fresh.top / "dos.txt").read_bytes(), (fresh.top / "link").readlink()) == (b"one\r\n", Path("file"))
+    assert fresh.run("uam", "sync").code == 0
+    right(fresh, fresh.there())
+    assert (fresh.top / "file" / "within").read_text() == "theirs\n"
 
 
 def test_g2_a_file_that_is_in_the_place_of_a_directory_since_stays(scene: Scene) -> None:
@@ -329,7 +348,6 @@ def test_g2_a_file_that_is_in_the_place_of_a_directory_since_stays(scene: Scene)
 
 def test_g2_what_another_git_stages_while_files_move_goes_back(scene: Scene) -> None:
     """`git add -A` sees others' files in the middle of it: they are not the agent's change."""
-    behind(scene)
     tip = scene.commit("mine", "edited\n", message="Edit mine")
     (scene.top / "own").write_text("own\n")
     done = scene.push(**mortal(scene, THEN=_MOVE, MEANWHILE=f"unset GIT_INDEX_FILE; cd {scene.top} && git add -A"))
@@ -353,7 +371,6 @@ def test_g2_the_lock_of_another_git_is_never_removed(scene: Scene) -> None:
 
 
 def test_g2_a_settle_that_meets_a_lock_leaves_everything_as_it_was(scene: Scene) -> None:
-    behind(scene)
     tip = scene.commit("mine", "edited\n", message="Edit mine")
     lock = scene.top / ".git" / "index.lock"
     lock.write_bytes(b"")
@@ -382,7 +399,6 @@ def test_g2_a_repository_that_was_moved_since(scene: Scene) -> None:
 
 
 def test_g2_a_worktree_that_is_gone_is_in_nobodys_way(scene: Scene) -> None:
-    behind(scene)
     agent = scene.worktree("agent")
     agent.commit("mine", "edited\n", message="Edit mine")
     agent.push("origin", "HEAD:main", UAM_DIE_AT=Settling.INDEX)
@@ -405,9 +421,9 @@ def test_g2_an_uninstall_puts_right_first(scene: Scene) -> None:
 
 
 @pytest.fixture
-def small(scene: Scene) -> Iterator[Worktree]:
+def small(fresh: Scene) -> Iterator[Worktree]:
     """A worktree on a file system of its own, of 1 MB."""
-    top = scene.root / "small"
+    top = fresh.root / "small"
     top.mkdir()
     made = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(top)], capture_output=True, check=False
@@ -415,14 +431,14 @@ def small(scene: Scene) -> Iterator[Worktree]:
     if made.returncode:
         pytest.skip("may not mount a file system here")
     try:
-        yield scene.worktree("small")
+        yield fresh.worktree("small")
     finally:
         subprocess.run(["umount", "-l", str(top)], check=True)
 
 
-def test_g4_a_full_disk_leaves_the_worktree_as_it_was(scene: Scene, small: Worktree) -> None:
-    behind(scene)
-    other = scene.stranger()
+def test_g4_a_full_disk_leaves_the_worktree_as_it_was(fresh: Scene, small: Worktree) -> None:
+    behind(fresh)
+    other = fresh.stranger()
     big = os.urandom(300_000).hex()
     for name in ("a-big", "changed", "z-big"):
         other.commit(name, big, message=f"Make {name} big")
@@ -438,12 +454,12 @@ def test_g4_a_full_disk_leaves_the_worktree_as_it_was(scene: Scene, small: Workt
     assert (sync.code, "unable to write file" in sync.err) == (4, True), sync
     subprocess.run(["mount", "-o", "remount,size=8m", str(small.top)], check=True)
     assert small.run("uam", "sync").code == 0
-    assert (changes(small), small.oid("HEAD")) == ("", scene.there())
+    assert (changes(small), small.oid("HEAD")) == ("", fresh.there())
 
 
-def test_g4_what_cannot_be_put_back_for_want_of_space_is_put_back_later(scene: Scene, small: Worktree) -> None:
-    behind(scene)
-    other = scene.stranger()
+def test_g4_what_cannot_be_put_back_for_want_of_space_is_put_back_later(fresh: Scene, small: Worktree) -> None:
+    behind(fresh)
+    other = fresh.stranger()
     other.commit("changed", os.urandom(200_000).hex(), message="Make it big")
     other.git("push", "-q", "origin", "main")
     small.git("fetch", "-q", "origin")
@@ -452,7 +468,7 @@ def test_g4_what_cannot_be_put_back_for_want_of_space_is_put_back_later(scene: S
     other.git("push", "-q", "origin", "main")
     tip = small.commit("mine", "edited\n", message="Edit mine")
     small.push("origin", "HEAD:main", UAM_DIE_AT=Settling.FILES)
-    scene.idle()
+    fresh.idle()
     filler = small.top / "filler"
     full(filler)
     told = small.run("uam", "status")
@@ -461,7 +477,7 @@ def test_g4_what_cannot_be_put_back_for_want_of_space_is_put_back_later(scene: S
     assert "as it was before" in small.run("uam", "status").err
     assert (changes(small), small.oid("HEAD")) == ("", tip)
     assert small.run("uam", "sync").code == 0
-    assert (changes(small), small.oid("HEAD")) == ("", scene.there())
+    assert (changes(small), small.oid("HEAD")) == ("", fresh.there())
 
 
 def full(filler: Path) -> None:

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from copy import copy
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -404,6 +405,25 @@ class Scene(Worktree):
         python, site = (self.uam / "env").read_text().splitlines()
         wrapper = script(self.root / "interpreter", f'python="{python}"\n{text}\n')
         (self.uam / "env").write_text(f"{wrapper}\n{site}\n")
+
+
+class Kept:
+    """A scene as it is at one moment, which one test after the other finds again, at its place: a queue knows paths."""
+
+    def __init__(self, scene: Scene) -> None:
+        scene.close()
+        self._place, self._aside = scene.root, copy(scene)
+        self._aside.root = scene.root.with_name(f"{scene.root.name}-aside")
+        scene.root.rename(self._aside.root)
+
+    @contextmanager
+    def again(self) -> Iterator[Scene]:
+        scene = Scene(self._place, self._aside)
+        try:
+            yield scene
+        finally:
+            scene.close()
+            shutil.rmtree(self._place)
 
 
 def together(jobs: Sequence[Callable[[], Done]]) -> list[Done]:
