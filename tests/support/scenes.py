@@ -355,8 +355,12 @@ class Scene(Worktree):
         return self.git("for-each-ref", "--format=%(objectname) %(refname)", "refs/uam/").splitlines()
 
     def report(self) -> dict[str, Any]:
-        """What `git uam status --json` says."""
-        found = json.loads(self.git("uam", "status", "--json"))
+        """What `git uam status --json` says: the command itself, without three processes around it."""
+        from tests.support.commands import call
+
+        done = call(self, "status", "--json")
+        assert done.code == 0, done
+        found = json.loads(done.out)
         assert isinstance(found, dict)
         return found
 
