@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.commands import call, said
 from tests.support.landscape import by_hand, environment, kept, queue, record, sound, truthful, write
 from tests.support.scenes import TRACKING, Done, Scene, Worktree, script
 from uam_hooks import Batch, BatchResult, DeployBatcher
@@ -95,8 +96,8 @@ def unchanged(scene: Scene) -> Iterator[None]:
 def foreseen(scene: Scene) -> list[Shown]:
     """What `git uam flush --dry-run --json` says; the text says the same, and nothing changes."""
     with unchanged(scene):
-        done = scene.run("uam", "flush", "--dry-run", "--json")
-        text = scene.run("uam", "flush", "--dry-run")
+        done = call(scene, "flush", "--dry-run", "--json")
+        text = call(scene, "flush", "--dry-run")
     assert (done.code, done.err, text.code, text.err) == (0, "", 0, ""), (done, text)
     plans: list[Shown] = json.loads(done.out)["plans"]
     lines = [f"{plan['where']}: {plan['summary']}" for plan in plans]
@@ -110,11 +111,9 @@ def batch_of(scene: Scene) -> tuple[Batch, list[Shown]]:
     assert made is not None
     with unchanged(scene):
         plans = batcher(scene, dry_run=True).plan_of(made.id)
-        told: list[Shown] = json.loads(scene.git("uam", "execute", "--batch-id", made.id, "--dry-run", "--json"))[
-            "plans"
-        ]
+        told: list[Shown] = json.loads(said(scene, "execute", "--batch-id", made.id, "--dry-run", "--json"))["plans"]
         assert told == plans
-        assert scene.git("uam", "execute", "--batch-id", made.id, "--dry-run").splitlines() == [
+        assert said(scene, "execute", "--batch-id", made.id, "--dry-run").splitlines() == [
             f"{plan['where']}: {plan['summary']}" for plan in plans
         ]
     return made, plans
@@ -442,11 +441,11 @@ def test_local_squashes_are_foreseen_where_a_flush_makes_them(scene: Scene) -> N
     assert foreseen(scene) == []  # one commit stays what it is
     scene.commit("b")
     with unchanged(scene):
-        assert scene.git("uam", "flush", "--due", "--dry-run") == "nothing to land"
+        assert said(scene, "flush", "--due", "--dry-run") == "nothing to land"
     scene.git("config", "uam.commit.onWindow", "squash")
     scene.git("config", "uam.window.commit", "0")
     with unchanged(scene):
-        assert scene.git("uam", "flush", "--due", "--dry-run") == "nothing to land"  # queued with the old window
+        assert said(scene, "flush", "--due", "--dry-run") == "nothing to land"  # queued with the old window
     scene.git("config", "uam.squash", "false")
     assert foreseen(scene) == []
 
