@@ -164,6 +164,20 @@ def test_h15_one_pin_keeps_many_landings_until_the_last_of_them_has_expired(scen
     assert scene.oid(pin) == ""
 
 
+@pytest.mark.slow
+def test_h15_what_was_laid_out_for_a_push_goes_although_the_flusher_dies(scene: Scene) -> None:
+    scene.git("config", "uam.push.mode", "manual")
+    begin(scene, "some", MORE, 0)
+    scene.push("origin", "refs/heads/some/*:refs/heads/some/*")
+    scene.execute("env", "UAM_DIE_AT=pushed", "git", "uam", "flush")
+    assert len(scene.git("for-each-ref", "refs/uam/tip/").splitlines()) == MORE
+    scene.git("uam", "flush")
+    assert {row["status"] for row in scene.rows("sources")} == {"landed"}
+    assert len(scene.bare.git("for-each-ref", "refs/heads/some/").splitlines()) == MORE
+    scene.git("uam", "prune")
+    assert scene.git("for-each-ref", "refs/uam/tip/", "refs/uam/pin/") == ""
+
+
 def test_h15_where_refs_for_the_pattern_cannot_be_made_each_is_pushed_by_itself(scene: Scene) -> None:
     begin(scene, "some", MORE, 0)
     (scene.top / ".git" / "refs" / "uam").mkdir(parents=True, exist_ok=True)
