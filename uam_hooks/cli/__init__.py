@@ -22,6 +22,7 @@ COMMANDS = {
     "deploy": "The queue under its older name: queue, batch, execute, status, flush.",
     "execute": "Execute a batch that `git uam batch` has made.",
     "flush": "Execute what is queued, now.",
+    "gate": "Show the gates, run them, or forget their verdicts.",
     "help": "Explain git uam, or one of its commands.",
     "import": "Take over the queue of the tool that this one replaces.",
     "install": "Enable the tool in a repository.",

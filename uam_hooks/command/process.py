@@ -90,6 +90,9 @@ class Running:
                 end_group(process)
                 by_us = True
                 error = f"{Path(command.words[0]).name} was ended after {command.timeout:g} s, with all that it started"
+            except BaseException:  # Ctrl-C: nothing that was started here goes on without us
+                end_group(process)
+                raise
             finally:
                 with self._lock:
                     self._processes.discard(process)

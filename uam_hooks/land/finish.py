@@ -60,8 +60,17 @@ def finish_landed(session: Session, remote: Remote, landed: Sequence[Landed]) ->
         for one in landed
     ]  # fmt: skip
     bring_along(session, [(one.action, one.landing.detail.outcomes) for one in landed])
-    finish.actions(session.store, ends)
+    whole = [end for end in ends if _is_whole(session, end)]
+    finish.actions(session.store, whole)
+    for end in ends:
+        if end not in whole:
+            finish.sources(session.store, end)
     reached(Step.FINISHED)
+
+
+def _is_whole(session: Session, end: End) -> bool:
+    """Whether all of an action has its outcome: where a gate let a part of it land, the rest goes on."""
+    return all(source.id in end.outcomes for source in claim.sources(session.store, end.action.id))
 
 
 def finish_renamed(session: Session, ended: Sequence[tuple[Action, Landing, RefOutcome]]) -> None:

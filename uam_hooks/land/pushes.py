@@ -24,6 +24,7 @@ from uam_hooks.integrate.plan import Plan
 from uam_hooks.integrate.tips import Tips
 from uam_hooks.land import originals, outcomes
 from uam_hooks.land.finish import Landed, bring_along, contains, finish_landed, finish_renamed, noted
+from uam_hooks.land.gated import Gating
 from uam_hooks.land.pins import not_pinned
 from uam_hooks.land.push_plans import Prepared, plan_push, prepare
 from uam_hooks.land.retry import TRIES, fail_or_requeue, failure_of, is_local
@@ -32,6 +33,7 @@ from uam_hooks.land.steps import Step, reached
 from uam_hooks.session import Session
 from uam_hooks.store import claim, finish, journal, views
 from uam_hooks.store.claim import NewLanding
+from uam_hooks.store.finish import End
 
 # what the remote said of each ref
 Said = Mapping[str, tuple[str, ...]]
@@ -41,30 +43,39 @@ ATOMIC = "another ref of this atomic push failed"
 def land_pushes(session: Session, batch: Batch, pushes: Sequence[Action]) -> None:
     """Land pushes of `batch`, one `git push` for each remote (and for each atomic push)."""
     for (remote, options, atomic), actions in groups(session.store, pushes).items():
-        _land_or_fail(session, batch, remote, list(options), bool(atomic), actions)
+        with Gating(session) as gating:
+            left = actions
+            while left:  # where a gate lets a part of them land, the rest has its turn at once
+                _land_or_fail(session, batch, remote, list(options), bool(atomic), left, gating)
+                left = [action for action in left if gating.goes_on(action) and _has_more(session, batch, action)]
         session.repo.collection.allow()
 
 
+def _has_more(session: Session, batch: Batch, action: Action) -> bool:
+    return _is_open(session, action) and not _planned_here(session, batch, action)
+
+
 def _land_or_fail(
-    session: Session, batch: Batch, remote: str, options: list[str], atomic: bool, actions: list[Action]
-) -> None:
+    session: Session, batch: Batch, remote: str, options: list[str], atomic: bool, actions: list[Action],
+    gating: Gating,
+) -> None:  # fmt: skip
     """Land a group. What fails on this machine is tried again, then action by action: only the bad one fails."""
     for left in reversed(range(TRIES)):
         try:
-            _land_group(session, batch, remote, options, atomic, actions)
+            _land_group(session, batch, remote, options, atomic, actions, gating)
             return
         except Exception as error:
             failure = failure_of(error)
             say(f"batch {batch.number}: {failure.what}")
             # what was planned may have been pushed: recovery asks the remote; the rest has not begun
-            actions = [a for a in actions if _is_open(session, a) and not _planned_here(session, batch, a)]
+            actions = [a for a in actions if _has_more(session, batch, a)]
             if not is_local(error):
                 left = 0
             elif left:
                 session.repo.look_again()
             elif len(actions) > 1 and not atomic:
                 for action in actions:
-                    _land_or_fail(session, batch, remote, options, atomic, [action])
+                    _land_or_fail(session, batch, remote, options, atomic, [action], gating)
                 return
             if not left:
                 _fail(session, actions, failure)
@@ -94,8 +105,9 @@ def groups(store: Store, pushes: Sequence[Action]) -> dict[tuple[str, tuple[str,
 
 
 def _land_group(
-    session: Session, batch: Batch, name: str, options: list[str], atomic: bool, actions: list[Action]
-) -> None:
+    session: Session, batch: Batch, name: str, options: list[str], atomic: bool, actions: list[Action],
+    gating: Gating,
+) -> None:  # fmt: skip
     """Land actions that share one `git push`; those whose ref moved are integrated again (uam.flush.retries)."""
     retries = session.settings["uam.flush.retries"]
     asked_again = False
@@ -110,21 +122,22 @@ def _land_group(
             if not plans:
                 refs = [action.ref for action in actions]
                 there = remote.observe(refs, originals.refs_of(session, refs))
-                plans = _plans(session, batch, remote, actions, there, atomic, asked_again)
+                plans = _plans(session, batch, remote, actions, there, atomic, asked_again, gating)
         except Unreachable as error:
             _fail(session, actions, error.failure, said)
             return
         if not plans:
             return
         updates = [RefUpdate(p.action.ref, p.old, p.new, hidden.get(p.action.ref) == p.old) for p in plans]
-        results = _push(session, batch, remote, plans, updates, there, options, atomic, asked_again, said)
+        results = _push(session, batch, remote, plans, updates, there, options, atomic, asked_again, said, gating)
         said |= {ref: result.said for ref, result in results.items() if result.said}
         hidden = {update.ref: update.old for update in updates if results[update.ref].stale}
         asked_again = asked_again or any(result.transient for result in results.values())
         again = [plan for plan in plans if results[plan.action.ref].pushed in (Pushed.CONTENDED, Pushed.UNPINNED)]
         pinned = all(results[plan.action.ref].pushed == Pushed.CONTENDED for plan in again)
-        # where originals go along, it has to be known where those of others are by now
-        quicker = again if pinned and not asked_again and not originals.are_pushed(session) else []
+        # where originals go along, it has to be known where those of others are by now; and a gate has to see it
+        quick = pinned and not asked_again and not originals.are_pushed(session)
+        quicker = again if quick and not any(gating.guards(plan.action) for plan in again) else []
         actions = [plan.action for plan in again]
         if not actions:
             return
@@ -150,7 +163,7 @@ def _at_once(session: Session, remote: Remote, quicker: Sequence[Plan]) -> list[
 
 def _plans(
     session: Session, batch: Batch, remote: Remote, actions: Sequence[Action], there: dict[str, str], atomic: bool,
-    thorough: bool,
+    thorough: bool, gating: Gating,
 ) -> list[Plan]:  # fmt: skip
     """The plans that need a push; everything else is finished here."""
     found: list[Plan] = []
@@ -167,9 +180,23 @@ def _plans(
             finish.action(session.store, action, {})
     prepared = _prepared(session, remote.name, waiting, there, tips)
     for action, sources in waiting:
+
+        def replan(some: Sequence[Source], over: str, action: Action = action) -> Plan:
+            return plan_push(session, batch, action, some, over, tips, thorough=thorough)
+
+        left = gating.undecided(action, sources)
         try:
-            plan = plan_push(session, batch, action, sources, there[action.ref], tips, thorough=thorough,
-                             prepared=prepared)  # fmt: skip
+            whole = None
+            if left:
+                whole = plan_push(session, batch, action, left, there[action.ref], tips, thorough=thorough,
+                                  prepared=prepared if left == sources else None)  # fmt: skip
+                whole = gating.passing(action, whole, left, replan, atomic=atomic)
+            if whole is None:
+                gating.blame(action, replan)
+                finish.action(session.store, action, {})
+                broken = True
+                continue
+            plan = whole
         except Exception as error:
             broken = True
             _fail(session, [action], failure_of(error))
@@ -203,7 +230,7 @@ def _prepared(
 
 def _push(
     session: Session, batch: Batch, remote: Remote, plans: list[Plan], updates: list[RefUpdate],
-    there: Mapping[str, str], options: list[str], atomic: bool, last: bool, said: Said,
+    there: Mapping[str, str], options: list[str], atomic: bool, last: bool, said: Said, gating: Gating,
 ) -> dict[str, RefOutcome]:  # fmt: skip
     """Write the plan, pin what it made, push, and finish what landed.
 
@@ -233,7 +260,9 @@ def _push(
                       results, last)  # fmt: skip
     ended = [(plan.action, landing, results[landing.ref]) for plan, landing in zip(plans, landings, strict=True)]
     landed = [
-        Landed(action, landing, landing.new, originals.noted(result.words, kept, landing, batch), result.said)
+        Landed(action, landing, landing.new,
+               "; ".join(filter(None, (originals.noted(result.words, kept, landing, batch), gating.note(action)))),
+               result.said)
         for action, landing, result in ended if result.pushed == Pushed.LANDED
     ]  # fmt: skip
     if not landed:  # else that goes with the pins
@@ -256,7 +285,10 @@ def _together(results: dict[str, RefOutcome]) -> dict[str, RefOutcome]:
     return {ref: result if result.pushed == Pushed.REJECTED else mates for ref, result in results.items()}
 
 
-def _journal_entry(session: Session, batch: Batch, plan: Plan, sources: list[Source]) -> NewLanding:
+def _journal_entry(session: Session, batch: Batch, plan: Plan, pending: list[Source]) -> NewLanding:
+    """The landing of a plan; of the sources that wait, a gate may leave some for later."""
+    meant = {*(source.id for source in plan.landed), *plan.conflicts, *plan.refused}
+    sources = [source for source in pending if source.id in meant]
     results = outcomes.of_plan(session.repo, session.store, batch, plan, sources)
     detail = Detail(plan.how, results, plan.commits, plan.proof)
     return NewLanding(
@@ -294,7 +326,7 @@ def _finish_late(session: Session, remote: Remote, action: Action, there: str) -
             remote.track([Seen(landing.ref, landing.new, there)])
             bring_along(session, [(action, landing.detail.outcomes)])
             said = heard(session.repo.paths.batches, landing.batch_id, action.id)
-            finish.sources(session.store, noted(landing.detail.outcomes, "", said), landing.id)
+            finish.sources(session.store, End(action, noted(landing.detail.outcomes, "", said), landing.id))
 
 
 def _finish_unchanged(session: Session, batch: Batch, remote: Remote, plan: Plan, sources: list[Source]) -> None:
@@ -307,7 +339,10 @@ def _finish_unchanged(session: Session, batch: Batch, remote: Remote, plan: Plan
     if plan.landed and plan.keep != plan.old:
         move_shadows(session.repo, [Memory(plan.remote, plan.ref, plan.keep)])
     bring_along(session, [(plan.action, results)])
-    finish.action(session.store, plan.action, results, commits=plan.commits)
+    if all(source.id in results for source in claim.sources(session.store, plan.action.id)):
+        finish.action(session.store, plan.action, results, commits=plan.commits)
+    else:  # a gate is still to decide about the others
+        finish.sources(session.store, End(plan.action, results, commits=plan.commits))
 
 
 def _fail(session: Session, actions: Sequence[Action], failure: Failure, said: Said = MappingProxyType({})) -> None:

@@ -16,11 +16,14 @@ from uam_hooks.hot.queue.model import Action, Batch, Landing, SourceStatus, Stat
 from uam_hooks.hot.queue.outcome import Outcome, Outcomes
 
 
-def sources(store: Store, outcomes: Outcomes, landing_id: int) -> None:
+def sources(store: Store, end: End) -> None:
     """Record what became of some sources of an action that goes on with the others."""
+    assert not isinstance(end.outcomes, Outcome)
     with store.transaction() as db:
-        _write_outcomes(db, outcomes)
-        db.execute("UPDATE landings SET status = 'landed' WHERE id = ?", (landing_id,))
+        _write_outcomes(db, end.outcomes)
+        db.execute("UPDATE landings SET status = 'landed' WHERE id = ?", (end.landing_id,))
+        for oid in end.commits:
+            db.execute("UPDATE queued_commits SET status = 'landed' WHERE oid = ? AND status = 'pending'", (oid,))
 
 
 def failed(store: Store, outcomes: Outcomes) -> None:

@@ -91,7 +91,7 @@ def identity_of(
 
     OSError when it cannot be read.
     """
-    own = settings.all("uam.identity.env")
+    own = {*settings.all("uam.identity.env"), *settings.of_gates("env")}
     values = {name: value for name, value in environ.items() if _ACTING.fullmatch(name) or name in own}
     values |= {key: settings.all(key)[-1] for key in SIGNING if settings.all(key)}
     for key, value in settings.given:
@@ -161,7 +161,7 @@ def reduced(environ: Mapping[str, str], settings: Settings) -> dict[str, str]:
     What was given with `-c`, and what signs here, comes along as GIT_CONFIG_COUNT, for a linked worktree may have
     settings of its own that the flusher does not see.
     """
-    own = settings.all("uam.identity.env")
+    own = {*settings.all("uam.identity.env"), *settings.of_gates("env")}
     kept = {n: v for n, v in environ.items() if _ACTING.fullmatch(n) or _PASSING.fullmatch(n) or n in own}
     return kept | carried(settings)
 

@@ -82,6 +82,11 @@ class RepoPaths(NamedTuple):
         return self.uam / "batches"
 
     @property
+    def gates(self) -> Path:
+        """The slots in which gates run."""
+        return self.uam / "gate"
+
+    @property
     def settle_lock(self) -> Path:
         """Held while one process moves local branches."""
         return self.uam / "settle.lock"

@@ -187,6 +187,14 @@ KEYS = (
     Key("uam.retry.count", "4", count, "how often a transient failure is retried"),
     Key("uam.retry.delay", "2s", duration, "the pause before the first retry; each next one is twice as long"),
     Key("uam.deploy.timeout", "10m", duration, "after how long a deploy command is killed, with all that it started"),
+    Key("uam.gate.timeout", "30m", duration, "after how long a gate is ended, with all that it started"),
+    Key("uam.gate.slots", "1", positive, "how many gates run at the same time"),
+    Key("uam.gate.setup", "", words, "a command that makes a new slot ready for gates: an argument list, no shell"),
+    Key("uam.gate.setup.paths", "", anything,
+        "files of the tree (git's pathspecs) whose change runs the setup again; may be given several times"),
+    Key("uam.gate.onRedBase", "land", one_of("land", "hold"),
+        "what becomes of pushes to a branch that fails its gate already"),
+    Key("uam.gate.onError", "hold", one_of("hold", "land"), "what becomes of pushes whose gate cannot run"),
     Key("uam.gh.repo", "", anything, "OWNER/REPO or HOST/OWNER/REPO for gh; by default from the remote's URL"),
     Key("uam.ci.minutes", "", minutes, "how many minutes a CI run takes, for `git uam stats` where it is not measured"),
     Key("uam.remote.timeout", "60s", duration, "after how long a remote that is silent counts as not answering"),
@@ -216,23 +224,39 @@ _ACTING = (
 )
 
 
-# The keys of a deploy target; git keeps the case of the middle part.
-_TARGET = re.compile(r"uam\.deploy\.([A-Za-z0-9_][A-Za-z0-9_.-]*)\.(command|timeout)", re.IGNORECASE)
+# The keys of a deploy target and of a gate; git keeps the case of the middle part.
+_NAMED = re.compile(
+    r"uam\.(deploy|gate)\.([A-Za-z0-9_][A-Za-z0-9_.-]*)\.(command|timeout|paths|branches|needs|retries|env)",
+    re.IGNORECASE,
+)
 
 
-def _of_target(name: str) -> Key | None:
-    found = _TARGET.fullmatch(name)
+def _of_name(name: str) -> Key | None:
+    """The key of something that has a name: of a deploy, or of a gate."""
+    found = _NAMED.fullmatch(name)
     if found is None:
         return None
-    if found[2].lower() == "timeout":
-        return Key(name, "", duration, f"after how long the deploy {found[1]} is killed; by default uam.deploy.timeout")
-    return Key(name, "", arguments, f"the command of the deploy {found[1]}: an argument list, no shell")
+    what, one, last = found[1].lower(), f"the {found[1].lower()} {found[2]}", found[3].lower()
+    keys = {
+        "command": Key(name, "", arguments, f"the command of {one}: an argument list, no shell"),
+        "timeout": Key(name, "", duration, f"after how long {one} is killed; by default uam.{what}.timeout"),
+    }
+    if what == "gate":
+        several = "; may be given several times"
+        keys |= {
+            "paths": Key(name, "", anything, f"the changed files (git's pathspecs) that {one} is about{several}"),
+            "branches": Key(name, "", anything, f"the branches that {one} is about, as patterns{several}"),
+            "needs": Key(name, "", anything, f"a gate that has to pass before {one} runs{several}"),
+            "retries": Key(name, "1", count, f"how often {one} is run again on the same tree before anybody is blamed"),
+            "env": Key(name, "", anything, f"an environment variable that {one} gets{several}"),
+        }
+    return keys.get(last)
 
 
 def _spelled(name: str) -> str:
     """A key as git prints it: section and last part in lower case."""
-    found = _TARGET.fullmatch(name)
-    return f"uam.deploy.{found[1]}.{found[2].lower()}" if found else name.lower()
+    found = _NAMED.fullmatch(name)
+    return f"uam.{found[1].lower()}.{found[2]}.{found[3].lower()}" if found else name.lower()
 
 
 def makes_identity(key: str) -> bool:
@@ -298,7 +322,7 @@ class Settings:
     @staticmethod
     def key(name: str) -> Key:
         """The key of that name, in any case; UsageError for one that does not exist."""
-        found = _BY_NAME.get(name.lower()) or _of_target(name)
+        found = _BY_NAME.get(name.lower()) or _of_name(name)
         if found is None:
             raise UsageError(f"There is no setting '{name}'.", "`git uam config` lists them.")
         return found
@@ -306,6 +330,15 @@ class Settings:
     def all(self, name: str) -> list[str]:
         """All values of any key that was read, spelled as git prints it; none where it is not set."""
         return self._values.get(name, [])
+
+    def gates(self) -> list[str]:
+        """The names of the gates, in the order of git config."""
+        found = (_NAMED.fullmatch(key) for key in self._values)
+        return [one[2] for one in found if one and one[1].lower() == "gate" and one[3].lower() == "command"]
+
+    def of_gates(self, last: str) -> list[str]:
+        """All values that any gate has under this last part of its keys."""
+        return [value for name in self.gates() for value in self.all(f"uam.gate.{name}.{last}")]
 
     def rewriting(self, kind: str) -> list[tuple[str, str]]:
         """The (base, prefix) of every url.<base>.<kind>, in git's order; `kind` is `.insteadof` or `.pushinsteadof`."""

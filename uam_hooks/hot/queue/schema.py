@@ -249,4 +249,28 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         ALTER TABLE sources ADD COLUMN held INTEGER NOT NULL DEFAULT 0;
         """,
     ),
+    (
+        "what gates have said of trees, and each of their runs",
+        """
+        -- sure: it would not be run again before somebody is blamed. said: the end of what it printed
+        CREATE TABLE gate_verdicts (
+            gate TEXT NOT NULL,
+            fingerprint TEXT NOT NULL,
+            tree TEXT NOT NULL,
+            green INTEGER NOT NULL,
+            sure INTEGER NOT NULL,
+            said TEXT NOT NULL,
+            PRIMARY KEY (gate, fingerprint, tree)
+        ) WITHOUT ROWID;
+        CREATE TABLE gate_runs (
+            id INTEGER PRIMARY KEY,
+            gate TEXT NOT NULL,
+            tree TEXT NOT NULL,
+            green INTEGER NOT NULL,
+            ended_at TEXT NOT NULL,
+            seconds REAL NOT NULL
+        );
+        CREATE INDEX gate_runs_of ON gate_runs (gate, tree);
+        """,
+    ),
 )

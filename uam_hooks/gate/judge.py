@@ -1,0 +1,131 @@
+"""The verdict on one commit over another: all gates that concern the change, each run once for a tree."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from enum import Enum
+from typing import NamedTuple
+
+from uam_hooks.command.process import Ended, Running
+from uam_hooks.gate.config import Gate, environment
+from uam_hooks.gate.slots import SetupFailed, slot
+from uam_hooks.hot.core.plumbing import ZERO
+from uam_hooks.hot.core.words import say
+from uam_hooks.session import Session
+from uam_hooks.store import verdicts
+from uam_hooks.store.verdicts import Known
+
+# exit codes that say that a command could not be run: env's and the shells'
+_NOT_RUN = (126, 127)
+SAID_LINES = 12
+
+
+class State(Enum):
+    """What gates say."""
+
+    GREEN = "passes"
+    RED = "fails"
+    BROKEN = "cannot run"
+
+
+class Verdict(NamedTuple):
+    """What the gates say of a tree: the first that is not green, and the end of what it printed."""
+
+    state: State
+    gate: str = ""
+    said: str = ""
+
+    @property
+    def green(self) -> bool:
+        return self.state == State.GREEN
+
+
+GREEN = Verdict(State.GREEN)
+
+
+class Judge:
+    """The gates of one branch. Runs are recorded as soon as they have ended, so nothing is tested twice."""
+
+    def __init__(self, session: Session, gates: Sequence[Gate], running: Running) -> None:
+        self._session, self._gates, self._running = session, gates, running
+
+    def known(self, commit: str, old: str) -> bool | None:
+        """Whether a commit over `old` passes; None where it is not known. What changes nothing does."""
+        green: bool | None = True
+        if commit == old:
+            return green
+        for gate in self._concerned(commit, old):
+            found = self._found(gate, commit)
+            if found is not None and not found.green:
+                return False
+            if found is None:
+                green = None
+        return green
+
+    def verdict(self, commit: str, old: str, *, sure: bool = False, only: str = "") -> Verdict:
+        """Run what is not known, or `only` one gate of it.
+
+        A `sure` verdict is for blaming somebody: what failed once is run again first.
+        """
+        for gate in self._concerned(commit, old):
+            if only not in ("", gate.name):
+                continue
+            found = self._found(gate, commit) or self._run(gate, commit, last=not gate.retries)
+            left = gate.retries
+            while isinstance(found, Known) and sure and not found.green and not found.sure:
+                left -= 1
+                found = self._run(gate, commit, last=left <= 0)
+            if isinstance(found, Verdict):
+                return found
+            if not found.green:
+                return Verdict(State.RED, gate.name, found.said)
+        return GREEN
+
+    def anew(self, commit: str) -> list[Verdict]:
+        """The verdict of each gate on a commit, run whatever is known of it."""
+        found = []
+        for gate in self._gates:
+            one = self._run(gate, commit, last=True)
+            if isinstance(one, Known):
+                one = Verdict(State.GREEN if one.green else State.RED, gate.name, one.said)
+            found.append(one)
+        return found
+
+    def _concerned(self, commit: str, old: str) -> list[Gate]:
+        repo = self._session.repo
+        if commit in (old, ZERO):
+            return list(self._gates) if commit != ZERO else []
+        return [gate for gate in self._gates if gate.concerns(repo, old, commit)]
+
+    def _found(self, gate: Gate, commit: str) -> Known | None:
+        tree = self._session.repo.commit(commit).tree
+        return verdicts.known(self._session.store, gate.name, gate.fingerprint, tree)
+
+    def _run(self, gate: Gate, commit: str, *, last: bool) -> Known | Verdict:
+        """One run; a Verdict where the gate could not be run, which nobody keeps."""
+        session = self._session
+        tree = session.repo.commit(commit).tree
+        say(f"gate {gate.name}: {commit[:7]}")
+        try:
+            with slot(session, self._running) as place:
+                place.check_out(commit)
+                began = time.monotonic()
+                ended = place.run(gate.words, gate.timeout, environment(os.environ, gate.env))
+                took = time.monotonic() - began
+        except SetupFailed as error:
+            return Verdict(State.BROKEN, gate.name, error.what)
+        if ended.code in _NOT_RUN and not ended.by_us:
+            return Verdict(State.BROKEN, gate.name, ended.error)
+        green = not ended.code and not ended.by_us
+        found = Known(green, green or last, "" if green else _said(ended))
+        verdicts.record(session.store, gate.name, gate.fingerprint, tree, found, took)
+        say(f"gate {gate.name}: {commit[:7]} {'passes' if green else 'fails'} after {took:.1f} s")
+        return found
+
+
+def _said(ended: Ended) -> str:
+    """The end of what a gate printed, and how it ended."""
+    lines = [line.rstrip() for line in ended.tail.splitlines() if line.strip()]
+    return "\n".join([*lines[-SAID_LINES:], ended.error.partition(":")[0]])

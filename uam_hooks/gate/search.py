@@ -1,0 +1,44 @@
+"""What to test next, of sources that stand on each other in queue order. Pure: verdicts in, a step out.
+
+A batch that fails is halved from the front. What passes lands at once, because its exact tree was tested; what is left
+is judged on top of that. Verdicts belong to trees, and the tree of all is the same whatever of it has landed, so
+nothing is tested twice. The first source that is red on what has landed is to blame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+
+class Test(NamedTuple):
+    """Find out the verdict on the first `size` sources."""
+
+    size: int
+
+
+class Land(NamedTuple):
+    """The first `size` sources have passed."""
+
+    size: int
+
+
+class Blame(NamedTuple):
+    """The first source fails on what has landed."""
+
+
+Step = Test | Land | Blame
+
+
+def next_step(count: int, known: Callable[[int], bool | None]) -> Step:
+    """The next step for `count` sources; `known` says whether the first so many pass, None where nobody knows yet."""
+    size, found = count, known(count)
+    while found is False and size > 1:
+        size //= 2
+        found = known(size)
+        if found is False:
+            continue
+        return Test(size) if found is None else Land(size)
+    if found is None:
+        return Test(size)
+    return Land(size) if found else Blame()

@@ -1,0 +1,137 @@
+"""Slots: warm worktrees of ours in which gates run, `.git/uam/gate/<n>/tree`.
+
+A slot is a locked worktree of the repository, detached, so that filters, attributes and submodules are as in any
+checkout, and commands that ask git for the version find a repository. It goes from commit to commit: what a build
+leaves behind and git ignores stays. Whoever holds the lock of a slot may do with it what it likes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from uam_hooks.command.process import Command, Ended, Running
+from uam_hooks.gate.config import environment
+from uam_hooks.git.repo import Repository
+from uam_hooks.hot.core import files
+from uam_hooks.hot.core.errors import GitFailed, UamError
+from uam_hooks.hot.queue.leader import try_lock
+from uam_hooks.session import Session
+
+POLL_SECONDS = 0.05
+# no hook of anybody's runs for a checkout of ours
+_QUIET = ("-c", "core.hooksPath=/dev/null", "-c", "advice.detachedHead=false", "-c", "gc.auto=0")
+
+
+class SetupFailed(UamError):
+    """The slot cannot be made ready, so no gate can run in it."""
+
+
+class Slot(NamedTuple):
+    """A slot that this process has; `log` gets what runs in it."""
+
+    home: Path
+    session: Session
+    running: Running
+
+    @property
+    def tree(self) -> Path:
+        return self.home / "tree"
+
+    @property
+    def log(self) -> Path:
+        return self.home / "log"
+
+    def check_out(self, commit: str) -> None:
+        """Let the files be those of a commit; what is ignored stays. Raises SetupFailed where that cannot be."""
+        try:
+            self._check_out(commit)
+        except (GitFailed, OSError):  # a process that was killed left it in pieces
+            self._remove()
+            try:
+                self._check_out(commit)
+            except GitFailed as error:
+                raise SetupFailed(f"The slot for gates cannot be made: {error.what}") from None
+        self._make_ready(commit)
+
+    def _check_out(self, commit: str) -> None:
+        repo = self.session.repo
+        if not (self.tree / ".git").exists():
+            self._remove()
+            repo.run(*_QUIET, "worktree", "add", "--quiet", "--detach", "--force", "--lock",
+                     "--reason", "git uam runs gates here", str(self.tree), commit)  # fmt: skip
+            return
+        own = repo.run("rev-parse", "--absolute-git-dir", at=self.tree).text
+        (Path(own) / "index.lock").unlink(missing_ok=True)  # only who holds the slot works here
+        repo.run(*_QUIET, "checkout", "--quiet", "--detach", "--force", commit, at=self.tree)
+        repo.run("clean", "-ffdq", at=self.tree)
+
+    def _remove(self) -> None:
+        _forget(self.session.repo, self.tree)
+        (self.home / "ready").unlink(missing_ok=True)
+
+    def _make_ready(self, commit: str) -> None:
+        """Run uam.gate.setup in a slot that is new, or where files have changed that it is about."""
+        settings, repo = self.session.settings, self.session.repo
+        words: list[str] = settings["uam.gate.setup"]
+        if not words:
+            return
+        paths = [str(value) for value in settings.values("uam.gate.setup.paths")]
+        listed = repo.run("ls-tree", "-r", "-z", commit, "--", *paths).out if paths else b""
+        mark = hashlib.sha256(repr(words).encode() + listed).hexdigest()
+        ready = self.home / "ready"
+        if ready.is_file() and ready.read_text() == mark:
+            return
+        ready.unlink(missing_ok=True)
+        ended = self.run(words, settings["uam.gate.timeout"], environment(os.environ, ()))
+        if ended.code or ended.by_us:
+            raise SetupFailed(f"uam.gate.setup has failed: {ended.error}")
+        ready.write_text(mark)
+
+    def run(self, words: Sequence[str], timeout: float, env: Mapping[str, str]) -> Ended:
+        """Run a command in the slot."""
+        return self.running.run(Command(words, env, b"", self.tree, timeout, self.log))
+
+
+@contextmanager
+def slot(session: Session, running: Running) -> Iterator[Slot]:
+    """A slot that nobody else uses; waits for one."""
+    base = session.repo.paths.gates
+    if not base.is_dir():
+        files.make_directory(base)
+    lock, number = None, 0
+    while lock is None:
+        for number in range(session.settings["uam.gate.slots"]):
+            home = base / str(number)
+            if not home.is_dir():
+                files.make_directory(home)
+            lock = try_lock(home / "lock")
+            if lock is not None:
+                break
+        else:
+            time.sleep(POLL_SECONDS)
+    try:
+        yield Slot(base / str(number), session, running)
+    finally:
+        os.close(lock)
+
+
+def remove_all(repo: Repository) -> None:
+    """Let go of all slots, with what was built in them."""
+    for tree in sorted(repo.paths.gates.glob("*/tree")):
+        _forget(repo, tree)
+
+
+def _forget(repo: Repository, tree: Path) -> None:
+    """Take a worktree of ours away, in whatever state it is."""
+    repo.run("worktree", "unlock", str(tree), ok=None)
+    repo.run("worktree", "remove", "--force", "--force", str(tree), ok=None)
+    if tree.exists():
+        shutil.rmtree(tree, ignore_errors=True)
+    repo.run("worktree", "prune", ok=None)

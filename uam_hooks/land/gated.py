@@ -1,0 +1,247 @@
+"""Pushes through their gates: what of a plan may be pushed, and whose work it is that may not.
+
+A plan that fails is not pushed. Its sources are halved (see gate.search): those that pass land at once, what is left is
+planned and judged on top of that in the next round, and who is to blame is told when the others have landed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import NamedTuple
+
+from uam_hooks.command.process import Running
+from uam_hooks.gate.config import Gate, gates_of
+from uam_hooks.gate.judge import Judge, State, Verdict
+from uam_hooks.gate.search import Blame, Land, Test, next_step
+from uam_hooks.hot.core import files
+from uam_hooks.hot.core.errors import Failure, UamError
+from uam_hooks.hot.core.plumbing import ZERO
+from uam_hooks.hot.core.refs import HEADS, short_target
+from uam_hooks.hot.core.words import say, visible
+from uam_hooks.hot.queue.model import Action, Source
+from uam_hooks.hot.queue.outcome import Outcome, Rival
+from uam_hooks.integrate.plan import Plan
+from uam_hooks.session import Session
+from uam_hooks.store import finish
+
+# The plan of some of the sources, over what the remote has (or had).
+Replan = Callable[[Sequence[Source], str], Plan]
+
+
+class HeldByGate(UamError):
+    """A gate cannot run, or its branch fails it already: nothing of this push may land now."""
+
+
+class _Suspect(NamedTuple):
+    """A source that fails on top of what had landed `before` since the branch was at `base`; what the gate said."""
+
+    source: Source
+    verdict: Verdict
+    before: tuple[Source, ...]
+    base: str
+
+
+class _Search:
+    """What is known of one action so far: where its branch began and is expected to be (`at`), what of it has landed
+    there, and who is to blame.
+    """
+
+    def __init__(self, base: str) -> None:
+        self.suspects: list[_Suspect] = []
+        self.begin(base)
+
+    def begin(self, base: str) -> None:
+        """Begin anew, on what somebody else has pushed."""
+        self.base = self.at = base
+        self.landed: list[Source] = []
+        self.base_is_red: bool | None = None
+        self.notes: list[str] = []
+
+
+class Gating:
+    """The gates of one batch's pushes. Leaving the block ends every gate that runs."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._running = Running()
+        self._gates: list[Gate] | None = None
+        self._searches: dict[int, _Search] = {}
+
+    def __enter__(self) -> Gating:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._running.end_all()
+
+    def guards(self, action: Action) -> bool:
+        """Whether any gate is about the branch of this action. UsageError where the settings make no sense."""
+        return bool(self._of(action))
+
+    def _of(self, action: Action) -> list[Gate]:
+        if self._gates is None:
+            self._gates = gates_of(self._session.settings, os.environ)
+        branch = short_target(action.ref)
+        return [gate for gate in self._gates if action.ref.startswith(HEADS) and gate.is_about(branch)]
+
+    def undecided(self, action: Action, sources: Sequence[Source]) -> list[Source]:
+        """The sources of an action that nobody has blamed."""
+        search = self._searches.get(action.id)
+        blamed = {suspect.source.id for suspect in search.suspects} if search else set()
+        return [source for source in sources if source.id not in blamed]
+
+    def goes_on(self, action: Action) -> bool:
+        """Whether a part of this action has been decided, so that the rest has its turn now."""
+        search = self._searches.get(action.id)
+        return search is not None and bool(search.landed or search.suspects)
+
+    def note(self, action: Action) -> str:
+        """What those whose push lands ungated, or late, should hear."""
+        search = self._searches.get(action.id)
+        return "; ".join(search.notes) if search else ""
+
+    def passing(
+        self, action: Action, plan: Plan, sources: Sequence[Source], replan: Replan, *, atomic: bool
+    ) -> Plan | None:
+        """The plan of those who pass, which may be that of the first few; None where nobody is left.
+
+        Of an `atomic` push all pass, or none.
+
+        Raises HeldByGate where a gate cannot run, or nobody can be blamed because the branch fails by itself.
+        """
+        there = plan.old
+        if plan.new in (there, ZERO) or not self.guards(action):
+            return plan
+        search = self._searches.setdefault(action.id, _Search(there))
+        if there != search.at:
+            search.begin(there)
+        judge = Judge(self._session, self._of(action), self._running)
+        left = list(sources)
+        while True:
+            landed = {source.id for source in plan.landed}
+            plans = _Prefixes([source for source in left if source.id in landed], plan, replan)
+            found = self._first_that_passes(search, judge, plans, there)
+            if isinstance(found, Plan):
+                search.landed += found.landed
+                search.at = found.new
+                return found
+            if atomic:
+                raise HeldByGate(f"the gate {found.verdict.gate} fails", f"| {found.verdict.said}")
+            search.suspects.append(found)
+            left.remove(found.source)
+            if not left:
+                return None
+            plan = replan(left, there)
+            if plan.new == there:
+                return plan
+
+    def _first_that_passes(self, search: _Search, judge: Judge, plans: _Prefixes, there: str) -> Plan | _Suspect:
+        """The longest plan that is known to pass, or whom to blame for that there is none."""
+        while True:
+            step = next_step(
+                plans.count, lambda size: plans.of(size).new == there or judge.known(plans.of(size).new, there)
+            )
+            if isinstance(step, Land):
+                return plans.of(step.size)
+            size = step.size if isinstance(step, Test) else 1
+            verdict = judge.verdict(plans.of(size).new, there, sure=isinstance(step, Blame))
+            if verdict.state == State.BROKEN:
+                return self._without(search, verdict, plans)
+            if verdict.green:
+                continue
+            if search.base_is_red is None:
+                search.base_is_red = _is_red(judge, there, verdict.gate)
+            if search.base_is_red:
+                return self._on_red(search, verdict, plans)
+            if isinstance(step, Blame):
+                return _Suspect(plans.sources[0], verdict, tuple(search.landed), search.base)
+
+    def _without(self, search: _Search, verdict: Verdict, plans: _Prefixes) -> Plan:
+        """A gate that cannot run: uam.gate.onError."""
+        why = f"the gate {verdict.gate} cannot run: {verdict.said}"
+        if self._session.settings["uam.gate.onError"] == "hold":
+            raise HeldByGate(why)
+        return _noted(search, plans, f"{why}; it landed untested (uam.gate.onError)")
+
+    def _on_red(self, search: _Search, verdict: Verdict, plans: _Prefixes) -> Plan:
+        """A branch that was red before: uam.gate.onRedBase."""
+        why = f"the gate {verdict.gate} fails on what the remote had before, so nobody here is to blame"
+        if self._session.settings["uam.gate.onRedBase"] == "hold":
+            raise HeldByGate(why, transient=True)
+        return _noted(search, plans, f"{why}; it landed all the same (uam.gate.onRedBase)")
+
+    def blame(self, action: Action, replan: Replan) -> None:
+        """Tell who failed why, once the others have landed: by itself, or together with something that did."""
+        search = self._searches.pop(action.id, None)
+        if search is None:
+            return
+        for suspect in search.suspects:
+            rivals = suspect.before and self._alone_passes(action, suspect, replan) and suspect.before
+            finish.failed(self._session.store, {suspect.source.id: _failed(action, suspect, rivals or ())})
+            self._keep_log(action, suspect)
+
+    def _alone_passes(self, action: Action, suspect: _Suspect, replan: Replan) -> bool:
+        try:
+            plan = replan([suspect.source], suspect.base)
+        except UamError:
+            return False
+        if plan.new in (suspect.base, ZERO):
+            return False
+        judge = Judge(self._session, self._of(action), self._running)
+        return judge.verdict(plan.new, suspect.base, sure=True).green
+
+    def _keep_log(self, action: Action, suspect: _Suspect) -> None:
+        """Let `git uam log` show what the gate said; where that cannot be written, the push has been told it."""
+        paths = self._session.repo.paths
+        with suppress(OSError, UamError), os.fdopen(files.anew(paths.log_of(action.id)), "ab") as log:
+            log.write(f"gate {suspect.verdict.gate}, {suspect.source.tip[:7]}\n{suspect.verdict.said}\n".encode())
+
+
+class _Prefixes:
+    """The plans of the first so many of some sources, made when they are asked for."""
+
+    def __init__(self, sources: Sequence[Source], whole: Plan, replan: Replan) -> None:
+        self.sources, self.whole, self.count = list(sources), whole, len(sources)
+        self._replan = replan
+        self._made = {self.count: whole}
+
+    def of(self, size: int) -> Plan:
+        if size not in self._made:
+            self._made[size] = self._replan(self.sources[:size], self.whole.old)
+        return self._made[size]
+
+
+def _is_red(judge: Judge, there: str, gate: str) -> bool:
+    """Whether the branch fails this gate by itself, so that nobody's push is to blame."""
+    return there != ZERO and judge.verdict(there, there, sure=True, only=gate).state == State.RED
+
+
+def _noted(search: _Search, plans: _Prefixes, note: str) -> Plan:
+    say(note)
+    search.notes.append(note)
+    return plans.whole
+
+
+def _failed(action: Action, suspect: _Suspect, rivals: Sequence[Source]) -> Outcome:
+    """What the agent of a source reads that fails a gate."""
+    source, verdict = suspect.source, suspect.verdict
+    where = f"{action.remote}/{short_target(action.ref)}"
+    names = ", ".join(f"{one.agent} ({one.tip[:7]})" for one in rivals[:3]) + (" ..." if len(rivals) > 3 else "")
+    alone = (
+        f"it passes alone, and fails together with what {names} landed before it" if rivals else "it fails by itself"
+    )
+    why = f"the gate {verdict.gate} fails" + (f" together with the work of {names}" if rivals else "")
+    rival = None
+    if rivals:
+        rival = Rival(rivals[-1].agent, None, rivals[-1].tip, f"the work of {names}")
+    return Outcome(
+        failure=Failure(why),
+        rival=rival,
+        advice=(
+            f"{source.tip[:7]} was not landed on {where}: the gate {verdict.gate} fails, {alone};"
+            " your commits are untouched",
+            *(f"| {visible(line)}" for line in verdict.said.splitlines()),
+            f"`git uam gate run {source.tip[:7]}` runs it again; `git uam log {action.id}` shows this once more",
+        ),
+    )

@@ -1,0 +1,71 @@
+"""What gates have said of trees, so that none is tested twice; and each run, for the ledger."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from uam_hooks.hot.queue.connection import Store
+from uam_hooks.hot.queue.model import iso
+
+
+class Known(NamedTuple):
+    """The verdict on a tree: `sure` once nothing would be run again before somebody is blamed."""
+
+    green: bool
+    sure: bool
+    said: str
+
+
+class Usual(NamedTuple):
+    """A gate's runs: how many, how many failed, of how many trees it has said both, and seconds of one that passed."""
+
+    gate: str
+    runs: int
+    failed: int
+    flaky: int
+    seconds: float | None
+
+
+def known(store: Store, gate: str, fingerprint: str, tree: str) -> Known | None:
+    """The verdict on a tree; None where there is none."""
+    with store.reading() as db:
+        row = db.execute(
+            "SELECT green, sure, said FROM gate_verdicts WHERE gate = ? AND fingerprint = ? AND tree = ?",
+            (gate, fingerprint, tree),
+        ).fetchone()
+    return None if row is None else Known(bool(row["green"]), bool(row["sure"]), row["said"])
+
+
+def record(store: Store, gate: str, fingerprint: str, tree: str, verdict: Known, took: float) -> None:
+    """Keep the verdict of a run that has ended now, and took so many seconds."""
+    with store.transaction() as db:
+        db.execute(
+            "INSERT OR REPLACE INTO gate_verdicts (gate, fingerprint, tree, green, sure, said)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (gate, fingerprint, tree, verdict.green, verdict.sure, verdict.said),
+        )
+        db.execute(
+            "INSERT INTO gate_runs (gate, tree, green, ended_at, seconds) VALUES (?, ?, ?, ?, ?)",
+            (gate, tree, verdict.green, iso(time.time()), took),
+        )
+
+
+def forget(store: Store, gates: Sequence[str]) -> int:
+    """Forget the verdicts of these gates, of all without any; how many there were."""
+    with store.transaction() as db:
+        if not gates:
+            return db.execute("DELETE FROM gate_verdicts").rowcount
+        return sum(db.execute("DELETE FROM gate_verdicts WHERE gate = ?", (gate,)).rowcount for gate in gates)
+
+
+def usual(store: Store) -> list[Usual]:
+    """How the gates have done so far."""
+    with store.reading() as db:
+        found = db.execute(
+            "SELECT gate, count(*) AS runs, sum(green = 0) AS failed, avg(CASE WHEN green THEN seconds END) AS seconds,"
+            " (SELECT count(*) FROM (SELECT tree FROM gate_runs o WHERE o.gate = r.gate GROUP BY tree"
+            " HAVING min(green) < max(green))) AS flaky FROM gate_runs r GROUP BY gate ORDER BY gate"
+        ).fetchall()
+    return [Usual(row["gate"], row["runs"], row["failed"], row["flaky"], row["seconds"]) for row in found]
