@@ -81,7 +81,8 @@ def test_every_setting_is_documented_with_its_default(key: Key) -> None:
 def test_no_setting_is_documented_that_does_not_exist() -> None:
     named = {row[0].strip("`") for row in rows(section(SETTINGS, "## Keys"))}
     of_targets = {"uam.deploy.TARGET.command", "uam.deploy.TARGET.timeout"}
-    assert named == {key.name for key in KEYS} | of_targets
+    of_gates = {"command", "timeout", "paths", "branches", "needs", "retries", "env"}
+    assert named == {key.name for key in KEYS} | of_targets | {f"uam.gate.NAME.{last}" for last in of_gates}
 
 
 @pytest.mark.parametrize("page", FOR_USERS)

@@ -16,6 +16,7 @@ from uam_hooks.hot.core.settings import duration
 from uam_hooks.hot.core.words import show_json, show_line
 from uam_hooks.hot.queue.model import iso
 from uam_hooks.report.ledger import ledger
+from uam_hooks.store import verdicts
 from uam_hooks.store.ledger import failed, measured, runs
 
 
@@ -50,6 +51,7 @@ def stats(since: float | None, as_json: bool) -> int:
         ends.ask(session)
         minutes = session.settings["uam.ci.minutes"]
         found = ledger(runs(session.store, begin), failed(session.store, begin), measured(session.store), minutes)
+        found["gates"] = [one._asdict() for one in verdicts.usual(session.store, begin)]
     found["since"] = None if since is None else iso(since)
     if as_json:
         show_json(found)
@@ -70,6 +72,10 @@ def _lines(found: dict[str, Any]) -> list[str]:
         f"CI runs: {started['started']}, {saved}",
         *_minutes(found["ci_minutes"], started["started"], pushes["landed"]),
         f"waiting: {_waited(found['waiting'])}",
+        *(
+            f"gate {one['gate']}: {one['runs']} runs, {one['failed']} failed, both said of {one['flaky']} trees"
+            for one in found["gates"]
+        ),
         "",
     ]
     lines += [f"{row['day']}  {_row(row)}" for row in found["days"]]

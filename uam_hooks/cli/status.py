@@ -40,7 +40,7 @@ def _show(found: dict[str, Any]) -> None:
     for row in found["waiting"]:
         if row["apart"] is not None:
             show_line(f"apart:   {_apart(row)}")
-    for row in found["waiting"]:
+    for row in found["running"] + found["waiting"]:
         if row["held"] is not None:
             show_line(f"held:    #{row['action']} is {row['held']}")
     for seen_of in found["ci"]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from enum import Enum
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ from uam_hooks.store.verdicts import Known
 
 # exit codes that say that a command could not be run: env's and the shells'
 _NOT_RUN = (126, 127)
-SAID_LINES = 12
+SAID_LINES = 20
 
 
 class State(Enum):
@@ -48,8 +49,11 @@ GREEN = Verdict(State.GREEN)
 class Judge:
     """The gates of one branch. Runs are recorded as soon as they have ended, so nothing is tested twice."""
 
-    def __init__(self, session: Session, gates: Sequence[Gate], running: Running) -> None:
-        self._session, self._gates, self._running = session, gates, running
+    def __init__(
+        self, session: Session, gates: Sequence[Gate], running: Running, where: tuple[str, str] | None = None
+    ) -> None:
+        """`where` is the remote and the target for which they run, None for nobody who waits."""
+        self._session, self._gates, self._running, self._where = session, gates, running, where
 
     def known(self, commit: str, old: str) -> bool | None:
         """Whether a commit over `old` passes; None where it is not known. What changes nothing does."""
@@ -103,13 +107,24 @@ class Judge:
         tree = self._session.repo.commit(commit).tree
         return verdicts.known(self._session.store, gate.name, gate.fingerprint, tree)
 
+    @contextmanager
+    def _told(self, gate: Gate) -> Iterator[None]:
+        """Let those who wait know what they wait for."""
+        if self._where is not None:
+            verdicts.begin(self._session.store, *self._where, gate.name)
+        try:
+            yield
+        finally:
+            if self._where is not None:
+                verdicts.end(self._session.store, *self._where)
+
     def _run(self, gate: Gate, commit: str, *, last: bool) -> Known | Verdict:
         """One run; a Verdict where the gate could not be run, which nobody keeps."""
         session = self._session
         tree = session.repo.commit(commit).tree
         say(f"gate {gate.name}: {commit[:7]}")
         try:
-            with slot(session, self._running) as place:
+            with self._told(gate), slot(session, self._running) as place:
                 place.check_out(commit)
                 began = time.monotonic()
                 ended = place.run(gate.words, gate.timeout, environment(os.environ, gate.env))

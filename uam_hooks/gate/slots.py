@@ -58,7 +58,7 @@ class Slot(NamedTuple):
                 self._check_out(commit)
             except GitFailed as error:
                 raise SetupFailed(f"The slot for gates cannot be made: {error.what}") from None
-        self._make_ready(commit)
+        self._make_ready()
 
     def _check_out(self, commit: str) -> None:
         repo = self.session.repo
@@ -76,14 +76,14 @@ class Slot(NamedTuple):
         _forget(self.session.repo, self.tree)
         (self.home / "ready").unlink(missing_ok=True)
 
-    def _make_ready(self, commit: str) -> None:
+    def _make_ready(self) -> None:
         """Run uam.gate.setup in a slot that is new, or where files have changed that it is about."""
         settings, repo = self.session.settings, self.session.repo
         words: list[str] = settings["uam.gate.setup"]
         if not words:
             return
         paths = [str(value) for value in settings.values("uam.gate.setup.paths")]
-        listed = repo.run("ls-tree", "-r", "-z", commit, "--", *paths).out if paths else b""
+        listed = repo.run("ls-files", "--stage", "-z", "--", *paths, at=self.tree).out if paths else b""
         mark = hashlib.sha256(repr(words).encode() + listed).hexdigest()
         ready = self.home / "ready"
         if ready.is_file() and ready.read_text() == mark:
@@ -122,16 +122,9 @@ def slot(session: Session, running: Running) -> Iterator[Slot]:
         os.close(lock)
 
 
-def remove_all(repo: Repository) -> None:
-    """Let go of all slots, with what was built in them."""
-    for tree in sorted(repo.paths.gates.glob("*/tree")):
-        _forget(repo, tree)
-
-
 def _forget(repo: Repository, tree: Path) -> None:
     """Take a worktree of ours away, in whatever state it is."""
-    repo.run("worktree", "unlock", str(tree), ok=None)
-    repo.run("worktree", "remove", "--force", "--force", str(tree), ok=None)
-    if tree.exists():
+    for _ in range(2):  # what is no worktree any more is taken away as files; then git forgets it
+        if repo.run("worktree", "remove", "--force", "--force", str(tree), ok=None).code == 0:
+            return
         shutil.rmtree(tree, ignore_errors=True)
-    repo.run("worktree", "prune", ok=None)

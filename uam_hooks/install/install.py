@@ -182,11 +182,14 @@ def uninstall(
             if text != config.text:
                 config.replace(text)
         removed = remove(repo, record) if record else Removed()
+        slots = sorted(repo.paths.gates.glob("*/tree"))
         away = _renamed(uam)
         if close and away:
             with suppress(UamError):  # a queue that cannot be read: nobody else can either
                 queued = list(dict.fromkeys([*queued, *close(away)]))  # some is queued to the last moment
         left = [*removed.left, *_remove_directory(away)]
+        for slot in slots:  # git knows them as worktrees, and keeps one that is locked
+            repo.run("worktree", "remove", "--force", "--force", str(slot), ok=None)
     return UninstallReport(
         installed or bool(removed.hooks),
         removed.hooks,

@@ -85,6 +85,9 @@ class Gating:
         branch = short_target(action.ref)
         return [gate for gate in self._gates if action.ref.startswith(HEADS) and gate.is_about(branch)]
 
+    def _judge(self, action: Action) -> Judge:
+        return Judge(self._session, self._of(action), self._running, (action.remote, action.target))
+
     def undecided(self, action: Action, sources: Sequence[Source]) -> list[Source]:
         """The sources of an action that nobody has blamed."""
         search = self._searches.get(action.id)
@@ -116,7 +119,7 @@ class Gating:
         search = self._searches.setdefault(action.id, _Search(there))
         if there != search.at:
             search.begin(there)
-        judge = Judge(self._session, self._of(action), self._running)
+        judge = self._judge(action)
         left = list(sources)
         while True:
             landed = {source.id for source in plan.landed}
@@ -188,7 +191,7 @@ class Gating:
             return False
         if plan.new in (suspect.base, ZERO):
             return False
-        judge = Judge(self._session, self._of(action), self._running)
+        judge = self._judge(action)
         return judge.verdict(plan.new, suspect.base, sure=True).green
 
     def _keep_log(self, action: Action, suspect: _Suspect) -> None:

@@ -38,6 +38,21 @@ def known(store: Store, gate: str, fingerprint: str, tree: str) -> Known | None:
     return None if row is None else Known(bool(row["green"]), bool(row["sure"]), row["said"])
 
 
+def begin(store: Store, remote: str, target: str, gate: str) -> None:
+    """Say that a gate runs for a branch from now on, for those who wait for it."""
+    with store.transaction() as db:
+        db.execute(
+            "INSERT OR REPLACE INTO gate_running (remote, target, gate, began_at) VALUES (?, ?, ?, ?)",
+            (remote, target, gate, iso(time.time())),
+        )
+
+
+def end(store: Store, remote: str, target: str) -> None:
+    """Say that no gate runs for a branch any more."""
+    with store.transaction() as db:
+        db.execute("DELETE FROM gate_running WHERE remote = ? AND target = ?", (remote, target))
+
+
 def record(store: Store, gate: str, fingerprint: str, tree: str, verdict: Known, took: float) -> None:
     """Keep the verdict of a run that has ended now, and took so many seconds."""
     with store.transaction() as db:
@@ -60,12 +75,14 @@ def forget(store: Store, gates: Sequence[str]) -> int:
         return sum(db.execute("DELETE FROM gate_verdicts WHERE gate = ?", (gate,)).rowcount for gate in gates)
 
 
-def usual(store: Store) -> list[Usual]:
-    """How the gates have done so far."""
+def usual(store: Store, since: float = 0.0) -> list[Usual]:
+    """How the gates have done since a moment."""
     with store.reading() as db:
         found = db.execute(
             "SELECT gate, count(*) AS runs, sum(green = 0) AS failed, avg(CASE WHEN green THEN seconds END) AS seconds,"
             " (SELECT count(*) FROM (SELECT tree FROM gate_runs o WHERE o.gate = r.gate GROUP BY tree"
-            " HAVING min(green) < max(green))) AS flaky FROM gate_runs r GROUP BY gate ORDER BY gate"
+            " HAVING min(green) < max(green))) AS flaky FROM gate_runs r WHERE ended_at >= ?"
+            " GROUP BY gate ORDER BY gate",
+            (iso(since),),
         ).fetchall()
     return [Usual(row["gate"], row["runs"], row["failed"], row["flaky"], row["seconds"]) for row in found]

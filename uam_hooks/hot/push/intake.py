@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from uam_hooks.hot.core.errors import Failure
 from uam_hooks.hot.core.plumbing import Git, is_ancestor, resolve_names
-from uam_hooks.hot.core.refs import pin_ref
+from uam_hooks.hot.core.refs import pin_ref, short_target
 from uam_hooks.hot.push.accept import accepted
 from uam_hooks.hot.push.resolve import ResolvedSpec
 from uam_hooks.hot.push.session import PushSession
@@ -61,6 +61,9 @@ def enter(session: PushSession, specs: Sequence[ResolvedSpec], *, urgent: bool, 
     window = windows.window(session.settings, store, ActionType.PUSH, urgent)
     hold = windows.hold(session.settings, store, waits, urgent)
     if waits and window and windows.who_else(session.settings, store, session.paths, specs[0].source.agent).alone:
+        window = 0.0
+    targets = {short_target(one.source.ref) for one in specs}
+    if window and windows.gathers_anyway(store, specs[0].source.remote, targets):
         window = 0.0
     pins = sorted({one.source.tip for one in specs if one.source.tip})
     if pins:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Collection
 from enum import Enum, auto
 from typing import NamedTuple
@@ -18,6 +19,7 @@ class Waits(Enum):
 
     CI = auto()  # CI works on its branch
     COMPANY = auto()  # others may push to it until its window ends
+    GATE = auto()  # a gate runs on what is to land
     OTHERS = auto()  # a landing on its remote that has not ended
     LANDING = auto()  # its own
 
@@ -35,6 +37,15 @@ class Reason(NamedTuple):
     left: float | None = None
     sight: Sight | None = None
     together: int = 1
+    gate: Gate | None = None
+
+
+class Gate(NamedTuple):
+    """A gate that runs, since when, and how many seconds it takes when it passes, as far as that is known."""
+
+    name: str
+    since: float
+    usual: float | None
 
 
 def reason(store: Store, actions: Collection[int], now: float) -> Reason | None:
@@ -53,13 +64,25 @@ def reason(store: Store, actions: Collection[int], now: float) -> Reason | None:
             return None
         found = Reason(row["id"], Waits.LANDING, row["remote"], row["target"], together=row["together"])
         if row["status"] != "pending":
-            return found
+            gate = _gate(db, row["remote"], row["target"])
+            return found if gate is None else found._replace(waits=Waits.GATE, gate=gate)
         if is_moment(row["execute_after"]) and (left := seconds_of(row["execute_after"]) - now) > 0:
             if not row["held"]:
                 return found._replace(waits=Waits.COMPANY, left=left)
             sight = last_seen(store, row["remote"], full_target(row["target"]))
             return found._replace(waits=Waits.CI, left=left, sight=sight)
         return found._replace(waits=Waits.OTHERS) if row["others"] else found
+
+
+def _gate(db: sqlite3.Connection, remote: str, target: str) -> Gate | None:
+    row = db.execute(
+        "SELECT gate, began_at, (SELECT avg(seconds) FROM gate_runs r WHERE r.gate = g.gate AND r.green) AS usual"
+        " FROM gate_running g WHERE remote = ? AND target = ?",
+        (remote, target),
+    ).fetchone()
+    if row is None or not is_moment(row["began_at"]):
+        return None
+    return Gate(row["gate"], seconds_of(row["began_at"]), row["usual"])
 
 
 def in_words(why: Reason, now: float) -> str:
@@ -70,6 +93,9 @@ def in_words(why: Reason, now: float) -> str:
         return f"waiting for CI of {name}{_so_far(why.sight, now)}; lands within {left:.0f} s{more}"
     if why.waits is Waits.COMPANY:
         return f"waiting for others who push to {name}; lands within {left:.0f} s{more}"
+    if why.waits is Waits.GATE and why.gate is not None:
+        usually = "" if why.gate.usual is None else f", usually {why.gate.usual:.0f} s"
+        return f"waiting for the gate {why.gate.name} of {name} ({max(now - why.gate.since, 0):.0f} s so far{usually})"
     if why.waits is Waits.OTHERS:
         return f"waiting for a landing on {why.remote} that is under way"
     return f"landing on {why.remote}/{name} ..."

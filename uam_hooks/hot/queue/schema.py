@@ -271,6 +271,14 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
             seconds REAL NOT NULL
         );
         CREATE INDEX gate_runs_of ON gate_runs (gate, tree);
+        -- what runs for a branch now, as long as an action for it is being executed
+        CREATE TABLE gate_running (
+            remote TEXT NOT NULL,
+            target TEXT NOT NULL,
+            gate TEXT NOT NULL,
+            began_at TEXT NOT NULL,
+            PRIMARY KEY (remote, target)
+        );
         """,
     ),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Collection
 from typing import NamedTuple
 
 from uam_hooks.hot.core.errors import UsageError
@@ -48,6 +49,19 @@ def hold(settings: Settings, store: Store, waits: bool, urgent: bool) -> float |
         return None
     given: float | None = settings["uam.ci.hold"]
     return HOLD_SECONDS[waits] if given is None else given
+
+
+def gathers_anyway(store: Store, remote: str, targets: Collection[str]) -> bool:
+    """Whether a gate runs for each of these branches: a push to them waits for its end, and needs no window on top."""
+    marks = ",".join("?" * len(targets))
+    with store.reading() as db:
+        row = db.execute(
+            f"SELECT count(*) FROM gate_running g WHERE remote = ? AND target IN ({marks}) AND EXISTS (SELECT 1"  # noqa: S608 - marks only
+            " FROM deploy_queue q WHERE q.remote = g.remote AND q.target = g.target"
+            " AND q.status IN ('batched', 'executing'))",
+            (remote, *targets),
+        ).fetchone()
+    return bool(targets) and row[0] == len(targets)
 
 
 def urgent_here() -> bool:
