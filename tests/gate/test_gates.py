@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from tests.support.marks import bulk
 from tests.support.scenes import Done, Scene, Worktree, finished, script, until
 
 # What the gate of these tests says: a file `bad` fails by itself, `one` and `two` together.
@@ -106,7 +108,7 @@ def test_two_that_fail_together_the_first_lands(gated: Scene) -> None:
     assert len(runs(gated)) - before == 3
     outcome = json.loads(gated.rows("sources")[-1]["outcome"])
     assert outcome["error"].startswith("the gate tests fails together with the work of ")
-    assert "it passes alone" in outcome["explain"][0]
+    assert "it passes alone and fails together with " in outcome["explain"][0]
 
 
 def flush_first(scene: Scene) -> None:
@@ -285,6 +287,12 @@ def test_others_who_were_quicker_are_tested_with(gated: Scene) -> None:
     assert "one" not in gated.files()
 
 
+def gates_at_work(scene: Scene) -> list[str]:
+    """The processes that run the gate."""
+    found = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    return [line for line in found.splitlines() if f"{scene.root}/gate-tests" in line]
+
+
 @pytest.mark.slow
 def test_a_flusher_that_is_killed_in_a_gate_leaves_the_work(gated: Scene) -> None:
     """The batch is given back, the slot is taken over, and verdicts count."""
@@ -297,9 +305,25 @@ def test_a_flusher_that_is_killed_in_a_gate_leaves_the_work(gated: Scene) -> Non
     until(lambda: runs(gated), "a gate that runs")
     for number in gated.flushers():
         os.kill(number, signal.SIGKILL)
+    until(lambda: not gates_at_work(gated), "the end of the gate of a flusher that was killed")
     go.touch()
     assert flush(gated).code == 0
     assert "a" in gated.files()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", bulk(["pushed", "planned", "pinned", "remembered", "tracked", "finished"]))
+def test_a_flush_that_dies_between_the_parts_of_a_landing(gated: Scene, step: str) -> None:
+    """Whatever of it has landed has landed once, and the rest has its turn."""
+    queued(gated, "a", "b", "bad", "c")
+    assert gated.run("uam", "flush", UAM_DIE_AT=step).code == 137
+    before = len(runs(gated))
+    assert flush(gated).code in (0, 1)
+    assert [row["status"] for row in gated.rows("sources")] == ["landed", "landed", "failed", "landed"]
+    assert gated.landed() == ["Add a", "Add b", "Add c"]
+    assert gated.bare.git("log", "-1", "--format=%H", "main") == gated.oid("refs/remotes/origin/main")
+    tested = runs(gated)
+    assert len(set(tested)) == len(tested) > before > 0
 
 
 @pytest.mark.slow

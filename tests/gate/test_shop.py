@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import sys
@@ -80,7 +79,6 @@ def test_five_agents_of_whom_one_breaks_the_tests_and_two_only_together(shop: Sc
     assert shop.landed()[-3:] == ["Say which shop", "Test the tax", "Say all goods"]
     runs = [line.split()[1] for line in (shop.root / "ci.log").read_text().splitlines()]
     assert "red" not in runs
-    assert [json.loads(row["outcome"]).get("error", "") for row in shop.rows("sources")][2] == "the gate tests fails"
     # whoever failed mends it and pushes again
     change(agents["cat"], "shop.py", "return max(prices)", "return sum(sorted(prices))", "Add up in order")
     shop.git("config", "uam.window.push", "0s")

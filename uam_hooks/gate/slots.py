@@ -96,7 +96,7 @@ class Slot(NamedTuple):
 
     def run(self, words: Sequence[str], timeout: float, env: Mapping[str, str]) -> Ended:
         """Run a command in the slot."""
-        return self.running.run(Command(words, env, b"", self.tree, timeout, self.log))
+        return self.running.run(Command(words, env, b"", self.tree, timeout, self.log, watched=True))
 
 
 @contextmanager

@@ -60,17 +60,13 @@ def finish_landed(session: Session, remote: Remote, landed: Sequence[Landed]) ->
         for one in landed
     ]  # fmt: skip
     bring_along(session, [(one.action, one.landing.detail.outcomes) for one in landed])
-    whole = [end for end in ends if _is_whole(session, end)]
-    finish.actions(session.store, whole)
-    for end in ends:
-        if end not in whole:
-            finish.sources(session.store, end)
+    brought = claim.sources_of(session.store, [one.action.id for one in landed])
+    # where a gate let a part of an action land, the rest of it goes on
+    whole = [all(source.id in end.outcomes for source in brought[end.action.id]) for end in ends]
+    finish.actions(session.store, [end for end, ended in zip(ends, whole, strict=True) if ended])
+    for end in (end for end, ended in zip(ends, whole, strict=True) if not ended):
+        finish.sources(session.store, end)
     reached(Step.FINISHED)
-
-
-def _is_whole(session: Session, end: End) -> bool:
-    """Whether all of an action has its outcome: where a gate let a part of it land, the rest goes on."""
-    return all(source.id in end.outcomes for source in claim.sources(session.store, end.action.id))
 
 
 def finish_renamed(session: Session, ended: Sequence[tuple[Action, Landing, RefOutcome]]) -> None:

@@ -231,9 +231,7 @@ def _failed(action: Action, suspect: _Suspect, rivals: Sequence[Source]) -> Outc
     source, verdict = suspect.source, suspect.verdict
     where = f"{action.remote}/{short_target(action.ref)}"
     names = ", ".join(f"{one.agent} ({one.tip[:7]})" for one in rivals[:3]) + (" ..." if len(rivals) > 3 else "")
-    alone = (
-        f"it passes alone, and fails together with what {names} landed before it" if rivals else "it fails by itself"
-    )
+    alone = f"it passes alone and fails together with the work of {names}" if rivals else "it fails by itself"
     why = f"the gate {verdict.gate} fails" + (f" together with the work of {names}" if rivals else "")
     rival = None
     if rivals:
