@@ -133,9 +133,10 @@ def test_who_waits_reads_what_the_gate_said(gated: Scene) -> None:
         "| testing",
         "| there is a bad file",
         "| gate-tests ended with exit code 1",
-        f"`git uam gate run {tip[:7]}` runs it again; `git uam log {number}` shows this once more",
+        f"`git uam gate run {tip[:7]}` runs it again; `git uam log {number}` shows all of it",
     ]
-    assert "there is a bad file" in gated.git("uam", "log", str(number))
+    assert f"gate tests on {tip[:7]} of " in (log := gated.git("uam", "log", str(number)))
+    assert "there is a bad file" in log
     again = agent.run("uam", "gate", "run")
     assert (again.code, again.out.splitlines()[0]) == (1, f"tests fails on {tip[:7]}")
     assert agent.oid("HEAD") == tip

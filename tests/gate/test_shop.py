@@ -80,7 +80,8 @@ def test_five_agents_of_whom_one_breaks_the_tests_and_two_only_together(shop: Sc
     runs = [line.split()[1] for line in (shop.root / "ci.log").read_text().splitlines()]
     assert "red" not in runs
     # whoever failed mends it and pushes again
-    change(agents["cat"], "shop.py", "return max(prices)", "return sum(sorted(prices))", "Add up in order")
+    agents["cat"].git("reset", "-q", "--hard", "origin/main")
+    change(agents["cat"], "shop.py", "return sum(prices)", "return sum(sorted(prices))", "Add up in order")
     shop.git("config", "uam.window.push", "0s")
     assert agents["cat"].push("origin", "HEAD:main").code == 0
     assert "red" not in (shop.root / "ci.log").read_text()

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum
+from pathlib import Path
 from typing import NamedTuple
 
 from uam_hooks.command.process import Ended, Running
 from uam_hooks.gate.config import Gate, environment
 from uam_hooks.gate.slots import SetupFailed, slot
+from uam_hooks.hot.core import files
 from uam_hooks.hot.core.plumbing import ZERO
-from uam_hooks.hot.core.words import say
+from uam_hooks.hot.core.words import redact, say
 from uam_hooks.session import Session
 from uam_hooks.store import verdicts
 from uam_hooks.store.verdicts import Known
 
-# exit codes that say that a command could not be run: env's and the shells'
-_NOT_RUN = (126, 127)
-SAID_LINES = 20
+# exit codes that say nothing about a tree: those of env and shells for what cannot be run, and signals from outside
+_NOT_RUN = (126, 127, -signal.SIGHUP, -signal.SIGINT, -signal.SIGKILL, -signal.SIGTERM)
+# how much of what a failing gate printed is kept
+KEPT_BYTES = 60_000
 
 
 class State(Enum):
@@ -87,6 +91,18 @@ class Judge:
                 return Verdict(State.RED, gate.name, found.said)
         return GREEN
 
+    def second_chance(self, commit: str, old: str, name: str) -> bool:
+        """Whether a commit over `old` passes a gate of which that is not expected, run whatever is known of it.
+
+        For who passes alone: it may be a mood of the gate, whatever it has said before. A gate that is never run again
+        gives none.
+        """
+        gate = next(one for one in self._gates if one.name == name)
+        if not gate.retries:
+            return False
+        found = self._run(gate, commit, last=True)
+        return isinstance(found, Known) and found.green and self.verdict(commit, old).green
+
     def anew(self, commit: str) -> list[Verdict]:
         """The verdict of each gate on a commit, run whatever is known of it."""
         found = []
@@ -129,18 +145,19 @@ class Judge:
                 began = time.monotonic()
                 ended = place.run(gate.words, gate.timeout, environment(os.environ, gate.env))
                 took = time.monotonic() - began
+                said = _said(ended, place.log) if ended.code else ""
         except SetupFailed as error:
             return Verdict(State.BROKEN, gate.name, error.what)
         if ended.code in _NOT_RUN and not ended.by_us:
             return Verdict(State.BROKEN, gate.name, ended.error)
         green = not ended.code and not ended.by_us
-        found = Known(green, green or last, "" if green else _said(ended))
+        found = Known(green, green or last, "" if green else said)
         verdicts.record(session.store, gate.name, gate.fingerprint, tree, found, took)
         say(f"gate {gate.name}: {commit[:7]} {'passes' if green else 'fails'} after {took:.1f} s")
         return found
 
 
-def _said(ended: Ended) -> str:
-    """The end of what a gate printed, and how it ended."""
-    lines = [line.rstrip() for line in ended.tail.splitlines() if line.strip()]
-    return "\n".join([*lines[-SAID_LINES:], ended.error.partition(":")[0]])
+def _said(ended: Ended, log: Path) -> str:
+    """What a gate printed, and how it ended."""
+    text = redact(files.text_of(log) or ended.tail)[-KEPT_BYTES:]
+    return "\n".join([*(line.rstrip() for line in text.splitlines()), ended.error.partition(":")[0]])

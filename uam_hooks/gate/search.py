@@ -32,13 +32,12 @@ Step = Test | Land | Blame
 
 def next_step(count: int, known: Callable[[int], bool | None]) -> Step:
     """The next step for `count` sources; `known` says whether the first so many pass, None where nobody knows yet."""
-    size, found = count, known(count)
-    while found is False and size > 1:
-        size //= 2
-        found = known(size)
-        if found is False:
-            continue
-        return Test(size) if found is None else Land(size)
-    if found is None:
-        return Test(size)
-    return Land(size) if found else Blame()
+    if known(count):
+        return Land(count)
+    red = next((size for size in range(1, count + 1) if known(size) is False), None)
+    if red is None:
+        return Test(count)
+    if red == 1:
+        return Blame()
+    half = red // 2
+    return Land(half) if known(half) else Test(half)

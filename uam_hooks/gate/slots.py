@@ -125,6 +125,6 @@ def slot(session: Session, running: Running) -> Iterator[Slot]:
 def _forget(repo: Repository, tree: Path) -> None:
     """Take a worktree of ours away, in whatever state it is."""
     for _ in range(2):  # what is no worktree any more is taken away as files; then git forgets it
-        if repo.run("worktree", "remove", "--force", "--force", str(tree), ok=None).code == 0:
+        if repo.run("worktree", "remove", "--force", "--force", str(tree), ok=(0, 1, 128)).code == 0:
             return
         shutil.rmtree(tree, ignore_errors=True)

@@ -189,7 +189,7 @@ def uninstall(
                 queued = list(dict.fromkeys([*queued, *close(away)]))  # some is queued to the last moment
         left = [*removed.left, *_remove_directory(away)]
         for slot in slots:  # git knows them as worktrees, and keeps one that is locked
-            repo.run("worktree", "remove", "--force", "--force", str(slot), ok=None)
+            repo.run("worktree", "remove", "--force", "--force", str(slot), ok=(0, 1, 128))
     return UninstallReport(
         installed or bool(removed.hooks),
         removed.hooks,

@@ -30,6 +30,10 @@ from uam_hooks.store import finish
 Replan = Callable[[Sequence[Source], str], Plan]
 
 
+# how many of the last lines of a gate a pusher reads
+SAID_LINES = 20
+
+
 class HeldByGate(UamError):
     """A gate cannot run, or its branch fails it already: nothing of this push may land now."""
 
@@ -50,6 +54,8 @@ class _Search:
 
     def __init__(self, base: str) -> None:
         self.suspects: list[_Suspect] = []
+        self.alone: dict[int, bool] = {}  # whether a suspect passes alone
+        self.failed: set[int] = set()  # the last sources of what has been tested, and failed
         self.begin(base)
 
     def begin(self, base: str) -> None:
@@ -88,11 +94,24 @@ class Gating:
     def _judge(self, action: Action) -> Judge:
         return Judge(self._session, self._of(action), self._running, (action.remote, action.target))
 
-    def undecided(self, action: Action, sources: Sequence[Source]) -> list[Source]:
-        """The sources of an action that nobody has blamed."""
+    def part(
+        self, action: Action, sources: Sequence[Source], there: str, first: Callable[[Sequence[Source]], Plan],
+        replan: Replan, *, atomic: bool,
+    ) -> Plan | None:  # fmt: skip
+        """The plan of what may be pushed of an action: of all its sources, of the first few, of those that are left.
+
+        None where nobody is. `first` makes the plan that needs nothing else.
+
+        Of an `atomic` push all pass, or none. Raises HeldByGate where a gate cannot run, or where nobody can be blamed
+        because the branch fails by itself.
+        """
         search = self._searches.get(action.id)
         blamed = {suspect.source.id for suspect in search.suspects} if search else set()
-        return [source for source in sources if source.id not in blamed]
+        left = [source for source in sources if source.id not in blamed]
+        plan = self._passing(action, first(left), left, replan, atomic=atomic) if left else None
+        if plan is None and (again := self._second_chance(action, there, replan)):
+            plan = self._passing(action, replan(again, there), again, replan, atomic=atomic)
+        return plan
 
     def goes_on(self, action: Action) -> bool:
         """Whether a part of this action has been decided, so that the rest has its turn now."""
@@ -104,15 +123,10 @@ class Gating:
         search = self._searches.get(action.id)
         return "; ".join(search.notes) if search else ""
 
-    def passing(
+    def _passing(
         self, action: Action, plan: Plan, sources: Sequence[Source], replan: Replan, *, atomic: bool
     ) -> Plan | None:
-        """The plan of those who pass, which may be that of the first few; None where nobody is left.
-
-        Of an `atomic` push all pass, or none.
-
-        Raises HeldByGate where a gate cannot run, or nobody can be blamed because the branch fails by itself.
-        """
+        """The plan of those who pass, which may be that of the first few; None where nobody is left."""
         there = plan.old
         if plan.new in (there, ZERO) or not self.guards(action):
             return plan
@@ -130,7 +144,7 @@ class Gating:
                 search.at = found.new
                 return found
             if atomic:
-                raise HeldByGate(f"the gate {found.verdict.gate} fails", f"| {found.verdict.said}")
+                raise HeldByGate(f"the gate {found.verdict.gate} fails")
             search.suspects.append(found)
             left.remove(found.source)
             if not left:
@@ -153,6 +167,7 @@ class Gating:
                 return self._without(search, verdict, plans)
             if verdict.green:
                 continue
+            search.failed.add(plans.sources[size - 1].id)
             if search.base_is_red is None:
                 search.base_is_red = _is_red(judge, there, verdict.gate)
             if search.base_is_red:
@@ -174,31 +189,56 @@ class Gating:
             raise HeldByGate(why, transient=True)
         return _noted(search, plans, f"{why}; it landed all the same (uam.gate.onRedBase)")
 
-    def blame(self, action: Action, replan: Replan) -> None:
+    def _known(self, search: _Search, judge: Judge, plans: _Prefixes, size: int) -> bool | None:
+        """What is known of the first so many. Of others than all a plan is made only where they were tested."""
+        whole = size == plans.count
+        if not whole and size not in plans.made and plans.sources[size - 1].id not in search.failed:
+            return None
+        return judge.known(plans.of(size).new, plans.whole.old)
+
+    def _second_chance(self, action: Action, there: str, replan: Replan) -> list[Source]:
+        """A suspect that passes alone, and on top of everything that has landed as well, when that is tried again."""
+        search = self._searches.get(action.id)
+        for suspect in list(search.suspects) if search else ():
+            assert search is not None
+            if not suspect.before or suspect.source.id in search.alone:
+                continue
+            alone = search.alone[suspect.source.id] = self._passes(action, suspect, suspect.base, replan)
+            if alone and self._passes(action, suspect, there, replan, suspect.verdict.gate):
+                search.suspects.remove(suspect)
+                return [suspect.source]
+        return []
+
+    def _passes(self, action: Action, suspect: _Suspect, over: str, replan: Replan, anew: str = "") -> bool:
+        """Whether a suspect passes over a commit; `anew` is the gate that is asked whatever it has said."""
+        try:
+            plan = replan([suspect.source], over)
+        except UamError:
+            return False
+        if plan.new in (over, ZERO):
+            return False
+        judge = self._judge(action)
+        return judge.second_chance(plan.new, over, anew) if anew else judge.verdict(plan.new, over).green
+
+    def blame(self, action: Action) -> None:
         """Tell who failed why, once the others have landed: by itself, or together with something that did."""
         search = self._searches.pop(action.id, None)
         if search is None:
             return
         for suspect in search.suspects:
-            rivals = suspect.before and self._alone_passes(action, suspect, replan) and suspect.before
-            finish.failed(self._session.store, {suspect.source.id: _failed(action, suspect, rivals or ())})
-            self._keep_log(action, suspect)
+            rivals = suspect.before if search.alone.get(suspect.source.id) else ()
+            finish.failed(self._session.store, {suspect.source.id: _failed(action, suspect, rivals)})
+        self._keep_log(action, search.suspects)
 
-    def _alone_passes(self, action: Action, suspect: _Suspect, replan: Replan) -> bool:
-        try:
-            plan = replan([suspect.source], suspect.base)
-        except UamError:
-            return False
-        if plan.new in (suspect.base, ZERO):
-            return False
-        judge = self._judge(action)
-        return judge.verdict(plan.new, suspect.base, sure=True).green
-
-    def _keep_log(self, action: Action, suspect: _Suspect) -> None:
-        """Let `git uam log` show what the gate said; where that cannot be written, the push has been told it."""
+    def _keep_log(self, action: Action, suspects: Sequence[_Suspect]) -> None:
+        """Let `git uam log` show what the gates said; where that cannot be written, the pushes have heard its end."""
+        if not suspects:
+            return
         paths = self._session.repo.paths
         with suppress(OSError, UamError), os.fdopen(files.anew(paths.log_of(action.id)), "ab") as log:
-            log.write(f"gate {suspect.verdict.gate}, {suspect.source.tip[:7]}\n{suspect.verdict.said}\n".encode())
+            for one in suspects:
+                text = f"gate {one.verdict.gate} on {one.source.tip[:7]} of {one.source.agent}:\n{one.verdict.said}\n"
+                log.write(text.encode("utf-8", "replace"))
 
 
 class _Prefixes:
@@ -207,12 +247,12 @@ class _Prefixes:
     def __init__(self, sources: Sequence[Source], whole: Plan, replan: Replan) -> None:
         self.sources, self.whole, self.count = list(sources), whole, len(sources)
         self._replan = replan
-        self._made = {self.count: whole}
+        self.made = {self.count: whole}
 
     def of(self, size: int) -> Plan:
-        if size not in self._made:
-            self._made[size] = self._replan(self.sources[:size], self.whole.old)
-        return self._made[size]
+        if size not in self.made:
+            self.made[size] = self._replan(self.sources[:size], self.whole.old)
+        return self.made[size]
 
 
 def _is_red(judge: Judge, there: str, gate: str) -> bool:
@@ -242,7 +282,7 @@ def _failed(action: Action, suspect: _Suspect, rivals: Sequence[Source]) -> Outc
         advice=(
             f"{source.tip[:7]} was not landed on {where}: the gate {verdict.gate} fails, {alone};"
             " your commits are untouched",
-            *(f"| {visible(line)}" for line in verdict.said.splitlines()),
-            f"`git uam gate run {source.tip[:7]}` runs it again; `git uam log {action.id}` shows this once more",
+            *(f"| {visible(line)}" for line in [one for one in verdict.said.splitlines() if one][-SAID_LINES:]),
+            f"`git uam gate run {source.tip[:7]}` runs it again; `git uam log {action.id}` shows all of it",
         ),
     )

@@ -184,19 +184,18 @@ def _plans(
         def replan(some: Sequence[Source], over: str, action: Action = action) -> Plan:
             return plan_push(session, batch, action, some, over, tips, thorough=thorough)
 
-        left = gating.undecided(action, sources)
+        def first(some: Sequence[Source], action: Action = action, all_of_it: Sequence[Source] = sources) -> Plan:
+            return plan_push(session, batch, action, some, there[action.ref], tips, thorough=thorough,
+                             prepared=prepared if some == all_of_it else None)  # fmt: skip
+
         try:
-            whole = None
-            if left:
-                whole = plan_push(session, batch, action, left, there[action.ref], tips, thorough=thorough,
-                                  prepared=prepared if left == sources else None)  # fmt: skip
-                whole = gating.passing(action, whole, left, replan, atomic=atomic)
-            if whole is None:
-                gating.blame(action, replan)
+            part = gating.part(action, sources, there[action.ref], first, replan, atomic=atomic)
+            if part is None:
+                gating.blame(action)
                 finish.action(session.store, action, {})
                 broken = True
                 continue
-            plan = whole
+            plan = part
         except Exception as error:
             broken = True
             _fail(session, [action], failure_of(error))

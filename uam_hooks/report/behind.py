@@ -137,7 +137,7 @@ def _name(session: Session, here: Place, commit: str) -> None:
 def _rebased(session: Session, here: Place, onto: str, since: str) -> str:
     """Begin the rebase that stops where the commits conflict: raises Stopped, unless it gets through after all."""
     repo, at = session.repo, here.paths.worktree
-    answer = repo.run("rebase", "--merge", "--onto", onto, since, at=at, ok=None)
+    answer = repo.run("rebase", "--merge", "--onto", onto, since, at=at, ok=(0, 1, 128))
     if not answer.code:
         return repo.run("rev-parse", "HEAD", at=at).text
     if not unfinished(repo, here.paths.git_dir):
