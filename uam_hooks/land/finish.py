@@ -60,13 +60,17 @@ def finish_landed(session: Session, remote: Remote, landed: Sequence[Landed]) ->
         for one in landed
     ]  # fmt: skip
     bring_along(session, [(one.action, one.landing.detail.outcomes) for one in landed])
-    brought = claim.sources_of(session.store, [one.action.id for one in landed])
-    # where a gate let a part of an action land, the rest of it goes on
+    _record(session, ends)
+    reached(Step.FINISHED)
+
+
+def _record(session: Session, ends: Sequence[End]) -> None:
+    """End actions; where a gate let a part of one land, record that, and the rest of it goes on."""
+    brought = claim.sources_of(session.store, [end.action.id for end in ends])
     whole = [all(source.id in end.outcomes for source in brought[end.action.id]) for end in ends]
     finish.actions(session.store, [end for end, ended in zip(ends, whole, strict=True) if ended])
     for end in (end for end, ended in zip(ends, whole, strict=True) if not ended):
         finish.sources(session.store, end)
-    reached(Step.FINISHED)
 
 
 def finish_renamed(session: Session, ended: Sequence[tuple[Action, Landing, RefOutcome]]) -> None:
@@ -84,7 +88,7 @@ def finish_renamed(session: Session, ended: Sequence[tuple[Action, Landing, RefO
         unpin(session, [_ended(source, results) for source in claim.with_carried(session.store, action.id)])
         ends.append(End(action, results))
     if ends:
-        finish.actions(session.store, ends)
+        _record(session, ends)
 
 
 def bring_along(session: Session, ending: Sequence[tuple[Action, Outcomes]]) -> None:
