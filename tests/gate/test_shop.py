@@ -31,7 +31,6 @@ def shop(scene: Scene) -> Scene:
         "done\n",
     )
     scene.git("push", "-q", "origin", "HEAD:main")
-    scene.git("config", "uam.gate.tests.command", f"{sys.executable} -B -m unittest -q")
     scene.git("config", "uam.push.accept", "false")
     scene.git("config", "uam.window.push", "1h")
     return scene
@@ -69,6 +68,8 @@ def test_five_agents_of_whom_one_breaks_the_tests_and_two_only_together(shop: Sc
     agents["dan"].git("commit", "-q", "-a", "--amend", "--no-edit")
     change(agents["eve"], "shop.py", "What the goods cost", "What all goods cost", "Say all goods")
     waiting = {name: pushed(shop, agents[name], number) for number, name in enumerate(names, 1)}
+    # a gate would let the first of them wait no longer than a second
+    shop.git("config", "uam.gate.tests.command", f"{sys.executable} -B -m unittest -q")
     assert shop.run("uam", "flush").code == 1
     done = {name: finished(process) for name, process in waiting.items()}
     shop.idle()

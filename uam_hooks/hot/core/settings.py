@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -335,6 +336,11 @@ class Settings:
         """The names of the gates, in the order of git config."""
         found = (_NAMED.fullmatch(key) for key in self._values)
         return [one[2] for one in found if one and one[1].lower() == "gate" and one[3].lower() == "command"]
+
+    def guards(self, branch: str) -> bool:
+        """Whether any gate is about this branch."""
+        patterns = [self.all(f"uam.gate.{name}.branches") for name in self.gates()]
+        return any(not some or any(fnmatchcase(branch, one) for one in some) for some in patterns)
 
     def of_gates(self, last: str) -> list[str]:
         """All values that any gate has under this last part of its keys."""

@@ -63,8 +63,7 @@ def enter(session: PushSession, specs: Sequence[ResolvedSpec], *, urgent: bool, 
     if waits and window and windows.who_else(session.settings, store, session.paths, specs[0].source.agent).alone:
         window = 0.0
     targets = {short_target(one.source.ref) for one in specs}
-    if window and windows.gathers_anyway(store, specs[0].source.remote, targets):
-        window = 0.0
+    window = windows.before_gates(session.settings, store, specs[0].source.remote, targets, window)
     pins = sorted({one.source.tip for one in specs if one.source.tip})
     if pins:
         feed = [f"update {pin_ref(tip)} {tip}" for tip in pins]

@@ -16,6 +16,8 @@ from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.model import URGENT_WINDOWS, ActionType
 
 URGENT_OPTION = "urgent"
+# How long the first push to a branch with gates waits for others: a gate's run gathers more.
+GATED_SECONDS = 1.0
 # By whether the push is waited for: the shells of agents end a command after a minute or two.
 HOLD_SECONDS = {True: 60.0, False: 600.0}
 
@@ -51,8 +53,13 @@ def hold(settings: Settings, store: Store, waits: bool, urgent: bool) -> float |
     return HOLD_SECONDS[waits] if given is None else given
 
 
-def gathers_anyway(store: Store, remote: str, targets: Collection[str]) -> bool:
-    """Whether a gate runs for each of these branches: a push to them waits for its end, and needs no window on top."""
+def before_gates(settings: Settings, store: Store, remote: str, targets: Collection[str], usual: float) -> float:
+    """The window of a push to these branches, where all of them have gates: pushes gather while one runs anyway.
+
+    Where one runs for all of them it is none, and else no longer than GATED_SECONDS.
+    """
+    if not usual or not all(settings.guards(target) for target in targets):
+        return usual
     marks = ",".join("?" * len(targets))
     with store.reading() as db:
         row = db.execute(
@@ -61,7 +68,7 @@ def gathers_anyway(store: Store, remote: str, targets: Collection[str]) -> bool:
             " AND q.status IN ('batched', 'executing'))",
             (remote, *targets),
         ).fetchone()
-    return bool(targets) and row[0] == len(targets)
+    return 0.0 if row[0] == len(targets) else min(usual, GATED_SECONDS)
 
 
 def urgent_here() -> bool:
