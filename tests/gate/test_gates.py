@@ -72,6 +72,9 @@ def green(scene: Scene) -> bool:
 
 def test_what_passes_lands_and_is_not_tested_again(gated: Scene) -> None:
     queued(gated, "a", "b")
+    (foreseen,) = json.loads(gated.git("uam", "flush", "--dry-run", "--json"))["plans"]
+    assert (foreseen["gates"], runs(gated)) == ({"tests": None}, [])
+    assert foreseen["summary"].endswith("; gates: tests would run")
     assert flush(gated).code == 0
     tree = gated.bare.git("rev-parse", "main^{tree}")
     assert runs(gated) == [tree]

@@ -91,6 +91,11 @@ class Judge:
                 return Verdict(State.RED, gate.name, found.said)
         return GREEN
 
+    def foreseen(self, commit: str, old: str) -> dict[str, bool | None]:
+        """The gates that a commit over `old` has to pass, and whether it is known to; None: it would be run."""
+        found = {gate.name: self._found(gate, commit) for gate in self._concerned(commit, old)}
+        return {name: None if one is None else one.green for name, one in found.items()}
+
     def second_chance(self, commit: str, old: str, name: str) -> bool:
         """Whether a commit over `old` passes a gate of which that is not expected, run whatever is known of it.
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Any
 
+from uam_hooks.command.process import Running
 from uam_hooks.flush.flush import made_by_hand
 from uam_hooks.flush.foresee import foresee
 from uam_hooks.flush.foresight import Foreseen, Foresight
-from uam_hooks.hot.core.refs import short_target
+from uam_hooks.gate.config import gates_of
+from uam_hooks.gate.judge import Judge
+from uam_hooks.hot.core.errors import UamError
+from uam_hooks.hot.core.plumbing import ZERO
+from uam_hooks.hot.core.refs import HEADS, short_target
 from uam_hooks.hot.queue.model import Action, ActionType, Batch, is_external, where
 from uam_hooks.integrate.plan import Plan
 from uam_hooks.land import outcomes
@@ -59,6 +65,9 @@ def _shown(foresight: Foresight, batch: Batch, one: Foreseen, words: str) -> dic
         whose = _rivals(foresight, batch, one, plan)
         shown |= {**_facts(plan), "conflict_with": {str(number): found for number, found in whose.items()}}
         words += _left_out(one, plan, whose)
+    if plan is not None and plan.remote and plan.new not in (plan.old, ZERO) and plan.ref.startswith(HEADS):
+        shown["gates"], said = _gates(foresight, plan)
+        words += said
     if one.error:
         shown["error"] = one.error
     # a merge that conflicts has said so already, and with whom
@@ -67,6 +76,19 @@ def _shown(foresight: Foresight, batch: Batch, one: Foreseen, words: str) -> dic
     shown["fails"] = bool(one.error) or (plan is not None and bool(plan.conflicts or plan.refused))
     shown["summary"] = one.unknown or words
     return {**shown, "type": action.action_type.value, "where": where(action), "after": []}
+
+
+def _gates(foresight: Foresight, plan: Plan) -> tuple[dict[str, bool | None], str]:
+    """The gates that a landing would have to pass, and what is known of it; in words, too."""
+    session = foresight.session
+    try:
+        gates = [one for one in gates_of(session.settings, os.environ) if one.is_about(short_target(plan.ref))]
+    except UamError as error:
+        return {}, f"; would fail: {error.what}"
+    found = Judge(session, gates, Running()).foreseen(plan.new, plan.old)
+    states = {None: "would run", True: "has passed", False: "has failed"}
+    named = ", ".join(f"{name} {states[state]}" for name, state in found.items())
+    return found, f"; gates: {named}" if named else ""
 
 
 def _facts(plan: Plan) -> dict[str, Any]:
