@@ -1,0 +1,79 @@
+"""How often a gate runs for pushes that come one after the other, and how long each waits until it has landed.
+
+    python benchmarks/gate_stream.py --gate 2 --every 1 --pushes 12
+
+A clone with a bare remote, a worktree for each agent, and a gate that sleeps. Each agent's `git push` waits for its
+landing. Prints the gate's runs, and the seconds from each push to its exit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from statistics import median
+
+from uam_hooks.demo.demo import private_environment
+from uam_hooks.git.repo import Repository
+from uam_hooks.install.install import install
+
+
+def _git(at: Path, *args: str) -> None:
+    subprocess.run(["git", *args], cwd=at, check=True, capture_output=True)
+
+
+def _agents(root: Path, gate: float, pushes: int) -> list[Path]:
+    """The worktrees of the agents, each with a commit of its own."""
+    _git(root, "init", "-q", "--bare", str(root / "remote.git"))
+    _git(root, "clone", "-q", str(root / "remote.git"), str(root / "repo"))
+    top = root / "repo"
+    _git(top, "commit", "-q", "--allow-empty", "-m", "Begin")
+    _git(top, "push", "-q", "origin", "HEAD:main")
+    with Repository.at(top) as opened:
+        install(opened)
+    _git(top, "config", "uam.gate.sleep.command", f"sh -c 'echo run >> {root}/runs; sleep {gate}'")
+    found = []
+    for number in range(pushes):
+        place = root / f"agent-{number}"
+        _git(top, "worktree", "add", "-q", "-b", place.name, str(place))
+        (place / place.name).write_text("x\n")
+        _git(place, "add", ".")
+        _git(place, "commit", "-q", "-m", f"Add {place.name}")
+        found.append(place)
+    return found
+
+
+def _push(place: Path) -> float:
+    began = time.perf_counter()
+    _git(place, "push", "-q", "origin", "HEAD:main")
+    return time.perf_counter() - began
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--gate", type=float, default=2.0, help="seconds that the gate takes")
+    parser.add_argument("--every", type=float, default=1.0, help="seconds between two pushes")
+    parser.add_argument("--pushes", type=int, default=12)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as directory, private_environment(Path(directory) / "home"):
+        root = Path(directory)
+        agents = _agents(root, given.gate, given.pushes)
+        load, began = os.getloadavg()[0], time.perf_counter()
+        with ThreadPoolExecutor(given.pushes) as pool:
+            waiting = []
+            for number, place in enumerate(agents):
+                time.sleep(max(0.0, began + number * given.every - time.perf_counter()))
+                waiting.append(pool.submit(_push, place))
+        took = [one.result() for one in waiting]
+        runs = len((root / "runs").read_text().split())
+        print(f"{given.pushes} pushes, one each {given.every:g} s, gate of {given.gate:g} s, load {load:.1f}")
+        print(f"{runs} runs; landed after {median(took):.1f} s (median), {max(took):.1f} s at most")
+
+
+if __name__ == "__main__":
+    main()
