@@ -316,6 +316,50 @@ def test_a_flusher_that_is_killed_in_a_gate_leaves_the_work(gated: Scene) -> Non
 
 
 @pytest.mark.slow
+def test_ctrl_c_of_a_flush_ends_its_gate_and_gives_the_work_back(gated: Scene) -> None:
+    gate(gated, "tests", f"{TESTS}while :; do sleep 0.05; done\n")
+    queued(gated, "a")
+    process = gated.start("uam", "flush")
+    until(lambda: runs(gated), "a gate that runs")
+    os.killpg(process.pid, signal.SIGINT)
+    assert finished(process).code == -signal.SIGINT
+    until(lambda: not gates_at_work(gated), "the end of the gate")
+    gate(gated, "tests", TESTS)
+    assert flush(gated).code == 0
+    assert "a" in gated.files()
+
+
+@pytest.mark.slow
+def test_a_gate_that_takes_too_long_has_failed(gated: Scene) -> None:
+    flush_first(gated)
+    gate(gated, "tests", "sleep 60\n")
+    gated.git("config", "uam.gate.tests.timeout", "300ms")
+    queued(gated, "a")
+    assert flush(gated).code == 1
+    outcome = json.loads(gated.rows("sources")[-1]["outcome"])
+    assert outcome["error"] == "the gate tests fails"
+    assert outcome["explain"][-2] == "| gate-tests was ended after 0.3 s, with all that it started"
+    assert not gates_at_work(gated)
+
+
+@pytest.mark.slow
+def test_a_forced_push_is_tested_and_an_atomic_one_passes_as_a_whole(gated: Scene) -> None:
+    flush_first(gated)
+    agent = gated.worktree("agent")
+    agent.commit("bad")
+    for args in (("--force",), ("--atomic", "HEAD:refs/heads/topic")):
+        assert agent.push("origin", *args, "HEAD:main").code == 0
+        assert flush(gated).code == 1
+    assert "bad" not in gated.files()
+    assert gated.there("refs/heads/topic") == ""
+    agent.git("reset", "-q", "--hard", "HEAD^")
+    agent.commit("a")
+    assert agent.push("origin", "--atomic", "HEAD:refs/heads/topic", "HEAD:main").code == 0
+    assert flush(gated).code == 0
+    assert gated.there("refs/heads/topic") == gated.there("refs/heads/main") or "a" in gated.files()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("step", bulk(["pushed", "planned", "pinned", "remembered", "tracked", "finished"]))
 def test_a_flush_that_dies_between_the_parts_of_a_landing(gated: Scene, step: str) -> None:
     """Whatever of it has landed has landed once, and the rest has its turn."""
