@@ -111,6 +111,7 @@ def test_two_that_fail_together_the_first_lands(gated: Scene) -> None:
     assert len(runs(gated)) - before == 3
     outcome = json.loads(gated.rows("sources")[-1]["outcome"])
     assert outcome["error"].startswith("the gate tests fails together with the work of ")
+    assert outcome["conflict_with"]["words"].startswith("the work of ")
     assert "it passes alone and fails together with " in outcome["explain"][0]
 
 

@@ -156,9 +156,7 @@ class Gating:
     def _first_that_passes(self, search: _Search, judge: Judge, plans: _Prefixes, there: str) -> Plan | _Suspect:
         """The longest plan that is known to pass, or whom to blame for that there is none."""
         while True:
-            step = next_step(
-                plans.count, lambda size: plans.of(size).new == there or judge.known(plans.of(size).new, there)
-            )
+            step = next_step(plans.count, lambda size: _known(search, judge, plans, size))
             if isinstance(step, Land):
                 return plans.of(step.size)
             size = step.size if isinstance(step, Test) else 1
@@ -188,13 +186,6 @@ class Gating:
         if self._session.settings["uam.gate.onRedBase"] == "hold":
             raise HeldByGate(why, transient=True)
         return _noted(search, plans, f"{why}; it landed all the same (uam.gate.onRedBase)")
-
-    def _known(self, search: _Search, judge: Judge, plans: _Prefixes, size: int) -> bool | None:
-        """What is known of the first so many. Of others than all a plan is made only where they were tested."""
-        whole = size == plans.count
-        if not whole and size not in plans.made and plans.sources[size - 1].id not in search.failed:
-            return None
-        return judge.known(plans.of(size).new, plans.whole.old)
 
     def _second_chance(self, action: Action, there: str, replan: Replan) -> list[Source]:
         """A suspect that passes alone, and on top of everything that has landed as well, when that is tried again."""
@@ -253,6 +244,13 @@ class _Prefixes:
         if size not in self.made:
             self.made[size] = self._replan(self.sources[:size], self.whole.old)
         return self.made[size]
+
+
+def _known(search: _Search, judge: Judge, plans: _Prefixes, size: int) -> bool | None:
+    """What is known of the first so many. Of others than all a plan is made only where they were tested."""
+    if size != plans.count and size not in plans.made and plans.sources[size - 1].id not in search.failed:
+        return None
+    return judge.known(plans.of(size).new, plans.whole.old)
 
 
 def _is_red(judge: Judge, there: str, gate: str) -> bool:

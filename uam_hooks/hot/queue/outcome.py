@@ -86,7 +86,8 @@ class Outcome(NamedTuple):
         if self.failure is not None:
             rival = None if self.rival is None else self.rival._asdict()
             found: dict[str, Any] = {"error": self.error, "explain": list(self.advice)}
-            found |= {"files": list(self.files), "conflict_with": rival} if self.files else {}
+            found |= {"files": list(self.files)} if self.files else {}
+            found |= {"conflict_with": rival} if self.files or rival else {}
             found |= {"transient": True} if self.failure.transient else {}
             found |= {"unreachable": True} if self.failure.unreachable else {}
         elif self.ref:
