@@ -152,6 +152,7 @@ def test_f3_who_waits_is_told_why_once_and_so_does_the_status(scene: Scene) -> N
     agents = [scene.worktree(f"agent-{number}") for number in (1, 2)]
     waiting = [pushing(agents[0], "a"), pushing(agents[1], "b", "-q", "origin", "HEAD:main")]
     held(scene, 2)
+    until(lambda: any(row["state"] == "busy" and row["since"] for row in seen(scene, "ci_states")), "the answer of CI")
     report = scene.report()
     (row,) = [row for row in report["waiting"] if row["type"] == "push"]
     assert row["held"].startswith("waiting for CI of main (")
