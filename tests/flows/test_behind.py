@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.queueing import WINDOW, due_now
-from tests.support.scenes import Scene, Worktree, finished, until
+from tests.support.scenes import Scene, Worktree, finished, script, until
 from tests.support.tables import edit, flush, to_main, with_table
 
 NEXT = "refs/uam/next/origin/main"
@@ -160,6 +160,20 @@ def test_on_top_of_what_landed_squashed(table: Scene) -> None:
     flush(a)
     assert table.landed()[-2:] == ["Say one, best", "Say two"]
     assert line(table, 0) == "both"
+
+
+@pytest.mark.slow
+def test_a_rebase_that_a_hook_stops_says_what_it_said(table: Scene) -> None:
+    a, b = table.worktree("a"), table.worktree("b")
+    edit(a, 0, "one")
+    assert to_main(a).code == 0
+    edit(b, 5, "more")
+    edit(b, 0, "two")
+    script(table.paths.common_dir / "hooks" / "prepare-commit-msg", "echo not now >&2\nexit 1\n")
+    done = b.run("uam", "sync", "--queued", "origin/main")
+    assert done.code == 1
+    assert "b is being put behind what waits for origin/main, and stops" in done.err
+    assert "a conflict in ." not in done.err
 
 
 @pytest.mark.slow

@@ -312,7 +312,11 @@ def test_a_flusher_that_is_killed_in_a_gate_leaves_the_work(gated: Scene) -> Non
         os.kill(number, signal.SIGKILL)
     until(lambda: not gates_at_work(gated), "the end of the gate of a flusher that was killed")
     go.touch()
+    assert gated.rows("gate_running")
+    gated.git("config", "uam.push.mode", "manual")
+    gated.git("config", "--unset", "uam.gate.tests.command")
     assert flush(gated).code == 0
+    assert gated.rows("gate_running") == []
     assert "a" in gated.files()
 
 
@@ -373,6 +377,24 @@ def test_a_flush_that_dies_between_the_parts_of_a_landing(gated: Scene, step: st
     assert gated.bare.git("log", "-1", "--format=%H", "main") == gated.oid("refs/remotes/origin/main")
     tested = runs(gated)
     assert len(set(tested)) == len(tested) > before > 0
+
+
+@pytest.mark.slow
+def test_a_slot_has_all_of_the_tree_where_the_checkout_is_sparse(gated: Scene) -> None:
+    flush_first(gated)
+    gated.git("sparse-checkout", "set", "--no-cone", "/README")
+    agent = gated.worktree("agent")
+    agent.git("sparse-checkout", "disable")
+    agent.commit("bad")
+    assert agent.push("origin", "HEAD:main").code == 0
+    for number in range(2):  # in a slot that is there, and in one that is new
+        assert flush(gated).code == 1
+        assert errors(gated)[-1] == "the gate tests fails"
+        if not number:
+            gated.git("worktree", "remove", "--force", "--force", str(gated.paths.gates / "0" / "tree"))
+            gated.git("uam", "gate", "forget")
+            agent.commit("more")
+            assert agent.push("origin", "HEAD:main").code == 0
 
 
 @pytest.mark.slow

@@ -25,8 +25,11 @@ from uam_hooks.hot.queue.leader import try_lock
 from uam_hooks.session import Session
 
 POLL_SECONDS = 0.05
-# no hook of anybody's runs for a checkout of ours
-_QUIET = ("-c", "core.hooksPath=/dev/null", "-c", "advice.detachedHead=false", "-c", "gc.auto=0")
+# no hook of anybody's runs for a checkout of ours, and it is all of the tree, where others have a sparse one
+_QUIET = (
+    "-c", "core.hooksPath=/dev/null", "-c", "core.sparseCheckout=false", "-c", "advice.detachedHead=false",
+    "-c", "gc.auto=0",
+)  # fmt: skip
 
 
 class SetupFailed(UamError):

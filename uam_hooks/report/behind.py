@@ -75,8 +75,12 @@ def go_behind(session: Session, git_dir: Path, target: str | None) -> Behind:
 def _next(session: Session, here: Place) -> Next:
     """What is expected: one of the queued tips where that has everything, and else merges of them."""
     repo = session.repo
-    waiting = [one for one in expected.waiting(session.store, here.remote, here.ref, _where(session, here))
-               if one.source.id not in _given_up(session, here)]  # fmt: skip
+    given_up = _given_up(session, here)
+    waiting = [
+        one
+        for one in expected.waiting(session.store, here.remote, here.ref, _where(session, here))
+        if one.source.id not in given_up
+    ]
     tips = [one.source.tip for one in waiting if one.plain]
     at = here.there
     if here.memory and _stand_on(repo, here.memory, here.there, [*tips, here.now]):
@@ -142,10 +146,13 @@ def _rebased(session: Session, here: Place, onto: str, since: str) -> str:
         return repo.run("rev-parse", "HEAD", at=at).text
     if not unfinished(repo, here.paths.git_dir):
         raise Refused(f"{here.name} stays at {here.now[:7]}: {last_line(answer.err)}.", "Nothing was touched.")
-    files = repo.run("diff", "--name-only", "--diff-filter=U", "-z", at=at).out.decode("utf-8", "replace").split("\0")
-    names = ", ".join(files[:-1][:5]) + (" ..." if len(files) > 6 else "")
+    listed = repo.run("diff", "--name-only", "--diff-filter=U", "-z", at=at).out.decode("utf-8", "replace")
+    files = listed.split("\0")[:-1]
+    where = f"{here.name} is being put behind what waits for {here.where}, and stops"
+    if not files:  # at a hook, or at an editor
+        raise Stopped(f"{where}: {last_line(answer.err)}.", "See `git status`; `git rebase --abort` goes back.")
     raise Stopped(
-        f"{here.name} is being put behind what waits for {here.where}, and stops at a conflict in {names}.",
+        f"{where} at a conflict in {', '.join(files[:5])}{' ...' if len(files) > 5 else ''}.",
         "Resolve it, `git add`, `git rebase --continue`, and push again; `git rebase --abort` goes back.",
     )
 

@@ -203,6 +203,8 @@ MOST_RELEASES = 20
 def release_after_crash(store: Store, gone: Action) -> None:
     """`release` an action whose flush has ended; one that this has happened to too often ends as failed."""
     with store.transaction() as db:
+        # whatever gate ran for it ended with its flush
+        db.execute("DELETE FROM gate_running WHERE remote = ? AND target = ?", (gone.remote, gone.target))
         db.execute("UPDATE deploy_queue SET released = released + 1 WHERE id = ? AND batch_id = ?"
                    " AND status IN ('batched', 'executing')", (gone.id, gone.batch_id))  # fmt: skip
         row = db.execute("SELECT released FROM deploy_queue WHERE id = ?", (gone.id,)).fetchone()
