@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
 from graphlib import CycleError, TopologicalSorter
 from typing import NamedTuple
 
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import UsageError
 from uam_hooks.hot.core.plumbing import ZERO
+from uam_hooks.hot.core.refs import HEADS, named_by, short_target
 from uam_hooks.hot.core.settings import Settings
 
 # What a command needs to run at all. Nothing of git's, of ours or of a forge's is among it: no token, no identity.
@@ -38,9 +38,9 @@ class Gate(NamedTuple):
         """What its verdicts depend on besides the tree."""
         return hashlib.sha256(repr((self.words, self.env)).encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
-    def is_about(self, branch: str) -> bool:
-        """Whether it guards this branch."""
-        return not self.branches or any(fnmatchcase(branch, pattern) for pattern in self.branches)
+    def guards(self, ref: str) -> bool:
+        """Whether it has to pass before this ref of a remote moves: it is a branch, and one of its own."""
+        return ref.startswith(HEADS) and (not self.branches or named_by(short_target(ref), self.branches))
 
     def concerns(self, repo: Repository, old: str, new: str) -> bool:
         """Whether any path that differs between two commits is one of its own."""

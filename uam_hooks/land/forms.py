@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from fnmatch import fnmatchcase
 
 from uam_hooks.git.repo import Repository
-from uam_hooks.hot.core.refs import HEADS, short_target
+from uam_hooks.hot.core.refs import HEADS, named_by, short_target
 from uam_hooks.hot.core.settings import Settings, Squash
 from uam_hooks.hot.queue.model import Action, ActionType, Source, Wish
 
@@ -47,4 +46,4 @@ def is_squashed(settings: Settings, branch: str, default: str) -> bool:
     patterns: list[str] = settings.values("uam.squash.branches")
     if not patterns:
         return branch == default if default else branch in _USUAL
-    return any(fnmatchcase(branch, pattern) for pattern in patterns)
+    return named_by(branch, patterns)

@@ -18,7 +18,7 @@ from uam_hooks.gate.search import Blame, Land, Test, next_step
 from uam_hooks.hot.core import files
 from uam_hooks.hot.core.errors import Failure, UamError
 from uam_hooks.hot.core.plumbing import ZERO
-from uam_hooks.hot.core.refs import HEADS, short_target
+from uam_hooks.hot.core.refs import short_target
 from uam_hooks.hot.core.words import say, visible
 from uam_hooks.hot.queue.model import Action, Source
 from uam_hooks.hot.queue.outcome import Outcome, Rival
@@ -54,7 +54,7 @@ class _Search:
 
     def __init__(self, base: str) -> None:
         self.suspects: list[_Suspect] = []
-        self.alone: dict[int, bool] = {}  # whether a suspect passes alone
+        self.alone: dict[int, bool | None] = {}  # whether a suspect passes alone; None: it cannot be tried
         self.failed: set[int] = set()  # the last sources of what has been tested, and failed
         self.begin(base)
 
@@ -88,27 +88,23 @@ class Gating:
     def _of(self, action: Action) -> list[Gate]:
         if self._gates is None:
             self._gates = gates_of(self._session.settings, os.environ)
-        branch = short_target(action.ref)
-        return [gate for gate in self._gates if action.ref.startswith(HEADS) and gate.is_about(branch)]
+        return [gate for gate in self._gates if gate.guards(action.ref)]
 
     def _judge(self, action: Action) -> Judge:
         return Judge(self._session, self._of(action), self._running, (action.remote, action.target))
 
     def part(
-        self, action: Action, sources: Sequence[Source], there: str, first: Callable[[Sequence[Source]], Plan],
-        replan: Replan, *, atomic: bool,
-    ) -> Plan | None:  # fmt: skip
+        self, action: Action, sources: Sequence[Source], there: str, replan: Replan, *, atomic: bool
+    ) -> Plan | None:
         """The plan of what may be pushed of an action: of all its sources, of the first few, of those that are left.
 
-        None where nobody is. `first` makes the plan that needs nothing else.
-
-        Of an `atomic` push all pass, or none. Raises HeldByGate where a gate cannot run, or where nobody can be blamed
-        because the branch fails by itself.
+        None where nobody is. Of an `atomic` push all pass, or none. Raises HeldByGate where a gate cannot run, or where
+        nobody can be blamed because the branch fails by itself.
         """
         search = self._searches.get(action.id)
         blamed = {suspect.source.id for suspect in search.suspects} if search else set()
         left = [source for source in sources if source.id not in blamed]
-        plan = self._passing(action, first(left), left, replan, atomic=atomic) if left else None
+        plan = self._passing(action, replan(left, there), left, replan, atomic=atomic) if left else None
         if plan is None and (again := self._second_chance(action, there, replan)):
             plan = self._passing(action, replan(again, there), again, replan, atomic=atomic)
         return plan
@@ -200,16 +196,21 @@ class Gating:
                 return [suspect.source]
         return []
 
-    def _passes(self, action: Action, suspect: _Suspect, over: str, replan: Replan, anew: str = "") -> bool:
-        """Whether a suspect passes over a commit; `anew` is the gate that is asked whatever it has said."""
+    def _passes(self, action: Action, suspect: _Suspect, over: str, replan: Replan, anew: str = "") -> bool | None:
+        """Whether a suspect passes over a commit, None where that cannot be tried; `anew` is the gate that is asked
+        whatever it has said.
+        """
         try:
             plan = replan([suspect.source], over)
         except UamError:
-            return False
+            return None
         if plan.new in (over, ZERO):
-            return False
+            return None
         judge = self._judge(action)
-        return judge.second_chance(plan.new, over, anew) if anew else judge.verdict(plan.new, over).green
+        if anew:
+            return judge.second_chance(plan.new, over, anew)
+        verdict = judge.verdict(plan.new, over)
+        return None if verdict.state == State.BROKEN else verdict.green
 
     def blame(self, action: Action) -> None:
         """Tell who failed why, once the others have landed: by itself, or together with something that did."""
@@ -217,8 +218,9 @@ class Gating:
         if search is None:
             return
         for suspect in search.suspects:
-            rivals = suspect.before if search.alone.get(suspect.source.id) else ()
-            finish.failed(self._session.store, {suspect.source.id: _failed(action, suspect, rivals)})
+            # what nothing had landed before fails by itself
+            alone = search.alone.get(suspect.source.id) if suspect.before else False
+            finish.failed(self._session.store, {suspect.source.id: _failed(action, suspect, alone)})
         self._keep_log(action, search.suspects)
 
     def _keep_log(self, action: Action, suspects: Sequence[_Suspect]) -> None:
@@ -264,12 +266,15 @@ def _noted(search: _Search, plans: _Prefixes, note: str) -> Plan:
     return plans.whole
 
 
-def _failed(action: Action, suspect: _Suspect, rivals: Sequence[Source]) -> Outcome:
-    """What the agent of a source reads that fails a gate."""
+def _failed(action: Action, suspect: _Suspect, alone: bool | None) -> Outcome:
+    """What the agent of a source reads that fails a gate; `alone` tells whether it passes so, None: nobody knows."""
     source, verdict = suspect.source, suspect.verdict
+    rivals = suspect.before if alone else ()
     where = f"{action.remote}/{short_target(action.ref)}"
     names = ", ".join(f"{one.agent} ({one.tip[:7]})" for one in rivals[:3]) + (" ..." if len(rivals) > 3 else "")
-    alone = f"it passes alone and fails together with the work of {names}" if rivals else "it fails by itself"
+    whose = f"it passes alone and fails together with the work of {names}" if rivals else "it fails by itself"
+    if alone is None:
+        whose = "and it could not be tried alone"
     why = f"the gate {verdict.gate} fails" + (f" together with the work of {names}" if rivals else "")
     rival = None
     if rivals:
@@ -278,7 +283,7 @@ def _failed(action: Action, suspect: _Suspect, rivals: Sequence[Source]) -> Outc
         failure=Failure(why),
         rival=rival,
         advice=(
-            f"{source.tip[:7]} was not landed on {where}: the gate {verdict.gate} fails, {alone};"
+            f"{source.tip[:7]} was not landed on {where}: the gate {verdict.gate} fails, {whose};"
             " your commits are untouched",
             *(f"| {visible(line)}" for line in [one for one in verdict.said.splitlines() if one][-SAID_LINES:]),
             f"`git uam gate run {source.tip[:7]}` runs it again; `git uam log {action.id}` shows all of it",

@@ -181,15 +181,14 @@ def _plans(
     prepared = _prepared(session, remote.name, waiting, there, tips)
     for action, sources in waiting:
 
-        def replan(some: Sequence[Source], over: str, action: Action = action) -> Plan:
-            return plan_push(session, batch, action, some, over, tips, thorough=thorough)
-
-        def first(some: Sequence[Source], action: Action = action, all_of_it: Sequence[Source] = sources) -> Plan:
-            return plan_push(session, batch, action, some, there[action.ref], tips, thorough=thorough,
-                             prepared=prepared if some == all_of_it else None)  # fmt: skip
+        def replan(
+            some: Sequence[Source], over: str, action: Action = action, everything: Sequence[Source] = sources
+        ) -> Plan:
+            known = prepared if (list(some), over) == (list(everything), there[action.ref]) else None
+            return plan_push(session, batch, action, some, over, tips, thorough=thorough, prepared=known)
 
         try:
-            part = gating.part(action, sources, there[action.ref], first, replan, atomic=atomic)
+            part = gating.part(action, sources, there[action.ref], replan, atomic=atomic)
             if part is None:
                 gating.blame(action)
                 finish.action(session.store, action, {})

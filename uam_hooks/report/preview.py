@@ -82,7 +82,7 @@ def _gates(foresight: Foresight, plan: Plan) -> tuple[dict[str, bool | None], st
     """The gates that a landing would have to pass, and what is known of it; in words, too."""
     session = foresight.session
     try:
-        gates = [one for one in gates_of(session.settings, os.environ) if one.is_about(short_target(plan.ref))]
+        gates = [one for one in gates_of(session.settings, os.environ) if one.guards(plan.ref)]
     except UamError as error:
         return {}, f"; would fail: {error.what}"
     found = Judge(session, gates, Running()).foreseen(plan.new, plan.old)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
 
 from uam_hooks.hot.core.object_format import SHA1
 
@@ -22,6 +24,11 @@ def short_target(ref: str) -> str:
     """
     short = ref.removeprefix(HEADS)
     return ref if short.startswith("refs/") else short
+
+
+def named_by(branch: str, patterns: Iterable[str]) -> bool:
+    """Whether any pattern is about a branch: as in the shell, where a star stands for slashes, too."""
+    return any(fnmatchcase(branch, pattern) for pattern in patterns)
 
 
 def full_target(target: str) -> str:

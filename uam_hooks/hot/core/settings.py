@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from uam_hooks.hot.core.errors import UsageError
 from uam_hooks.hot.core.plumbing import Git
+from uam_hooks.hot.core.refs import named_by
 
 _UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|)")
@@ -340,7 +340,7 @@ class Settings:
     def guards(self, branch: str) -> bool:
         """Whether any gate is about this branch."""
         patterns = [self.all(f"uam.gate.{name}.branches") for name in self.gates()]
-        return any(not some or any(fnmatchcase(branch, one) for one in some) for some in patterns)
+        return any(not some or named_by(branch, some) for some in patterns)
 
     def of_gates(self, last: str) -> list[str]:
         """All values that any gate has under this last part of its keys."""
