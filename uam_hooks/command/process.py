@@ -27,10 +27,10 @@ TAIL_BYTES = 4000
 # A log that has grown to the first of these is cut to the second: the end of the output is what is kept.
 LOG_BYTES, LEFT_BYTES = 10_000_000, 1_000_000
 _LOOK_SECONDS = 0.5
-# Ends its process group when the process that writes to its stdin has ended without a line, and runs a command in it
+# Ends its process group when the process that holds the other end of its stdin has ended, and runs a command in it
 # meanwhile. What watches is a child of nobody's: a command that waits for all of its children does not wait for it.
 _WATCHED = f"""exec 3<&0
-( ( trap '' TERM; read -r end <&3 || {{ kill -TERM 0; sleep {GRACE_SECONDS:.0f}; kill -KILL 0; }} ) & )
+( ( trap '' TERM; read -r end <&3; kill -TERM 0; sleep {GRACE_SECONDS:.0f}; kill -KILL 0 ) & )
 exec "$@" </dev/null 3<&-
 """
 
@@ -38,7 +38,8 @@ exec "$@" </dev/null 3<&-
 class Command(NamedTuple):
     """What to run: `timeout` is in seconds, `log` gets everything that it prints.
 
-    One that is `watched` ends with this process, however that ends, and has no stdin.
+    One that is `watched` ends with this process, however that ends, and what it has started ends with it; it has no
+    stdin.
     """
 
     words: Sequence[str]
@@ -138,7 +139,7 @@ def _communicate(process: subprocess.Popen[bytes], command: Command) -> None:
         try:
             if command.watched:
                 process.wait(min(_LOOK_SECONDS, left))
-                _let_go(process)
+                _end_rest(process)
             else:
                 process.communicate(feed, min(_LOOK_SECONDS, left))
         except subprocess.TimeoutExpired:
@@ -151,11 +152,12 @@ def _communicate(process: subprocess.Popen[bytes], command: Command) -> None:
             return
 
 
-def _let_go(process: subprocess.Popen[bytes]) -> None:
-    """Let what watches a command know that it has ended by itself."""
+def _end_rest(process: subprocess.Popen[bytes]) -> None:
+    """End what a command that has ended by itself has left in its group, and what watches it."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
     assert process.stdin is not None
-    with suppress(OSError), process.stdin as pipe:
-        pipe.write(b"ended\n")
+    process.stdin.close()
 
 
 def _cut(log: Path) -> None:

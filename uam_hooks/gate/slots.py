@@ -12,7 +12,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,11 +25,15 @@ from uam_hooks.hot.queue.leader import try_lock
 from uam_hooks.session import Session
 
 POLL_SECONDS = 0.05
-# no hook of anybody's runs for a checkout of ours, and it is all of the tree, where others have a sparse one
+# no hook of anybody's runs for a checkout of ours, it is all of the tree, where others have a sparse one, no daemon
+# watches it, and what a gate has changed is seen however well it hides that
 _QUIET = (
     "-c", "core.hooksPath=/dev/null", "-c", "core.sparseCheckout=false", "-c", "advice.detachedHead=false",
-    "-c", "gc.auto=0",
+    "-c", "gc.auto=0", "-c", "core.fsmonitor=false", "-c", "core.trustctime=true", "-c", "core.checkStat=default",
+    "-c", "core.splitIndex=false", "-c", "submodule.recurse=false",
 )  # fmt: skip
+# in each submodule: those that it has itself, all of them
+_INNER = "if test -f .gitmodules; then git submodule --quiet update --init --force --checkout --recursive; fi"
 
 
 class SetupFailed(UamError):
@@ -59,25 +63,60 @@ class Slot(NamedTuple):
             self._remove()
             try:
                 self._check_out(commit)
-            except GitFailed as error:
-                raise SetupFailed(f"The slot for gates cannot be made: {error.what}") from None
+            except (GitFailed, OSError) as error:
+                why = error.what if isinstance(error, GitFailed) else str(error)
+                raise SetupFailed(f"The slot for gates cannot be made: {why}") from None
         self._make_ready()
 
     def _check_out(self, commit: str) -> None:
-        repo = self.session.repo
-        if not (self.tree / ".git").exists():
+        """Go to a commit.
+
+        What the files were made of is kept: the index, in which a gate may have done what it likes, and `attributes`,
+        which is not there while files are made.
+        """
+        repo, made_by, kept = self.session.repo, self.home / "attributes", self.home / "index"
+        before = made_by.read_text() if made_by.is_file() else ""
+        made_by.unlink(missing_ok=True)
+        if (self.tree / ".git").exists():
+            index = self._index()
+            index.with_name("index.lock").unlink(missing_ok=True)  # only who holds the slot works here
+            if kept.is_file():
+                shutil.copy2(kept, index)  # its time counts: what was changed in the same moment is looked at
+            repo.run(*_QUIET, "checkout", "--quiet", "--detach", "--force", commit, at=self.tree)
+            repo.run(*_QUIET, "clean", "-ffdq", at=self.tree)
+            if before != self._attributes():  # git would leave files as they are whose contents are the same
+                index.unlink()
+                repo.run(*_QUIET, "reset", "--quiet", "--hard", at=self.tree)
+        else:
             self._remove()
             repo.run(*_QUIET, "worktree", "add", "--quiet", "--detach", "--force", "--lock",
                      "--reason", "git uam runs gates here", str(self.tree), commit)  # fmt: skip
-            return
-        own = repo.run("rev-parse", "--absolute-git-dir", at=self.tree).text
-        (Path(own) / "index.lock").unlink(missing_ok=True)  # only who holds the slot works here
-        repo.run(*_QUIET, "checkout", "--quiet", "--detach", "--force", commit, at=self.tree)
-        repo.run("clean", "-ffdq", at=self.tree)
+        if (self.tree / ".gitmodules").is_file():
+            self._check_out_submodules()
+        shutil.copy2(self._index(), kept)
+        made_by.write_text(self._attributes())
+
+    def _index(self) -> Path:
+        return Path(self.session.repo.run("rev-parse", "--absolute-git-dir", at=self.tree).text) / "index"
+
+    def _check_out_submodules(self) -> None:
+        """Let those submodules that are initialised here be at the commits that the tree names, with all in them."""
+        repo, silence = self.session.repo, self.session.settings["uam.remote.timeout"]
+        for words in (("update", "--force", "--checkout"), ("foreach", _INNER)):
+            repo.talk(*_QUIET, "submodule", "--quiet", *words, silence=silence, at=self.tree)
+        repo.run(*_QUIET, "submodule", "--quiet", "foreach", "--recursive", "git clean -ffdq", at=self.tree)
+
+    def _attributes(self) -> str:
+        """What the attributes of the files follow from."""
+        repo = self.session.repo
+        listed = repo.run("ls-files", "--stage", "-z", "--", ":(glob)**/.gitattributes", at=self.tree).out
+        own = repo.paths.common_dir / "info" / "attributes"
+        return hashlib.sha256(listed + (own.read_bytes() if own.is_file() else b"")).hexdigest()
 
     def _remove(self) -> None:
         _forget(self.session.repo, self.tree)
-        (self.home / "ready").unlink(missing_ok=True)
+        for name in ("ready", "index"):
+            (self.home / name).unlink(missing_ok=True)
 
     def _make_ready(self) -> None:
         """Run uam.gate.setup in a slot that is new, or where files have changed that it is about."""
@@ -128,6 +167,18 @@ def slot(session: Session, running: Running) -> Iterator[Slot]:
 def _forget(repo: Repository, tree: Path) -> None:
     """Take a worktree of ours away, in whatever state it is."""
     for _ in range(2):  # what is no worktree any more is taken away as files; then git forgets it
-        if repo.run("worktree", "remove", "--force", "--force", str(tree), ok=(0, 1, 128)).code == 0:
+        if repo.run("worktree", "remove", "--force", "--force", str(tree), ok=(0, 1, 128, 255)).code == 0:
             return
+        _let_write(tree)
         shutil.rmtree(tree, ignore_errors=True)
+
+
+def _let_write(tree: Path) -> None:
+    """Let everything in a directory be deleted: caches of some tools keep their owner from that."""
+    with suppress(OSError):
+        tree.chmod(0o700)
+    for place, folders, _ in os.walk(tree):
+        for path in (Path(place, name) for name in folders):
+            if not path.is_symlink():
+                with suppress(OSError):
+                    path.chmod(0o700)

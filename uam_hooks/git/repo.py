@@ -102,11 +102,11 @@ class Repository:
 
     def talk(
         self, *args: str, silence: float, ok: Sequence[int] | None = (0,),
-        hear: Callable[[bytes], None] = lambda _said: None,
+        hear: Callable[[bytes], None] = lambda _said: None, at: Path | None = None,
     ) -> Answer:  # fmt: skip
-        """See `plumbing.Git.talk`: in the main worktree, because a relative URL is relative to its top."""
+        """See `plumbing.Git.talk`: in the main worktree, because a relative URL is relative to its top, or `at`."""
         env = {**os.environ, "LC_ALL": "C", "LANGUAGE": "C", INSIDE: str(self.paths.uam)}
-        return talk(args, env, self.paths.worktree, silence, ok, hear)
+        return talk(args, env, at or self.paths.worktree, silence, ok, hear)
 
     @cached_property
     def object_format(self) -> ObjectFormat:
