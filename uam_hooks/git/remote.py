@@ -17,7 +17,7 @@ from uam_hooks.hot.core import urls
 from uam_hooks.hot.core.errors import Failure, GitFailed, GitNotStarted, Refused, UamError, reason
 from uam_hooks.hot.core.gate import ARGUMENTS_BYTES, update_bytes
 from uam_hooks.hot.core.plumbing import ZERO, Answer, listed_refs
-from uam_hooks.hot.core.refs import HEADS, observed_ref
+from uam_hooks.hot.core.refs import HEADS, default_ref, observed_ref
 from uam_hooks.hot.core.settings import Settings
 from uam_hooks.hot.core.sideband import Speaking
 from uam_hooks.hot.core.words import redact
@@ -85,10 +85,31 @@ class Remote:
         answer = self._run("ls-remote", "--symref", "--", urls.NAME, *(("HEAD", *patterns) if few and patterns else ()))
         if answer.code:
             raise self._unreachable("did not answer", answer, "The push stays as it was.")
-        for line in answer.lines:
-            if head := _head_in(line):
-                self.repo.heads[self.name] = head
+        self.repo.heads[self.name] = next(filter(None, map(_head_in, answer.lines)), "")
         return listed_refs(answer)
+
+    def remembered(self, refs: Sequence[str]) -> dict[str, str] | None:
+        """What the remote was last known to have in each of `refs`, without asking it; None where that is not known of
+        all of them, or its default branch is not.
+
+        It may be another by now, so this is only for what is pushed with its lease: that asks the remote.
+        """
+        own, tracking = {ref: observed_ref(self.name, ref) for ref in refs}, {ref: self.tracking(ref) for ref in refs}
+        default = default_ref(self.name)
+        names = [default, self._head, *own.values(), *tracking.values()]
+        now = self._at([name for name in names if name is not None])
+        if self.name not in self.repo.heads and default in now:
+            self.repo.heads[self.name] = self.repo.blob(now[default]).decode("utf-8", "surrogateescape")
+        if self.name not in self.repo.heads and self._head not in now:
+            return None
+        found = {ref: self._newer(now.get(own[ref]), now.get(tracking[ref] or "")) for ref in refs}
+        return {ref: oid for ref, oid in found.items() if oid} if all(found.values()) else None
+
+    def _newer(self, own: str | None, tracked: str | None) -> str | None:
+        """Of what a flush last saw, and what a person last saw, the one that stands on the other: else the first."""
+        if own is None or tracked is None or own == tracked:
+            return own or tracked
+        return tracked if self.repo.is_ancestor(own, tracked) else own
 
     def observe(self, refs: Sequence[str], besides: Sequence[str] = ()) -> dict[str, str]:
         """What the remote has in `refs` now, with the objects brought here; ZERO for a ref that it has not.
@@ -112,10 +133,29 @@ class Remote:
             except (Unreachable, GitFailed):
                 del found[ref]
         moves = [(own[ref], oid, now.get(own[ref], ZERO)) for ref, oid in found.items()
-                 if oid not in held[ref] or (oid == ZERO and own[ref] in now)]  # fmt: skip
+                 if oid not in held[ref] or now.get(own[ref], oid) != oid]  # fmt: skip
         with suppress(GitFailed):  # another flush has seen something newer
             self.repo.move_refs(moves, "uam: what the remote has")
         return found
+
+    def _default(self, at: Mapping[str, str]) -> list[tuple[str, str, str]]:
+        """The move with which the default branch is remembered that the remote has named, if no ref here says it."""
+        default, name = default_ref(self.name), self.repo.heads.get(self.name)
+        if name is None or self._head in at:
+            return []
+        data = name.encode("utf-8", "surrogateescape")
+        before = at.get(default, ZERO)
+        if self.repo.object_format.object_name("blob", data) == before:
+            return []
+        try:
+            return [(default, self.repo.write("blob", data), before)]
+        except (GitFailed, OSError):  # then it is asked again the next time
+            return []
+
+    @property
+    def _head(self) -> str:
+        """The ref by which a clone knows the default branch of the remote."""
+        return f"refs/remotes/{self.name}/HEAD"
 
     def _is_whole(self, oid: str) -> bool:
         """Whether a ref of this repository holds the object, and with it all that it stands on.
@@ -131,6 +171,14 @@ class Remote:
         """
         own = self._bring(list(known), [f"--negotiation-tip={oid}" for oid in known.values()])
         return {ref: self.repo.name_of(name)[0] for ref, name in own.items()}
+
+    def keep(self, there: Mapping[str, str]) -> None:
+        """Hold, and remember, what the remote has, which was fetched; `observe` does that by itself."""
+        own = {ref: observed_ref(self.name, ref) for ref in there}
+        now = self._at(list(own.values()))
+        moves = [(own[ref], oid, now.get(own[ref], ZERO)) for ref, oid in there.items()]
+        with suppress(GitFailed):  # another flush has seen something newer
+            self.repo.move_refs(moves, "uam: what the remote has")
 
     def _fetch(self, refs: list[str]) -> dict[str, str]:
         """Bring refs here; one may have moved since it was listed, so they are read again."""
@@ -161,16 +209,22 @@ class Remote:
         """Let remote-tracking refs be where these are, as git does after a fetch or a push of whom this is for.
 
         Where somebody has fetched since, and is between both, that stays; so it does where it moves in this moment.
+        What is remembered of the remote follows, where it is not tracked as well.
         """
+        seen = list(seen)
         wanted = {tracking: one for one in seen if (tracking := self.tracking(one.ref)) is not None}
-        at = self._at(list(wanted))
-        moves = []
+        own = {observed_ref(self.name, one.ref): one for one in seen}
+        at = self._at([*wanted, *own, default_ref(self.name), self._head])
+        # what is tracked is remembered by that, and what was seen before is out of date
+        moves = [(name, one.there, at.get(name, ZERO)) for name, one in own.items()
+                 if at.get(name, ZERO) != one.there
+                 and (name in at or (one.ref.startswith(HEADS) and self.tracking(one.ref) is None))]  # fmt: skip
         for tracking, one in wanted.items():
             now = at.get(tracking, ZERO)
             with suppress(GitFailed):  # it has landed, whatever cannot be found out or written here
                 if self._follows(one, now):
                     moves.append((tracking, one.oid, now))
-        self.repo.move_each(moves, "uam: what the remote has")
+        self.repo.move_each([*moves, *self._default(at)], "uam: what the remote has")
 
     def _follows(self, seen: Seen, now: str) -> bool:
         """Whether the tracking ref that is at `now` goes to what was seen."""

@@ -26,6 +26,7 @@ class RefOutcome(NamedTuple):
 
     `words` is why in git's words, `said` are the lines of the remote's hooks, which are about the whole push. `name` is
     what a remote has called it that gives refs names of its own (its proc-receive hook), `created` if it is new there.
+    It was the `same` before where the remote had it already, so that nothing was sent.
     """
 
     pushed: Pushed
@@ -34,6 +35,7 @@ class RefOutcome(NamedTuple):
     said: tuple[str, ...] = ()
     name: str = ""
     created: bool = False
+    same: bool = False
 
     @property
     def stale(self) -> bool:
@@ -83,7 +85,7 @@ _THEIR_SIDE = (
 def outcome_of(flag: str, why: str, said: tuple[str, ...]) -> RefOutcome:
     """What became of a ref, by its `flag` and reason in `porcelain`, "" where git printed no line for it."""
     if flag in (" ", "+", "-", "*", "="):
-        return RefOutcome(Pushed.LANDED, "", said=said)
+        return RefOutcome(Pushed.LANDED, "", said=said, same=flag == "=")
     if flag != "!":
         return RefOutcome(Pushed.UNKNOWN, redact(why), said=said)
     theirs = why.startswith("[remote ")

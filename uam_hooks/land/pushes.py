@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
 
@@ -11,7 +11,7 @@ from uam_hooks.git.remote import RefUpdate, Remote, Seen, Unreachable
 from uam_hooks.git.said import bounded, heard
 from uam_hooks.git.scratch import clear
 from uam_hooks.git.verdict import Pushed, RefOutcome
-from uam_hooks.hot.core.errors import Failure, GitFailed, UamError
+from uam_hooks.hot.core.errors import Failure, GitFailed
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import original_ref, originals_ref
 from uam_hooks.hot.core.sideband import Speaking, path_of, together
@@ -19,7 +19,6 @@ from uam_hooks.hot.core.words import say
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.model import Action, Batch, Landing, Source, Status
 from uam_hooks.hot.queue.outcome import Detail, failed
-from uam_hooks.integrate.onto import onto, ready
 from uam_hooks.integrate.plan import Plan
 from uam_hooks.integrate.tips import Tips
 from uam_hooks.land import originals, outcomes
@@ -27,6 +26,7 @@ from uam_hooks.land.finish import Landed, bring_along, contains, finish_landed, 
 from uam_hooks.land.gated import Gating
 from uam_hooks.land.pins import not_pinned
 from uam_hooks.land.push_plans import Prepared, plan_push, prepare
+from uam_hooks.land.remembered import from_memory, over_theirs
 from uam_hooks.land.retry import TRIES, fail_or_requeue, failure_of, is_local
 from uam_hooks.land.shadow import Memory, move_shadows, remember
 from uam_hooks.land.steps import Step, reached
@@ -112,26 +112,34 @@ def _land_group(
     retries = session.settings["uam.flush.retries"]
     asked_again = False
     quicker: list[Plan] = []
-    there: Mapping[str, str] = {}
+    there: dict[str, str] = {}
     hidden: dict[str, str] = {}  # what each ref was listed at when its lease did not hold
+    unsent: set[str] = set()  # the refs of which the last try has sent nothing
     said: dict[str, tuple[str, ...]] = {}
-    for _ in range(retries + 1):
+    for asked in (False, *[True] * (retries + 1)):
         try:
             remote = Remote(session.repo, session.settings, name)
-            plans = _at_once(session, remote, quicker)
-            if not plans:
-                refs = [action.ref for action in actions]
-                there = remote.observe(refs, originals.refs_of(session, refs))
-                plans = _plans(session, batch, remote, actions, there, atomic, asked_again, gating)
+            if not asked:
+                plans = [] if atomic else from_memory(session, batch, remote, actions, gating)
+                if not plans:
+                    continue
+            else:
+                plans, there = over_theirs(session, remote, quicker)
+                if not there:
+                    refs = [action.ref for action in actions]
+                    there = remote.observe(refs, originals.refs_of(session, refs))
+                plans = plans or _plans(session, batch, remote, actions, there, atomic, asked_again, gating, unsent)
         except Unreachable as error:
             _fail(session, actions, error.failure, said)
             return
         if not plans:
             return
         updates = [RefUpdate(p.action.ref, p.old, p.new, hidden.get(p.action.ref) == p.old) for p in plans]
-        results = _push(session, batch, remote, plans, updates, there, options, atomic, asked_again, said, gating)
+        results = _push(session, batch, remote, plans, updates, there, options, atomic, asked_again, said, gating,
+                        asked)  # fmt: skip
         said |= {ref: result.said for ref, result in results.items() if result.said}
-        hidden = {update.ref: update.old for update in updates if results[update.ref].stale}
+        hidden = {one.ref: one.old for one in updates if results[one.ref].stale and not one.hidden}
+        unsent = {ref for ref, result in results.items() if result.same}
         asked_again = asked_again or any(result.transient for result in results.values())
         again = [plan for plan in plans if results[plan.action.ref].pushed in (Pushed.CONTENDED, Pushed.UNPINNED)]
         pinned = all(results[plan.action.ref].pushed == Pushed.CONTENDED for plan in again)
@@ -145,33 +153,17 @@ def _land_group(
     _fail(session, actions, Failure(why, transient=True), said)
 
 
-def _at_once(session: Session, remote: Remote, quicker: Sequence[Plan]) -> list[Plan]:
-    """The plans to which others were quicker, over what the remote has by now; empty where they have to be made anew.
-
-    Between this fetch and the push nothing is done that could be done before: others do not wait.
-    """
-    try:
-        prepared = [ready(session.repo, plan) for plan in quicker]
-        if not prepared or None in prepared:
-            return []
-        there = remote.fetch({plan.ref: plan.old for plan in quicker})
-        plans = [onto(session.repo, one, there[one.plan.ref]) for one in prepared if one is not None]
-    except UamError:  # a full plan asks all of this again, and finds out what is wrong
-        return []
-    return [plan for plan in plans if plan is not None] if None not in plans else []
-
-
 def _plans(
     session: Session, batch: Batch, remote: Remote, actions: Sequence[Action], there: dict[str, str], atomic: bool,
-    thorough: bool, gating: Gating,
+    thorough: bool, gating: Gating, unsent: Collection[str],
 ) -> list[Plan]:  # fmt: skip
-    """The plans that need a push; everything else is finished here."""
+    """The plans that need a push; everything else is finished here. Of the refs `unsent` the batch has sent nothing."""
     found: list[Plan] = []
     broken = False
     tips = Tips(session.repo)
     waiting = []
     for action in actions:
-        _finish_late(session, remote, action, there[action.ref])
+        _finish_late(session, remote, action, there[action.ref], batch.id if action.ref in unsent else "")
     brought = claim.sources_of(session.store, [action.id for action in actions])
     for action in actions:
         if sources := brought[action.id]:
@@ -228,11 +220,12 @@ def _prepared(
 
 def _push(
     session: Session, batch: Batch, remote: Remote, plans: list[Plan], updates: list[RefUpdate],
-    there: Mapping[str, str], options: list[str], atomic: bool, last: bool, said: Said, gating: Gating,
+    there: Mapping[str, str], options: list[str], atomic: bool, last: bool, said: Said, gating: Gating, asked: bool,
 ) -> dict[str, RefOutcome]:  # fmt: skip
     """Write the plan, pin what it made, push, and finish what landed.
 
-    A push that broke off before the remote had it may be tried once more: as contended, unless it is the `last` try.
+    Where the remote was not `asked` before, and turns out to have all of it, the answer is still to be found. A push
+    that broke off before the remote had it may be tried once more: as contended, unless it is the `last` try.
     `said` is what the remote said of each ref in the tries before, which its outcome is to have, too.
     """
     with session.store.reading():
@@ -254,6 +247,8 @@ def _push(
     }
     if atomic:
         results = _together(results)
+    if not asked:
+        results |= {ref: one._replace(pushed=Pushed.CONTENDED) for ref, one in results.items() if one.same}
     results |= _asked(session, remote, [one for one in landings if results[one.ref].pushed == Pushed.UNKNOWN],
                       results, last)  # fmt: skip
     ended = [(plan.action, landing, results[landing.ref]) for plan, landing in zip(plans, landings, strict=True)]
@@ -316,10 +311,15 @@ def _asked(
     return found
 
 
-def _finish_late(session: Session, remote: Remote, action: Action, there: str) -> None:
-    """A push that outlived the process which started it: what it landed must not land again."""
+def _finish_late(session: Session, remote: Remote, action: Action, there: str, unsent: str) -> None:
+    """A push that outlived the process which started it: what it landed must not land again.
+
+    The batch `unsent` has sent nothing, so what is there is not its landing, whatever it is called.
+    """
     for landing in journal.landings(session.store, action.remote, action.ref):
-        if there != ZERO and landing.action_id == action.id and contains(session.repo, there, landing):
+        if landing.action_id != action.id or landing.batch_id == unsent or there == ZERO:
+            continue
+        if contains(session.repo, there, landing):
             remember(session.repo, [landing])
             remote.track([Seen(landing.ref, landing.new, there)])
             bring_along(session, [(action, landing.detail.outcomes)])

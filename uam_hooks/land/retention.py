@@ -12,10 +12,12 @@ from uam_hooks.git.scratch import spent, used_up
 from uam_hooks.hot.core.errors import GitFailed
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import (
+    DEFAULTS,
     HEADS,
     NEXT,
     OBSERVED,
     ORIGINALS,
+    default_ref,
     landing_ref,
     next_ref,
     observed_ref,
@@ -61,7 +63,8 @@ def prune(session: Session, retention: float) -> Pruned:
     originals = [ref for ref in refs if ref.startswith(ORIGINALS) and original_since(ref) < ended]
     recent = views.refs_since(session.store, before)
     wanted = {observed_ref(remote, name) for remote, ref in recent for name in (ref, originals_ref(ref))}
-    observed = [ref for ref in refs if ref.startswith(OBSERVED) and ref not in wanted]
+    wanted |= {default_ref(remote) for remote, _ in recent}
+    observed = [ref for ref in refs if ref.startswith((OBSERVED, DEFAULTS)) and ref not in wanted]
     waited_for = {next_ref(*where) for where in views.refs_since(session.store, iso(time.time()))}
     expected = [ref for ref in refs if ref.startswith(NEXT) and ref not in waited_for]
     drop = [(ref, ZERO, refs[ref]) for ref in (*pins, *landings, *originals, *observed, *expected, *spent(refs))]

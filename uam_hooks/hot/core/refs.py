@@ -12,6 +12,7 @@ HEADS = "refs/heads/"
 OURS = "refs/uam/"
 ORIGINALS = "refs/uam/original/"
 OBSERVED = "refs/uam/remote/"
+DEFAULTS = "refs/uam/default/"
 NEXT = "refs/uam/next/"
 # A remote that can be part of a ref's name unchanged; for a URL its hash is used.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]*[A-Za-z0-9_-]|[A-Za-z0-9_]")
@@ -59,6 +60,11 @@ def observed_ref(remote: str, ref: str) -> str:
     It is named by number: a remote that had topic may have topic/more by now.
     """
     return f"{OBSERVED}{_number('ref', f'{remote} {ref}')[:20]}"
+
+
+def default_ref(remote: str) -> str:
+    """The ref of a blob that holds the name of the default branch of `remote`, as it was when it was last asked."""
+    return f"{DEFAULTS}{_number('ref', f'{remote} HEAD')[:20]}"
 
 
 def _number(kind: str, text: str) -> str:

@@ -1,0 +1,84 @@
+"""Pushes that are planned on what the remote was last known to have, and what becomes of them where it has moved.
+
+The push has a lease, so the remote takes it if nothing has moved meanwhile, and takes nothing of it otherwise: then it
+is as if the remote had been asked in that moment. Whatever is no such push is not proved by a lease, so for that the
+remote is asked: nothing new, a conflict, what git or a gate is to judge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from uam_hooks.git.remote import Remote
+from uam_hooks.hot.core.errors import UamError
+from uam_hooks.hot.core.plumbing import ZERO
+from uam_hooks.hot.core.refs import HEADS
+from uam_hooks.hot.queue.model import Action, ActionType, Batch
+from uam_hooks.integrate.onto import onto, ready
+from uam_hooks.integrate.plan import Plan
+from uam_hooks.integrate.tips import Tips
+from uam_hooks.land import originals
+from uam_hooks.land.gated import Gating
+from uam_hooks.land.push_plans import plan_push, prepare
+from uam_hooks.session import Session
+from uam_hooks.store import claim, journal
+
+
+def from_memory(
+    session: Session, batch: Batch, remote: Remote, actions: Sequence[Action], gating: Gating
+) -> list[Plan]:
+    """The plans of these pushes, all of which move a branch as git would without force; none where that is not so of
+    one of them, or where it is not known what the remote had.
+    """
+    # a gate takes longer than a look, and is not to test what was out of date
+    if originals.are_pushed(session) or any(gating.guards(action) for action in actions):
+        return []
+    if any(action.action_type != ActionType.PUSH or not action.ref.startswith(HEADS) for action in actions):
+        return []
+    # what a push before may have brought there is found out by asking
+    if any(journal.landings(session.store, action.remote, action.ref) for action in actions):
+        return []
+    brought = claim.sources_of(session.store, [action.id for action in actions])
+    if not all(brought.values()) or any(source.verbatim for sources in brought.values() for source in sources):
+        return []
+    try:
+        there = remote.remembered([action.ref for action in actions])
+        if there is None or any(session.repo.kind(oid) != "commit" for oid in there.values()):
+            return []
+        tips = Tips(session.repo)
+        pushes = [(action, brought[action.id]) for action in actions]
+        prepared = prepare(session, remote.name, pushes, there, tips)
+        plans = [
+            plan_push(session, batch, action, sources, there[action.ref], tips, prepared=prepared)
+            for action, sources in pushes
+        ]
+    except (UamError, OSError):  # the plan on what is there finds out what is wrong, and whose it is
+        return []
+    return plans if all(map(_moves, plans)) else []
+
+
+def _moves(plan: Plan) -> bool:
+    """Whether all of its sources land by a push of something new."""
+    return plan.new not in (plan.old, ZERO) and not plan.conflicts and not plan.refused
+
+
+def over_theirs(session: Session, remote: Remote, refused: Sequence[Plan]) -> tuple[list[Plan], dict[str, str]]:
+    """The plans to which others were quicker, over what the remote has by now, which comes with them: no plans where
+    they have to be made anew, and nothing of the remote either where it has to be asked.
+
+    Between this fetch and the push nothing is done that could be done before: others do not wait.
+    """
+    if not refused:
+        return [], {}
+    there: dict[str, str] = {}
+    try:
+        prepared = [ready(session.repo, plan) for plan in refused]
+        there = remote.fetch({plan.ref: plan.old for plan in refused})
+        plans = [None if one is None else onto(session.repo, one, there[one.plan.ref]) for one in prepared]
+        found = [plan for plan in plans if plan is not None]
+        if len(found) == len(refused):
+            return found, there
+        remote.keep(there)
+    except UamError:  # a full plan asks all of this again, and finds out what is wrong
+        pass
+    return [], there
