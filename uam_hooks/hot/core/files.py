@@ -18,6 +18,7 @@ from uam_hooks.hot.core.errors import Refused
 from uam_hooks.hot.core.paths import RepoPaths, worktree_around
 
 _PRIVATE = 0o700
+_DATABASE = "queue.db"
 
 
 def directory_mode(shared: str) -> int | None:
@@ -58,6 +59,11 @@ def secure(uam: Path, shared: str) -> None:
 
 def _change(path: Path, mode: int) -> None:
     with suppress(OSError):  # a link, or a file that is gone by now
+        if path.name.startswith(_DATABASE):
+            # not opened: closing it again would end the locks of every connection that this process has
+            if stat.S_ISREG(path.lstat().st_mode):
+                path.chmod(mode)
+            return
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             os.fchmod(fd, mode)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from errno import EDQUOT, ENOSPC
+from contextlib import contextmanager, suppress
+from errno import EDQUOT, EINVAL, ENOSPC
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from uam_hooks.hot.core import files
 from uam_hooks.hot.core.errors import NotInstalled, StoreError, UsageError
 from uam_hooks.hot.queue.model import iso
 from uam_hooks.hot.queue.schema import MIGRATIONS
+from uam_hooks.hot.queue.turn import Turn
 
 # How long a writer waits for another one. A transaction here lasts milliseconds; seconds mean a stuck disk.
 BUSY_SECONDS = 10.0
@@ -75,6 +77,23 @@ def _row(cursor: sqlite3.Cursor, values: tuple[Any, ...]) -> sqlite3.Row:
     return sqlite3.Row(cursor, values)
 
 
+def _see_to(database: Path, make: bool) -> None:
+    """See that the database is a plain file, and make it where it is missing; OSError where it is anything else.
+
+    One that is there is not opened: closing it again would end the locks of every connection that this process has.
+    """
+    mode = stat.S_IMODE(database.parent.stat().st_mode) & 0o666
+    if make:
+        with suppress(FileExistsError):
+            os.close(files.opened(database, os.O_RDWR | os.O_CREAT | os.O_EXCL))
+    found = database.lstat()
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(EINVAL, "is no regular file", str(database))
+    if not found.st_size and stat.S_IMODE(found.st_mode) != mode:
+        with suppress(PermissionError):  # another user made it
+            database.chmod(mode)
+
+
 class Store:
     """One connection to the queue of one repository, which is made where it is missing; with `make=False` that is
     NotInstalled.
@@ -84,11 +103,14 @@ class Store:
 
     def __init__(self, database: Path, make: bool = True) -> None:
         self.database = database
+        self._turn = Turn(database.with_name(f"{database.name}-turn"))
         deadline = time.monotonic() + BUSY_SECONDS
         while True:
             try:
                 # SQLite gives its other files the mode of this one
-                os.close(files.opened(self.database, os.O_RDWR | (os.O_CREAT if make else 0)))
+                _see_to(self.database, make)
+                if make:
+                    self._turn.make()
                 self.db = self._connect()
                 if self.version() != len(MIGRATIONS):
                     self._migrate()
@@ -105,7 +127,9 @@ class Store:
     def _connect(self) -> sqlite3.Connection:
         # rw: a database that was removed a moment ago is not made again
         name = f"file:{_quoted(self.database)}?mode=rw"
-        db = sqlite3.connect(name, timeout=BUSY_SECONDS, isolation_level=None, factory=_Connection, uri=True)
+        db = sqlite3.connect(
+            name, timeout=BUSY_SECONDS, isolation_level=None, factory=_Connection, uri=True, check_same_thread=False
+        )
         db.row_factory = _row
         db.text_factory = _text
         # FULL: an agent that is told "queued" must find it queued after a power cut (2 ms more a commit)
@@ -156,6 +180,7 @@ class Store:
         when another writer came in between, whatever the busy timeout is.
         """
         try:
+            self._turn.take(BUSY_SECONDS)
             self.db.execute("BEGIN IMMEDIATE")
             try:
                 yield self.db
@@ -167,6 +192,8 @@ class Store:
             if self.db.in_transaction:
                 self.db.execute("ROLLBACK")
             raise self._broken(error) from error
+        finally:
+            self._turn.give()
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -192,6 +219,7 @@ class Store:
 
     def close(self) -> None:
         self.db.close()
+        self._turn.close()
 
     def __enter__(self) -> Store:
         return self
