@@ -17,7 +17,6 @@ import sqlite3
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -32,7 +31,6 @@ from uam_hooks import DeployBatcher
 
 _WINDOWS = {"commit": 3_600_000, "workflow": 3_600_000, "deploy": 3_600_000}
 _WAITING = 1000
-_REPO = Path(__file__).resolve().parents[1]
 
 
 class Row(NamedTuple):
@@ -47,10 +45,10 @@ class Row(NamedTuple):
     target: str
 
     def line(self) -> str:
+        """The row of the table."""
         other = "" if self.other is None else f"{self.against} {self.other:.2f}"
-        return (
-            f"{self.what:<48} | {self.median:>8.2f} | {self.p99:>8.2f} | {self.worst:>8.2f} | {other:<28} | {self.target}"
-        )
+        figures = " | ".join(f"{figure:>8.2f}" for figure in (self.median, self.p99, self.worst))
+        return f"{self.what:<44} | {figures} | {other:<20} | {self.target}"
 
 
 def row(what: str, took: Sequence[float], target: str, against: str = "", other: Sequence[float] = ()) -> Row:
@@ -211,15 +209,14 @@ def main() -> None:
     load = os.getloadavg()[0]
     found = [*commits(given.rounds), *workflows(given.rounds), together(), *commands(given.rounds)]
     loads = [round(load, 1), round(os.getloadavg()[0], 1)]
-    disk = tempfile.gettempdir()
     if given.json:
         rows = [one._asdict() for one in found]
         print(json.dumps({"rows": rows, "rounds": given.rounds, "load": loads, **_versions()}, indent=2))
         return
-    print(f"{'milliseconds':<48} | {'median':>8} | {'p99':>8} | {'worst':>8} | {'held against':<28} | to reach")
+    print(f"{'milliseconds':<44} | {'median':>8} | {'p99':>8} | {'worst':>8} | {'held against':<20} | to reach")
     for one in found:
         print(one.line())
-    print(f"{given.rounds} rounds in {disk}; {_versions()}; load of the machine {loads[0]} before, {loads[1]} after")
+    print(f"{given.rounds} rounds; {_versions()}; load of the machine {loads[0]} before, {loads[1]} after")
 
 
 if __name__ == "__main__":

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from uam_hooks.git.repo import Repository
+from uam_hooks.git.stamps import Stamp, settings_files, stamp, ways_to, which
 from uam_hooks.hot.core import files
 from uam_hooks.hot.core.errors import NotInstalled
 from uam_hooks.hot.core.identity import Identity, agent_name, carried, identity_of
@@ -66,6 +67,84 @@ def open_queue(
         yield Session(repo, store, settings, identity_of(repo.paths, settings, os.environ))
 
 
+class _Open(NamedTuple):
+    """A session that is open, and what it rests on: process, environment, settings, and where things are."""
+
+    session: Session
+    pid: int
+    environ: dict[str, str]
+    files: Mapping[str, Stamp]
+    places: Mapping[str, Stamp]
+
+    def holds(self) -> bool:
+        """Whether opening it again would give the same."""
+        return (
+            self.pid == os.getpid()
+            and self.environ == dict(os.environ)
+            and all(stamp(path) == was for path, was in self.files.items())
+            and all(which(path) == was for path, was in self.places.items())
+        )
+
+
+class KeptSession:
+    """A session that stays open from one call to the next, for one caller.
+
+    A call looks whether anything has changed that the session rests on, and opens it anew then. `git` processes that
+    answer questions stay as well, until `close`, or the end of this process.
+    """
+
+    def __init__(self, at: Path, own: Mapping[str, str], database: Path | None) -> None:
+        self._at, self._own, self._database = at, own, database
+        self._open: _Open | None = None
+        self._stack = ExitStack()
+
+    @contextmanager
+    def opened(self) -> Iterator[Session]:
+        """The session of one call, with the spool imported; see `open_session`. It is not kept if the call fails."""
+        try:
+            if self._open is not None and self._open.holds():
+                session = self._open.session
+                repair(session.repo, session.repo.paths)
+                if self._database is None:
+                    take_in(session.store, session.repo.paths, session.settings["uam.window.commit"])
+            else:
+                self.close()
+                session = self._opened()
+            yield session
+            session.repo.rest()
+            if self._open is None:
+                self.close()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close what is open. In a process that was forked, that is its parent's."""
+        kept, self._open = self._open, None
+        if kept is not None and kept.pid != os.getpid():
+            _parents.append((self._stack, kept))
+            self._stack = ExitStack()
+        self._stack.close()
+
+    def _opened(self) -> Session:
+        repo = self._stack.enter_context(Repository.at(self._at))
+        seen = RepoPaths.of(repo.git_dir)
+        files = settings_files(repo, seen)
+        # looked at before the settings are read: what changes in between is seen by the next call
+        stamps = {path: stamp(path) for path in files or ()}
+        session = self._stack.enter_context(open_queue(repo, self._own, self._database))
+        if files is not None:
+            key = str(repo.paths.identity_key)
+            stamps[key] = stamp(key)
+            places = [*ways_to(seen, self._at), str(repo.paths.env_file), str(session.store.database)]
+            self._open = _Open(session, os.getpid(), dict(os.environ), stamps, {path: which(path) for path in places})
+        return session
+
+
+# What a process has of the one that it was forked from: neither to be used nor to be closed here.
+_parents: list[object] = []
+
+
 def background(repo: Repository, store: Store, key: bytes, acting_as: str = "") -> Session:
     """The session of a process that nobody waits for, as things are now, with the spool imported into `store`.
 
@@ -86,6 +165,7 @@ def _prepared(repo: Repository) -> Settings:
     if not repo.paths.env_file.exists():
         raise NotInstalled("git uam is not enabled in this repository.", "Run `git uam install` here.")
     settings = Settings.read(repo)
+    repo.syncs_objects = settings.syncs_objects
     files.secure(repo.paths.uam, (settings.all("core.sharedrepository") or [""])[-1])
     return settings
 

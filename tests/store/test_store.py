@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import uam_hooks
+from tests.support.scenes import free, locked, until
 from uam_hooks.hot.core.errors import Failure, StoreError
 from uam_hooks.hot.queue import connection, enqueue, reasons, schema
 from uam_hooks.hot.queue.connection import Store
@@ -412,6 +413,62 @@ def test_commits_pushed_or_gone_need_no_push_any_more(store: Store) -> None:
     assert [(c.oid[0], c.agent, c.subject, c.files) for c in views.commits(store)] == [("1", "ada", "Add a", 2)]
     finish.describe(store, {}, {"1" * 40: "landed"})
     assert [a.status for a in views.actions(store, "completed")] == [Status.COMPLETED]
+
+
+# -- turns ---------------------------------------------------------------------------------------------------
+
+
+def test_writers_have_their_turn_in_the_order_in_which_they_came(tmp_path: Path) -> None:
+    order: list[int] = []
+    path = tmp_path / "queue.db"
+
+    def waiting() -> int:
+        inode = f":{(tmp_path / 'queue.db-turn').stat().st_ino} "
+        return sum("->" in line and inode in line for line in Path("/proc/locks").read_text().splitlines())
+
+    def write(number: int) -> None:
+        with Store(path) as mine, mine.transaction():
+            order.append(number)
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(4)]
+    with Store(path) as store, store.transaction():
+        for number, thread in enumerate(threads, 1):
+            thread.start()
+            until(lambda number=number: waiting() == number, f"{number} wait")  # type: ignore[misc]
+    for thread in threads:
+        thread.join()
+    assert order == [0, 1, 2, 3]
+
+
+def test_a_turn_that_does_not_come_is_done_without(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has it may have been stopped; the file may be gone."""
+    monkeypatch.setattr(connection, "BUSY_SECONDS", 0.05)
+    turn = store.database.with_name("queue.db-turn")
+    with locked(turn):
+        push(store, source(1))
+        push(store, source(2))
+    push(store, source(3))
+    with Store(store.database) as other, other.transaction():
+        assert not free(turn)
+    assert free(turn)
+    turn.unlink()
+    with Store(store.database, make=False) as other:
+        push(other, source(4))
+    assert not turn.exists() and len(query(store, "SELECT * FROM sources")) == 4
+
+
+def test_the_database_is_not_opened_beside_a_connection(store: Store, tmp_path: Path) -> None:
+    """Closing it would end the connection's locks: another process would take it for gone, and remove the log."""
+    push(store, source(1))
+    with Store(tmp_path / "queue.db"):
+        pass
+    code = "import sys; from uam_hooks.hot.queue.connection import Store; Store(sys.argv[1]).close()".replace(
+        "Store(sys.argv[1])", "Store(__import__('pathlib').Path(sys.argv[1]))"
+    )
+    subprocess.run([sys.executable, "-I", "-c", code, str(tmp_path / "queue.db")], check=True)
+    assert (tmp_path / "queue.db-wal").exists()
+    push(store, source(2))
+    assert len(query(store, "SELECT * FROM sources")) == 2
 
 
 # -- the file ------------------------------------------------------------------------------------------------

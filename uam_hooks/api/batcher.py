@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 from uam_hooks.api import submit, windows
 from uam_hooks.api.request import OPTIONS, ActionRequest, action_request
 from uam_hooks.flush.batch_run import Tell
-from uam_hooks.flush.flush import create_batch, execute_batch, flush, open_recovered
+from uam_hooks.flush.flush import create_batch, execute_batch, flush, open_recovered, recover_here
 from uam_hooks.flush.noted_commits import refresh
 from uam_hooks.git.repo import clear_git_environment
 from uam_hooks.hot.core.errors import UsageError
@@ -19,7 +20,7 @@ from uam_hooks.hot.queue.model import ActionType, Batch, BatchResult
 from uam_hooks.report import batch_view
 from uam_hooks.report.preview import plans, preview
 from uam_hooks.report.status import state
-from uam_hooks.session import Session, open_session
+from uam_hooks.session import KeptSession, Session, open_session
 from uam_hooks.store import journal, views
 from uam_hooks.store import requests as queue_of
 
@@ -44,9 +45,11 @@ class DeployBatcher:
       (uam.batch.parallel, 5); one at a time when `parallel_execution` is false.
     - `db_path`: a database to use instead of `.git/uam/queue.db`. Only this object executes such a queue.
 
-    It holds no connection between calls and may be used from several processes at once, but not from several
-    threads. It removes variables that point to another repository (GIT_DIR and others), and those that make git read
-    paths in another way (GIT_LITERAL_PATHSPECS and others), from the environment.
+    The repository stays open from one call of `queue` and `queue_bulk` to the next, with up to four processes of git
+    that answer for it, until any other call, the end of a `with` block, or the end of the object. It may be used from
+    several processes at once, also from one that was forked, but not from several threads at once. It removes variables
+    that point to another repository (GIT_DIR and others), and those that make git read paths in another way
+    (GIT_LITERAL_PATHSPECS and others), from the environment.
 
     Raises UsageError for an invalid argument, NotInstalled where git uam is not enabled.
     """
@@ -83,10 +86,27 @@ class DeployBatcher:
         if parallel is not None:
             self._own["uam.batch.parallel"] = str(_whole(parallel, "max_parallel_actions", 1))
         self._preview: Batch | None = None
-        with self._session():
-            pass
+        self._kept = KeptSession(self.at, self._own, self._database)
+        weakref.finalize(self, self._kept.close)
+        with self._kept.opened() as session:
+            self._recover(session)
+
+    def close(self) -> None:
+        """Close the repository. The next call opens it again."""
+        self._kept.close()
+
+    def __enter__(self) -> DeployBatcher:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _recover(self, session: Session) -> None:
+        if not self.dry_run:
+            recover_here(session)
 
     def _session(self) -> AbstractContextManager[Session]:
+        self._kept.close()
         opened = open_session if self.dry_run else open_recovered
         return opened(self.at, self._own, self._database)
 
@@ -126,8 +146,11 @@ class DeployBatcher:
         return self._enter([_request_of(agent_id, action) for action in actions])
 
     def _enter(self, requests: list[ActionRequest]) -> list[int]:
-        with self._session() as session:
-            return submit.enter(session, requests, self.at) if requests else []
+        if not requests:
+            return []
+        with self._kept.opened() as session:
+            self._recover(session)
+            return submit.enter(session, requests, self.at)
 
     # -- out of the queue ----------------------------------------------------------------------------------
 

@@ -26,32 +26,42 @@ def names(top: Path, at: Path, files: Iterable[str]) -> tuple[str, ...]:
     Relative names count from `at`. Each file is checked on its own, so that one bad name does not affect other commits.
     """
     found = []
+    links: dict[str, bool] = {}
     for name in files:
         gate.path(name)
         # the last component may be a symbolic link, which is committed as one; a parent directory may not
-        full = Path(os.path.normpath(at / name))
-        if not full.is_relative_to(top):  # another path to the same worktree
-            full = next((top / full.relative_to(up) for up in full.parents if up.resolve() == top), full)
-        try:
-            path = full.relative_to(top)
-        except ValueError:
-            raise UsageError(f"{name} is not in this worktree.", f"Name files below {top}.") from None
-        if not path.parts or ".git" in (part.lower() for part in path.parts):
+        path = _below(top, os.path.normpath(f"{at}/{name}" if not name.startswith("/") else name))
+        if path is None:
+            raise UsageError(f"{name} is not in this worktree.", f"Name files below {top}.")
+        if not path or ".git" in path.lower().split("/"):
             raise UsageError(f"{name} cannot be committed.", "Name the files themselves.")
-        for above in list(path.parents)[:-1]:
-            if (top / above).is_symlink():
+        above = path.rpartition("/")[0]
+        while above and above not in links:
+            links[above] = os.path.islink(f"{top}/{above}")
+            if links[above]:
                 raise UsageError(f"{name} is beyond the symbolic link {above}.", "Name the file itself.")
-        found.append(str(path))
+            above = above.rpartition("/")[0]
+        found.append(path)
     return tuple(dict.fromkeys(found))
+
+
+def _below(top: Path, full: str) -> str | None:
+    """The path of `full` relative to `top`, "" for `top` itself; None where it is not below."""
+    if full == str(top):
+        return ""
+    if full.startswith(f"{top}/"):
+        return full[len(str(top)) + 1 :]
+    up = next((up for up in Path(full).parents if up.resolve() == top), None)  # another path to the same worktree
+    return None if up is None else str(Path(full).relative_to(up))
 
 
 def contents(repo: Repository, top: Path, paths: Sequence[str], file_mode: bool) -> dict[str, tuple[int, str] | None]:
     """What git would store for these files as they are now: mode and object id; None for a missing file."""
     found: dict[str, tuple[int, str] | None] = {}
-    plain: list[str] = []
+    converted: list[str] = []
     for path in paths:
         try:
-            what = (top / path).lstat()
+            what = os.lstat(f"{top}/{path}")
         except (FileNotFoundError, NotADirectoryError):
             found[path] = None
             continue
@@ -60,14 +70,20 @@ def contents(repo: Repository, top: Path, paths: Sequence[str], file_mode: bool)
         if stat.S_ISLNK(what.st_mode):
             found[path] = LINK, repo.write("blob", os.fsencode((top / path).readlink()))
         elif stat.S_ISREG(what.st_mode):
-            plain.append(path)
-            found[path] = EXECUTABLE if file_mode and what.st_mode & 0o100 else FILE, ""
+            mode = EXECUTABLE if file_mode and what.st_mode & 0o100 else FILE
+            try:
+                data = repo.worktree.content(path)
+            except OSError as error:
+                raise UsageError(f"{path} cannot be read: {error.strerror}.") from None
+            found[path] = mode, "" if data is None else repo.write("blob", data)
+            if data is None:
+                converted.append(path)
         else:
             raise UsageError(f"{path} is not a file.", "Name the files themselves, not a directory.")
-    if plain:
+    if converted:
         # with the paths, so that filters and line endings are applied as by `git add`
-        oids = repo.run("hash-object", "-w", "--stdin-paths", feed=fed(plain), at=top).lines
-        found.update({path: ((found[path] or (FILE, ""))[0], oid) for path, oid in zip(plain, oids, strict=True)})
+        oids = repo.run("hash-object", "-w", "--stdin-paths", feed=fed(converted), at=top).lines
+        found.update({path: ((found[path] or (FILE, ""))[0], oid) for path, oid in zip(converted, oids, strict=True)})
     return found
 
 
@@ -88,10 +104,11 @@ def make(
             raise UsageError(f"There is no file {path} here or in {short_target(target)}.")
         if old is not None and old[0] == SUBMODULE:
             raise UsageError(f"{path} is a submodule.", "Commit it with `git commit`.")
-        for above in list(Path(path).parents)[:-1]:
-            if (entry := trees.entry(repo, tree, str(above))) is not None and entry[0] == SUBMODULE:
+        above = path
+        while above := above.rpartition("/")[0]:
+            if (entry := trees.entry(repo, tree, above)) is not None and entry[0] == SUBMODULE:
                 raise UsageError(f"{path} is in the submodule {above}.", "Commit it there.")
-    _refuse_ignored(repo, top, [p for p, what in changes.items() if what is not None and before[p] is None])
+    _refuse_ignored(repo, [p for p, what in changes.items() if what is not None and before[p] is None])
     if not file_mode:  # the worktree has no executable bit, so the old mode is kept
         kept = {path for path, old in before.items() if old is not None and old[0] == EXECUTABLE}
         changes = {p: (EXECUTABLE, what[1]) if p in kept and what is not None else what for p, what in changes.items()}
@@ -104,29 +121,30 @@ def make(
     return repo.store_commit(Commit("", made, parents, author, committer, text.encode("utf-8", "surrogateescape")))
 
 
-def _refuse_ignored(repo: Repository, top: Path, paths: list[str]) -> None:
+def _refuse_ignored(repo: Repository, paths: list[str]) -> None:
     """Raise UsageError for an ignored file: it may hold secrets."""
-    if paths:
-        feed = "".join(f"./{path}\0" for path in paths).encode("utf-8", "surrogateescape")
-        ignored = repo.run("check-ignore", "-z", "--stdin", feed=feed, ok=(0, 1), at=top).out
-        if ignored:
-            name = ignored.split(b"\0")[0].removeprefix(b"./").decode("utf-8", "replace")
+    for path in paths:
+        if repo.worktree.ignored(path):
+            name = path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
             raise UsageError(f"{name} is ignored by git.", "Add it with `git add --force` and `git commit`.")
 
 
-_known: dict[tuple[str, ...], tuple[bytes, bytes]] = {}
-_NAMED = ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL", "EMAIL")
+# What decides whom git names, and when.
+_NAMED = (
+    "GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL", "EMAIL",
+    "GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE",
+)  # fmt: skip
 
 
 def _idents(repo: Repository, top: Path) -> tuple[bytes, bytes]:
-    """Author and committer, asked of git once for each worktree and identity; the time is now unless it is set."""
-    key = str(top), *(os.environ.get(name, "") for name in _NAMED)
-    dated = "GIT_AUTHOR_DATE" in os.environ or "GIT_COMMITTER_DATE" in os.environ
-    if dated or key not in _known:
+    """Author and committer, asked of git once for each identity; the time is now unless it is set."""
+    key = tuple(os.environ.get(name) for name in _NAMED)
+    if key not in repo.idents:
         asked = [repo.run("var", f"GIT_{who}_IDENT", at=top).out.strip() for who in ("AUTHOR", "COMMITTER")]
-        if dated:
-            return asked[0], asked[1]
-        _known[key] = asked[0], asked[1]
+        repo.idents[key] = asked[0], asked[1]
     now = str(int(time.time())).encode()
-    author, committer = (b" ".join((*i.rsplit(b" ", 2)[:1], now, i.rsplit(b" ", 1)[1])) for i in _known[key])
+    author, committer = (
+        ident if dated else b" ".join((*ident.rsplit(b" ", 2)[:1], now, ident.rsplit(b" ", 1)[1]))
+        for ident, dated in zip(repo.idents[key], key[-2:], strict=True)
+    )
     return author, committer

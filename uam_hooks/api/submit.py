@@ -10,6 +10,7 @@ import os
 import re
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +21,7 @@ from uam_hooks.flush import deploy
 from uam_hooks.hot.core import gate
 from uam_hooks.hot.core.errors import UamError, UsageError
 from uam_hooks.hot.core.head import head_of
-from uam_hooks.hot.core.identity import asker
+from uam_hooks.hot.core.identity import Asker, asker
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import HEADS, pin_ref, short_target
@@ -54,11 +55,16 @@ class RequestChecker:
         self.session, self.at = session, at
         self.paths = RepoPaths.of(session.repo.git_dir)
         self.fresh: dict[tuple[str, str], queue.LastCommit] = {}
+        # what is the same for all requests of one call
+        self._bases: dict[tuple[str, str], str] = {}
+        self._askers: dict[str, Asker] = {}
+        self._windows: dict[tuple[ActionType, bool], float] = {}
 
     def check(self, requests: Sequence[ActionRequest]) -> list[CheckedRequest]:
         """Check all of the requests; raises UsageError for the first invalid one."""
         promised: set[str] = set()
         found = []
+        self._look_ahead(requests)
         for request in requests:
             made = getattr(self, f"_{request.kind.value}")(request, promised)
             if request.kind == ActionType.COMMIT:
@@ -66,13 +72,23 @@ class RequestChecker:
             found.append(made)
         return found
 
+    def _look_ahead(self, requests: Sequence[ActionRequest]) -> None:
+        """Ask git about all files that are to be committed at once. Those that are no files are refused later."""
+        listed = [r.payload.get("files", ()) for r in requests if r.kind == ActionType.COMMIT]
+        with suppress(UsageError):
+            wanted = [name for files in listed for name in _list(files, "files")]
+            self.session.repo.worktree.look(snapshot.names(self.paths.worktree, self.at, wanted))
+
     def _checked(
         self, request: ActionRequest, target: str, remote: str, payload: dict[str, Any], key: str | None,
         source: NewSource, pin: str = "",
     ) -> CheckedRequest:  # fmt: skip
         # an action with conditions of its own must not delay others, so it never merges with them
         alone = bool(request.dependencies) or request.execute_after is not None
-        seconds = window(self.session.settings, self.session.store, request.kind, request.urgent)
+        kind = request.kind, request.urgent
+        if kind not in self._windows:
+            self._windows[kind] = window(self.session.settings, self.session.store, *kind)
+        seconds = self._windows[kind]
         later = "" if request.execute_after is None else iso(request.execute_after)
         action = NewAction(
             request.agent, request.kind, target, remote, payload, seconds, None if alone else key, request.priority, (),
@@ -83,7 +99,9 @@ class RequestChecker:
     def _source(
         self, request: ActionRequest, remote: str, ref: str, branch: str = "", tip: str = "", **more: Any
     ) -> NewSource:
-        by = asker(self.session.identity, self.session.settings, os.environ, remote)
+        if remote not in self._askers:
+            self._askers[remote] = asker(self.session.identity, self.session.settings, os.environ, remote)
+        by = self._askers[remote]
         return NewSource(remote, ref, request.agent, str(self.paths.git_dir), branch, tip, asker=by, **more)
 
     def _commit(self, request: ActionRequest, _promised: set[str]) -> CheckedRequest:
@@ -96,7 +114,9 @@ class RequestChecker:
         files = snapshot.names(self.paths.worktree, self.at, _list(payload.get("files", ()), "files"))
         file_mode = self.session.settings.all("core.filemode")[-1:] != ["false"]
         changes = snapshot.contents(self.session.repo, self.paths.worktree, files, file_mode)
-        base = _checked_by(lambda: start_of(self.session, ref, remote))
+        if (ref, remote) not in self._bases:
+            self._bases[ref, remote] = _checked_by(lambda: start_of(self.session, ref, remote))
+        base = self._bases[ref, remote]
         parent = self._parent(ref, base)
         tip = snapshot.make(self.session, self.paths.worktree, ref, parent, changes, message, file_mode)
         self.fresh[str(self.paths.git_dir), ref] = queue.LastCommit(tip, base, True)

@@ -192,10 +192,15 @@ def open_recovered(at: Path, own: Mapping[str, str] | None = None, database: Pat
     A command that flushes needs `open_session` only: a flush begins with recovery.
     """
     with open_session(at, own, database) as session:
-        if unsettled(session.store):
-            with suppress(Locked):  # then the next command finds out
-                recover(session, RECOVERY_SECONDS)
+        recover_here(session)
         yield session
+
+
+def recover_here(session: Session) -> None:
+    """Decide what a crashed flush left behind, before a command does what it was called for."""
+    if unsettled(session.store):
+        with suppress(Locked):  # then the next command finds out
+            recover(session, RECOVERY_SECONDS)
 
 
 def ensure_flush(session: Session) -> bool:

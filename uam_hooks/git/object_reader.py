@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import IO, NoReturn, Protocol
+from typing import NoReturn
 
+from uam_hooks.git.answering import Process
 from uam_hooks.hot.core.errors import GitFailed
 from uam_hooks.hot.core.plumbing import Git, refuse_damaged, starting
 
@@ -16,24 +17,6 @@ from uam_hooks.hot.core.plumbing import Git, refuse_damaged, starting
 _AT_ONCE = 100
 # the same where answers are objects: the questions fit into the smallest pipe, whatever git has to wait for
 _OBJECTS_AT_ONCE = 40
-
-
-class Process(Protocol):
-    """A child with three pipes, as `subprocess.Popen` is one."""
-
-    @property
-    def stdin(self) -> IO[bytes] | None: ...
-
-    @property
-    def stdout(self) -> IO[bytes] | None: ...
-
-    @property
-    def stderr(self) -> IO[bytes] | None: ...
-
-    @property
-    def returncode(self) -> int | None: ...
-
-    def communicate(self) -> object: ...
 
 
 class ObjectReader:

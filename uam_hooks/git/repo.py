@@ -8,11 +8,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from errno import ENOENT
 from functools import cached_property
 from pathlib import Path
+from typing import cast
 
 import git
 
+from uam_hooks.git.answering import Answering
 from uam_hooks.git.collection import Collection
 from uam_hooks.git.object_reader import ObjectReader
+from uam_hooks.git.worktree import Worktree
 from uam_hooks.hot.core import loose
 from uam_hooks.hot.core.errors import GitFailed, Refused, UsageError
 from uam_hooks.hot.core.identity import belongs_to_commands, given_in
@@ -39,11 +42,14 @@ class Repository:
         self.paths = RepoPaths.of(RepoPaths.of(git_dir).common_dir)
         self._git = git.Git(str(self.paths.common_dir))
         self._git.update_environment(GIT_DIR=str(self.paths.common_dir))
-        self._objects = ObjectReader(
-            self, lambda: self._git.cat_file(batch_command=True, as_process=True, istream=subprocess.PIPE)
-        )
+        self._objects = ObjectReader(self, lambda: self._process(("cat-file", "--batch-command")))
+        self._moving = Answering(("update-ref", "--stdin", "-z"), self._process)
+        # whether each object that is written is synced to disk: core.fsync
+        self.syncs_objects = False
         self._commits: dict[str, Commit] = {}
+        self.entries: dict[str, dict[bytes, bytes]] = {}  # those of trees that were read or made, see trees
         self._made: set[str] = set()
+        self.idents: dict[tuple[str | None, ...], tuple[bytes, bytes]] = {}  # whom git names, see snapshot
         self.heads: dict[str, str] = {}  # the default branches of remotes, as far as those have told
         self.used_up: list[tuple[str, str, str]] = []  # see scratch
         self.collection = Collection(self.paths.common_dir)
@@ -65,8 +71,11 @@ class Repository:
         self._git.update_environment(**given)
 
     def close(self) -> None:
-        """End the `git cat-file` process that reading objects keeps open, and hold off no gc."""
+        """End the processes that stay to answer, and hold off no gc."""
         self._objects.close()
+        self._moving.close()
+        if "worktree" in self.__dict__:
+            self.worktree.close()
         self.collection.allow()
 
     def __enter__(self) -> Repository:
@@ -84,21 +93,29 @@ class Repository:
         at: Path | None = None,
     ) -> Answer:
         """See `plumbing.Git.run`. Without `at` the command sees the common git directory and no worktree."""
-        runner = self._git if at is None else git.Git(str(at))
         with starting(args):
-            if at is not None and not at.is_dir():  # GitPython would run git wherever this process is
-                raise FileNotFoundError(ENOENT, f"{at} is no directory")
-            try:
-                process = runner.execute(
-                    ["git", *args],
-                    istream=subprocess.DEVNULL if feed is None else subprocess.PIPE,
-                    env=dict(env or {}),
-                    as_process=True,
-                )
-            except git.GitCommandNotFound as error:  # GitPython's word for ENOENT: no git, or no directory to run it in
-                raise FileNotFoundError(ENOENT, str(error.stderr or "not found")) from error
+            process = self._process(args, at, env, subprocess.DEVNULL if feed is None else subprocess.PIPE)
         out, err = process.communicate(feed)
         return answered(args, process.returncode, out, err, ok)
+
+    def _process(
+        self, args: Sequence[str], at: Path | None = None, env: Mapping[str, str] | None = None,
+        stdin: int = subprocess.PIPE,
+    ) -> subprocess.Popen[bytes]:  # fmt: skip
+        """Start `git args`; OSError where that is not possible."""
+        runner = self._git if at is None else git.Git(str(at))
+        if at is not None and not at.is_dir():  # GitPython would run git wherever this process is
+            raise FileNotFoundError(ENOENT, f"{at} is no directory")
+        try:
+            process = runner.execute(["git", *args], istream=stdin, env=dict(env or {}), as_process=True)
+        except git.GitCommandNotFound as error:  # GitPython's word for ENOENT: no git, or no directory to run it in
+            raise FileNotFoundError(ENOENT, str(error.stderr or "not found")) from error
+        return cast(subprocess.Popen[bytes], process)
+
+    @cached_property
+    def worktree(self) -> Worktree:
+        """The worktree that one stands in."""
+        return Worktree(self, self._process, RepoPaths.of(self.git_dir))
 
     def talk(
         self, *args: str, silence: float, ok: Sequence[int] | None = (0,),
@@ -137,6 +154,8 @@ class Repository:
 
     def kind(self, oid: str) -> str:
         """The type of object `oid`, or "" when the repository does not have it; GitFailed where that is not known."""
+        if oid in self._commits and loose.there(self.paths.common_dir / "objects", oid):
+            return "commit"
         return self._objects.look_up(oid)[1]
 
     def kinds(self, oids: Iterable[str]) -> dict[str, str]:
@@ -160,8 +179,7 @@ class Repository:
     def write(self, kind: str, data: bytes) -> str:
         """Store an object without starting a process; returns its name."""
         oid = self.object_format.object_name(kind, data)
-        if not self.kind(oid):
-            loose.store(self.paths.common_dir / "objects", oid, kind, data)
+        loose.store(self.paths.common_dir / "objects", oid, kind, data, synced=self.syncs_objects)
         self._made.add(oid)
         return oid
 
@@ -178,8 +196,18 @@ class Repository:
         """
         self._objects.close()
         self._commits.clear()
+        self.entries.clear()
         self._made.clear()
         self.collection.hold_off()
+
+    def rest(self) -> None:
+        """Forget what was read, and hold off no gc; what was made just now stays for the next call, as processes do."""
+        self._commits = {oid: commit for oid, commit in self._commits.items() if oid in self._made}
+        self.entries = {oid: tree for oid, tree in self.entries.items() if oid in self._made}
+        self._made.clear()
+        if "worktree" in self.__dict__:
+            self.worktree.rest()
+        self.collection.allow()
 
     def name_of(self, revision: str) -> tuple[str, str]:
         """Object and type that a full ref name or an object name is now; empty where there is none.
@@ -257,9 +285,14 @@ class Repository:
 
     def pin(self, names: Mapping[str, str]) -> None:
         """Let each of these refs of ours be at its object; pinning twice is pinning once."""
-        feed = "".join(f"update {name} {oid}\n" for name, oid in sorted(names.items()))
-        if feed:
-            self.run("update-ref", "--stdin", feed=_bytes(feed))
+        moves = _bytes("".join(f"update {name}\0{oid}\0\0" for name, oid in sorted(names.items())))
+        if not moves:
+            return
+        try:
+            self._moving.ask(b"start\0" + moves + b"commit\0")
+            self._moving.answer(2, b"\n")
+        except GitFailed:  # it may have been something that has passed: this time git has a process for it alone
+            self.run("update-ref", "--stdin", "-z", feed=moves)
 
     def is_ancestor(self, old: str, new: str) -> bool:
         """Whether `new` contains `old`; GitFailed where git cannot tell. What is not here contains nothing."""

@@ -9,62 +9,81 @@ from collections.abc import Mapping
 from uam_hooks.git.repo import Repository
 
 TREE = 0o040000
+_TREE = b"40000 "
 
 
 def entry(repo: Repository, tree: str, path: str) -> tuple[int, str] | None:
     """Mode and object of a path in a tree; None where it has none."""
     name, slash, rest = path.partition("/")
-    for oid, mode, found in _entries(repo, tree):
-        if found == name:
-            if not slash:
-                return mode, oid.hex()
-            return entry(repo, oid.hex(), rest) if mode == TREE else None
-    return None
+    raw = _entries(repo, tree).get(_bytes(name))
+    if raw is None:
+        return None
+    mode, oid = int(raw[: raw.index(b" ")], 8), raw[-repo.object_format.size :].hex()
+    if not slash:
+        return mode, oid
+    return entry(repo, oid, rest) if mode == TREE else None
 
 
 def names_in(repo: Repository, tree: str) -> list[str]:
     """The names at the top of a tree or a commit."""
     if repo.is_commit(tree):
         tree = repo.commit(tree).tree
-    return [name for _, _, name in _entries(repo, tree)]
+    return [name.decode("utf-8", "surrogateescape") for name in _entries(repo, tree)]
 
 
 def edit(repo: Repository, tree: str, changes: Mapping[str, tuple[int, str] | None]) -> str:
     """The tree `tree` with these paths set to (mode, object) or removed; stores what is new, returns its name."""
-    entries = {name: (oid, mode) for oid, mode, name in _entries(repo, tree)}
+    entries = dict(_entries(repo, tree))
     below: dict[str, dict[str, tuple[int, str] | None]] = {}
+    moved = False
     for path, what in changes.items():
         name, slash, rest = path.partition("/")
         if slash:
             below.setdefault(name, {})[rest] = what
-        elif what is None:
-            entries.pop(name, None)
         else:
-            entries[name] = (bytes.fromhex(what[1]), what[0])
-    for name, inner in below.items():
-        oid, mode = entries.get(name, (b"", 0))
-        edited = edit(repo, oid.hex() if mode == TREE else repo.empty_tree, inner)
+            moved |= _put(entries, _bytes(name), what)
+    for directory, inner in below.items():
+        name_of = _bytes(directory)
+        raw = entries.get(name_of, b"")
+        is_tree = raw.startswith(_TREE)
+        edited = edit(repo, raw[-repo.object_format.size :].hex() if is_tree else repo.empty_tree, inner)
         if edited != repo.empty_tree:
-            entries[name] = (bytes.fromhex(edited), TREE)
-        elif mode == TREE:
-            del entries[name]
-    # git sorts a directory as if its name ended in a slash
-    in_order = sorted(entries.items(), key=lambda e: _bytes(e[0]) + b"/" * (e[1][1] == TREE))
-    data = b"".join(b"%o %s\0%s" % (mode, _bytes(name), oid) for name, (oid, mode) in in_order)
-    return repo.write("tree", data)
+            moved |= _put(entries, name_of, (TREE, edited))
+        elif is_tree:
+            del entries[name_of]
+    if moved:
+        # git sorts a directory as if its name ended in a slash
+        entries = dict(sorted(entries.items(), key=lambda e: e[0] + b"/" if e[1].startswith(_TREE) else e[0]))
+    made = repo.write("tree", b"".join(entries.values()))
+    repo.entries[made] = entries
+    return made
 
 
-def _entries(repo: Repository, tree: str) -> list[tuple[bytes, int, str]]:
+def _put(entries: dict[bytes, bytes], name: bytes, what: tuple[int, str] | None) -> bool:
+    """Set an entry, or remove it; returns whether it may not be where git has it, as one that is new."""
+    if what is None:
+        entries.pop(name, None)
+        return False
+    raw = b"%o %s\0%s" % (what[0], name, bytes.fromhex(what[1]))
+    moved = name not in entries or entries[name].startswith(_TREE) != raw.startswith(_TREE)
+    entries[name] = raw
+    return moved
+
+
+def _entries(repo: Repository, tree: str) -> Mapping[bytes, bytes]:
+    """The entries of a tree in git's order, by name, each as git stores it."""
+    if tree in repo.entries:
+        return repo.entries[tree]
     data, size = repo.tree(tree), repo.object_format.size
-    found, at = [], 0
+    found: dict[bytes, bytes] = {}
+    at = 0
     # not GitPython's own reader: what that checks of each name costs more than all else that is done with a tree
     while at < len(data):
-        space = data.index(b" ", at)
-        end = data.index(b"\0", space)
-        name = data[space + 1 : end].decode("utf-8", "surrogateescape")
+        end = data.index(b"\0", at)
         at_next = end + 1 + size
-        found.append((data[end + 1 : at_next], int(data[at:space], 8), name))
+        found[data[data.index(b" ", at) + 1 : end]] = data[at:at_next]
         at = at_next
+    repo.entries[tree] = found
     return found
 
 

@@ -215,7 +215,7 @@ SIGNING = (
 _WANTED = (
     r"uam\..*|remote\..*|url\..*\.(push)?insteadof|(user|author|committer)\.(name|email)|push\.(followtags|default|gpgsign)"
     r"|color\.(ui|remote(\..*)?)"
-    rf"|alias\.remote-uam|core\.filemode|core\.sharedrepository|{'|'.join(map(re.escape, SIGNING))}"
+    rf"|alias\.remote-uam|core\.(filemode|sharedrepository|fsync|fsyncobjectfiles)|{'|'.join(map(re.escape, SIGNING))}"
 )
 # What decides where a push goes and with whose credentials, where somebody gives it for one command (`git -c`).
 _ACTING = (
@@ -331,6 +331,19 @@ class Settings:
     def all(self, name: str) -> list[str]:
         """All values of any key that was read, spelled as git prints it; none where it is not set."""
         return self._values.get(name, [])
+
+    @property
+    def syncs_objects(self) -> bool:
+        """Whether git syncs each loose object to disk: by default it syncs refs and packs alone (core.fsync)."""
+        found = self.all("core.fsyncobjectfiles")[-1:] not in ([], ["false"])
+        for listed in self.all("core.fsync")[-1:]:
+            found = False
+            for part in (part.strip() for part in listed.split(",")):
+                if part == "none":
+                    found = False
+                elif part.removeprefix("-") in ("loose-object", "objects", "committed", "added", "all"):
+                    found = not part.startswith("-")
+        return found
 
     def gates(self) -> list[str]:
         """The names of the gates, in the order of git config."""

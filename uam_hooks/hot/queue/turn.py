@@ -1,8 +1,8 @@
 """Whose turn it is to write to the database.
 
-SQLite lets writers wait by sleeping in growing steps, and whoever comes meanwhile goes first: among eight processes some
-wait for a second. So a writer takes a lock before, for which the kernel lets them queue. What keeps writers apart is
-BEGIN IMMEDIATE all the same: nothing depends on everybody taking a turn, or on there being such locks at all.
+SQLite lets writers wait by sleeping in growing steps, and whoever comes meanwhile goes first: among eight processes
+some wait for a second. So a writer takes a lock before, for which the kernel lets them queue. What keeps writers apart
+is BEGIN IMMEDIATE all the same: nothing depends on everybody taking a turn, or on there being such locks at all.
 """
 
 from __future__ import annotations
