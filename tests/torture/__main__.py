@@ -20,13 +20,14 @@ def main() -> int:
     parser.add_argument("--agents", type=int, default=5, help="the last of them works in a clone of its own")
     parser.add_argument("--pause", type=float, default=0.08, help="seconds between two kills, on average")
     parser.add_argument("--no-disk", action="store_true", help="never fill the disk")
+    parser.add_argument("--gates", action="store_true", help="a gate guards main, and agents push what it refuses")
     parser.add_argument("--keep", action="store_true", help="leave the directory of the run where it is")
     given = parser.parse_args()
     root = Path(tempfile.mkdtemp(prefix="uam-torture-")).resolve()
     disk = not given.no_disk and can_mount(root)
     if not disk and not given.no_disk:
         print("no file system can be mounted here: the disk is never full in this run")
-    plan = Plan(given.seed, given.kills, given.seconds, given.agents, given.pause, disk, given.keep)
+    plan = Plan(given.seed, given.kills, given.seconds, given.agents, given.pause, disk, given.keep, given.gates)
     report = torture(plan, root)
     print(f"seed {plan.seed}: {report.told} in {report.took:.0f} s")
     print(f"killed {report.killed.total()}: {dict(report.killed.most_common())}; the disk was full {report.full} times")
@@ -34,7 +35,7 @@ def main() -> int:
         print(f"VIOLATION {what}")
     if report.violations:
         print(f"again: python -m tests.torture --seed {plan.seed} --kills {plan.kills} --agents {plan.agents}"
-              f" --pause {plan.pause}{'' if disk else ' --no-disk'}")  # fmt: skip
+              f" --pause {plan.pause}{'' if disk else ' --no-disk'}{' --gates' if plan.gates else ''}")  # fmt: skip
     print(f"{len(report.violations)} violations")
     if given.keep or (report.violations and not disk):
         print(f"left in {root}")

@@ -34,6 +34,7 @@ class Agent:
         self.tokens: list[str] = []
         self.unpushed = 0
         self.serial = 0
+        self.gated = "GATES_OF_AGENT" in env
 
     def git(self, *args: str) -> Done:
         """`git args`, whatever its exit code; a lock that nobody holds any more is taken away first."""
@@ -73,6 +74,8 @@ class Agent:
                 self.commit()
             if self.unpushed and self.random.random() < 0.2:
                 self.amend()
+            if self.gated and self.random.random() < 0.25:
+                self.culprit(self.random.choice(("wait", "queue")))
             self.push(self.random.choice(("wait", "wait", "queue")))
         for _ in range(6):
             if self.push("wait").code == 0:
@@ -99,20 +102,49 @@ class Agent:
         token = f"{self.name}-{self.serial}-{self.random.getrandbits(40):010x}"
         name = f"{self.name}.txt"
         self.write(name, "".join(f"{one}\n" for one in (*self.tokens, token)))
+        if self._record(name, token):
+            self.tokens.append(token)
+            self.unpushed += 1
+            self.facts.note("commit", token=token)
+
+    def _record(self, name: str, subject: str) -> bool:
+        """Commit one file, also one that is gone."""
         self.serial += 1
         for _ in range(40):
-            if self.git("add", "--", name).code == 0 and self.git("commit", "-q", "-m", token, "--", name).code == 0:
-                break
-            if self.git("log", "-1", "--format=%s").out.strip() == token:
-                break  # it was committed, and what came after it was killed
+            added = self.git("add", "-A", "--", name).code == 0
+            if added and self.git("commit", "-q", "-m", subject, "--", name).code == 0:
+                return True
+            if self.git("log", "-1", "--format=%s").out.strip() == subject:
+                return True  # it was committed, and what came after it was killed
             time.sleep(0.1)
-        else:
-            done = self.git("commit", "-q", "-m", token, "--", name)
-            self.facts.note("violation", what=f"it cannot commit: {done.out[-500:]} {done.err[-1500:]}")
+        done = self.git("commit", "-q", "-m", subject, "--", name)
+        self.facts.note("violation", what=f"it cannot commit: {done.out[-500:]} {done.err[-1500:]}")
+        return False
+
+    def culprit(self, mode: str) -> None:
+        """Push what no gate lets pass, and take it back: as if it had never been, or by another commit."""
+        name = f"broken-{self.name}"
+        self.write(name, f"{self.serial}\n")
+        if not self._record(name, f"Break it, {self.serial}"):
             return
-        self.tokens.append(token)
-        self.unpushed += 1
-        self.facts.note("commit", token=token)
+        tip = self.git("rev-parse", "HEAD").out.strip()
+        self.facts.note("pushing", tokens=len(self.tokens))
+        done = self.git("-c", f"uam.push.mode={mode}", "push", "origin", "HEAD:main")
+        self.unpushed = 0
+        self.facts.note("culprit", mode=mode, tip=tip, code=done.code, err=done.err[-1500:])
+        if done.code == 0 and "queued as #" not in done.err:
+            self.facts.note("violation", what=f"exit 0 for what no gate lets pass: {done.err[-1500:]}")
+        forgets = self.random.random() < 0.5
+        for _ in range(40):
+            if not self.git("ls-tree", "--name-only", "HEAD", "--", name).out.strip():
+                return
+            if forgets and self.git("rev-parse", "HEAD").out.strip() == tip:
+                self.git("reset", "-q", "--keep", f"{tip}^")
+            else:
+                (self.top / name).unlink(missing_ok=True)
+                self._record(name, f"Mend it, {self.serial}")
+            time.sleep(0.1)
+        self.facts.note("violation", what="it cannot take its culprit back")
 
     def amend(self) -> None:
         """Reword a commit that nobody was asked to push."""

@@ -7,6 +7,7 @@ import random
 import signal
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ KINDS = (
     "push",
     *(f"{what} of {whose}" for what in ("git", "settling git") for whose in ("helper", "flusher")),
 )
+GATE = "gate"
 # how long a kind is waited for, in seconds
 COMES = 0.4
 
@@ -53,6 +55,8 @@ def kind_of(process: Process, all_of_run: dict[int, Process]) -> str | None:
     name = Path(process.line[0]).name
     if name.startswith("python"):
         return "flusher" if any("flusher import main" in word for word in process.line) else "helper"
+    if is_gate(process):
+        return GATE
     if name != "git":
         return None
     parent = all_of_run.get(process.parent)
@@ -64,11 +68,16 @@ def kind_of(process: Process, all_of_run: dict[int, Process]) -> str | None:
     return f"settling git of {whose}" if _SETTLING & set(process.line) else f"git of {whose}"
 
 
+def is_gate(process: Process) -> bool:
+    """Whether the process runs a gate of the run, or watches one."""
+    return Path(process.line[0]).name == "sh" and Path(process.line[-1]).name == GATE
+
+
 class Reaper:
     """Kills at random, and counts what it killed."""
 
-    def __init__(self, root: Path, seed: int) -> None:
-        self.root, self.random = root, random.Random(f"{seed} reaper")  # noqa: S311
+    def __init__(self, root: Path, seed: int, kinds: Sequence[str] = KINDS) -> None:
+        self.root, self.random, self.kinds = root, random.Random(f"{seed} reaper"), kinds  # noqa: S311
         self.killed: Counter[str] = Counter()
 
     def strike(self) -> bool:
@@ -76,7 +85,7 @@ class Reaper:
 
         Where none of that kind comes, one of any kind is killed; False where there is none at all.
         """
-        wanted, end = self.random.choice(KINDS), time.monotonic() + COMES
+        wanted, end = self.random.choice(self.kinds), time.monotonic() + COMES
         there = self._by_kind()
         while wanted not in there and time.monotonic() < end:
             there = self._by_kind()

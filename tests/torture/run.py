@@ -15,23 +15,35 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.support.scenes import Scene, Worktree
+from tests.support.scenes import Scene, Worktree, script
 from tests.torture.facts import Facts
+from tests.torture.gates import gate_violations
 from tests.torture.invariants import Seen, violations
-from tests.torture.reaper import Reaper, processes
+from tests.torture.reaper import GATE, KINDS, Reaper, is_gate, processes
 from uam_hooks.git.repo import Repository
 from uam_hooks.install.install import install
 
-KINDS_OF_FACTS = ("commit", "pushed", "refused", "lock")
+KINDS_OF_FACTS = ("commit", "pushed", "refused", "culprit", "lock")
 CHECKOUT = Path(__file__).resolve().parents[2]
 # how long agents and flushers may take to end once nobody is killed any more
 PATIENCE = 400.0
+# A gate that is quick and has no moods, and writes down what it has said of which tree, and which files were not those
+# of its commit. What it is about is outside of the repository, and so is its diary.
+_GATE = """tree=$(git rev-parse 'HEAD^{{tree}}') || exit 1
+wrong=$(git --no-optional-locks status --porcelain) || wrong=
+sleep 0.05
+set -- broken-*
+if test -e "$1"; then said=red; else said=green; fi
+echo "$tree $said" $wrong >>{root}/gate.log
+test $said = green
+"""
 
 
 class Plan(NamedTuple):
     """What a run is to be: `kills` and `seconds` both end it, `pause` lies between two kills on average, in seconds.
 
-    With `keep` what a small disk holds in the end is copied to where it can be looked at.
+    With `keep` what a small disk holds in the end is copied to where it can be looked at. With `gates` a gate guards
+    main, and agents push what it does not let pass now and then.
     """
 
     seed: int
@@ -41,6 +53,7 @@ class Plan(NamedTuple):
     pause: float = 0.08
     disk: bool = False
     keep: bool = False
+    gates: bool = False
 
 
 class Report(NamedTuple):
@@ -62,14 +75,16 @@ def torture(plan: Plan, root: Path) -> Report:
         scene, agents = _made(plan, root, room)
         stop = root / "stop"
         started = [_start(agent, plan, stop) for agent in agents]
-        reaper = Reaper(room, plan.seed)
+        reaper = Reaper(room, plan.seed, (*KINDS, GATE) if plan.gates else KINDS)
         full = _kill_until(plan, reaper, room, started)
         stop.touch()
         late = _end(started, agents)
         for repository in {id(one.repository): one.repository for one in agents}.values():
             repository.run("uam", "flush", "--timeout", "60")
-        _wait_for_flushers(room)
-        found = [*late, *violations(scene, agents)]
+        left = _wait_for_flushers(room)
+        found = [*late, *left, *violations(scene, agents)]
+        if plan.gates:
+            found += gate_violations(scene, agents, root)
         if plan.disk and plan.keep:
             shutil.copytree(room, root / "kept", symlinks=True)
     told = {kind: sum(len(list(one.facts.of(kind))) for one in agents) for kind in KINDS_OF_FACTS}
@@ -115,6 +130,11 @@ def _made(plan: Plan, root: Path, room: Path) -> tuple[Scene, list[Seen]]:
     scene.install(window="200ms")
     clone.git("config", "uam.window.push", "200ms")
     _install(clone)
+    scene.bare.git("config", "core.logAllRefUpdates", "true")
+    if plan.gates:
+        gate = script(root / GATE, _GATE.format(root=root))
+        for repository in (scene, clone):
+            repository.git("config", "uam.gate.sound.command", str(gate))
     places = [scene, *(scene.worktree(f"agent{n}") for n in range(1, plan.agents - 1)), clone]
     repositories = [*([scene] * (plan.agents - 1)), clone]
     return scene, [
@@ -140,6 +160,8 @@ def _start(agent: Seen, plan: Plan, stop: Path) -> subprocess.Popen[bytes]:
     place = agent.place
     theirs = {**place.env, "GIT_DIR_OF_AGENT": str(place.git_dir), "REMOTE_OF_AGENT": str(agent.repository.git(
         "config", "remote.origin.url"))}  # fmt: skip
+    if plan.gates:
+        theirs["GATES_OF_AGENT"] = "1"
     command = [sys.executable, "-m", "tests.torture.agent", str(place.top), agent.name, str(plan.seed), str(stop)]
     env = {"PATH": os.environ["PATH"], "AGENT_ENV": json.dumps(theirs)}
     with agent.facts.path.with_suffix(".out").open("wb") as out:
@@ -192,11 +214,12 @@ def _end(started: list[subprocess.Popen[bytes]], agents: list[Seen]) -> list[str
     return found
 
 
-def _wait_for_flushers(room: Path) -> None:
-    """Until nothing of the run is left; what is after that is told by the queue."""
+def _wait_for_flushers(room: Path) -> list[str]:
+    """Until nothing of the run is left; what is after that is told by the queue, but for gates, which nobody is."""
     end = time.monotonic() + PATIENCE
-    while processes(room) and time.monotonic() < end:
+    while (there := processes(room)) and time.monotonic() < end:
         time.sleep(0.05)
-    for process in processes(room).values():
+    for process in there.values():
         with suppress(ProcessLookupError):
             os.kill(process.pid, 9)
+    return [f"a gate still runs: {' '.join(one.line[-2:])}" for one in there.values() if is_gate(one)]
