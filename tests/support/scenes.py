@@ -126,6 +126,12 @@ def another_git(scene: Scene, text: str) -> dict[str, str]:
 _started: list[subprocess.Popen[str]] = []
 
 
+def ends_with_its_scene(process: subprocess.Popen[str]) -> subprocess.Popen[str]:
+    """A process that was started elsewhere, as the leader of its process group."""
+    _started.append(process)
+    return process
+
+
 class Worktree:
     """A worktree with the environment that its agent has."""
 
@@ -142,8 +148,7 @@ class Worktree:
             errors="surrogateescape", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             process_group=0,
         )  # fmt: skip
-        _started.append(process)
-        return process
+        return ends_with_its_scene(process)
 
     def run(self, *args: str, **env: str) -> Done:
         """`git args`, whatever its exit code."""

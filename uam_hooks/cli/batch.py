@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
+from uam_hooks.cli.live import progress
 from uam_hooks.cli.opened import opened
-from uam_hooks.cli.results import as_dict, print_plans, progress, report
+from uam_hooks.cli.results import as_dict, print_plans, report
 from uam_hooks.flush.flush import create_batch, execute_batch
 from uam_hooks.hot.core.errors import ExitCode
 from uam_hooks.hot.core.words import show_json, show_line
@@ -74,7 +75,7 @@ def execute(batch_id: str, dry_run: bool, as_json: bool) -> int:
         if dry_run:
             known = views.existing_batch(session.store, batch_id)
             return print_plans(plans(session, batch_view.as_shown(session.store, known)), as_json)
-        with progress() as tell:
+        with progress(session.store.database) as tell:
             result = execute_batch(session, batch_id, session.settings["uam.flush.lockTimeout"], tell)
         if not as_json:
             return report(session.store, [result], False)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
+from uam_hooks.cli.live import progress
 from uam_hooks.cli.parameters import Duration, under_deploy
-from uam_hooks.cli.results import print_plans, progress, report
+from uam_hooks.cli.results import print_plans, report
 from uam_hooks.flush.acting import left_to_others
 from uam_hooks.flush.flush import StillGoing, ensure_flush
 from uam_hooks.flush.flush import flush as flush_queue
@@ -27,7 +28,7 @@ def flush(due: bool, dry_run: bool, as_json: bool, timeout: float | None) -> int
         if dry_run:
             return print_plans(preview(session, due), as_json)
         wait = session.settings["uam.flush.lockTimeout"] if timeout is None else timeout
-        with progress() as tell:
+        with progress(session.store.database) as tell:
             try:
                 results = flush_queue(session, due, wait, tell)
             except StillGoing as still:

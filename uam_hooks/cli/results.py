@@ -1,42 +1,16 @@
-"""Results of batches and plans, in lines for people or as JSON, and the progress on a terminal."""
+"""Results of batches and plans, in lines for people or as JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 
-from uam_hooks.flush.batch_run import Tell
 from uam_hooks.hot.core.errors import ExitCode
 from uam_hooks.hot.core.refs import short_target
-from uam_hooks.hot.core.words import from_remotes, show_json, show_line, visible
+from uam_hooks.hot.core.words import from_remotes, show_json, show_line
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.model import Action, ActionType, BatchResult, SourceStatus, Status, is_external, where
 from uam_hooks.store import views
-
-
-@contextmanager
-def progress() -> Iterator[Tell]:
-    """On a terminal, show a line for each action that is running; print nothing into a file or a pipe."""
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
-
-    console = Console(stderr=True, highlight=False, markup=False)
-    if not console.is_terminal:
-        yield lambda _action, _state: None
-        return
-    columns = SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn()
-    with Progress(*columns, console=console, transient=True) as shown:
-        running: dict[int, TaskID] = {}
-
-        def tell(action: Action, state: str) -> None:
-            if state == "running":
-                what = f"#{action.id} {action.action_type.value} {where(action)}"
-                running[action.id] = shown.add_task(visible(what), total=None)
-            elif action.id in running:
-                shown.remove_task(running.pop(action.id))
-
-        yield tell
 
 
 def print_plans(plans: list[dict[str, Any]], as_json: bool) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from uam_hooks.cli.live import voice_of
 from uam_hooks.cli.opened import opened
 from uam_hooks.cli.parameters import Duration, Id
 from uam_hooks.hot.core.errors import ExitCode
@@ -20,4 +21,4 @@ def wait(ids: tuple[int, ...], timeout: float | None) -> int:
     ended yet: then it stays queued, and waiting again is fine.
     """
     with opened(news=False) as session:
-        return ExitCode.OK if wait_for(session, ids, timeout) else ExitCode.FAILED
+        return ExitCode.OK if wait_for(session, ids, timeout, voice_of) else ExitCode.FAILED

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from uam_hooks.hot.core.colours import Colours
 from uam_hooks.hot.core.errors import Refused, UamError, UsageError
@@ -13,16 +14,25 @@ from uam_hooks.hot.push.listening import Listener
 from uam_hooks.hot.push.news import News, say_ended, settle_ended
 from uam_hooks.hot.push.own_branch import OwnBranches
 from uam_hooks.hot.push.session import PushSession
-from uam_hooks.hot.push.voice import Voice
 from uam_hooks.hot.push.waiting import Stuck, poll
 from uam_hooks.hot.queue import again
+from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.lane import due_at, unsettled
 from uam_hooks.hot.queue.model import ActionType, Source, SourceStatus, Status, where
 from uam_hooks.session import Session, agent_here
 from uam_hooks.store import views
 
 
-def wait_for(session: Session, ids: Sequence[int], timeout: float | None) -> bool:
+class Speaks(Protocol):
+    """Who says what is waited for, see Voice."""
+
+    def speak(self, passed: float) -> None: ...
+    def clear(self) -> None: ...
+
+
+def wait_for(
+    session: Session, ids: Sequence[int], timeout: float | None, voice_of: Callable[[Store, Sequence[int]], Speaks]
+) -> bool:
     """Wait until the actions `ids` have ended, and say what became of them; returns whether all was done.
 
     `timeout` is in seconds, None for uam.push.waitTimeout. Of an action that several agents share, what the agent of
@@ -39,7 +49,7 @@ def wait_for(session: Session, ids: Sequence[int], timeout: float | None) -> boo
 
     listener = Listener(session.store, push.paths, Colours(push.git, push.settings))
 
-    voice = Voice(session.store, list(ids), quiet=False)
+    voice = voice_of(session.store, ids)
 
     def show(passed: float, states: Sequence[Source]) -> None:
         listener.listen([state for state in states if _is_mine(push, state)], voice.clear)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from uam_hooks.hot.queue.connection import Store
-from uam_hooks.hot.queue.model import iso
+from uam_hooks.hot.queue.model import iso, seconds_of
+from uam_hooks.hot.queue.rows import is_moment
 
 
 class Known(NamedTuple):
@@ -26,6 +27,17 @@ class Usual(NamedTuple):
     failed: int
     flaky: int
     seconds: float | None
+
+
+class Runs(NamedTuple):
+    """A gate that runs for a branch, since when, how many seconds it takes when it passes, and for whom."""
+
+    remote: str
+    target: str
+    gate: str
+    since: float
+    usual: float | None
+    agents: tuple[str, ...]
 
 
 def known(store: Store, gate: str, fingerprint: str, tree: str) -> Known | None:
@@ -51,6 +63,27 @@ def end(store: Store, remote: str, target: str) -> None:
     """Say that no gate runs for a branch any more."""
     with store.transaction() as db:
         db.execute("DELETE FROM gate_running WHERE remote = ? AND target = ?", (remote, target))
+
+
+def running(store: Store) -> list[Runs]:
+    """The gates that run now; what a process that died has left is none as soon as its batch has ended."""
+    with store.reading() as db:
+        found = db.execute(
+            "SELECT remote, target, gate, began_at,"
+            " (SELECT avg(seconds) FROM gate_runs r WHERE r.gate = g.gate AND r.green) AS usual"
+            " FROM gate_running g ORDER BY began_at"
+        ).fetchall()
+        agents: dict[tuple[str, str], dict[str, None]] = {}
+        for row in db.execute(
+            "SELECT q.remote, q.target, s.agent_id FROM sources s JOIN deploy_queue q ON q.id = s.action_id"
+            " WHERE q.status IN ('batched', 'executing') AND s.status = 'pending' ORDER BY s.id"
+        ):
+            agents.setdefault((row["remote"], row["target"]), {})[row["agent_id"]] = None
+    return [
+        Runs(row["remote"], row["target"], row["gate"], seconds_of(row["began_at"]), row["usual"], tuple(whose))
+        for row in found
+        if is_moment(row["began_at"]) and (whose := agents.get((row["remote"], row["target"])))
+    ]
 
 
 def record(store: Store, gate: str, fingerprint: str, tree: str, verdict: Known, took: float) -> None:

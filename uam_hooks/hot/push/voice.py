@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Collection
@@ -23,7 +24,7 @@ class Voice:
 
     def __init__(self, store: Store, actions: Collection[int], quiet: bool) -> None:
         self._store, self._actions, self._quiet = store, sorted(set(actions)), quiet
-        self._terminal = not quiet and sys.stderr.isatty()
+        self._terminal = not quiet and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._told = quiet
         self._next = 0.0
         self._shown = ""
