@@ -91,9 +91,10 @@ class Slot(NamedTuple):
             self._remove()
             repo.run(*_QUIET, "worktree", "add", "--quiet", "--detach", "--force", "--lock",
                      "--reason", "git uam runs gates here", str(self.tree), commit)  # fmt: skip
+            index = self._index()
         if (self.tree / ".gitmodules").is_file():
             self._check_out_submodules()
-        shutil.copy2(self._index(), kept)
+        shutil.copy2(index, kept)
         made_by.write_text(self._attributes())
 
     def _index(self) -> Path:
