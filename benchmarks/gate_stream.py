@@ -1,6 +1,6 @@
 """How often a gate runs for pushes that come one after the other, and how long each waits until it has landed.
 
-    python benchmarks/gate_stream.py --gate 2 --every 1 --pushes 12
+    python benchmarks/gate_stream.py --gate 2 --every 1 --pushes 12 --slots 1
 
 A clone with a bare remote, a worktree for each agent, and a gate that sleeps. Each agent's `git push` waits for its
 landing. Prints the gate's runs, and the seconds from each push to its exit.
@@ -26,7 +26,7 @@ def _git(at: Path, *args: str) -> None:
     subprocess.run(["git", *args], cwd=at, check=True, capture_output=True)
 
 
-def _agents(root: Path, gate: float, pushes: int) -> list[Path]:
+def _agents(root: Path, gate: float, pushes: int, slots: int) -> list[Path]:
     """The worktrees of the agents, each with a commit of its own."""
     _git(root, "init", "-q", "--bare", str(root / "remote.git"))
     _git(root, "clone", "-q", str(root / "remote.git"), str(root / "repo"))
@@ -36,6 +36,7 @@ def _agents(root: Path, gate: float, pushes: int) -> list[Path]:
     with Repository.at(top) as opened:
         install(opened)
     _git(top, "config", "uam.gate.sleep.command", f"sh -c 'echo run >> {root}/runs; sleep {gate}'")
+    _git(top, "config", "uam.gate.slots", str(slots))
     found = []
     for number in range(pushes):
         place = root / f"agent-{number}"
@@ -59,10 +60,11 @@ def main() -> None:
     parser.add_argument("--gate", type=float, default=2.0, help="seconds that the gate takes")
     parser.add_argument("--every", type=float, default=1.0, help="seconds between two pushes")
     parser.add_argument("--pushes", type=int, default=12)
+    parser.add_argument("--slots", type=int, default=1, help="how many gates may run at once")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory, private_environment(Path(directory) / "home"):
         root = Path(directory)
-        agents = _agents(root, given.gate, given.pushes)
+        agents = _agents(root, given.gate, given.pushes, given.slots)
         load, began = os.getloadavg()[0], time.perf_counter()
         with ThreadPoolExecutor(given.pushes) as pool:
             waiting = []
@@ -71,7 +73,8 @@ def main() -> None:
                 waiting.append(pool.submit(_push, place))
         took = [one.result() for one in waiting]
         runs = len((root / "runs").read_text().split())
-        print(f"{given.pushes} pushes, one each {given.every:g} s, gate of {given.gate:g} s, load {load:.1f}")
+        print(f"{given.pushes} pushes, one each {given.every:g} s, gate of {given.gate:g} s,"
+              f" {given.slots} slot{'s' * (given.slots != 1)}, load {load:.1f}")  # fmt: skip
         print(f"{runs} runs; landed after {median(took):.1f} s (median), {max(took):.1f} s at most")
 
 

@@ -116,6 +116,11 @@ class Running:
             self._processes.add(process)
             return process
 
+    @property
+    def ending(self) -> bool:
+        """Whether `end_all` was called: what has ended since may have been ended by that."""
+        return self._ending
+
     def end_all(self) -> None:
         """End every running command, and start no more."""
         with self._lock:

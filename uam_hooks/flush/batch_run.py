@@ -8,6 +8,7 @@ from uam_hooks.flush.acting import leads_elsewhere
 from uam_hooks.hot.core.errors import Failure
 from uam_hooks.hot.core.identity import Place
 from uam_hooks.hot.queue.model import Action, Batch, SourceStatus, Status
+from uam_hooks.land.ahead import Ahead
 from uam_hooks.land.retry import fail_or_requeue
 from uam_hooks.session import Session
 from uam_hooks.store import finish, views
@@ -19,8 +20,8 @@ Tell = Callable[[Action, str], None]
 class BatchRun:
     """The state of one execution. `tell` is called with every action: `running`, then its status."""
 
-    def __init__(self, session: Session, batch: Batch, tell: Tell) -> None:
-        self.session, self.batch, self.tell = session, batch, tell
+    def __init__(self, session: Session, batch: Batch, tell: Tell, ahead: Ahead | None = None) -> None:
+        self.session, self.batch, self.tell, self.ahead = session, batch, tell, ahead
         self.actions = {a.id: a for a in batch.actions if a.carried_by is None}
         self._elsewhere: dict[tuple[str, Place], Failure | None] = {}  # by remote, and where it led
         self._before: dict[int, list[Edge]] = {i: [] for i in self.actions}

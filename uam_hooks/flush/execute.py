@@ -16,6 +16,7 @@ from uam_hooks.flush.external import ExternalCommands
 from uam_hooks.flush.result import result_of
 from uam_hooks.hot.core.words import say
 from uam_hooks.hot.queue.model import Action, ActionType, Batch, BatchResult, is_external
+from uam_hooks.land.ahead import Ahead
 from uam_hooks.land.commits import land_commits
 from uam_hooks.land.follow import follow
 from uam_hooks.land.merges import merge_here, merge_to_push
@@ -25,12 +26,14 @@ from uam_hooks.session import Session
 from uam_hooks.store import claim, finish, journal
 
 
-def execute(session: Session, batch: Batch, tell: Tell | None = None) -> BatchResult:
-    """Execute a batch and close it. `tell` is called with every action: `running`, then its status."""
+def execute(session: Session, batch: Batch, tell: Tell | None = None, ahead: Ahead | None = None) -> BatchResult:
+    """Execute a batch and close it. `tell` is called with every action: `running`, then its status; what the next batch
+    brings may be tested `ahead`.
+    """
     began = time.monotonic()
     pending = claim.sources_of(session.store, [action.id for action in batch.actions])
     asked = {source.id for sources in pending.values() for source in sources}
-    _execute_in_order(BatchRun(session, batch, tell or (lambda _action, _state: None)))
+    _execute_in_order(BatchRun(session, batch, tell or (lambda _action, _state: None), ahead))
     took = (time.monotonic() - began) * 1000
     result = result_of(session, batch, took, asked)
     finish.close(session.store, batch, took, result.deferred_actions, result.errors)
@@ -104,5 +107,5 @@ def _land_pushes(run: BatchRun, pushes: Sequence[Action]) -> None:
     for action in waiting:
         run.tell(action, "running")
     follow(run.session, waiting)
-    land_pushes(run.session, run.batch, waiting)
+    land_pushes(run.session, run.batch, waiting, run.ahead)
     run.ended(*pushes)

@@ -24,6 +24,7 @@ from uam_hooks.hot.queue.lane import EVERYTHING, Lane, Mark, at_work, mark, unse
 from uam_hooks.hot.queue.leader import ensure_flusher
 from uam_hooks.hot.queue.model import Batch, BatchResult, names_of
 from uam_hooks.land import retention
+from uam_hooks.land.ahead import Ahead
 from uam_hooks.land.local_squash import squash_ready
 from uam_hooks.land.steps import Step, reached
 from uam_hooks.session import Session, open_session
@@ -48,13 +49,14 @@ class StillGoing(Locked):
 
 def flush(
     session: Session, due_only: bool, timeout: float, tell: Tell | None = None, lane: Lane | None = None,
-    before_claim: Callable[[], object] | None = None,
+    before_claim: Callable[[], object] | None = None, ahead: Ahead | None = None,
 ) -> list[BatchResult]:  # fmt: skip
     """Execute everything that is queued in a lane, or what is due; returns a result for each batch. Without a `lane`
     it is all that this process may do.
 
     Batches that a crashed flush left unfinished come first, then batches that were created and never executed. A flush
-    of all lanes then waits for what other processes are executing. `before_claim` may change what is due.
+    of all lanes then waits for what other processes are executing. `before_claim` may change what is due. What comes
+    next may be tested `ahead`.
     Raises StillGoing when that takes more than `timeout` seconds, and Locked when the flush lock is not free in that
     time.
     """
@@ -67,7 +69,7 @@ def flush(
     while True:
         since = mark(session.store)
         recover(session, timeout, own)
-        for result in _executed(session, due_only, timeout, tell, own, tried, newest, before_claim):
+        for result in _executed(session, due_only, timeout, tell, own, tried, newest, before_claim, ahead):
             results.append(result)
         if not due_only or session.settings["uam.commit.onWindow"] == "squash":
             refresh(session.repo, session.store)
@@ -84,7 +86,7 @@ def flush(
 
 def _executed(
     session: Session, due_only: bool, timeout: float, tell: Tell | None, lane: Lane, tried: set[int],
-    newest: int | None, before_claim: Callable[[], object] | None,
+    newest: int | None, before_claim: Callable[[], object] | None, ahead: Ahead | None,
 ) -> Iterator[BatchResult]:  # fmt: skip
     """Execute batches that were made by hand, then all that can be claimed of the actions up to `newest`."""
     paths, store = session.repo.paths, session.store
@@ -92,7 +94,7 @@ def _executed(
         with owners.adopted(paths, store, timeout, lambda: made_by_hand(session, lane)) as batch:
             if batch is None:
                 break
-            yield execute(session, batch, tell)
+            yield execute(session, batch, tell, ahead)
     while True:
         if before_claim is not None:
             newest = views.newest_action(store)  # what comes after that has not been seen by it
@@ -104,7 +106,7 @@ def _executed(
             reached(Step.CLAIMED)
             # an action that was put back waits for its next turn, even in a flush of everything
             tried.update(action.id for action in batch.actions)
-            yield execute(session, batch, tell)
+            yield execute(session, batch, tell, ahead)
 
 
 def _wait_for_change(session: Session, since: Mark, others: int, deadline: float) -> None:

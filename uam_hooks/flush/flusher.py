@@ -30,6 +30,7 @@ from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.lane import Lane, Mark, due_at, mark, unfinished, unsettled, waiting_for_others
 from uam_hooks.hot.queue.leader import ensure_flusher, try_lock
 from uam_hooks.hot.queue.model import iso, seconds_of
+from uam_hooks.land.ahead import Ahead
 from uam_hooks.session import Session, background
 from uam_hooks.store import claim, views
 
@@ -101,8 +102,9 @@ def _work(repo: Repository, lane: Lane, key: bytes, lock: int) -> int | None:
         with ExitStack() as opened:
             try:
                 store = opened.enter_context(Store(repo.paths.database, make=False))
-                with Watch(lane) as watch:
-                    while (left := _round(background(repo, store, key, lane.identity or ""), watch, idle)) is not None:
+                with Watch(lane) as watch, Ahead() as ahead:
+                    here = partial(background, repo, store, key, lane.identity or "")
+                    while (left := _round(here(), watch, idle, ahead)) is not None:
                         idle = left
             except (StoreError, OSError) as error:
                 # what has landed is to be recorded once there is room; what has not begun is better off without us
@@ -124,7 +126,7 @@ def _taken_again(repo: Repository, lane: Lane) -> int | None:
         raise NotInstalled from None
 
 
-def _round(session: Session, watch: Watch, idle: int) -> int | None:
+def _round(session: Session, watch: Watch, idle: int, ahead: Ahead) -> int | None:
     """One flush of the lane when it is due; returns how many have led to nothing since `idle` did, None at the end."""
     lane = watch.lane
     watch.look(session)
@@ -142,7 +144,8 @@ def _round(session: Session, watch: Watch, idle: int) -> int | None:
         # where a remote leads may have changed meanwhile
         session = session._replace(settings=Settings.read(session.repo))
     since = mark(session.store)
-    done = flush(session, due_only=True, timeout=LOCK_SECONDS, lane=lane, before_claim=partial(watch.look, session))
+    look = partial(watch.look, session)
+    done = flush(session, due_only=True, timeout=LOCK_SECONDS, lane=lane, before_claim=look, ahead=ahead)
     if done:
         ensure_flush(session)  # what waited in other lanes for something of this one may go on
     left = due_at(session.store, lane)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
@@ -48,16 +48,30 @@ class Verdict(NamedTuple):
 
 
 GREEN = Verdict(State.GREEN)
+# As long as the block lasts, those who wait know which gate they wait for.
+Tell = Callable[[str], AbstractContextManager[object]]
+
+
+@contextmanager
+def waited_for(session: Session, remote: str, target: str, gate: str, since: float | None = None) -> Iterator[None]:
+    """Let those who wait for a branch know that they wait for this gate, which has run `since` then (now)."""
+    verdicts.begin(session.store, remote, target, gate, time.time() if since is None else since)
+    try:
+        yield
+    finally:
+        verdicts.end(session.store, remote, target)
 
 
 class Judge:
     """The gates of one branch. Runs are recorded as soon as they have ended, so nothing is tested twice."""
 
     def __init__(
-        self, session: Session, gates: Sequence[Gate], running: Running, where: tuple[str, str] | None = None
-    ) -> None:
-        """`where` is the remote and the target for which they run, None for nobody who waits."""
-        self._session, self._gates, self._running, self._where = session, gates, running, where
+        self, session: Session, gates: Sequence[Gate], running: Running, tell: Tell = nullcontext,
+        make_room: Callable[[], object] = lambda: None,
+    ) -> None:  # fmt: skip
+        """`tell` those who wait, and `make_room` where no slot is free."""
+        self._session, self._gates, self._running = session, gates, running
+        self._tell, self._make_room = tell, make_room
 
     def known(self, commit: str, old: str) -> bool | None:
         """Whether a commit over `old` passes; None where it is not known. What changes nothing does."""
@@ -128,24 +142,13 @@ class Judge:
         tree = self._session.repo.commit(commit).tree
         return verdicts.known(self._session.store, gate.name, gate.fingerprint, tree)
 
-    @contextmanager
-    def _told(self, gate: Gate) -> Iterator[None]:
-        """Let those who wait know what they wait for."""
-        if self._where is not None:
-            verdicts.begin(self._session.store, *self._where, gate.name)
-        try:
-            yield
-        finally:
-            if self._where is not None:
-                verdicts.end(self._session.store, *self._where)
-
     def _run(self, gate: Gate, commit: str, *, last: bool) -> Known | Verdict:
         """One run; a Verdict where the gate could not be run, which nobody keeps."""
         session = self._session
         tree = session.repo.commit(commit).tree
         say(f"gate {gate.name}: {commit[:7]}")
         try:
-            with self._told(gate), slot(session, self._running) as place:
+            with self._tell(gate.name), slot(session, self._running, self._make_room) as place:
                 place.check_out(commit)
                 began = time.monotonic()
                 ended = place.run(gate.words, gate.timeout, environment(os.environ, gate.env))
@@ -153,7 +156,7 @@ class Judge:
                 said = _said(ended, place.log) if ended.code else ""
         except SetupFailed as error:
             return Verdict(State.BROKEN, gate.name, error.what)
-        if ended.code in _NOT_RUN and not ended.by_us:
+        if (ended.code in _NOT_RUN and not ended.by_us) or (ended.code and self._running.ending):
             return Verdict(State.BROKEN, gate.name, ended.error)
         green = not ended.code and not ended.by_us
         found = Known(green, green or last, "" if green else said)

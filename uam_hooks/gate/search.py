@@ -1,8 +1,9 @@
 """What to test next, of sources that stand on each other in queue order. Pure: verdicts in, a step out.
 
-A batch that fails is halved from the front. What passes lands at once, because its exact tree was tested; what is left
-is judged on top of that. Verdicts belong to trees, and the tree of all is the same whatever of it has landed, so
-nothing is tested twice. The first source that is red on what has landed is to blame.
+A batch that fails is halved from the front. What passes lands at once, because its exact tree was tested, and so do the
+first few of a batch that are known to pass, where nothing is known of all of it; what is left is judged on top of that.
+Verdicts belong to trees, and the tree of all is the same whatever of it has landed, so nothing is tested twice. The
+first source that is red on what has landed is to blame.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ def next_step(count: int, known: Callable[[int], bool | None]) -> Step:
         return Land(count)
     red = next((size for size in range(1, count + 1) if known(size) is False), None)
     if red is None:
-        return Test(count)
+        green = next((size for size in range(count - 1, 0, -1) if known(size)), None)
+        return Test(count) if green is None else Land(green)
     if red == 1:
         return Blame()
     half = red // 2

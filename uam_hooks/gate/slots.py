@@ -11,7 +11,7 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -143,8 +143,11 @@ class Slot(NamedTuple):
 
 
 @contextmanager
-def slot(session: Session, running: Running) -> Iterator[Slot]:
-    """A slot that nobody else uses; waits for one."""
+def slot(session: Session, running: Running, make_room: Callable[[], object] = lambda: None) -> Iterator[Slot]:
+    """A slot that nobody else uses; waits for one, and asks this process to `make_room` where none is free.
+
+    Raises SetupFailed where what is `running` is ended meanwhile.
+    """
     base = session.repo.paths.gates
     if not base.is_dir():
         files.make_directory(base)
@@ -158,6 +161,9 @@ def slot(session: Session, running: Running) -> Iterator[Slot]:
             if lock is not None:
                 break
         else:
+            make_room()
+            if running.ending:
+                raise SetupFailed("It was ended before a slot was free.")
             time.sleep(POLL_SECONDS)
     try:
         yield Slot(base / str(number), session, running)

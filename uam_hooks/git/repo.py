@@ -70,6 +70,14 @@ class Repository:
         """Let every git of the common directory have these settings, see identity.carried."""
         self._git.update_environment(**given)
 
+    def apart(self) -> Repository:
+        """The same repository once more, for another thread: nothing of this one is safe to be used by two."""
+        other = Repository(self.git_dir)
+        other.configure(self._git.environment())
+        other.heads = dict(self.heads)
+        other.syncs_objects = self.syncs_objects
+        return other
+
     def close(self) -> None:
         """End the processes that stay to answer, and hold off no gc."""
         self._objects.close()

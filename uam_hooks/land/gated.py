@@ -7,22 +7,23 @@ planned and judged on top of that in the next round, and who is to blame is told
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from typing import NamedTuple
+import time
+from collections.abc import Callable, Container, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import partial
 
 from uam_hooks.command.process import Running
 from uam_hooks.gate.config import Gate, gates_of
-from uam_hooks.gate.judge import Judge, State, Verdict
+from uam_hooks.gate.judge import Judge, State, Verdict, waited_for
 from uam_hooks.gate.search import Blame, Land, Test, next_step
 from uam_hooks.hot.core import files
-from uam_hooks.hot.core.errors import Failure, UamError
+from uam_hooks.hot.core.errors import UamError
 from uam_hooks.hot.core.plumbing import ZERO
-from uam_hooks.hot.core.refs import short_target
-from uam_hooks.hot.core.words import say, visible
-from uam_hooks.hot.queue.model import Action, Source
-from uam_hooks.hot.queue.outcome import Outcome, Rival
+from uam_hooks.hot.core.words import say
+from uam_hooks.hot.queue.model import Action, Batch, Source
 from uam_hooks.integrate.plan import Plan
+from uam_hooks.land.ahead import Ahead, Below, RunAhead
+from uam_hooks.land.blame import Suspect, failed_by
 from uam_hooks.session import Session
 from uam_hooks.store import finish
 
@@ -30,21 +31,8 @@ from uam_hooks.store import finish
 Replan = Callable[[Sequence[Source], str], Plan]
 
 
-# how many of the last lines of a gate a pusher reads
-SAID_LINES = 20
-
-
 class HeldByGate(UamError):
     """A gate cannot run, or its branch fails it already: nothing of this push may land now."""
-
-
-class _Suspect(NamedTuple):
-    """A source that fails on top of what had landed `before` since the branch was at `base`; what the gate said."""
-
-    source: Source
-    verdict: Verdict
-    before: tuple[Source, ...]
-    base: str
 
 
 class _Search:
@@ -53,7 +41,7 @@ class _Search:
     """
 
     def __init__(self, base: str) -> None:
-        self.suspects: list[_Suspect] = []
+        self.suspects: list[Suspect] = []
         self.alone: dict[int, bool | None] = {}  # whether a suspect passes alone; None: it cannot be tried
         self.failed: set[int] = set()  # the last sources of what has been tested, and failed
         self.begin(base)
@@ -67,10 +55,12 @@ class _Search:
 
 
 class Gating:
-    """The gates of one batch's pushes. Leaving the block ends every gate that runs."""
+    """The gates of one batch's pushes. Leaving the block ends every gate that runs for them; what runs `ahead` for the
+    next batch goes on.
+    """
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, session: Session, batch: Batch, ahead: Ahead | None) -> None:
+        self._session, self._batch, self._ahead = session, batch, ahead
         self._running = Running()
         self._gates: list[Gate] | None = None
         self._searches: dict[int, _Search] = {}
@@ -91,7 +81,9 @@ class Gating:
         return [gate for gate in self._gates if gate.guards(action.ref)]
 
     def _judge(self, action: Action) -> Judge:
-        return Judge(self._session, self._of(action), self._running, (action.remote, action.target))
+        tell = partial(waited_for, self._session, action.remote, action.target)
+        make_room = self._ahead.drop if self._ahead is not None else lambda: None
+        return Judge(self._session, self._of(action), self._running, tell, make_room)
 
     def part(
         self, action: Action, sources: Sequence[Source], there: str, replan: Replan, *, atomic: bool
@@ -134,7 +126,7 @@ class Gating:
         while True:
             landed = {source.id for source in plan.landed}
             plans = _Prefixes([source for source in left if source.id in landed], plan, replan)
-            found = self._first_that_passes(search, judge, plans, there)
+            found = self._first_that_passes(search, judge, plans, there, None if atomic else self._ahead)
             if isinstance(found, Plan):
                 search.landed += found.landed
                 search.at = found.new
@@ -149,14 +141,26 @@ class Gating:
             if plan.new == there:
                 return plan
 
-    def _first_that_passes(self, search: _Search, judge: Judge, plans: _Prefixes, there: str) -> Plan | _Suspect:
+    def _first_that_passes(
+        self, search: _Search, judge: Judge, plans: _Prefixes, there: str, ahead: Ahead | None
+    ) -> Plan | Suspect:
         """The longest plan that is known to pass, or whom to blame for that there is none."""
+        tested = ahead.tested if ahead is not None else ()
         while True:
-            step = next_step(plans.count, lambda size: _known(search, judge, plans, size))
+            step = next_step(plans.count, lambda size: _known(search, judge, plans, size, tested))
             if isinstance(step, Land):
                 return plans.of(step.size)
             size = step.size if isinstance(step, Test) else 1
-            verdict = judge.verdict(plans.of(size).new, there, sure=isinstance(step, Blame))
+            on_top: AbstractContextManager[object] = nullcontext()
+            if ahead is not None and size == plans.count and isinstance(step, Test):
+                if (going := ahead.going(plans.whole, plans.sources)) is not None:
+                    self._wait(ahead, judge, plans, *going)
+                    continue
+                on_top = ahead.on_top(self._session, self._below(plans.whole, time.monotonic()))
+            with on_top:
+                verdict = judge.verdict(plans.of(size).new, there, sure=isinstance(step, Blame))
+            if ahead is not None and not verdict.green:
+                ahead.drop()
             if verdict.state == State.BROKEN:
                 return self._without(search, verdict, plans)
             if verdict.green:
@@ -167,7 +171,20 @@ class Gating:
             if search.base_is_red:
                 return self._on_red(search, verdict, plans)
             if isinstance(step, Blame):
-                return _Suspect(plans.sources[0], verdict, tuple(search.landed), search.base)
+                return Suspect(plans.sources[0], verdict, tuple(search.landed), search.base)
+
+    def _below(self, plan: Plan, since: float, rest: Sequence[Source] = ()) -> Below:
+        return Below(plan, self._batch, self._of(plan.action), since, rest)
+
+    def _wait(self, ahead: Ahead, judge: Judge, plans: _Prefixes, run: RunAhead, size: int) -> None:
+        """Wait for what was begun ahead, and is the first so many of these; the rest is tested on top of it."""
+        plan = plans.of(size)
+        action = plan.action
+        told = partial(waited_for, self._session, action.remote, action.target)
+        with ahead.on_top(self._session, self._below(plan, run.since, plans.sources[size:])):
+            run.wait(told)
+        if judge.known(plan.new, plan.old) is not True:
+            ahead.drop()
 
     def _without(self, search: _Search, verdict: Verdict, plans: _Prefixes) -> Plan:
         """A gate that cannot run: uam.gate.onError."""
@@ -196,7 +213,7 @@ class Gating:
                 return [suspect.source]
         return []
 
-    def _passes(self, action: Action, suspect: _Suspect, over: str, replan: Replan, anew: str = "") -> bool | None:
+    def _passes(self, action: Action, suspect: Suspect, over: str, replan: Replan, anew: str = "") -> bool | None:
         """Whether a suspect passes over a commit, None where that cannot be tried; `anew` is the gate that is asked
         whatever it has said.
         """
@@ -220,10 +237,10 @@ class Gating:
         for suspect in search.suspects:
             # what nothing had landed before fails by itself
             alone = search.alone.get(suspect.source.id) if suspect.before else False
-            finish.failed(self._session.store, {suspect.source.id: _failed(action, suspect, alone)})
+            finish.failed(self._session.store, {suspect.source.id: failed_by(action, suspect, alone)})
         self._keep_log(action, search.suspects)
 
-    def _keep_log(self, action: Action, suspects: Sequence[_Suspect]) -> None:
+    def _keep_log(self, action: Action, suspects: Sequence[Suspect]) -> None:
         """Let `git uam log` show what the gates said; where that cannot be written, the pushes have heard its end."""
         if not suspects:
             return
@@ -247,11 +264,21 @@ class _Prefixes:
             self.made[size] = self._replan(self.sources[:size], self.whole.old)
         return self.made[size]
 
+    def can_be(self, size: int) -> bool:
+        """Whether there is a plan of the first so many, which may be part of one that fails."""
+        with suppress(Exception):
+            return self.of(size).new != self.whole.old
+        return False
 
-def _known(search: _Search, judge: Judge, plans: _Prefixes, size: int) -> bool | None:
-    """What is known of the first so many. Of others than all a plan is made only where they were tested."""
-    if size != plans.count and size not in plans.made and plans.sources[size - 1].id not in search.failed:
-        return None
+
+def _known(search: _Search, judge: Judge, plans: _Prefixes, size: int, ahead: Container[int]) -> bool | None:
+    """What is known of the first so many. Of others than all a plan is made only where they were tested; one that was
+    tested ahead, and cannot be planned now, is not known.
+    """
+    if size != plans.count and size not in plans.made:
+        last = plans.sources[size - 1].id
+        if last not in search.failed and (last not in ahead or not plans.can_be(size)):
+            return None
     return judge.known(plans.of(size).new, plans.whole.old)
 
 
@@ -264,28 +291,3 @@ def _noted(search: _Search, plans: _Prefixes, note: str) -> Plan:
     say(note)
     search.notes.append(note)
     return plans.whole
-
-
-def _failed(action: Action, suspect: _Suspect, alone: bool | None) -> Outcome:
-    """What the agent of a source reads that fails a gate; `alone` tells whether it passes so, None: nobody knows."""
-    source, verdict = suspect.source, suspect.verdict
-    rivals = suspect.before if alone else ()
-    where = f"{action.remote}/{short_target(action.ref)}"
-    names = ", ".join(f"{one.agent} ({one.tip[:7]})" for one in rivals[:3]) + (" ..." if len(rivals) > 3 else "")
-    whose = f"it passes alone and fails together with the work of {names}" if rivals else "it fails by itself"
-    if alone is None:
-        whose = "and it could not be tried alone"
-    why = f"the gate {verdict.gate} fails" + (f" together with the work of {names}" if rivals else "")
-    rival = None
-    if rivals:
-        rival = Rival(rivals[-1].agent, None, rivals[-1].tip, f"the work of {names}")
-    return Outcome(
-        failure=Failure(why),
-        rival=rival,
-        advice=(
-            f"{source.tip[:7]} was not landed on {where}: the gate {verdict.gate} fails, {whose};"
-            " your commits are untouched",
-            *(f"| {visible(line)}" for line in [one for one in verdict.said.splitlines() if one][-SAID_LINES:]),
-            f"`git uam gate run {source.tip[:7]}` runs it again; `git uam log {action.id}` shows all of it",
-        ),
-    )

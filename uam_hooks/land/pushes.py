@@ -22,6 +22,7 @@ from uam_hooks.hot.queue.outcome import Detail, failed
 from uam_hooks.integrate.plan import Plan
 from uam_hooks.integrate.tips import Tips
 from uam_hooks.land import originals, outcomes
+from uam_hooks.land.ahead import Ahead
 from uam_hooks.land.finish import Landed, bring_along, contains, finish_landed, finish_renamed, noted
 from uam_hooks.land.gated import Gating
 from uam_hooks.land.pins import not_pinned
@@ -40,10 +41,13 @@ Said = Mapping[str, tuple[str, ...]]
 ATOMIC = "another ref of this atomic push failed"
 
 
-def land_pushes(session: Session, batch: Batch, pushes: Sequence[Action]) -> None:
-    """Land pushes of `batch`, one `git push` for each remote (and for each atomic push)."""
+def land_pushes(session: Session, batch: Batch, pushes: Sequence[Action], ahead: Ahead | None = None) -> None:
+    """Land pushes of `batch`, one `git push` for each remote (and for each atomic push).
+
+    While a gate runs, what comes next is tested `ahead`.
+    """
     for (remote, options, atomic), actions in groups(session.store, pushes).items():
-        with Gating(session) as gating:
+        with Gating(session, batch, ahead) as gating:
             left = actions
             while left:  # where a gate lets a part of them land, the rest has its turn at once
                 _land_or_fail(session, batch, remote, list(options), bool(atomic), left, gating)

@@ -72,16 +72,37 @@ def put_right(store: Store, now: float, waited_out: str | None = None) -> bool:
     return True
 
 
-def would_be_due(store: Store, now: float | None, most: int, lane: Lane = EVERYTHING) -> list[Action]:
-    """What `due` would claim, without claiming it."""
+def would_be_due(
+    store: Store, now: float | None, most: int, lane: Lane = EVERYTHING, after: str | None = None
+) -> list[Action]:
+    """What `due` would claim, without claiming it; with `after`, once the batch of that id holds nothing up."""
     with store.reading() as db:
-        chosen = _chosen(db, _choices(db, now, most, frozenset(), lane=lane))
+        chosen = _chosen(db, _choices(db, now, most, frozenset(), lane=lane, after=after))
     return [action._replace(carried_by=choice.carried_by) for choice, action in chosen]
+
+
+def following(store: Store, action: Action, lane: Lane, most: int) -> tuple[Action, list[Source]] | None:
+    """The push that a lane would claim for the ref of an action once the batch of that has ended, with its sources.
+
+    None where there is none yet, or one whose plan others have a part in: that goes out as it is or together with other
+    refs, carries commits by name, or is asked for by name itself.
+    """
+    with store.reading():
+        found = would_be_due(store, time.time(), most, lane, action.batch_id)
+        for one in found:
+            if one.action_type != ActionType.PUSH or (one.remote, one.ref) != (action.remote, action.ref):
+                continue
+            brought = sources(store, one.id)
+            apart = one.explicit or any(other.carried_by == one.id for other in found)
+            if apart or any(s.verbatim or s.atomic or s.by_name or s.fault for s in brought):
+                return None
+            return one, brought
+    return None
 
 
 def _choices(
     db: sqlite3.Connection, now: float | None, most: int, without: frozenset[int], upto: int | None = None,
-    lane: Lane = EVERYTHING,
+    lane: Lane = EVERYTHING, after: str | None = None,
 ) -> list[Choice]:  # fmt: skip
     found = db.execute(
         "SELECT * FROM deploy_queue WHERE status = 'pending' AND (action_type <> 'commit' OR asked = 1) ORDER BY id"
@@ -95,14 +116,15 @@ def _choices(
         row = db.execute("SELECT status FROM deploy_queue WHERE id = ?", (dep,)).fetchone()
         ended[dep] = Status(row["status"]) if row else Status.CANCELLED
     moment = iso(time.time() if now is None else now)
-    return choose(pending, ended, _busy(db), moment, now is not None, most, lane)
+    return choose(pending, ended, _busy(db, after), moment, now is not None, most, lane)
 
 
-def _busy(db: sqlite3.Connection) -> Busy:
-    """What other batches are changing."""
+def _busy(db: sqlite3.Connection, but: str | None) -> Busy:
+    """What batches `but` that one are changing."""
     held = db.execute(
         "SELECT action_type, remote, target FROM deploy_queue WHERE status IN ('batched', 'executing')"
-        " AND action_type <> 'workflow'"
+        " AND action_type <> 'workflow' AND batch_id IS NOT ?",
+        (but,),
     ).fetchall()
     kinds = [(ActionType(row["action_type"]), row["remote"], row["target"]) for row in held]
     return Busy(

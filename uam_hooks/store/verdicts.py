@@ -50,12 +50,12 @@ def known(store: Store, gate: str, fingerprint: str, tree: str) -> Known | None:
     return None if row is None else Known(bool(row["green"]), bool(row["sure"]), row["said"])
 
 
-def begin(store: Store, remote: str, target: str, gate: str) -> None:
-    """Say that a gate runs for a branch from now on, for those who wait for it."""
+def begin(store: Store, remote: str, target: str, gate: str, since: float) -> None:
+    """Say that a gate has run for a branch since then, for those who wait for it."""
     with store.transaction() as db:
         db.execute(
             "INSERT OR REPLACE INTO gate_running (remote, target, gate, began_at) VALUES (?, ?, ?, ?)",
-            (remote, target, gate, iso(time.time())),
+            (remote, target, gate, iso(since)),
         )
 
 

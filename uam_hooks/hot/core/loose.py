@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import zlib
+from _thread import get_ident
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def store(objects: Path, oid: str, kind: str, data: bytes, *, synced: bool = Fal
         return
     mode = stat.S_IMODE(os.stat(objects).st_mode)
     # under a name that git gc removes once it is old
-    draft = f"{objects}/tmp_obj_{os.getpid()}_{oid}"  # noqa: S108 - not in /tmp
+    draft = f"{objects}/tmp_obj_{os.getpid()}_{get_ident()}_{oid}"  # noqa: S108 - not in /tmp
     fd = _opened(draft)
     try:
         try:

@@ -41,11 +41,14 @@ class Reason(NamedTuple):
 
 
 class Gate(NamedTuple):
-    """A gate that runs, since when, and how many seconds it takes when it passes, as far as that is known."""
+    """A gate that runs, since when, and how many seconds it takes when it passes, as far as that is known; `later` if
+    it runs for others first, and for who waits on top of them, or after them.
+    """
 
     name: str
     since: float
     usual: float | None
+    later: bool = False
 
 
 def reason(store: Store, actions: Collection[int], now: float) -> Reason | None:
@@ -56,7 +59,9 @@ def reason(store: Store, actions: Collection[int], now: float) -> Reason | None:
             "SELECT id, status, execute_after, held, remote, target,"  # noqa: S608 - marks only
             " (SELECT count(*) FROM sources s WHERE s.action_id = q.id AND s.status = 'pending') AS together,"
             " EXISTS (SELECT 1 FROM deploy_queue b WHERE b.remote = q.remote AND b.status IN ('batched', 'executing'))"
-            f" AS others FROM deploy_queue q WHERE id IN ({marks}) AND status IN ('pending', 'batched', 'executing')"
+            " AS others, EXISTS (SELECT 1 FROM deploy_queue b WHERE b.remote = q.remote AND b.target = q.target"
+            " AND b.status IN ('batched', 'executing'))"
+            f" AS first FROM deploy_queue q WHERE id IN ({marks}) AND status IN ('pending', 'batched', 'executing')"
             " ORDER BY execute_after DESC LIMIT 1",
             tuple(actions),
         ).fetchone()
@@ -71,6 +76,8 @@ def reason(store: Store, actions: Collection[int], now: float) -> Reason | None:
                 return found._replace(waits=Waits.COMPANY, left=left)
             sight = last_seen(store, row["remote"], full_target(row["target"]))
             return found._replace(waits=Waits.CI, left=left, sight=sight)
+        if row["first"] and (gate := _gate(db, row["remote"], row["target"])) is not None:
+            return found._replace(waits=Waits.GATE, gate=gate._replace(later=True))
         return found._replace(waits=Waits.OTHERS) if row["others"] else found
 
 
@@ -95,7 +102,9 @@ def in_words(why: Reason, now: float) -> str:
         return f"waiting for others who push to {name}; lands within {left:.0f} s{more}"
     if why.waits is Waits.GATE and why.gate is not None:
         usually = "" if why.gate.usual is None else f", usually {why.gate.usual:.0f} s"
-        return f"waiting for the gate {why.gate.name} of {name} ({max(now - why.gate.since, 0):.0f} s so far{usually})"
+        first = "; others are first" if why.gate.later else ""
+        took = max(now - why.gate.since, 0)
+        return f"waiting for the gate {why.gate.name} of {name} ({took:.0f} s so far{usually}{first})"
     if why.waits is Waits.OTHERS:
         return f"waiting for a landing on {why.remote} that is under way"
     return f"landing on {why.remote}/{name} ..."
