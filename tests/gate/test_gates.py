@@ -294,7 +294,7 @@ def test_others_who_were_quicker_are_tested_with(gated: Scene) -> None:
 
 def gates_at_work(scene: Scene) -> list[str]:
     """The processes that run the gate."""
-    found = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    found = subprocess.run(["ps", "-ww", "-eo", "args"], capture_output=True, text=True, check=True).stdout
     return [line for line in found.splitlines() if f"{scene.root}/gate-tests" in line]
 
 

@@ -185,3 +185,10 @@ def test_two_culprits_of_eight(positions: tuple[int, int]) -> None:
 def test_the_next_step(count: int, known: dict[int, bool], step: search.Step) -> None:
     assert search.next_step(count, known.get) == step
     assert type(search.next_step(count, known.get)) is type(step)
+
+
+def test_the_first_few_that_passed_ahead_land_before_the_others_are_tested() -> None:
+    known = {1: True, 2: True}
+    assert search.next_step(4, known.get) == search.Land(2)
+    assert search.next_step(4, {**known, 4: False}.get) == search.Land(2)
+    assert search.next_step(4, {**known, 4: True}.get) == search.Land(4)
