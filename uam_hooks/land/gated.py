@@ -153,7 +153,8 @@ class Gating:
             size = step.size if isinstance(step, Test) else 1
             on_top: AbstractContextManager[object] = nullcontext()
             if ahead is not None and size == plans.count and isinstance(step, Test):
-                if (going := ahead.going(plans.whole, plans.sources)) is not None:
+                going = ahead.going(plans.whole, plans.sources)
+                if going is not None and plans.can_be(going[1]):
                     self._wait(ahead, judge, plans, *going)
                     continue
                 on_top = ahead.on_top(self._session, self._below(plans.whole, time.monotonic()))
