@@ -321,6 +321,23 @@ def test_a_flusher_that_is_killed_in_a_gate_leaves_the_work(gated: Scene) -> Non
 
 
 @pytest.mark.slow
+def test_the_next_gate_begins_when_that_of_a_dead_flusher_has_ended(gated: Scene) -> None:
+    first, beat = gated.root / "first", gated.root / "beat"
+    gate(gated, "tests", (
+        f"trap '' TERM\nif test -e {first}; then rm {beat}; sleep 0.3; test -e {beat} && echo both >>RUNS; exit 0; fi\n"
+        f"echo alone >>RUNS; touch {first}; while :; do touch {beat}; sleep 0.05; done\n"
+    ))  # fmt: skip
+    queued(gated, "a")
+    process = gated.start("uam", "flush")
+    until(first.exists, "a gate that runs")
+    os.killpg(process.pid, signal.SIGKILL)
+    finished(process)
+    assert flush(gated).code == 0
+    assert runs(gated) == ["alone"]
+    assert "a" in gated.files()
+
+
+@pytest.mark.slow
 def test_ctrl_c_of_a_flush_ends_its_gate_and_gives_the_work_back(gated: Scene) -> None:
     gate(gated, "tests", f"{TESTS}while :; do sleep 0.05; done\n")
     queued(gated, "a")

@@ -29,9 +29,10 @@ LOG_BYTES, LEFT_BYTES = 10_000_000, 1_000_000
 _LOOK_SECONDS = 0.5
 # Ends its process group when the process that holds the other end of its stdin has ended, and runs a command in it
 # meanwhile. What watches is a child of nobody's: a command that waits for all of its children does not wait for it.
-_WATCHED = f"""exec 3<&0
+# Its stderr is what it holds as long as anything of the group is there.
+_WATCHED = f"""exec 3<&0 4>&2 2>&1
 ( ( trap '' TERM; read -r end <&3; kill -TERM 0; sleep {GRACE_SECONDS:.0f}; kill -KILL 0 ) & )
-exec "$@" </dev/null 3<&-
+exec "$@" </dev/null 3<&- 4>&-
 """
 
 
@@ -39,7 +40,7 @@ class Command(NamedTuple):
     """What to run: `timeout` is in seconds, `log` gets everything that it prints.
 
     One that is `watched` ends with this process, however that ends, and what it has started ends with it; it has no
-    stdin.
+    stdin. It may hold a lock that `turn` is a descriptor of, until all of that has ended.
     """
 
     words: Sequence[str]
@@ -49,6 +50,7 @@ class Command(NamedTuple):
     timeout: float
     log: Path
     watched: bool = False
+    turn: int = subprocess.STDOUT
 
 
 class Ended(NamedTuple):
@@ -110,7 +112,7 @@ class Running:
             if command.watched and not _is_there(command):  # sh would say so in its own words
                 raise FileNotFoundError(ENOENT, os.strerror(ENOENT))
             process = subprocess.Popen(
-                [*before, *command.words], stdin=subprocess.PIPE, stdout=out, stderr=subprocess.STDOUT,
+                [*before, *command.words], stdin=subprocess.PIPE, stdout=out, stderr=command.turn,
                 cwd=command.at, env=dict(command.env), start_new_session=True,
             )  # fmt: skip
             self._processes.add(process)

@@ -13,6 +13,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from fcntl import LOCK_UN, flock
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,11 +42,16 @@ class SetupFailed(UamError):
 
 
 class Slot(NamedTuple):
-    """A slot that this process has; `log` gets what runs in it."""
+    """A slot that this process has; `log` gets what runs in it.
+
+    What works in it holds its `lock`, too: where this process dies, the next one gets the slot when all of that has
+    ended.
+    """
 
     home: Path
     session: Session
     running: Running
+    lock: int
 
     @property
     def tree(self) -> Path:
@@ -80,17 +86,19 @@ class Slot(NamedTuple):
         if (self.tree / ".git").exists():
             index = self._index()
             index.with_name("index.lock").unlink(missing_ok=True)  # only who holds the slot works here
-            if kept.is_file():
+            if before:
                 shutil.copy2(kept, index)  # its time counts: what was changed in the same moment is looked at
-            repo.run(*_QUIET, "checkout", "--quiet", "--detach", "--force", commit, at=self.tree)
-            repo.run(*_QUIET, "clean", "-ffdq", at=self.tree)
+            else:
+                index.unlink(missing_ok=True)
+            repo.run(*_QUIET, "checkout", "--quiet", "--detach", "--force", commit, at=self.tree, turn=self.lock)
+            repo.run(*_QUIET, "clean", "-ffdq", at=self.tree, turn=self.lock)
             if before != self._attributes():  # git would leave files as they are whose contents are the same
                 index.unlink()
-                repo.run(*_QUIET, "reset", "--quiet", "--hard", at=self.tree)
+                repo.run(*_QUIET, "reset", "--quiet", "--hard", at=self.tree, turn=self.lock)
         else:
             self._remove()
             repo.run(*_QUIET, "worktree", "add", "--quiet", "--detach", "--force", "--lock",
-                     "--reason", "git uam runs gates here", str(self.tree), commit)  # fmt: skip
+                     "--reason", "git uam runs gates here", str(self.tree), commit, turn=self.lock)  # fmt: skip
             index = self._index()
         if (self.tree / ".gitmodules").is_file():
             self._check_out_submodules()
@@ -105,7 +113,9 @@ class Slot(NamedTuple):
         repo, silence = self.session.repo, self.session.settings["uam.remote.timeout"]
         for words in (("update", "--force", "--checkout"), ("foreach", _INNER)):
             repo.talk(*_QUIET, "submodule", "--quiet", *words, silence=silence, at=self.tree)
-        repo.run(*_QUIET, "submodule", "--quiet", "foreach", "--recursive", "git clean -ffdq", at=self.tree)
+        repo.run(
+            *_QUIET, "submodule", "--quiet", "foreach", "--recursive", "git clean -ffdq", at=self.tree, turn=self.lock
+        )
 
     def _attributes(self) -> str:
         """What the attributes of the files follow from."""
@@ -139,7 +149,7 @@ class Slot(NamedTuple):
 
     def run(self, words: Sequence[str], timeout: float, env: Mapping[str, str]) -> Ended:
         """Run a command in the slot."""
-        return self.running.run(Command(words, env, b"", self.tree, timeout, self.log, watched=True))
+        return self.running.run(Command(words, env, b"", self.tree, timeout, self.log, watched=True, turn=self.lock))
 
 
 @contextmanager
@@ -166,8 +176,9 @@ def slot(session: Session, running: Running, make_room: Callable[[], object] = l
                 raise SetupFailed("It was ended before a slot was free.")
             time.sleep(POLL_SECONDS)
     try:
-        yield Slot(base / str(number), session, running)
+        yield Slot(base / str(number), session, running, lock)
     finally:
+        flock(lock, LOCK_UN)  # whatever still has it: all that has worked here was ended
         os.close(lock)
 
 

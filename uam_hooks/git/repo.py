@@ -99,23 +99,30 @@ class Repository:
         ok: Sequence[int] | None = (0,),
         env: Mapping[str, str] | None = None,
         at: Path | None = None,
+        turn: int | None = None,
     ) -> Answer:
-        """See `plumbing.Git.run`. Without `at` the command sees the common git directory and no worktree."""
+        """See `plumbing.Git.run`. Without `at` the command sees the common git directory and no worktree.
+
+        It holds the lock that `turn` is a descriptor of as long as it runs, also when this process dies before.
+        """
         with starting(args):
-            process = self._process(args, at, env, subprocess.DEVNULL if feed is None else subprocess.PIPE)
+            process = self._process(args, at, env, subprocess.DEVNULL if feed is None else subprocess.PIPE, turn)
         out, err = process.communicate(feed)
         return answered(args, process.returncode, out, err, ok)
 
     def _process(
         self, args: Sequence[str], at: Path | None = None, env: Mapping[str, str] | None = None,
-        stdin: int = subprocess.PIPE,
+        stdin: int = subprocess.PIPE, turn: int | None = None,
     ) -> subprocess.Popen[bytes]:  # fmt: skip
         """Start `git args`; OSError where that is not possible."""
         runner = self._git if at is None else git.Git(str(at))
         if at is not None and not at.is_dir():  # GitPython would run git wherever this process is
             raise FileNotFoundError(ENOENT, f"{at} is no directory")
         try:
-            process = runner.execute(["git", *args], istream=stdin, env=dict(env or {}), as_process=True)
+            process = runner.execute(
+                ["git", *args], istream=stdin, env=dict(env or {}), as_process=True,
+                pass_fds=() if turn is None else (turn,),
+            )  # fmt: skip
         except git.GitCommandNotFound as error:  # GitPython's word for ENOENT: no git, or no directory to run it in
             raise FileNotFoundError(ENOENT, str(error.stderr or "not found")) from error
         return cast(subprocess.Popen[bytes], process)
