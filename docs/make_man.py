@@ -20,7 +20,7 @@ PAGE = DOCS / "man" / "git-uam.1"
 sys.path.insert(0, str(DOCS.parent))  # the checkout that this file is part of, whatever is installed
 
 from uam_hooks import __version__  # noqa: E402
-from uam_hooks.cli import COMMANDS, uam  # noqa: E402
+from uam_hooks.cli.commands import COMMANDS, uam  # noqa: E402
 
 _SPAN = re.compile(r"`([^`]+)`|\*\*(.+?)\*\*|\*(.+?)\*|\[([^]]+)\]\([^)]+\)")
 _CELL = re.compile(r"(?<!\\)\|")

@@ -36,12 +36,14 @@ class Session(NamedTuple):
 
 
 @contextmanager
-def open_session(at: Path, own: Mapping[str, str] | None = None, database: Path | None = None) -> Iterator[Session]:
-    """Find the repository around the directory `at` and open its queue; see `open_queue`.
+def open_session(
+    at: Path, own: Mapping[str, str] | None = None, database: Path | None = None, *, brief: bool = False
+) -> Iterator[Session]:
+    """Find the repository around the directory `at` and open its queue; see `open_queue`, and Repository for `brief`.
 
     Raises UsageError where there is no repository. A command calls this once, usually by `open_recovered`.
     """
-    with Repository.at(at) as repo, open_queue(repo, own, database) as session:
+    with Repository.at(at, brief) as repo, open_queue(repo, own, database) as session:
         yield session
 
 

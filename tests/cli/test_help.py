@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.scenes import Scene
-from uam_hooks.cli import COMMANDS
+from uam_hooks.cli.commands import COMMANDS
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PAGE = CHECKOUT / "docs/man/git-uam.1"

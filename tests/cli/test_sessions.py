@@ -12,7 +12,7 @@ from tests.support.commands import call
 from tests.support.landscape import write
 from tests.support.queueing import due_now
 from tests.support.scenes import Scene
-from uam_hooks.cli import COMMANDS
+from uam_hooks.cli.commands import COMMANDS
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.queue.connection import Store
 

@@ -14,7 +14,7 @@ import pytest
 
 import uam_hooks.cli.demo as demo_command
 from uam_hooks import DeployBatcher
-from uam_hooks.cli import COMMANDS, uam
+from uam_hooks.cli.commands import COMMANDS, uam
 from uam_hooks.demo.demo import Outcome, Scenario, Side, shipped
 from uam_hooks.hot.core.errors import ExitCode
 from uam_hooks.hot.core.settings import KEYS, Key, Settings

@@ -28,8 +28,7 @@ from uam_hooks.hot.core.refs import HEADS, pin_ref, short_target
 from uam_hooks.hot.queue.enqueue import push_action
 from uam_hooks.hot.queue.model import ActionType, NewAction, NewSource, iso
 from uam_hooks.hot.queue.windows import window
-from uam_hooks.land.commits import start_of
-from uam_hooks.land.merges import STRATEGIES, source_tip
+from uam_hooks.land.starts import start_of
 from uam_hooks.session import Session
 from uam_hooks.store import requests as queue
 
@@ -165,6 +164,8 @@ class RequestChecker:
         return self._checked(request, like.target, remote, like.payload, like.merge_key, source, source.tip)
 
     def _merge(self, request: ActionRequest, _promised: set[str]) -> CheckedRequest:
+        from uam_hooks.land.merges import STRATEGIES, source_tip  # with all that a landing needs
+
         given = _known(request, "source", "strategy", "push", "remote", "message", "pr", "method")
         ref = self.branch(request.target)
         payload: dict[str, Any] = {}

@@ -1,80 +1,14 @@
-"""The command line: parse, call, print. Every command's module is imported when it is called."""
+"""The command line: parse, call, print."""
 
 from __future__ import annotations
 
-import importlib
 import io
 import sys
 from typing import NoReturn
 
-import click
-
-from uam_hooks import __version__
-from uam_hooks.hot.core.errors import ExitCode, UamError, report
-from uam_hooks.hot.core.interrupts import INTERRUPTED, interruptible
-from uam_hooks.hot.core.words import complain, say
-
-COMMANDS = {
-    "batch": "Make a batch of what is due, and show it.",
-    "cancel": "Take actions out of the queue.",
-    "config": "Show the settings, or write one into git config.",
-    "demo": "Show what the tool is for, with real repositories.",
-    "deploy": "The queue under its older name: queue, batch, execute, status, flush.",
-    "execute": "Execute a batch that `git uam batch` has made.",
-    "flush": "Execute what is queued, now.",
-    "gate": "Show the gates, run them, or forget their verdicts.",
-    "help": "Explain git uam, or one of its commands.",
-    "import": "Take over the queue of the tool that this one replaces.",
-    "install": "Enable the tool in a repository.",
-    "log": "Show the result of an action, and what its command printed.",
-    "prune": "Expire what landed long ago.",
-    "queue": "Queue an action by name: a commit of files, a push, a merge, a workflow, a deploy.",
-    "restore": "Bring unsquashed commits back as branches.",
-    "retry": "Queue what failed, or was cancelled, once more.",
-    "show": "Show what a batch landed, from whom, and the proof.",
-    "stats": "Show how many pushes started how many CI runs, against plain git.",
-    "status": "Show the queue, and what to do next.",
-    "sync": "Bring this branch over to what landed.",
-    "uninstall": "Take the tool out of a repository.",
-    "urgent": "Shorten the windows for everybody in this repository.",
-    "wait": "Wait until an action has ended, and say what became of it.",
-}
-# The module of a command, where it is not the one of the same name.
-_HOMES = {
-    "uninstall": "install", "show": "history", "restore": "history", "prune": "history", "execute": "batch",
-    "cancel": "actions", "retry": "actions", "log": "actions", "import": "importing",
-}  # fmt: skip
-
-
-class _Lazy(click.Group):
-    """Lists every command, and imports the module of one when it is called."""
-
-    def list_commands(self, _ctx: click.Context) -> list[str]:
-        return sorted(COMMANDS)
-
-    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        module = importlib.import_module(f"{__name__}.{_HOMES.get(cmd_name, cmd_name)}")
-        command = getattr(module, cmd_name if cmd_name != "import" else "import_")
-        assert isinstance(command, click.Command)
-        return command
-
-    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(sorted(COMMANDS.items()))
-
-
-@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="git uam")
-def uam() -> None:
-    """Many agents commit and push; one landing reaches the remote.
-
-    `git uam help COMMAND` explains one command.
-
-    Exit status: 0 done, 1 something failed, 2 usage, 3 another flush is at work, 4 refused, 5 the queue or
-    the environment is broken.
-    """
+from uam_hooks.cli.plain import plain_command
+from uam_hooks.hot.core.errors import UamError, report
+from uam_hooks.hot.core.interrupts import interruptible
 
 
 def main() -> NoReturn:
@@ -90,18 +24,17 @@ def main() -> NoReturn:
 
 def _command() -> int:
     try:
-        status = uam.main(standalone_mode=False, prog_name="git uam")
-        return status if isinstance(status, int) else ExitCode.OK
+        return _called(sys.argv[1:])
     except UamError as error:
         return report(error)
-    except click.ClickException as error:
-        shown = io.StringIO()
-        error.show(shown)
-        complain(shown.getvalue())
-        return ExitCode.USAGE if isinstance(error, click.UsageError) else ExitCode.FAILED
-    except click.Abort:
-        say("interrupted; the next command finishes what was in progress.")
-        return INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()
         return 141
+
+
+def _called(arguments: list[str]) -> int:
+    if plain := plain_command(arguments):
+        return plain()
+    from uam_hooks.cli.commands import run
+
+    return run()

@@ -7,7 +7,7 @@ import click
 from uam_hooks.cli.opened import opened
 from uam_hooks.cli.parameters import Id
 from uam_hooks.cli.results import of_sources
-from uam_hooks.flush.flush import ensure_flush
+from uam_hooks.flush.starting import ensure_flush
 from uam_hooks.hot.core import files
 from uam_hooks.hot.core.errors import ExitCode, UsageError
 from uam_hooks.hot.core.words import show_json, show_line, show_lines

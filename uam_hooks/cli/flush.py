@@ -10,8 +10,9 @@ from uam_hooks.cli.live import progress
 from uam_hooks.cli.parameters import Duration, under_deploy
 from uam_hooks.cli.results import print_plans, report
 from uam_hooks.flush.acting import left_to_others
-from uam_hooks.flush.flush import StillGoing, ensure_flush
+from uam_hooks.flush.flush import StillGoing
 from uam_hooks.flush.flush import flush as flush_queue
+from uam_hooks.flush.starting import ensure_flush
 from uam_hooks.report.preview import preview
 from uam_hooks.report.waited import hear_news
 from uam_hooks.session import open_session

@@ -5,7 +5,6 @@ Several may run beside each other: each executes the batches that it owns (see o
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -19,9 +18,7 @@ from uam_hooks.flush.noted_commits import refresh
 from uam_hooks.flush.recover import recover
 from uam_hooks.flush.result import recorded_result
 from uam_hooks.hot.core.errors import Locked, Refused
-from uam_hooks.hot.core.identity import reduced
-from uam_hooks.hot.queue.lane import EVERYTHING, Lane, Mark, at_work, mark, unsettled, waiting_for_others
-from uam_hooks.hot.queue.leader import ensure_flusher
+from uam_hooks.hot.queue.lane import EVERYTHING, Lane, Mark, mark, unsettled
 from uam_hooks.hot.queue.model import Batch, BatchResult, names_of
 from uam_hooks.land import retention
 from uam_hooks.land.ahead import Ahead
@@ -184,7 +181,7 @@ def prune(session: Session, timeout: float) -> retention.Pruned:
         return retention.prune(session, session.settings["uam.retention"])
 
 
-# -- what a command does before and after ------------------------------------------------------------------
+# -- what a command does before ------------------------------------------------------------------
 
 
 @contextmanager
@@ -203,13 +200,3 @@ def recover_here(session: Session) -> None:
     if unsettled(session.store):
         with suppress(Locked):  # then the next command finds out
             recover(session, RECOVERY_SECONDS)
-
-
-def ensure_flush(session: Session) -> bool:
-    """Make sure that flushers execute what waits once it is due; False when uam.push.mode leaves that to people."""
-    if session.settings["uam.push.mode"] == "manual":
-        return False
-    lanes = [*at_work(session.store, session.identity.id), *waiting_for_others(session.store, session.identity.id)]
-    for lane in dict.fromkeys(lanes):
-        ensure_flusher(session.repo.paths, lane, partial(reduced, os.environ, session.settings))
-    return True

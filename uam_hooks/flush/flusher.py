@@ -18,8 +18,9 @@ from functools import partial
 from pathlib import Path
 
 from uam_hooks.ci.watch import Watch
-from uam_hooks.flush.flush import ensure_flush, flush, prune
+from uam_hooks.flush.flush import flush, prune
 from uam_hooks.flush.noted_commits import refresh
+from uam_hooks.flush.starting import ensure_flush
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core import files
 from uam_hooks.hot.core.errors import GitFailed, Locked, NotInstalled, StoreError, UamError

@@ -10,8 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import cast
 
-import git
-
 from uam_hooks.git.answering import Answering
 from uam_hooks.git.collection import Collection
 from uam_hooks.git.object_reader import ObjectReader
@@ -34,14 +32,14 @@ _NEAR = 30
 class Repository:
     """One repository. Implements `plumbing.Git`.
 
-    `git_dir` is that of the worktree one stands in, `paths` are the repository's own: the main worktree's.
+    `git_dir` is that of the worktree one stands in, `paths` are the repository's own: the main worktree's. One that is
+    `brief` is for a command that asks git little: it starts git without GitPython, whose import takes longer than that.
     """
 
-    def __init__(self, git_dir: Path) -> None:
-        self.git_dir = git_dir
+    def __init__(self, git_dir: Path, brief: bool = False) -> None:
+        self.git_dir, self._brief = git_dir, brief
         self.paths = RepoPaths.of(RepoPaths.of(git_dir).common_dir)
-        self._git = git.Git(str(self.paths.common_dir))
-        self._git.update_environment(GIT_DIR=str(self.paths.common_dir))
+        self._env = {"GIT_DIR": str(self.paths.common_dir)}
         self._objects = ObjectReader(self, lambda: self._process(("cat-file", "--batch-command")))
         self._moving = Answering(("update-ref", "--stdin", "-z"), self._process)
         # whether each object that is written is synced to disk: core.fsync
@@ -55,20 +53,19 @@ class Repository:
         self.collection = Collection(self.paths.common_dir)
 
     @classmethod
-    def at(cls, where: Path) -> Repository:
+    def at(cls, where: Path, brief: bool = False) -> Repository:
         """The repository around the directory `where`; UsageError when there is none."""
         if not where.is_dir():
             raise UsageError(f"{where} is not a directory.", "Name one in a git repository.")
-        found = git.Git(str(where)).execute(
-            ["git", "rev-parse", "--absolute-git-dir"], with_extended_output=True, with_exceptions=False
-        )
-        if found[0] != 0:
+        process = _started(["git", "rev-parse", "--absolute-git-dir"], where, {}, subprocess.DEVNULL, brief)
+        out, _ = process.communicate()
+        if process.returncode != 0:
             raise UsageError(f"{where} is not in a git repository.", "Run this inside one.")
-        return cls(Path(str(found[1])))
+        return cls(Path(os.fsdecode(out.removesuffix(b"\n"))), brief)
 
     def configure(self, given: Mapping[str, str]) -> None:
         """Let every git of the common directory have these settings, see identity.carried."""
-        self._git.update_environment(**given)
+        self._env |= given
 
     def apart(self) -> Repository:
         """The same repository once more, for another thread: nothing of this one is safe to be used by two."""
@@ -115,17 +112,10 @@ class Repository:
         stdin: int = subprocess.PIPE, turn: int | None = None,
     ) -> subprocess.Popen[bytes]:  # fmt: skip
         """Start `git args`; OSError where that is not possible."""
-        runner = self._git if at is None else git.Git(str(at))
         if at is not None and not at.is_dir():  # GitPython would run git wherever this process is
             raise FileNotFoundError(ENOENT, f"{at} is no directory")
-        try:
-            process = runner.execute(
-                ["git", *args], istream=stdin, env=dict(env or {}), as_process=True,
-                pass_fds=() if turn is None else (turn,),
-            )  # fmt: skip
-        except git.GitCommandNotFound as error:  # GitPython's word for ENOENT: no git, or no directory to run it in
-            raise FileNotFoundError(ENOENT, str(error.stderr or "not found")) from error
-        return cast(subprocess.Popen[bytes], process)
+        given = {**({} if at else self._env), **(env or {})}
+        return _started(["git", *args], at or self.paths.common_dir, given, stdin, self._brief, turn)
 
     @cached_property
     def worktree(self) -> Worktree:
@@ -360,6 +350,24 @@ class Repository:
         return [value.decode("utf-8", "surrogateescape") for value in out.split(b"\0")[:-1]]
 
 
+def _started(
+    command: list[str], at: Path, env: dict[str, str], stdin: int, brief: bool, turn: int | None = None
+) -> subprocess.Popen[bytes]:
+    """A git in a directory, with these variables besides those that are set; OSError where it cannot be started."""
+    kept = () if turn is None else (turn,)
+    if brief:
+        pipe = subprocess.PIPE
+        full = {**os.environ, "LC_ALL": "C", "LANGUAGE": "C", **env}
+        return subprocess.Popen(command, cwd=at, env=full, stdin=stdin, stdout=pipe, stderr=pipe, pass_fds=kept)
+    import git  # half of what a short command would take
+
+    try:
+        process = git.Git(str(at)).execute(command, istream=stdin, env=env, as_process=True, pass_fds=kept)
+    except git.GitCommandNotFound as error:  # GitPython's word for ENOENT: no git, or no directory to run it in
+        raise FileNotFoundError(ENOENT, str(error.stderr or "not found")) from error
+    return cast(subprocess.Popen[bytes], process)
+
+
 def _as_environment(role: str, line: bytes) -> dict[str, str]:
     """The variables that make git name the AUTHOR or COMMITTER of this line of a commit, with the date it may have."""
     who, _, date = line.decode("utf-8", "surrogateescape").partition("> ")
@@ -387,6 +395,8 @@ def clear_git_environment() -> None:
 
 def require_git() -> None:
     """Refuse a git without `merge-tree --write-tree`, which came with 2.38."""
+    import git
+
     version = git.Git().version_info[:2]
     if version < MINIMUM_GIT:
         raise Refused(

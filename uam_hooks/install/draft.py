@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,6 +49,8 @@ def _strings(out: bytes) -> list[str]:
 
 @contextmanager
 def draft_of(repo: Repository, text: bytes) -> Iterator[Draft]:
+    import tempfile  # not for who only looks
+
     with tempfile.TemporaryDirectory(prefix="uam-") as directory:
         path = Path(directory) / "config"
         path.write_bytes(text)

@@ -9,12 +9,11 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import Refused
@@ -29,13 +28,12 @@ class HooksInTree(Refused):
     """git runs the hooks of this repository from among the files of a worktree, where we write nothing."""
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(NamedTuple):
     """What an install has put into a hooks directory."""
 
     hooks_dir: Path
     made: bool = False
-    sums: Mapping[str, str] = field(default_factory=dict)
+    sums: Mapping[str, str] = MappingProxyType({})
 
     @classmethod
     def read(cls, uam: Path) -> Record | None:
@@ -54,8 +52,7 @@ class Record:
         return json.dumps(fields, indent=1).encode() + b"\n"
 
 
-@dataclass(frozen=True)
-class Placed:
+class Placed(NamedTuple):
     """What `place` did: hooks written, foreign hooks kept, hooks left because somebody edited them."""
 
     record: Record
@@ -64,8 +61,7 @@ class Placed:
     left: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Removed:
+class Removed(NamedTuple):
     """What `remove` did: hooks removed, earlier ones restored, hooks left alone and why."""
 
     hooks: tuple[str, ...] = ()
@@ -75,6 +71,8 @@ class Removed:
 
 def write_file(path: Path, data: bytes, mode: int) -> None:
     """Write `path` with this content and mode atomically; on an error it stays as it was."""
+    import tempfile  # what only looks loads neither this nor shutil
+
     descriptor, name = tempfile.mkstemp(prefix=".uam-", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as out:
@@ -243,6 +241,8 @@ def _drop_saved(directory: Path, name: str) -> bool:
 def _copy(source: Path, target: Path, undo: ExitStack | None) -> None:
     """Copy a hook or a symlink to one, over what may be there."""
     target.unlink(missing_ok=True)
+    import shutil
+
     shutil.copy2(source, target, follow_symlinks=False)
     if undo:
         undo.callback(target.unlink, missing_ok=True)

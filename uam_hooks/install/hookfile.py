@@ -6,7 +6,6 @@ again whenever they are installed again.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from enum import Enum
 from pathlib import Path
@@ -42,6 +41,8 @@ def shipped_dir() -> Path:
 
 def checksum(data: bytes) -> str:
     """What an install records of a hook that it has written."""
+    import hashlib  # loads OpenSSL, which takes longer than all that `git uam status` asks
+
     return hashlib.sha256(data).hexdigest()
 
 

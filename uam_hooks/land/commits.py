@@ -8,11 +8,9 @@ from typing import NamedTuple
 from uam_hooks.git import trees
 from uam_hooks.git.attributes import Attributes
 from uam_hooks.git.repo import Repository
-from uam_hooks.hot.core.errors import UamError
 from uam_hooks.hot.core.merging import Conflict
 from uam_hooks.hot.core.objects import Commit
 from uam_hooks.hot.core.plumbing import ZERO
-from uam_hooks.hot.core.refs import short_target
 from uam_hooks.hot.core.settings import Squash
 from uam_hooks.hot.queue.model import Action, Batch, Source
 from uam_hooks.hot.queue.outcome import How
@@ -124,17 +122,3 @@ def _composed(session: Session, batch: Batch, base: str, made: _Applied) -> tupl
     committer = repo.committer(next((s.committer for s in made.landed if s.committer), ""))
     whole = Commit("", made.tree, parents, squash.author(commits), committer, text)
     return repo.store_commit(whole), How.SQUASHED
-
-
-def start_of(session: Session, ref: str, remote: str, tips: Tips | None = None) -> str:
-    """Where a branch is, or would begin: at its remote-tracking ref; ZERO where it can only begin with a root commit.
-
-    Raises UamError when there is no such branch and HEAD does not name it.
-    """
-    seen = tips or Tips(session.repo)
-    for name in (ref, session.settings.tracking_ref(remote, ref) if remote else None):
-        if name and (found := seen.name_of(name))[1] == "commit":
-            return found[0]
-    if session.repo.run("symbolic-ref", "--quiet", "HEAD", ok=(0, 1)).text == ref:
-        return ZERO
-    raise UamError(f"There is no branch {short_target(ref)} here.", f"Make it with `git branch {short_target(ref)}`.")

@@ -19,8 +19,8 @@ from uam_hooks.integrate.merge import merge_tree, remembering
 from uam_hooks.integrate.plan import Plan, living_shadow
 from uam_hooks.integrate.tips import Tips
 from uam_hooks.land.branch import conflict_words, land_here
-from uam_hooks.land.commits import start_of
 from uam_hooks.land.shadow import memories
+from uam_hooks.land.starts import start_of
 from uam_hooks.session import Session
 from uam_hooks.store import claim, finish
 

@@ -14,6 +14,7 @@ from uam_hooks.hot.queue.ci import all_seen
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.model import Action, ActionType, Source, SourceStatus, Status, iso, seconds_of, where
 from uam_hooks.hot.queue.reasons import Waits, in_words, reason
+from uam_hooks.hot.queue.rows import is_moment
 from uam_hooks.hot.queue.windows import who_else, window
 from uam_hooks.session import Session, agent_here
 from uam_hooks.store import journal, views
@@ -23,11 +24,16 @@ from uam_hooks.store.views import QueuedCommit
 FAILED_FOR_SECONDS = 24 * 3600.0
 
 
-def state(session: Session) -> dict[str, Any]:
-    """The queue as `git uam status --json` prints it. It changes nothing: recover and refresh before it."""
+def state(session: Session, newest: int | None = None) -> dict[str, Any]:
+    """The queue as `git uam status --json` prints it, or, of what waits, only the `newest` actions.
+
+    It changes nothing: recover and refresh before it.
+    """
     now = time.time()
     commits = views.commits(session.store)
-    waiting = [_row(session, a, commits, now) for a in views.actions(session.store, Status.PENDING)]
+    queued = views.actions(session.store, Status.PENDING) if newest is None else (
+        views.newest_waiting(session.store, newest))  # fmt: skip
+    waiting = [_row(session, a, commits, now) for a in queued]
     running = [_row(session, a, commits, now) for a in views.actions(session.store, Status.BATCHED, Status.EXECUTING)]
     failed = [
         {"action": a.id, "type": a.action_type.value, "batch": _number(session, a), "agent": s.agent,
@@ -46,7 +52,7 @@ def state(session: Session) -> dict[str, Any]:
         "ci": _ci(session),
         "straight": [r for r in session.settings.remotes() if own_helper(session.settings, r)],
         "window": _window(session, now),
-        "next": _next(session, waiting, running, failed),
+        "next": _next(session, views.waiting(session.store, session.identity.id), running, failed, now),
     }
 
 
@@ -143,26 +149,24 @@ def _source(source: Source) -> dict[str, Any]:
     }
 
 
-def _next(session: Session, waiting: list[Any], running: list[Any], failed: list[Any]) -> str:
+def _next(session: Session, waiting: views.Waiting, running: list[Any], failed: list[Any], now: float) -> str:
     """The one thing to do next, for a person or a program that reads nothing else."""
     if not session.settings["uam.enabled"]:
         return "pushes go straight to the remote (uam.enabled is false); `git config uam.enabled true` queues them"
-    going = [row for row in waiting if row["asked"] or row["type"] != "commit"]
-    here = [row for row in going if row["apart"] is None]
     if any(row["status"] == Status.BATCHED for row in running) and journal.made_by_hand(session.store):
         return "`git uam execute --batch-id` executes the batch that was made, and so does any flush"
     if running:
         return "nothing: a batch is being executed"
-    if here and session.settings["uam.push.mode"] == "manual":
+    if waiting.due is not None and session.settings["uam.push.mode"] == "manual":
         return "`git uam flush` executes what waits"
-    if here:
-        left = max(row["seconds_left"] for row in here)
+    if waiting.due is not None:
+        left = max(seconds_of(waiting.due) - now, 0.0) if is_moment(waiting.due) else 0.0
         return f"nothing: it is executed within {left:.0f} s, or now with `git uam flush`"
-    if going:
+    if waiting.actions:
         return "nothing here: `git uam flush` with the settings that it was queued with executes what waits"
     if failed:
         return "see what failed: resolve and push again, or `git uam retry ID`"
-    if waiting:
+    if waiting.total:
         return "`git push` the waiting commits when they are done"
     return "nothing"
 

@@ -117,6 +117,51 @@ def actions(store: Store, *states: str, most: int = 1000) -> list[Action]:
     return [rows.action(row) for row in found]
 
 
+class Waiting(NamedTuple):
+    """How much waits: actions by type, those asked for by name, their sources by type, and noted commits.
+
+    `due` is when the last of them may be executed that this identity may execute, None where there is none such.
+    """
+
+    actions: dict[str, int]
+    sources: dict[str, int]
+    commits: int
+    total: int
+    due: str | None
+
+
+def waiting(store: Store, identity: str) -> Waiting:
+    """What waits, counted by the database; see actions for what it is."""
+    going = "q.status = 'pending' AND (q.asked = 1 OR q.action_type <> 'commit')"
+    with store.reading() as db:
+        counted = db.execute(
+            "SELECT action_type, count(*) AS actions, sum((SELECT count(*) FROM sources s WHERE s.action_id = q.id"  # noqa: S608 - a constant
+            f" AND s.status = 'pending')) AS sources FROM deploy_queue q WHERE {going} GROUP BY action_type"
+        ).fetchall()
+        seen = db.execute(
+            "SELECT count(*) FROM deploy_queue q JOIN queued_commits c ON c.action_id = q.id"
+            " WHERE q.status = 'pending' AND c.status = 'pending'"
+        ).fetchone()
+        total = db.execute("SELECT count(*) FROM deploy_queue WHERE status = 'pending'").fetchone()
+        due = db.execute(
+            f"SELECT max(max(execute_after, not_before)) FROM deploy_queue q WHERE {going}"  # noqa: S608 - a constant
+            " AND identity IN ('', ?)",
+            (identity,),
+        ).fetchone()
+    actions = {row["action_type"]: row["actions"] for row in counted}
+    return Waiting(actions, {row["action_type"]: row["sources"] for row in counted}, seen[0], total[0], due[0])
+
+
+def newest_waiting(store: Store, most: int) -> list[Action]:
+    """The actions that were queued last of those that wait, oldest first."""
+    with store.reading() as db:
+        found = db.execute(
+            "SELECT * FROM (SELECT * FROM deploy_queue WHERE status = 'pending' ORDER BY id DESC LIMIT ?) ORDER BY id",
+            (most,),
+        ).fetchall()
+    return [rows.action(row) for row in found]
+
+
 def sources(store: Store, action_id: int) -> list[Source]:
     """All sources of an action, including replaced and withdrawn ones."""
     with store.reading() as db:
