@@ -121,6 +121,8 @@ def test_what_calls_ask_is_found_by_indexes(scene: Scene, here: DeployBatcher) -
                 plan = [row["detail"] for row in store.db.execute(f"EXPLAIN QUERY PLAN {statement}")]
                 scans = [step for step in plan if step.startswith("SCAN") and "urgent" not in step]
                 assert scans == [], (statement, plan)
+                if "merge_key = " in statement:
+                    assert "open_group" in plan[0]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ for nothing.
 from __future__ import annotations
 
 import os
-import socket
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -51,7 +50,7 @@ class Collection:
             if self._runs():
                 lock.unlink()
                 return False
-            os.write(descriptor, f"{os.getpid()} {socket.gethostname()}".encode())
+            os.write(descriptor, f"{os.getpid()} {os.uname().nodename}".encode())
             lock.replace(self._file)
         except OSError:
             with suppress(OSError):
@@ -65,7 +64,7 @@ class Collection:
         """Whether the file names a process that lives. On another machine nobody can tell, and git waits 12 hours."""
         try:
             pid, _, host = self._file.read_text().partition(" ")
-            if host.strip() == socket.gethostname():
+            if host.strip() == os.uname().nodename:
                 os.kill(int(pid), 0)
             return True
         except (FileNotFoundError, ProcessLookupError, ValueError):

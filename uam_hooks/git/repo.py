@@ -69,8 +69,8 @@ class Repository:
 
     def apart(self) -> Repository:
         """The same repository once more, for another thread: nothing of this one is safe to be used by two."""
-        other = Repository(self.git_dir)
-        other.configure(self._git.environment())
+        other = Repository(self.git_dir, self._brief)
+        other.configure(self._env)
         other.heads = dict(self.heads)
         other.syncs_objects = self.syncs_objects
         return other
