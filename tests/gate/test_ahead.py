@@ -6,7 +6,6 @@ what is seen from the order in which runs begin and end, never from the time.
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -68,14 +67,14 @@ def first_and_second(scene: Scene, first: str, second: str, both: str) -> None:
 
 def held(scene: Scene) -> list[str]:
     """Why things wait that have not ended."""
-    report = json.loads(scene.git("uam", "status", "--json"))
+    report = scene.report()
     return [row["held"] for part in ("running", "waiting") for row in report[part] if row.get("held")]
 
 
-def at_work(scene: Scene) -> set[str]:
-    """The runs of the gate: each has a process group."""
-    found = subprocess.run(["ps", "-ww", "-eo", "pgid,args"], capture_output=True, text=True, check=True).stdout
-    return {line.split()[0] for line in found.splitlines() if f"{scene.root}/gate-tests" in line}
+def at_work(scene: Scene) -> list[str]:
+    """The runs of the gate, without what watches them, and ends itself a little later."""
+    found = subprocess.run(["ps", "-ww", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    return [line for line in found.splitlines() if line == f"/bin/sh {scene.root}/gate-tests"]
 
 
 def free_of_gates(scene: Scene) -> None:
@@ -102,8 +101,7 @@ def test_what_comes_lands_a_gate_time_earlier(gated: Scene) -> None:
     assert len(gated.pushes()) == 3
     assert [row["status"] for row in gated.rows("sources")] == ["landed"] * 3
     free_of_gates(gated)
-    (has,) = json.loads(gated.git("uam", "gate", "list", "--json"))
-    assert (has["runs"], has["failed"], has["flaky"]) == (3, 0, 0)
+    assert [row["green"] for row in gated.rows("gate_runs")] == [1, 1, 1]
 
 
 @pytest.mark.slow
@@ -131,22 +129,6 @@ def test_where_the_first_fails_what_runs_on_top_is_thrown_away(gated: Scene) -> 
     assert errors(gated) == ["the gate tests fails", ""]
     assert [row["green"] for row in gated.rows("gate_runs")] == [0, 1, 1]  # bad, what was there before, c
     free_of_gates(gated)
-
-
-@pytest.mark.slow
-def test_where_somebody_else_was_quicker_what_runs_on_top_is_thrown_away(gated: Scene) -> None:
-    first_and_second(gated, "a", "b", "ab")
-    stranger = gated.stranger()
-    stranger.commit("x")
-    stranger.git("push", "-q", "origin", "HEAD:main")
-    go(gated, "a")
-    begun(gated, "ax")
-    begun(gated, "abx")
-    until(lambda: len(at_work(gated)) == 2, "the end of what ran on top")
-    go(gated, "ax", "abx")
-    landed(gated, "x", "a", "b")
-    gated.idle()
-    assert "end:ab" not in runs(gated)
 
 
 @pytest.mark.slow

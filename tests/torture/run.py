@@ -135,6 +135,7 @@ def _made(plan: Plan, root: Path, room: Path) -> tuple[Scene, list[Seen]]:
         gate = script(root / GATE, _GATE.format(root=root))
         for repository in (scene, clone):
             repository.git("config", "uam.gate.sound.command", str(gate))
+            repository.git("config", "uam.gate.slots", "2")  # what comes is tested ahead
     places = [scene, *(scene.worktree(f"agent{n}") for n in range(1, plan.agents - 1)), clone]
     repositories = [*([scene] * (plan.agents - 1)), clone]
     return scene, [
