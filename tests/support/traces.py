@@ -13,7 +13,7 @@ _SERVERS = {"git-upload-pack": "look", "git-receive-pack": "push"}
 
 
 class Trace:
-    """The git commands that ran while it was open, in the order in which they began."""
+    """The git commands that ran while it was open, in the order in which they began; what servers start is left out."""
 
     def __init__(self) -> None:
         self.commands: list[list[str]] = []
@@ -21,11 +21,12 @@ class Trace:
     @property
     def connections(self) -> list[str]:
         """What each connection to a remote was for: `look` (a fetch, too) or `push`."""
-        found = (command[0].rpartition("/")[2] for command in self.commands)
-        return [_SERVERS[name] for name in found if name in _SERVERS]
+        return [_SERVERS[name] for name in map(_name, self.commands) if name in _SERVERS]
 
-    def __str__(self) -> str:
-        return "\n".join(" ".join(command) for command in self.commands)
+    @property
+    def here(self) -> list[str]:
+        """The commands on this side, without the servers."""
+        return [" ".join(command) for command in self.commands if _name(command) not in _SERVERS]
 
 
 @contextmanager
@@ -49,4 +50,9 @@ def traced(scene: Scene) -> Iterator[Trace]:
 def _started(directory: Path) -> list[list[str]]:
     events = [json.loads(line) for path in directory.iterdir() for line in path.read_text().splitlines()]
     starts = sorted((e for e in events if e["event"] == "start"), key=lambda event: str(event["time"]))
-    return [event["argv"] for event in starts]
+    servers = tuple(f"{event['sid']}/" for event in starts if _name(event["argv"]) in _SERVERS)
+    return [event["argv"] for event in starts if not event["sid"].startswith(servers)]
+
+
+def _name(command: list[str]) -> str:
+    return command[0].rpartition("/")[2]

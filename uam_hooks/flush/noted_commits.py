@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import GitFailed
 from uam_hooks.hot.core.paths import worktree_name
 from uam_hooks.hot.core.refs import OBSERVED
 from uam_hooks.hot.queue.connection import Store
+from uam_hooks.integrate.differences import Differences
 from uam_hooks.integrate.tips import Tips
 from uam_hooks.store import finish, views
 from uam_hooks.store.views import QueuedCommit
@@ -59,21 +61,12 @@ def _unpushed(repo: Repository, oids: list[str], tips: Tips) -> set[str]:
 
 
 def _count_files(repo: Repository, oids: list[str]) -> dict[str, int]:
-    """The number of files that each commit changed, for all of them in one process; 0 where git cannot read one."""
-    if not oids:
-        return {}
-    feed = "".join(f"{oid}\n" for oid in oids).encode()
-    args = ("diff-tree", "--stdin", "-r", "-c", "-z", "--root", "--name-only", "--no-renames")
-    try:
-        out = repo.run(*args, feed=feed).out
-    except GitFailed:
-        each = [{oids[0]: 0}] if len(oids) == 1 else [_count_files(repo, [oid]) for oid in oids]
-        return {oid: files for counted in each for oid, files in counted.items()}
+    """The number of files that each commit changed; 0 where it cannot be read."""
+    differences = Differences(repo)
+    with suppress(GitFailed):
+        differences.prepare((), oids)
     counted = dict.fromkeys(oids, 0)
-    now = ""
-    for field in out.decode("utf-8", "surrogateescape").split("\0")[:-1]:
-        if field in counted:
-            now = field
-        elif now:
-            counted[now] += 1
+    for oid in oids:
+        with suppress(GitFailed):
+            counted[oid] = len(differences.touched([oid]))
     return counted

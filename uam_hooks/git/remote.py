@@ -48,6 +48,13 @@ class Seen(NamedTuple):
     there: str
 
 
+class Remembered(NamedTuple):
+    """What a remote was last known to have in refs, and what refs here were at when that was read."""
+
+    there: dict[str, str]
+    refs: dict[str, str]
+
+
 class Unreachable(UamError):
     """The remote could not be asked."""
 
@@ -63,6 +70,7 @@ class Remote:
     def __init__(self, repo: Repository, settings: Settings, name: str) -> None:
         self.repo, self.settings, self.name = repo, settings, name
         self.urls = urls.push_urls(settings, name)
+        self._read: dict[str, str] | None = None  # refs here, as they were a moment ago
         self._is_tracked = name in settings.remotes() and not urls.pushes_elsewhere(settings, name)
         lost = name not in settings.remotes() and not _HAS_PLACE.search(name)  # it may have been one, and is no path
         for url in self.urls:
@@ -88,22 +96,24 @@ class Remote:
         self.repo.heads[self.name] = next(filter(None, map(_head_in, answer.lines)), "")
         return listed_refs(answer)
 
-    def remembered(self, refs: Sequence[str]) -> dict[str, str] | None:
+    def remembered(self, refs: Sequence[str], *prefixes: str) -> Remembered | None:
         """What the remote was last known to have in each of `refs`, without asking it; None where that is not known of
-        all of them, or its default branch is not.
+        all of them, or its default branch is not. With it come the refs here that were read, those below the `prefixes`
+        and the remote-tracking ones among them.
 
         It may be another by now, so this is only for what is pushed with its lease: that asks the remote.
         """
         own, tracking = {ref: observed_ref(self.name, ref) for ref in refs}, {ref: self.tracking(ref) for ref in refs}
         default = default_ref(self.name)
-        names = [default, self._head, *own.values(), *tracking.values()]
-        now = self._at([name for name in names if name is not None])
+        names = [default, f"refs/remotes/{self.name}/", *prefixes, *own.values(), *tracking.values()]
+        now = self._read = self._at([name for name in names if name is not None])
         if self.name not in self.repo.heads and default in now:
             self.repo.heads[self.name] = self.repo.blob(now[default]).decode("utf-8", "surrogateescape")
         if self.name not in self.repo.heads and self._head not in now:
             return None
         found = {ref: self._newer(now.get(own[ref]), now.get(tracking[ref] or "")) for ref in refs}
-        return {ref: oid for ref, oid in found.items() if oid} if all(found.values()) else None
+        there = {ref: oid for ref, oid in found.items() if oid}
+        return Remembered(there, now) if len(there) == len(refs) else None
 
     def _newer(self, own: str | None, tracked: str | None) -> str | None:
         """Of what a flush last saw, and what a person last saw, the one that stands on the other: else the first."""
@@ -212,9 +222,20 @@ class Remote:
         What is remembered of the remote follows, where it is not tracked as well.
         """
         seen = list(seen)
+        at, self._read = self._read, None
+        if at is not None:
+            with suppress(GitFailed):  # one of them is not what it was a moment ago
+                self.repo.move_refs(self._moves(seen, at), "uam: what the remote has")
+                return
+        own = [observed_ref(self.name, one.ref) for one in seen]
+        names = [default_ref(self.name), self._head, *own, *(self.tracking(one.ref) for one in seen)]
+        moves = self._moves(seen, self._at([name for name in names if name is not None]))
+        self.repo.move_each(moves, "uam: what the remote has")
+
+    def _moves(self, seen: Sequence[Seen], at: Mapping[str, str]) -> list[tuple[str, str, str]]:
+        """The moves that `track` makes, where refs here are `at` these objects."""
         wanted = {tracking: one for one in seen if (tracking := self.tracking(one.ref)) is not None}
         own = {observed_ref(self.name, one.ref): one for one in seen}
-        at = self._at([*wanted, *own, default_ref(self.name), self._head])
         # what is tracked is remembered by that, and what was seen before is out of date
         moves = [(name, one.there, at.get(name, ZERO)) for name, one in own.items()
                  if at.get(name, ZERO) != one.there
@@ -224,7 +245,7 @@ class Remote:
             with suppress(GitFailed):  # it has landed, whatever cannot be found out or written here
                 if self._follows(one, now):
                     moves.append((tracking, one.oid, now))
-        self.repo.move_each([*moves, *self._default(at)], "uam: what the remote has")
+        return [*moves, *self._default(at)]
 
     def _follows(self, seen: Seen, now: str) -> bool:
         """Whether the tracking ref that is at `now` goes to what was seen."""

@@ -12,6 +12,7 @@ from typing import cast
 
 from uam_hooks.git.answering import Answering
 from uam_hooks.git.collection import Collection
+from uam_hooks.git.configuration import Configuration
 from uam_hooks.git.object_reader import ObjectReader
 from uam_hooks.git.worktree import Worktree
 from uam_hooks.hot.core import loose
@@ -20,7 +21,7 @@ from uam_hooks.hot.core.identity import belongs_to_commands, given_in
 from uam_hooks.hot.core.object_format import SHA1, SHA256, ObjectFormat
 from uam_hooks.hot.core.objects import Commit
 from uam_hooks.hot.core.paths import RepoPaths
-from uam_hooks.hot.core.plumbing import ZERO, Answer, answered, is_ancestor, starting
+from uam_hooks.hot.core.plumbing import ZERO, Answer, answered, configured, is_ancestor, starting
 from uam_hooks.hot.core.refs import HEADS
 from uam_hooks.hot.core.talk import INSIDE, talk
 
@@ -44,6 +45,7 @@ class Repository:
         self._moving = Answering(("update-ref", "--stdin", "-z"), self._process)
         # whether each object that is written is synced to disk: core.fsync
         self.syncs_objects = False
+        self._configuration = Configuration(self, self.paths.common_dir)
         self._commits: dict[str, Commit] = {}
         self.entries: dict[str, dict[bytes, bytes]] = {}  # those of trees that were read or made, see trees
         self._made: set[str] = set()
@@ -129,6 +131,12 @@ class Repository:
         """See `plumbing.Git.talk`: in the main worktree, because a relative URL is relative to its top, or `at`."""
         env = {**os.environ, "LC_ALL": "C", "LANGUAGE": "C", INSIDE: str(self.paths.uam)}
         return talk(args, env, at or self.paths.worktree, silence, ok, hear)
+
+    def configured(self, wanted: str, at: Path | None = None) -> bytes:
+        """See `plumbing.Git.configured`. git is asked again once a file has changed that it reads."""
+        if at is not None:
+            return configured(self, wanted, at)
+        return self._configuration.matching(wanted, self._git.environment())
 
     @cached_property
     def object_format(self) -> ObjectFormat:
@@ -330,6 +338,8 @@ class Repository:
     @cached_property
     def signs(self) -> bool:
         """Whether commits are to be signed; asked once."""
+        if not self.configured(r"^commit\.gpgsign$"):
+            return False
         return self.run("config", "--type=bool", "commit.gpgSign", ok=(0, 1)).text == "true"
 
     def committer(self, who: str = "") -> bytes:

@@ -5,11 +5,67 @@ Python does it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from uam_hooks.git.repo import Repository
+from uam_hooks.hot.core.plumbing import ZERO
 
 TREE = 0o040000
 _TREE = b"40000 "
+
+
+class Changed(NamedTuple):
+    """An entry in which two trees differ: whether it is a directory, both objects (ZERO for none) and the path."""
+
+    directory: bool
+    before: str
+    after: str
+    path: str
+
+
+class TooMany(Exception):
+    """A process of git says it sooner, or better."""
+
+
+def changed(repo: Repository, old: str, new: str, most: int) -> list[Changed]:
+    """Where two trees differ, as `git diff-tree -r -t --no-renames` lists it. Starts no process.
+
+    Raises TooMany where reading `most` pairs of trees is not enough to find out, or one is as git would not make it,
+    and GitFailed where one cannot be read.
+    """
+    found: list[Changed] = []
+    todo = [("", old, new)]
+    while todo:
+        most -= 1
+        if most < 0:
+            raise TooMany
+        path, before, after = todo.pop()
+        sides = [{} if oid == ZERO else _by_kind(repo, oid) for oid in (before, after)]
+        for name, directory in sorted(sides[0].keys() | sides[1].keys()):
+            was, now = (side.get((name, directory)) for side in sides)
+            if was == now:
+                continue
+            one = Changed(directory, was[1] if was else ZERO, now[1] if now else ZERO, path + name)
+            found.append(one)
+            if directory:
+                todo.append((f"{one.path}/", one.before, one.after))
+    return found
+
+
+def _by_kind(repo: Repository, tree: str) -> dict[tuple[str, bool], tuple[int, str]]:
+    """Mode and object of each entry; to git a file and a directory of one name are two."""
+    data, size = repo.tree(tree), repo.object_format.size
+    found: dict[tuple[str, bool], tuple[int, str]] = {}
+    at = 0
+    while at < len(data):
+        space, end = data.index(b" ", at), data.index(b"\0", at)
+        mode = int(data[at:space], 8)
+        one = data[space + 1 : end].decode("utf-8", "surrogateescape"), mode == TREE
+        if one in found:  # a name that is there twice; git shows both
+            raise TooMany
+        at = end + 1 + size
+        found[one] = mode, data[end + 1 : at].hex()
+    return found
 
 
 def entry(repo: Repository, tree: str, path: str) -> tuple[int, str] | None:

@@ -28,12 +28,19 @@ _SHIM = 'sh "$(git rev-parse --git-common-dir)"/uam/bin/'
 # git answers `git uam --help` and `git help uam` with this text, so its first words say where help is. exec: the
 # words make it a list, of which not every sh runs the last command in its own process.
 COMMAND_ALIAS = ("alias.uam", f"!: for help, run: git uam help; exec {_SHIM}git-uam")
-HELPER_ALIAS = ("alias.remote-uam", f"!{_SHIM}git-remote-uam")
+# run by every push, so git is not asked where the directory is at hand
+HELPER_ALIAS = (
+    "alias.remote-uam",
+    '!d=${GIT_DIR:-.git}; [ -d "$d/uam" ] || d=$(git rev-parse --git-common-dir); sh "$d"/uam/bin/git-remote-uam',
+)
 _ALIASES = (COMMAND_ALIAS, HELPER_ALIAS)
 # Every URL that is pushed to and that no pushurl and no longer pushInsteadOf decides: URLs on the command line, and
 # remotes that are not wired yet.
 CATCH_ALL = (f"url.{SCHEME}.pushInsteadOf", "")
-_EARLIER_ALIASES = (("alias.uam", f"!{_SHIM}git-uam"),)  # ours, too: an install replaces them
+_EARLIER_ALIASES = (  # ours, too: an install replaces them
+    ("alias.uam", f"!{_SHIM}git-uam"),
+    ("alias.remote-uam", f"!{_SHIM}git-remote-uam"),
+)
 _LOCK_PATIENCE = 3.0  # seconds; git gives up at once, but several agents may install at the same time
 
 

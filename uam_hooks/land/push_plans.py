@@ -43,19 +43,21 @@ class Prepared(NamedTuple):
 
 def prepare(
     session: Session, remote: str, pushes: Sequence[tuple[Action, Sequence[Source]]], there: Mapping[str, str],
-    tips: Tips,
+    tips: Tips, refs: Mapping[str, str] | None = None,
 ) -> Prepared:  # fmt: skip
     """Ask at once what the plans of these pushes to `remote` need: a handful of processes, however many refs there are.
 
-    `there` has what the remote has in each ref. GitFailed where git fails; then each push is prepared by itself.
+    `there` has what the remote has in each ref, `refs` all refs here of the remote and its shadows, where those were
+    read. GitFailed where git fails; then each push is prepared by itself.
     """
     repo, settings = session.repo, session.settings
-    tracked = tips.under(f"refs/remotes/{remote}/")
+    prefix, shadow = f"refs/remotes/{remote}/", shadow_ref(remote, "")
+    tracked = tips.under(prefix) if refs is None else {ref: oid for ref, oid in refs.items() if ref.startswith(prefix)}
     brought = [*there.values(), *(source.tip for _, sources in pushes for source in sources)]
     kinds = repo.kinds([*tracked.values(), *brought])
     repo.read_ahead(oid for oid in brought if kinds.get(oid) == "commit")
     branches = {name: oid for name, oid in tracked.items() if kinds[oid] == "commit"}
-    shadows = repo.refs(shadow_ref(remote, ""))
+    shadows = repo.refs(shadow) if refs is None else {ref: oid for ref, oid in refs.items() if ref.startswith(shadow)}
     kept = _kept(session, remote, [source for _, sources in pushes for source in sources])
     asked = {}
     for action, sources in pushes:
@@ -63,8 +65,8 @@ def prepare(
         if (at == ZERO or kinds.get(at) == "commit") and all(
             not source.verbatim and kinds.get(source.tip) == "commit" for source in sources
         ):
-            shadow = living_shadow(repo, memories(session, remote, action.ref, tips, shadows), at)
-            asked[action.id] = Asked(tuple(s.tip for s in sources), at, shadow, own in branches)
+            living = living_shadow(repo, memories(session, remote, action.ref, tips, shadows), at)
+            asked[action.id] = Asked(tuple(s.tip for s in sources), at, living, own in branches)
     found = survey_all(repo, list(asked.values()), branches.values())
     grounds = {number: ground for number, ground in zip(asked, found, strict=True) if ground is not None}
     differences = Differences(repo)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from uam_hooks.git.remote import Remote
 from uam_hooks.hot.core.errors import UamError
 from uam_hooks.hot.core.plumbing import ZERO
-from uam_hooks.hot.core.refs import HEADS
+from uam_hooks.hot.core.refs import HEADS, shadow_ref
 from uam_hooks.hot.queue.model import Action, ActionType, Batch
 from uam_hooks.integrate.onto import onto, ready
 from uam_hooks.integrate.plan import Plan
@@ -42,12 +42,13 @@ def from_memory(
     if not all(brought.values()) or any(source.verbatim for sources in brought.values() for source in sources):
         return []
     try:
-        there = remote.remembered([action.ref for action in actions])
-        if there is None or any(session.repo.kind(oid) != "commit" for oid in there.values()):
+        known = remote.remembered([action.ref for action in actions], shadow_ref(remote.name, ""))
+        if known is None or any(session.repo.kind(oid) != "commit" for oid in known.there.values()):
             return []
+        there = known.there
         tips = Tips(session.repo)
         pushes = [(action, brought[action.id]) for action in actions]
-        prepared = prepare(session, remote.name, pushes, there, tips)
+        prepared = prepare(session, remote.name, pushes, there, tips, known.refs)
         plans = [
             plan_push(session, batch, action, sources, there[action.ref], tips, prepared=prepared)
             for action, sources in pushes

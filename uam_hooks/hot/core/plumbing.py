@@ -139,10 +139,19 @@ class Git(Protocol):
         """Run `git args`, which talks to a remote, where it would run for a person; see `talk.talk`."""
         ...
 
+    def configured(self, wanted: str, at: Path | None = None) -> bytes:
+        """What `git config -z --show-scope --get-regexp` prints now for the pattern `wanted`, in git directory `at`."""
+        ...
+
     @property
     def object_format(self) -> ObjectFormat:
         """How this repository names objects; asked once."""
         ...
+
+
+def configured(git: Git, wanted: str, at: Path | None) -> bytes:
+    """See `Git.configured`: asked of git."""
+    return git.run("config", "-z", "--show-scope", "--get-regexp", wanted, ok=(0, 1), at=at).out
 
 
 def is_ancestor(git: Git, old: str, new: str, at: Path | None = None) -> bool:
@@ -216,6 +225,10 @@ class HotGit:
                 check=False,
             )
         return answered(args, done.returncode, done.stdout, done.stderr, ok)
+
+    def configured(self, wanted: str, at: Path | None = None) -> bytes:
+        """See `Git.configured`."""
+        return configured(self, wanted, at)
 
     @cached_property
     def object_format(self) -> ObjectFormat:

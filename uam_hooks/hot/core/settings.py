@@ -279,10 +279,10 @@ class Settings:
         """Read everything that the tool needs, remotes included, in one `git config` call; as seen from the git
         directory `at`.
         """
-        answer = git.run("config", "-z", "--show-scope", "--get-regexp", f"^({_WANTED}|{_ACTING})$", ok=(0, 1), at=at)
+        out = git.configured(f"^({_WANTED}|{_ACTING})$", at)
         values: dict[str, list[str]] = {}
         given: list[tuple[str, str]] = []
-        fields = answer.out.decode("utf-8", "surrogateescape").split("\0")
+        fields = out.decode("utf-8", "surrogateescape").split("\0")
         for scope, entry in zip(fields[::2], fields[1::2], strict=False):
             name, newline, value = entry.partition("\n")
             values.setdefault(name, []).append(value if newline else "true")

@@ -112,7 +112,11 @@ def resolve(session: PushSession, request: Request, known: Mapping[str, str]) ->
         error = _fault(spec, kind) or (lost_submodule(session.git, paths, tip) if kind == "commit" else "")
         begun.append((ResolvedSpec(spec, source, there, True, error, seen=seen), seen))
     beyond = _Beyond.of(session.git, [(one.source.tip, seen) for one, seen in begun if _is_open(one, seen)])
-    return [_judged(session, one, seen, beyond) if _is_open(one, seen) else one for one, seen in begun]
+    parents = {spec.src: objects.get(f"{spec.src}^1", ("", ""))[0] for spec in request.specs}
+    return [
+        _judged(session, one, seen, beyond, parents[one.spec.src]) if _is_open(one, seen) else one
+        for one, seen in begun
+    ]
 
 
 def _is_open(one: ResolvedSpec, seen: Seen) -> bool:
@@ -120,10 +124,10 @@ def _is_open(one: ResolvedSpec, seen: Seen) -> bool:
     return bool(seen.known) and not (one.error or one.source.verbatim)
 
 
-def _judged(session: PushSession, one: ResolvedSpec, seen: Seen, beyond: _Beyond) -> ResolvedSpec:
-    """`one`, of which it has been found out."""
+def _judged(session: PushSession, one: ResolvedSpec, seen: Seen, beyond: _Beyond, parent: str) -> ResolvedSpec:
+    """`one`, of which it has been found out; `parent` is the first one of its tip."""
     tip = one.source.tip
-    new = beyond.has(tip) or _brings_something(session.git, tip, seen)
+    new = beyond.has(tip) or _is_next(parent, seen) or _brings_something(session.git, tip, seen)
     given_up = None if beyond.contains(tip, seen.known) else _dropped(session, one.spec, one.source, seen.known)
     return one._replace(new=new, dropped=given_up)
 
@@ -156,6 +160,7 @@ def _commit(found: tuple[str, str] | None) -> str:
 def _objects(git: Git, request: Request, known: Mapping[str, str]) -> dict[str, tuple[str, str]]:
     """Object and type of every name that resolving needs, in one call of git."""
     names = [spec.src for spec in request.specs if spec.src]
+    names += [f"{spec.src}^1" for spec in request.specs if spec.src and spec.dst.startswith(HEADS)]
     for spec in request.specs:
         shadow = shadow_ref(request.remote, spec.dst)
         names += [shadow, f"{shadow}^1"]
@@ -185,6 +190,14 @@ def _branch_of(git: Git, src: str, paths: RepoPaths) -> str:
         return head_of(git, paths.git_dir)[0]
     named = src.startswith(HEADS) and not any(mark in src for mark in ("^", "~", "@{"))  # else a commit beside it
     return src if named else ""
+
+
+def _is_next(parent: str, seen: Seen) -> bool:
+    """Whether a commit with this parent is made on what the remote was seen at, so that it has not landed there.
+
+    Nor does a shadow hold it whose landing that is: what is in there was made before its landing was.
+    """
+    return parent == seen.known and (not seen.shadow or seen.landing == seen.known)
 
 
 def _brings_something(git: Git, tip: str, seen: Seen) -> bool:
