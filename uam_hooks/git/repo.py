@@ -136,7 +136,7 @@ class Repository:
         """See `plumbing.Git.configured`. git is asked again once a file has changed that it reads."""
         if at is not None:
             return configured(self, wanted, at)
-        return self._configuration.matching(wanted, self._git.environment())
+        return self._configuration.matching(wanted, self._env)
 
     @cached_property
     def object_format(self) -> ObjectFormat:
