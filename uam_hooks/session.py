@@ -15,6 +15,7 @@ from uam_hooks.hot.core.errors import NotInstalled
 from uam_hooks.hot.core.identity import Identity, agent_name, carried, identity_of
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.settings import Settings
+from uam_hooks.hot.queue.bell import FLUSHERS, WAITERS
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.lane import Lane
 from uam_hooks.hot.queue.spool import take_in
@@ -63,7 +64,7 @@ def open_queue(
         repo.configure(carried(settings))
     files.furnish(repo.paths)
     repair(repo, repo.paths)
-    with Store(database or repo.paths.database) as store:
+    with Store(database or repo.paths.database, rings=(FLUSHERS, WAITERS)) as store:
         if database is None:
             take_in(store, repo.paths, settings["uam.window.commit"])
         yield Session(repo, store, settings, identity_of(repo.paths, settings, os.environ))

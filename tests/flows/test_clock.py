@@ -17,6 +17,7 @@ from tests.support.queueing import ask, change
 from tests.support.scenes import Scene, Worktree, finished, until
 from uam_hooks.ci.watch import Watch
 from uam_hooks.flush import flusher
+from uam_hooks.hot.queue.bell import FLUSHERS, Bell
 from uam_hooks.hot.queue.lane import Lane
 from uam_hooks.hot.queue.model import iso, seconds_of
 from uam_hooks.session import Session, open_session
@@ -123,7 +124,8 @@ def test_g8_a_sleeping_flusher_counts_by_a_clock_that_does_not_jump(
     change(scene, "UPDATE deploy_queue SET execute_after = ?, queued_at = ?", iso(frozen + 0.5), iso(frozen))
     with opened(scene) as session:
         monkeypatch.setattr(time, "time", lambda: frozen)
-        flusher._sleep_until(session, Watch(Lane(None, "origin")), iso(frozen + 0.5))
+        with Bell(scene.paths.bells, FLUSHERS) as bell:
+            flusher._sleep_until(session, Watch(Lane(None, "origin")), bell, iso(frozen + 0.5))
         batch = claim.due(session.store, frozen)
     assert batch is not None
     assert [action.target for action in batch.actions if action.explicit] == ["main"]

@@ -176,7 +176,7 @@ def test_h9_what_could_not_be_written_while_it_was_said_comes_with_the_outcome(
         Listener(store, scene.paths, Colours(git, Settings.read(git))).rest(enqueue.state(store, [1]))
     printed = capsys.readouterr().err.splitlines()
     assert printed == as_git(*map(str, range(1, 33)), LEFT_OUT, *map(str, range(69, 101)))
-    with Speaking(scene.root / "nowhere" / "a.1.said", {"refs/heads/main": 1}) as nowhere:
+    with Speaking(scene.root / "nowhere" / "a.1.said", {"refs/heads/main": 1}, lambda: None) as nowhere:
         nowhere.about(["refs/heads/main"])
         nowhere.say("no fault of the push")
 

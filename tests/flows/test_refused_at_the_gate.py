@@ -26,7 +26,7 @@ LONG = "x" * 131_060
 
 def unheard(scene: Scene) -> Speaking:
     """For a push that no remote says anything of."""
-    return Speaking(scene.root / "said", defaultdict(int))
+    return Speaking(scene.root / "said", defaultdict(int), lambda: None)
 
 
 @pytest.mark.parametrize("options", [["-o", LONG], [f"-o{'y' * 16_000}{n}" for n in range(17)]], ids=["one", "all"])

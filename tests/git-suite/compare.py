@@ -153,8 +153,8 @@ def page(version: str, plain: dict[str, Result], total: int, rows: list[tuple[st
     return f"""# git's own tests
 
 git's own tests, run with git uam in every repository with a work tree that they make, and without. {version},
-{len(plain)} scripts about pushing, remotes, hooks, commits, rebases and worktrees, {today}, with `uam.squash=false`
-and `uam.window.push=0`:
+{len(plain)} scripts about pushing, remotes, hooks, commits, rebases and worktrees, {today}, with `uam.squash=false`,
+`uam.flusher.linger=0` and `uam.window.push=0`:
 
 **{total - len(rows)} of {total}** tests that pass with plain git pass hooked. The others:
 

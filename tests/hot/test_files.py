@@ -178,5 +178,5 @@ def test_g9_moved_while_the_flusher_sleeps(scene: Scene, mode: str) -> None:
 
 
 def asleep(pid: int) -> bool:
-    """Whether a process sleeps for a time, in several looks: it has done what it does before that."""
-    return all("nanosleep" in Path(f"/proc/{pid}/wchan").read_text() for _ in range(50))
+    """Whether a process waits for its bell, in several looks: it has done what it does before that."""
+    return all("poll" in Path(f"/proc/{pid}/wchan").read_text() for _ in range(50))

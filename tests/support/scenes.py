@@ -275,7 +275,8 @@ class Scene(Worktree):
         script(self.remote / "hooks" / "post-receive", _POST_RECEIVE)
 
     def install(self, *, hooks_only: bool = False, window: str = "50ms") -> None:
-        """Enable the repository, with a short window that a lone agent waits for, too."""
+        """Enable the repository, with a short window that a lone agent waits for, too, and flushers that end."""
+        self.git("config", "uam.flusher.linger", "0")
         self.git("config", "uam.window.push", window)
         self.git("config", "uam.window.company", "off")
         before = dict(os.environ)

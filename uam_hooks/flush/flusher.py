@@ -21,21 +21,24 @@ from uam_hooks.ci.watch import Watch
 from uam_hooks.flush.flush import flush, prune
 from uam_hooks.flush.noted_commits import refresh
 from uam_hooks.flush.starting import ensure_flush
+from uam_hooks.flush.staying import Ground, begin_anew, stay
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core import files
 from uam_hooks.hot.core.errors import GitFailed, Locked, NotInstalled, StoreError, UamError
 from uam_hooks.hot.core.identity import key_of, reduced
+from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.settings import Settings
 from uam_hooks.hot.core.words import say
+from uam_hooks.hot.queue.bell import FLUSHERS, WAITERS, Bell
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.lane import Lane, Mark, due_at, mark, unfinished, unsettled, waiting_for_others
-from uam_hooks.hot.queue.leader import ensure_flusher, try_lock
+from uam_hooks.hot.queue.leader import begun, ensure_flusher, try_lock
 from uam_hooks.hot.queue.model import iso, seconds_of
 from uam_hooks.land.ahead import Ahead
 from uam_hooks.session import Session, background
 from uam_hooks.store import claim, views
 
-# A flush by hand may empty the queue, and an urgent push may shorten a window, while the flusher sleeps.
+# What changes the queue wakes a flusher that sleeps; an answer of CI does not, and a clock that jumps does not.
 NAP_SECONDS = 0.1
 LONG_NAP_SECONDS = 1.0
 # Rounds in which the outcome of a batch stayed unknown, after which the flusher leaves recovery to the next command.
@@ -58,11 +61,14 @@ def main(common_dir: str, lock: int, identity: str = "", remote: str | None = No
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     os.environ["GIT_TERMINAL_PROMPT"] = "0"  # nobody is there to answer
     try:
-        with Repository(Path(common_dir)) as repo:
-            if remote is None:
+        paths = RepoPaths.of(Path(common_dir))
+        if remote is None:
+            with Repository(paths.common_dir) as repo:
                 _serve_every_lane(repo)
-            else:
-                _serve(repo, Lane(identity, remote), lock)
+        else:
+            begun(lock)
+            with Bell(paths.bells, FLUSHERS) as bell:
+                _serve(paths, Lane(identity, remote), lock, bell)
     except NotInstalled:
         return  # uninstalled while the flusher slept
     except UamError as error:
@@ -84,50 +90,65 @@ def _serve_every_lane(repo: Repository) -> None:
             time.sleep(LONG_NAP_SECONDS)
 
 
-def _serve(repo: Repository, lane: Lane, lock: int) -> None:
-    key = key_of(repo.paths, make=False)
+def _serve(paths: RepoPaths, lane: Lane, lock: int, bell: Bell) -> None:
+    key = key_of(paths, make=False)
     held: int | None = lock
     while held is not None:
-        held = _work(repo, lane, key, held)
+        held = _work(paths, lane, key, held, bell)
 
 
-def _work(repo: Repository, lane: Lane, key: bytes, lock: int) -> int | None:
-    """Flush until nothing of the lane waits for its window, and let go of its lock; what is returned holds it again,
-    because more was queued meanwhile.
+def _work(paths: RepoPaths, lane: Lane, key: bytes, lock: int, bell: Bell) -> int | None:
+    """Flush until nothing of the lane waits for its window, stay for more, and let go of its lock; what is returned
+    holds it again, because more was queued meanwhile.
 
     One connection to the queue is open all the while: with every new one SQLite makes files, and whoever has an answer
     may be removing the repository.
     """
     idle = 0
+    ground = Ground(paths, lane, lock)
     while True:
         with ExitStack() as opened:
             try:
-                store = opened.enter_context(Store(repo.paths.database, make=False))
-                with Watch(lane) as watch, Ahead() as ahead:
-                    here = partial(background, repo, store, key, lane.identity or "")
-                    while (left := _round(here(), watch, idle, ahead)) is not None:
-                        idle = left
+                store = opened.enter_context(Store(paths.database, make=False, rings=(FLUSHERS, WAITERS)))
+                while stay(store, lane, bell, ground, _rounds(paths, store, lane, key, bell)):
+                    pass
             except (StoreError, OSError) as error:
                 # what has landed is to be recorded once there is room; what has not begun is better off without us
-                if not _without_room(error) or idle >= MAX_IDLE_ROUNDS or not _has_begun(repo, lane):
+                if not _without_room(error) or idle >= MAX_IDLE_ROUNDS or not _has_begun(paths, lane):
                     raise
                 say(f"{iso(time.time())} {error}")
                 idle += 1
                 time.sleep(_pause(idle))
                 continue
+            if ground.is_ours() and ground.is_old() and due_at(store, lane) is not None:
+                begin_anew(paths, lane, lock)
             os.close(lock)
             # whoever queued while the lock was held relied on this process: look now that others can take it
-            return _taken_again(repo, lane) if due_at(store, lane) is not None else None
+            return _taken_again(paths, lane) if ground.is_ours() and due_at(store, lane) is not None else None
 
 
-def _taken_again(repo: Repository, lane: Lane) -> int | None:
+def _taken_again(paths: RepoPaths, lane: Lane) -> int | None:
     try:
-        return try_lock(repo.paths.lane_lock(lane.key), make=False)
+        return try_lock(paths.lane_lock(lane.key), make=False)
     except FileNotFoundError:
         raise NotInstalled from None
 
 
-def _round(session: Session, watch: Watch, idle: int, ahead: Ahead) -> int | None:
+def _rounds(paths: RepoPaths, store: Store, lane: Lane, key: bytes, bell: Bell) -> float:
+    """Flush until nothing of the lane waits for its window; returns how long to stay then, in seconds.
+
+    The repository is opened for these rounds alone: what was read of it is not true for ever.
+    """
+    idle: int | None = 0
+    with Repository(paths.common_dir) as repo, Watch(lane) as watch, Ahead() as ahead:
+        while idle is not None:
+            session, tried = background(repo, store, key, lane.identity or ""), idle
+            idle = _round(session, watch, bell, ahead, tried)
+    # what has led to nothing so often is left to the next command
+    return session.settings["uam.flusher.linger"] if tried <= MAX_IDLE_ROUNDS else 0.0
+
+
+def _round(session: Session, watch: Watch, bell: Bell, ahead: Ahead, idle: int) -> int | None:
     """One flush of the lane when it is due; returns how many have led to nothing since `idle` did, None at the end."""
     lane = watch.lane
     watch.look(session)
@@ -141,7 +162,7 @@ def _round(session: Session, watch: Watch, idle: int, ahead: Ahead) -> int | Non
     if due is not None and not open_batch:
         refresh(session.repo, session.store)  # while nobody waits for it
         _prune_daily(session)
-        _sleep_until(session, watch, due)
+        _sleep_until(session, watch, bell, due)
         # where a remote leads may have changed meanwhile
         session = session._replace(settings=Settings.read(session.repo))
     since = mark(session.store)
@@ -155,7 +176,7 @@ def _round(session: Session, watch: Watch, idle: int, ahead: Ahead) -> int | Non
     idle = idle + 1 if stuck or held or unsettled(session.store, lane) else 0
     if idle:
         pause = _pause(idle)
-        _rest(session, pause if left is None or stuck else min(pause, seconds_of(left) - time.time()), since)
+        _rest(session, bell, pause if left is None or stuck else min(pause, seconds_of(left) - time.time()), since)
     return idle
 
 
@@ -168,21 +189,21 @@ def _without_room(error: StoreError | OSError) -> bool:
     return error.transient if isinstance(error, StoreError) else error.errno in (ENOSPC, EDQUOT)
 
 
-def _has_begun(repo: Repository, lane: Lane) -> bool:
+def _has_begun(paths: RepoPaths, lane: Lane) -> bool:
     """Whether a batch of the lane has not ended; true where there is no room even to look."""
     try:
-        with Store(repo.paths.database, make=False) as store:
+        with Store(paths.database, make=False) as store:
             return unsettled(store, lane)
     except (StoreError, OSError):
         return True
 
 
-def _rest(session: Session, seconds: float, since: Mark) -> None:
+def _rest(session: Session, bell: Bell, seconds: float, since: Mark) -> None:
     """Wait for `seconds`, or until something is queued, begun or ended after `since`."""
     until = time.monotonic() + seconds
-    while time.monotonic() < until and mark(session.store) == since:
+    while (left := until - time.monotonic()) > 0 and mark(session.store) == since:
         _see_installed(session)
-        time.sleep(NAP_SECONDS)
+        bell.wait(min(left, NAP_SECONDS))
 
 
 def _see_installed(session: Session) -> None:
@@ -210,7 +231,7 @@ def _prune_daily(session: Session) -> None:
     os.utime(stamp)
 
 
-def _sleep_until(session: Session, watch: Watch, due: str | None) -> None:
+def _sleep_until(session: Session, watch: Watch, bell: Bell, due: str | None) -> None:
     """Sleep until something of the lane is due, by the monotonic clock: the other one may jump."""
     ends: dict[str, float] = {}  # of each moment that was due, when that is by the monotonic clock
     while due is not None and (left := seconds_of(due) - time.time()) > 0:
@@ -219,9 +240,7 @@ def _sleep_until(session: Session, watch: Watch, due: str | None) -> None:
         if left <= 0 and not claim.put_right(session.store, time.time(), waited_out=due):
             ends[due] = math.inf  # set with --execute-after: what counts is what the clock says
         elif left > 0:
-            # a moment that is hours away was set with --execute-after; nobody waits for it as for a window
-            longest = NAP_SECONDS if watch.holds else LONG_NAP_SECONDS
-            time.sleep(min(left, max(NAP_SECONDS, min(left / 100, longest))))
+            bell.wait(min(left, NAP_SECONDS if watch.holds else LONG_NAP_SECONDS))
         claim.put_right(session.store, time.time())
         watch.look(session)
         due = due_at(session.store, watch.lane)

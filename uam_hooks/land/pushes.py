@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from types import MappingProxyType
 
 from uam_hooks.git.remote import RefUpdate, Remote, Seen, Unreachable
@@ -16,6 +17,7 @@ from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import original_ref, originals_ref
 from uam_hooks.hot.core.sideband import Speaking, path_of, together
 from uam_hooks.hot.core.words import say
+from uam_hooks.hot.queue.bell import WAITERS, ring
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.model import Action, Batch, Landing, Source, Status
 from uam_hooks.hot.queue.outcome import Detail, failed
@@ -242,7 +244,7 @@ def _push(
     reached(Step.PINNED)
     heard_in = path_of(session.repo.paths.batches, batch.id, landings[0].id)
     about = {name: plan.action.id for plan in plans for name in (plan.ref, originals_ref(plan.ref))}
-    with Speaking(heard_in, about) as speaking:
+    with Speaking(heard_in, about, partial(ring, session.repo.paths.bells, WAITERS)) as speaking:
         sending = originals.Sending(remote, plans, updates, options, atomic, speaking)
         results, kept = originals.push(session, sending, there, apart=last)
     reached(Step.PUSHED)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.push.messages import UNINSTALLED, UNINSTALLED_UNDER_WAY
+from uam_hooks.hot.queue.bell import FLUSHERS, WAITERS, ring
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.leader import try_lock
 from uam_hooks.hot.queue.model import iso
@@ -50,6 +51,7 @@ def _close(store: Store, lines: Callable[[Store], list[str]], away: Path) -> lis
             )
     found = lines(store)
     _drop(store)
+    ring(away / "bells", FLUSHERS, WAITERS)
     deadline = time.monotonic() + END_SECONDS
     for path in away.glob("flusher*.lock"):
         while (lock := try_lock(path)) is None and time.monotonic() < deadline:

@@ -85,7 +85,7 @@ def furnish(paths: RepoPaths) -> None:
 
     What stands in the place of a directory is told by who needs that one.
     """
-    for directory in (paths.batches, paths.settling, paths.logs):
+    for directory in (paths.batches, paths.settling, paths.logs, paths.bells):
         if not directory.is_dir():
             with suppress(Refused):
                 make_directory(directory)

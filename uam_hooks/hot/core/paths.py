@@ -82,6 +82,11 @@ class RepoPaths(NamedTuple):
         return self.uam / "batches"
 
     @property
+    def bells(self) -> Path:
+        """Named pipes of those who wait for a change of the queue."""
+        return self.uam / "bells"
+
+    @property
     def gates(self) -> Path:
         """The slots in which gates run."""
         return self.uam / "gate"

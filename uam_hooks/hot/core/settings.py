@@ -166,6 +166,8 @@ KEYS = (
     Key("uam.ci.command", "", words, "the command for `command`, an argument list: exit 0 means idle, 1 busy"),
     Key("uam.ci.hold", "", hold, "how long a push waits for CI at most; by default 60s in the mode wait, 10m in queue"),
     Key("uam.ci.poll", "10s", duration, "how often it is asked at most whether CI is busy"),
+    Key("uam.flusher.linger", "2m", duration,
+        "how long the process that lands pushes stays when nothing waits, so that the next push need not start it"),
     Key("uam.batch.size", "20", positive, "about how many actions are executed together"),
     Key("uam.batch.parallel", "5", positive, "how many workflows and deploys run at the same time"),
     Key("uam.commit.onWindow", "keep", one_of("keep", "squash"), "what happens to ready commits that nobody pushes"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,11 +25,11 @@ _ABOUT, _LINE, _PROGRESS = ">", " ", "%"
 class Speaking:
     """One `git push`, which writes. What cannot be written is left to the outcome that its sources get at the end.
 
-    `actions` has the number of the action for each ref that is pushed.
+    `actions` has the number of the action for each ref that is pushed; `wake` is called after each line.
     """
 
-    def __init__(self, path: Path, actions: Mapping[str, int]) -> None:
-        self._path, self._actions = path, actions
+    def __init__(self, path: Path, actions: Mapping[str, int], wake: Callable[[], None]) -> None:
+        self._path, self._actions, self._wake = path, actions, wake
         self._fd: int | None = None
         self._head = ""
         self._able = True
@@ -57,6 +57,7 @@ class Speaking:
         except OSError:
             self._able = False
         self._head = ""
+        self._wake()
 
     def __enter__(self) -> Speaking:
         return self

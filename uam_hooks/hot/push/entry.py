@@ -48,6 +48,7 @@ def _serve(session: PushSession, remote: str, shim: str) -> int:
     from uam_hooks.hot.push.remote_helper import RemoteHelper
 
     try:
+        session.prepare_flusher(remote)
         return RemoteHelper(session, remote, shim).serve(sys.stdin.buffer)
     except UamError as error:
         report(error)

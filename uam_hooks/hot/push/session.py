@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from uam_hooks.hot.core import files, urls
+from uam_hooks.hot.core.errors import UamError
 from uam_hooks.hot.core.gate import ARGUMENTS_BYTES, update_bytes
 from uam_hooks.hot.core.identity import Identity, identity_of, reduced
 from uam_hooks.hot.core.paths import RepoPaths
@@ -15,7 +17,7 @@ from uam_hooks.hot.core.plumbing import Git, HotGit, listed_refs
 from uam_hooks.hot.core.settings import Settings
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.lane import Lane
-from uam_hooks.hot.queue.leader import ensure_flusher
+from uam_hooks.hot.queue.leader import ensure_flusher, prepare_flusher
 from uam_hooks.hot.queue.spool import take_in
 from uam_hooks.hot.worktree.repair import repair
 
@@ -36,6 +38,13 @@ class PushSession(NamedTuple):
     def ensure_flusher(self, remote: str, start: bool = True) -> bool:
         """See leader.ensure_flusher: a flusher for pushes of whoever pushes to `remote`."""
         return ensure_flusher(self.paths, self.lane(remote), partial(reduced, os.environ, self.settings), start)
+
+    def prepare_flusher(self, remote: str) -> None:
+        """Let a flusher get ready while this process finds out what to queue, where one stays and pushes need one."""
+        if not self.settings["uam.flusher.linger"] or self.settings["uam.push.mode"] == "manual":
+            return
+        with suppress(UamError, OSError):  # whoever queues something hears of it
+            prepare_flusher(self.paths, self.lane(remote), partial(reduced, os.environ, self.settings))
 
     def ask_remote(self, remote: str, *patterns: str, silence: float | None = None) -> dict[str, str]:
         """The refs that the remote itself has now, by name; GitFailed when it does not answer.

@@ -20,11 +20,15 @@ from uam_hooks.hot.push.resolve import ResolvedSpec
 from uam_hooks.hot.push.session import PushSession
 from uam_hooks.hot.push.voice import Voice
 from uam_hooks.hot.queue import again, enqueue
+from uam_hooks.hot.queue.bell import WAITERS, Bell
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.lane import unsettled
 from uam_hooks.hot.queue.model import Source, SourceStatus
 
-POLL_SECONDS = 0.03
+# Whatever changes rings; nobody may have rung, and a flusher that dies does not.
+POLL_SECONDS = 0.5
+# After an error, and where a flusher is seen to have died, one looks again that soon.
+SOON_SECONDS = 0.03
 # How often a flusher that fails is started, with growing pauses, before the push gives up on it.
 MAX_ELECTIONS = 5
 # The push is already queued, so tolerate a database that is busy for a while.
@@ -172,6 +176,15 @@ def poll(
     for. None as
     soon as there is a signal in `caught`; Stuck when no flusher lives and none can be started.
     """
+    with Bell(store.database.with_name("bells"), WAITERS) as bell, bell.rung_by_signals():
+        return _poll(store, ids, timeout, ensure, show, caught, enough, bell)
+
+
+def _poll(
+    store: Store, ids: Sequence[int], timeout: float, ensure: Callable[[Sequence[Source], bool], bool],
+    show: Callable[[float, Sequence[Source]], None], caught: Sequence[int],
+    enough: Callable[[float, Sequence[Source]], bool], bell: Bell,
+) -> list[Source] | None:  # fmt: skip
     started = time.monotonic()
     answered, elections, next_election = 0.0, 0, 0.0
     states: list[Source] = []
@@ -186,7 +199,7 @@ def poll(
         except StoreError:
             if passed - answered > STORE_PATIENCE_SECONDS:
                 raise
-            time.sleep(POLL_SECONDS)
+            bell.wait(SOON_SECONDS)
             continue
         if all(s.status != SourceStatus.PENDING for s in states) or passed >= timeout or enough(passed, states):
             return states
@@ -196,7 +209,8 @@ def poll(
             elections += 1
             next_election = passed + 0.1 * 2**elections
         show(passed, states)
-        time.sleep(POLL_SECONDS)
+        moments = (POLL_SECONDS, timeout - passed, next_election - passed)
+        bell.wait(max(SOON_SECONDS, min(seconds for seconds in moments if seconds > 0)))
     return None
 
 
@@ -205,4 +219,4 @@ def until_settled(session: PushSession, remote: str) -> None:
     deadline = time.monotonic() + SETTLE_SECONDS
     while unsettled(session.store, session.lane(remote)) and time.monotonic() < deadline:
         session.ensure_flusher(remote)
-        time.sleep(POLL_SECONDS)
+        time.sleep(SOON_SECONDS)

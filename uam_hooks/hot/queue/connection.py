@@ -15,6 +15,7 @@ from typing import Any
 
 from uam_hooks.hot.core import files
 from uam_hooks.hot.core.errors import NotInstalled, StoreError, UsageError
+from uam_hooks.hot.queue.bell import FLUSHERS, ring
 from uam_hooks.hot.queue.model import iso
 from uam_hooks.hot.queue.schema import MIGRATIONS
 from uam_hooks.hot.queue.turn import Turn
@@ -98,11 +99,12 @@ class Store:
     """One connection to the queue of one repository, which is made where it is missing; with `make=False` that is
     NotInstalled.
 
-    Every change is one `transaction`; a failure of the database is a StoreError, and the change is rolled back.
+    Every change is one `transaction`, after which the bells of these kinds are rung; a failure of the database is a
+    StoreError, and the change is rolled back.
     """
 
-    def __init__(self, database: Path, make: bool = True) -> None:
-        self.database = database
+    def __init__(self, database: Path, make: bool = True, rings: tuple[str, ...] = (FLUSHERS,)) -> None:
+        self.database, self._rings = database, rings
         self._turn = Turn(database.with_name(f"{database.name}-turn"))
         deadline = time.monotonic() + BUSY_SECONDS
         while True:
@@ -188,6 +190,7 @@ class Store:
                 self.db.execute("ROLLBACK")
                 raise
             self.db.execute("COMMIT")
+            ring(self.database.with_name("bells"), *self._rings)
         except sqlite3.Error as error:
             if self.db.in_transaction:
                 self.db.execute("ROLLBACK")

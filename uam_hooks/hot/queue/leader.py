@@ -3,6 +3,9 @@
 Whoever gets the flusher lock is the leader: it starts the flusher and hands it the locked descriptor, so the lock
 lives exactly as long as the flusher does, however either of them ends. The flusher runs in a session of its own,
 is no child of its starter, and holds no pipe of its starter: a child that inherits stderr keeps the caller's pipe open.
+
+The file of the lock tells of the flusher that holds it: a fingerprint of its environment, and once it has begun its
+process id.
 """
 
 from __future__ import annotations
@@ -10,13 +13,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from _blake2 import blake2b
 from collections.abc import Callable, Mapping
 from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 
 from uam_hooks.hot.core import files
 from uam_hooks.hot.core.errors import NotInstalled
+from uam_hooks.hot.core.identity import key_of
 from uam_hooks.hot.core.paths import RepoPaths
+from uam_hooks.hot.queue.bell import dismiss
 from uam_hooks.hot.queue.lane import Lane
 
 _START = (
@@ -24,6 +30,9 @@ _START = (
     " from uam_hooks.flush.flusher import main; main(sys.argv[1], int(sys.argv[2]), *sys.argv[3:])"
 )
 LOG_BYTES = 1_000_000
+_TOLD_BYTES = 100
+# What changes nothing of what a flusher does: it prints on no terminal, and a trace has a number for each command.
+_OF_NO_ACCOUNT = {"TERM", "COLORTERM", "NO_COLOR", "GIT_TRACE2_PARENT_SID", "GIT_TRACE2_PARENT_NAME"}
 
 
 def try_lock(path: Path, make: bool = True) -> int | None:
@@ -57,6 +66,42 @@ def ensure_flusher(paths: RepoPaths, lane: Lane, env: Callable[[], Mapping[str, 
         raise NotInstalled from None
 
 
+def prepare_flusher(paths: RepoPaths, lane: Lane, env: Callable[[], Mapping[str, str]]) -> None:
+    """Have a flusher of a lane get ready for what is queued in a moment, as ensure_flusher does.
+
+    One that stays with another environment than `env` is asked to leave, so that the next one has this.
+    """
+    if ensure_flusher(paths, lane, env):
+        return
+    words = _told(paths.lane_lock(lane.key)).split()
+    if len(words) == 2 and words[1].isdecimal() and words[0] != _fingerprint(paths, env()):
+        dismiss(paths.bells, int(words[1]))
+
+
+def begun(lock: int) -> None:
+    """Write down that this process is the flusher that holds the lock."""
+    told = os.pread(lock, _TOLD_BYTES, 0).decode("ascii", "replace").split()
+    os.pwrite(lock, f"{told[0] if told else '-'} {os.getpid()}\n".encode(), 0)
+
+
+def _told(path: Path) -> str:
+    try:
+        fd = files.opened(path, os.O_RDONLY)
+    except OSError:
+        return ""
+    try:
+        return os.read(fd, _TOLD_BYTES).decode("ascii", "replace")
+    finally:
+        os.close(fd)
+
+
+def _fingerprint(paths: RepoPaths, env: Mapping[str, str]) -> str:
+    """The same for environments in which a flusher does the same."""
+    facts = sorted(f"{name}={value}" for name, value in env.items() if name not in _OF_NO_ACCOUNT)
+    text = "\0".join(facts).encode("utf-8", "surrogateescape")
+    return blake2b(text, key=key_of(paths), digest_size=16).hexdigest()
+
+
 def _ensure_flusher(paths: RepoPaths, lane: Lane, env: Callable[[], Mapping[str, str]], start: bool) -> bool:
     fd = try_lock(paths.lane_lock(lane.key))
     if fd is None:
@@ -68,7 +113,10 @@ def _ensure_flusher(paths: RepoPaths, lane: Lane, env: Callable[[], Mapping[str,
         paths.log.replace(paths.log.with_suffix(".log.1"))
     log = files.opened(paths.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     try:
-        _start(fd, log, paths, lane, env())
+        found = env()
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, _fingerprint(paths, found).encode(), 0)
+        _start(fd, log, paths, lane, found)
     except OSError as error:
         os.write(log, f"no flusher could be started: {error}\n".encode())
     finally:
@@ -77,21 +125,26 @@ def _ensure_flusher(paths: RepoPaths, lane: Lane, env: Callable[[], Mapping[str,
     return True
 
 
-def _start(fd: int, log: int, paths: RepoPaths, lane: Lane, env: Mapping[str, str]) -> None:
-    command = [
-        sys.executable,
+def command(python: str, site: Path, paths: RepoPaths, lane: Lane, lock: int) -> list[str]:
+    """What starts the flusher of a lane by the package in `site`; it inherits the descriptor `lock`."""
+    return [
+        python,
         "-I",
         "-c",
         _START,
-        str(Path(__file__).resolve().parents[3]),
+        str(site),
         str(paths.common_dir),
-        str(fd),
+        str(lock),
         lane.identity or "",
         lane.remote or "",
     ]
+
+
+def _start(fd: int, log: int, paths: RepoPaths, lane: Lane, env: Mapping[str, str]) -> None:
+    words = command(sys.executable, Path(__file__).resolve().parents[3], paths, lane, fd)
     # sh ends at once, so the flusher is nobody's child: shells that end a command end its whole family
     subprocess.run(
-        ["sh", "-c", '"$@" &', "sh", *command],
+        ["sh", "-c", '"$@" &', "sh", *words],
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,

@@ -1,0 +1,211 @@
+"""A flusher that stays after its landing, and goes where it would be in the way: FAULTS H15 pays for its start."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.support.scenes import Scene, finished, free, until
+
+
+@pytest.fixture
+def staying(scene: Scene) -> Scene:
+    """The scene, whose flushers stay as long as any test takes."""
+    scene.git("config", "uam.flusher.linger", "10m")
+    return scene
+
+
+def landed(scene: Scene, name: str, **env: str) -> int:
+    """Push a new commit, which has to land; the process that has landed it."""
+    tip = scene.commit(name)
+    done = scene.push(**env)
+    assert done.code == 0, done
+    assert scene.there() == tip
+    return scene.flusher()
+
+
+def gone(scene: Scene, pid: int) -> None:
+    until(lambda: pid not in scene.flushers(), "the flusher's end")
+
+
+def test_one_flusher_lands_one_push_after_the_other(staying: Scene) -> None:
+    pids = {landed(staying, name) for name in "abc"}
+    assert len(pids) == 1
+    assert [path.name.split("-")[0] for path in (staying.uam / "bells").iterdir()] == ["flusher"]
+
+
+def test_one_that_has_stayed_long_enough_goes(scene: Scene) -> None:
+    scene.git("config", "uam.flusher.linger", "100ms")
+    tip = scene.commit("a")
+    assert scene.push().code == 0
+    scene.idle()
+    assert scene.there() == tip
+    assert list((scene.uam / "bells").iterdir()) == []
+
+
+def test_another_environment_has_another_flusher(staying: Scene) -> None:
+    """What a flusher runs (gates, hooks of git, gh) sees what the push that it is for would show it."""
+    first = landed(staying, "a")
+    assert landed(staying, "b", TERM="dumb") == first
+    tip = staying.commit("c")
+    assert staying.push(LANGUAGE="tlh").code == 0
+    assert staying.there() == tip
+    gone(staying, first)
+    second = staying.flusher()
+    assert b"LANGUAGE=tlh" in Path(f"/proc/{second}/environ").read_bytes().split(b"\0")
+
+
+def test_one_that_is_killed_while_it_stays_is_replaced(staying: Scene) -> None:
+    first = landed(staying, "a")
+    os.kill(first, signal.SIGKILL)
+    gone(staying, first)
+    assert landed(staying, "b") != first
+    # the bell of the one that was killed has been taken down by whoever rang it
+    assert len(list((staying.uam / "bells").iterdir())) == 1
+
+
+def test_one_that_is_killed_while_pushes_wait_for_it_is_replaced(staying: Scene) -> None:
+    first = landed(staying, "a")
+    os.kill(first, signal.SIGSTOP)
+    tip = staying.commit("b")
+    push = staying.start("push")
+    until(lambda: staying.pushed() == ["completed", "pending"], "a push that waits")
+    os.kill(first, signal.SIGKILL)
+    assert finished(push).code == 0
+    assert staying.there() == tip
+
+
+def test_one_that_is_stopped_holds_pushes_up_and_loses_none(staying: Scene) -> None:
+    staying.git("config", "uam.push.waitTimeout", "1s")
+    first = landed(staying, "a")
+    os.kill(first, signal.SIGSTOP)
+    tip = staying.commit("b")
+    done = staying.push()
+    assert done.code == 1
+    assert "not landed yet" in done.err
+    os.kill(first, signal.SIGCONT)
+    until(lambda: staying.there() == tip, "the landing")
+
+
+def test_a_push_in_queue_mode_wakes_it(staying: Scene) -> None:
+    first = landed(staying, "a")
+    staying.git("config", "uam.push.mode", "queue")
+    tip = staying.commit("b")
+    assert staying.push().code == 0
+    until(lambda: staying.there() == tip, "the landing")
+    assert staying.flushers() == [first]
+
+
+def _installed_elsewhere(scene: Scene) -> Path:
+    """Let another program be the interpreter of git uam; it notes what it starts."""
+    started = scene.root / "started"
+    scene.with_interpreter(f'echo "$@" >>"{started}"; exec "$python" "$@"')
+    return started
+
+
+def test_another_version_takes_its_place(staying: Scene) -> None:
+    first = landed(staying, "a")
+    _installed_elsewhere(staying)
+    gone(staying, first)
+    assert landed(staying, "b") != first
+
+
+def test_another_version_takes_over_what_waits(staying: Scene) -> None:
+    """With the lock in its hands: nobody who relied on the flusher is left without one."""
+    staying.git("config", "uam.push.mode", "queue")
+    staying.commit("a")
+    assert staying.push().code == 0
+    until(lambda: staying.pushed() == ["completed"], "the landing")
+    first = staying.flusher()
+    os.kill(first, signal.SIGSTOP)
+    tip = staying.commit("b")
+    assert staying.push().code == 0
+    started = _installed_elsewhere(staying)
+    (lock,) = staying.uam.glob("flusher-*.lock")
+    assert not free(lock)
+    os.kill(first, signal.SIGCONT)
+    until(lambda: staying.there() == tip, "the landing")
+    assert "flusher import main" in started.read_text()
+    assert staying.flushers() == [first]  # the same process, in which another program runs
+
+
+def test_g9_a_repository_that_was_removed_stays_removed(staying: Scene) -> None:
+    first = landed(staying, "a")
+    shutil.rmtree(staying.top)
+    gone(staying, first)
+    assert not staying.top.exists()
+
+
+def test_a_repository_that_was_moved_goes_on_where_it_is(staying: Scene) -> None:
+    first = landed(staying, "a")
+    away = staying.root / "elsewhere"
+    staying.top.rename(away)
+    gone(staying, first)
+    assert not staying.top.exists()
+    away.rename(staying.top)
+    landed(staying, "b")
+
+
+def test_a_queue_that_was_set_aside_is_not_served_on(staying: Scene) -> None:
+    """As the advice for a damaged one says; whoever holds the old one would never see what is queued."""
+    first = landed(staying, "a")
+    for path in staying.uam.glob("queue.db*"):
+        path.rename(path.with_name(f"old-{path.name}"))
+    assert landed(staying, "b") != first
+
+
+def test_an_uninstall_ends_it(staying: Scene) -> None:
+    first = landed(staying, "a")
+    assert staying.run("uam", "uninstall").code == 0
+    assert first not in staying.flushers()
+    assert not staying.uam.exists()
+
+
+def test_settings_of_the_moment_count(staying: Scene) -> None:
+    """It serves with what the configuration says when it is woken, never with what it was when it began."""
+    first = landed(staying, "a")
+    other = staying.root / "other.git"
+    staying.outside.git("clone", "-q", "--bare", str(staying.remote), str(other))
+    before = staying.there()
+    staying.git("remote", "set-url", "origin", str(other))
+    tip = staying.commit("b")
+    assert staying.push().code == 0
+    assert staying.flushers() == [first]
+    assert staying.there() == before
+    assert staying.outside.git("-C", str(other), "rev-parse", "main") == tip
+
+
+def test_a_bell_that_cannot_be_hung_is_done_without(staying: Scene) -> None:
+    shutil.rmtree(staying.uam / "bells")
+    (staying.uam / "bells").write_text("in the way")
+    landed(staying, "a")
+    landed(staying, "b")
+
+
+def test_what_lies_among_the_bells_is_not_written_to(staying: Scene) -> None:
+    victim = staying.root / "victim"
+    victim.write_text("mine")
+    (staying.uam / "bells" / "flusher-1.0").symlink_to(victim)
+    (staying.uam / "bells" / "waiter-1.0").write_text("mine")
+    landed(staying, "a")
+    assert victim.read_text() == "mine"
+    assert (staying.uam / "bells" / "waiter-1.0").read_text() == "mine"
+
+
+def test_a_pipe_that_nobody_reads_holds_nobody_up(staying: Scene) -> None:
+    os.mkfifo(staying.uam / "bells" / "flusher-1.0")
+    landed(staying, "a")
+    assert not (staying.uam / "bells" / "flusher-1.0").exists()
+
+
+def test_hooks_of_the_user_see_no_more_of_it_than_before(staying: Scene) -> None:
+    """A push that is dry, or brings nothing, lands nothing and answers as without one that stays."""
+    first = landed(staying, "a")
+    assert staying.push("--dry-run").code == 0
+    done = staying.push()
+    assert (done.code, "Everything up-to-date" in done.err) == (0, True)
+    assert staying.flushers() == [first]

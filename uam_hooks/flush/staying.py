@@ -1,0 +1,106 @@
+"""A flusher that has nothing to do stays for a while: the next push finds everything imported.
+
+It goes at once where what it stands on has changed: the repository, its queue, the code that it runs, git itself.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import NoReturn
+
+from uam_hooks.hot.core.errors import NotInstalled
+from uam_hooks.hot.core.paths import RepoPaths
+from uam_hooks.hot.queue.bell import Bell
+from uam_hooks.hot.queue.connection import Store
+from uam_hooks.hot.queue.lane import Lane, due_at
+from uam_hooks.hot.queue.leader import command
+
+# How often it is looked whether somebody has changed the queue and could not ring, or the ground has changed.
+LOOK_SECONDS = 1.0
+# A process that has grown above this, in bytes, does not stay.
+MOST_BYTES = 45_000_000
+
+_Stamp = tuple[int, ...] | None
+
+
+class Ground:
+    """What this process runs on, as it was when it began."""
+
+    def __init__(self, paths: RepoPaths, lane: Lane, lock: int) -> None:
+        self._paths, self._lane = paths, lane
+        self._env = _stamp(paths.env_file)
+        self._queue = _stamp(paths.database, content=False)
+        self._lock = _identity(os.fstat(lock))
+        self._code = {path: _stamp(path) for path in _code()}
+
+    def is_ours(self) -> bool:
+        """Whether the lock that this process holds, and the queue that it has open, are those that others see."""
+        lock = _stamp(self._paths.lane_lock(self._lane.key), content=False)
+        return lock == self._lock and _stamp(self._paths.database, content=False) == self._queue
+
+    def is_old(self) -> bool:
+        """Whether another version would run if this process began now. NotInstalled where none would."""
+        if (env := _stamp(self._paths.env_file)) is None:
+            raise NotInstalled
+        return env != self._env or any(_stamp(path) != stamp for path, stamp in self._code.items())
+
+
+def stay(store: Store, lane: Lane, bell: Bell, ground: Ground, seconds: float) -> bool:
+    """Wait for work, `seconds` at most; returns whether there is some. False as well when it is time to go.
+
+    NotInstalled once the repository was taken out, or moved.
+    """
+    if _memory() > MOST_BYTES:
+        return False
+    until = time.monotonic() + seconds
+    while ground.is_ours() and not ground.is_old():
+        if due_at(store, lane) is not None:
+            return True
+        left = until - time.monotonic()
+        if left <= 0 or bell.asked_to_leave:
+            return False
+        bell.wait(min(left, LOOK_SECONDS))
+    return False
+
+
+def begin_anew(paths: RepoPaths, lane: Lane, lock: int) -> NoReturn:
+    """Go on as a process of the version that is installed now, without letting go of the lock.
+
+    OSError where that one cannot be started.
+    """
+    lines = paths.env_file.read_bytes().splitlines()
+    python, site = (os.fsdecode(line) for line in lines[:2])
+    os.set_inheritable(lock, True)
+    words = command(python, Path(site), paths, lane, lock)
+    os.execv(words[0], words)  # noqa: S606 - what the install has written down, as every hook starts it
+
+
+def _code() -> list[Path]:
+    """The files that this process was made from, and git."""
+    files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
+    found = [sys.executable, shutil.which("git"), *files]
+    return [Path(file) for file in dict.fromkeys(found) if file]
+
+
+def _stamp(path: Path, content: bool = True) -> _Stamp:
+    """What changes when there is another file, or another content of it; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return (*_identity(found), found.st_size, found.st_mtime_ns) if content else _identity(found)
+
+
+def _identity(found: os.stat_result) -> tuple[int, int]:
+    return found.st_dev, found.st_ino
+
+
+def _memory() -> int:
+    """The most that this process has had in memory, in bytes."""
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
