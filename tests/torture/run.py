@@ -136,6 +136,8 @@ def _made(plan: Plan, root: Path, room: Path) -> tuple[Scene, list[Seen]]:
         for repository in (scene, clone):
             repository.git("config", "uam.gate.sound.command", str(gate))
             repository.git("config", "uam.gate.slots", "2")  # what comes is tested ahead
+    for top in (scene, clone):
+        top.git("config", "uam.flusher.linger", "1s")  # those that stay are killed, too, and those that begin
     places = [scene, *(scene.worktree(f"agent{n}") for n in range(1, plan.agents - 1)), clone]
     repositories = [*([scene] * (plan.agents - 1)), clone]
     return scene, [

@@ -190,13 +190,13 @@ class Store:
                 self.db.execute("ROLLBACK")
                 raise
             self.db.execute("COMMIT")
-            ring(self.database.with_name("bells"), *self._rings)
         except sqlite3.Error as error:
             if self.db.in_transaction:
                 self.db.execute("ROLLBACK")
             raise self._broken(error) from error
         finally:
             self._turn.give()
+        ring(self.database.with_name("bells"), *self._rings)
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
