@@ -2,15 +2,14 @@
 
     python benchmarks/waiting.py --pushes 20 --seconds 10
 
-A clone with a bare remote and a worktree for each agent, whose `git push` waits for the end of a long window. Prints the
-processor time that all of them take together meanwhile, in percent of one core, with the process that will land them;
-then what that process takes, and how much memory it has, when it has landed them and stays.
+A clone with a bare remote and a worktree for each agent, whose `git push` waits for the end of a long window. Prints
+the processor time that all of them take together meanwhile, in percent of one core, and that of the process that will
+land them; then what that process takes, and how much memory it has, when it has landed them and stays.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import tempfile
@@ -26,7 +25,7 @@ def _git(at: Path, *args: str) -> None:
     subprocess.run(["git", *args], cwd=at, check=True, capture_output=True)
 
 
-def _agents(root: Path, pushes: int) -> list[Path]:
+def _agents(root: Path, pushes: int, window: float) -> list[Path]:
     """The worktrees of the agents, each with a commit of its own."""
     _git(root, "init", "-q", "--bare", str(root / "remote.git"))
     _git(root, "clone", "-q", str(root / "remote.git"), str(root / "repo"))
@@ -35,7 +34,7 @@ def _agents(root: Path, pushes: int) -> list[Path]:
     _git(top, "push", "-q", "origin", "HEAD:main")
     with Repository.at(top) as opened:
         install(opened)
-    _git(top, "config", "uam.window.push", "1h")
+    _git(top, "config", "uam.window.push", f"{window}s")
     _git(top, "config", "uam.window.company", "off")
     _git(top, "config", "uam.push.waitTimeout", "1h")
     found = []
@@ -47,12 +46,6 @@ def _agents(root: Path, pushes: int) -> list[Path]:
         _git(place, "commit", "-q", "-m", f"Add {place.name}")
         found.append(place)
     return found
-
-
-def _queued(top: Path) -> int:
-    """How many agents have something in the queue."""
-    told = subprocess.run(["git", "uam", "status", "--json"], cwd=top, check=True, capture_output=True)
-    return sum(len(row["agents"]) for row in json.loads(told.stdout)["waiting"])
 
 
 def _flusher(top: Path) -> int:
@@ -100,16 +93,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory, private_environment(Path(directory) / "home"):
         root = Path(directory)
         waiting = [
-            subprocess.Popen(["git", "push", "-q", "origin", "HEAD:main"], cwd=place, stderr=subprocess.DEVNULL)
-            for place in _agents(root, given.pushes)
+            subprocess.Popen(["git", "push", "-q", "origin", "HEAD:main"], cwd=place)
+            for place in _agents(root, given.pushes, 30 + 3 * given.seconds)
         ]
-        while _queued(root / "repo") < given.pushes:
+        while len(list((root / "repo" / ".git" / "uam" / "bells").glob("waiter-*"))) < given.pushes:
             time.sleep(0.2)
         flusher = _flusher(root / "repo")
         time.sleep(3)  # what each says after 2 s is said
         pushes = _share(_family([one.pid for one in waiting]), given.seconds)
         sleeping = _share(_family([flusher]), given.seconds)
-        _git(root / "repo", "uam", "urgent", "on", "--for", "1m")
         codes = [one.wait() for one in waiting]
         time.sleep(3)
         staying = _share(_family([flusher]), given.seconds)

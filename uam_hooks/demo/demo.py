@@ -22,6 +22,7 @@ from uam_hooks.hot.core.errors import UamError, UsageError, last_line
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.plumbing import HotGit
 from uam_hooks.hot.core.settings import duration
+from uam_hooks.hot.queue.bell import dismiss
 from uam_hooks.install.install import install
 
 # Time limit for the agents of one side; more means that something is broken.
@@ -249,8 +250,10 @@ def _report(name: str, process: subprocess.Popen[str], deadline: float) -> dict[
 
 
 def _wait_for_flusher(work: Path) -> None:
-    """Wait until the background process releases its lock: nothing is written after that."""
-    for path in RepoPaths.of(work / ".git").uam.glob("flusher-*.lock"):
+    """Let the background process leave, and wait until it releases its lock: nothing is written after that."""
+    paths = RepoPaths.of(work / ".git")
+    dismiss(paths.bells)
+    for path in paths.uam.glob("flusher-*.lock"):
         with path.open("ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
 

@@ -26,7 +26,7 @@ from uam_hooks.hot.queue.lane import unsettled
 from uam_hooks.hot.queue.model import Source, SourceStatus
 
 # Whatever changes rings; nobody may have rung, and a flusher that dies does not.
-POLL_SECONDS = 0.5
+POLL_SECONDS = 1.0
 # After an error, and where a flusher is seen to have died, one looks again that soon.
 SOON_SECONDS = 0.03
 # How often a flusher that fails is started, with growing pauses, before the push gives up on it.
