@@ -53,7 +53,7 @@ def _flusher(top: Path) -> int:
     while True:
         for lock in (top / ".git" / "uam").glob("flusher-*.lock"):
             words = lock.read_text().split()
-            if len(words) == 2:
+            if len(words) == 3:
                 return int(words[1])
         time.sleep(0.01)
 

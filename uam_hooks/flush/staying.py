@@ -10,6 +10,8 @@ import resource
 import shutil
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
@@ -18,7 +20,7 @@ from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.queue.bell import Bell
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.lane import Lane, due_at
-from uam_hooks.hot.queue.leader import command
+from uam_hooks.hot.queue.leader import begun, command
 
 # How often it is looked whether somebody has changed the queue and could not ring, or the ground has changed.
 LOOK_SECONDS = 1.0
@@ -35,8 +37,17 @@ class Ground:
         self._paths, self._lane = paths, lane
         self._env = _stamp(paths.env_file)
         self._queue = _stamp(paths.database, content=False)
-        self._lock = _identity(os.fstat(lock))
+        self._fd, self._lock = lock, _identity(os.fstat(lock))
         self._code = {path: _stamp(path) for path in _code()}
+
+    @contextmanager
+    def idle(self) -> Iterator[None]:
+        """Let others know that this process has nothing to do, as long as the block lasts."""
+        begun(self._fd, idle=True)
+        try:
+            yield
+        finally:
+            begun(self._fd)
 
     def is_ours(self) -> bool:
         """Whether the lock that this process holds, and the queue that it has open, are those that others see."""
@@ -57,6 +68,11 @@ def stay(store: Store, lane: Lane, bell: Bell, ground: Ground, seconds: float) -
     """
     if _memory() > MOST_BYTES:
         return False
+    with ground.idle():
+        return _stay(store, lane, bell, ground, seconds)
+
+
+def _stay(store: Store, lane: Lane, bell: Bell, ground: Ground, seconds: float) -> bool:
     until = time.monotonic() + seconds
     while ground.is_ours() and not ground.is_old():
         if due_at(store, lane) is not None:

@@ -5,7 +5,7 @@ lives exactly as long as the flusher does, however either of them ends. The flus
 is no child of its starter, and holds no pipe of its starter: a child that inherits stderr keeps the caller's pipe open.
 
 The file of the lock tells of the flusher that holds it: a fingerprint of its environment, and once it has begun its
-process id.
+process id, and whether it has anything to do.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from _blake2 import blake2b
 from collections.abc import Callable, Mapping
 from fcntl import LOCK_EX, LOCK_NB, flock
@@ -31,6 +32,10 @@ _START = (
 )
 LOG_BYTES = 1_000_000
 _TOLD_BYTES = 100
+# of one length: what is written takes the place of what was
+_IDLE, _BUSY = "idle", "busy"
+# How long a push waits for a flusher that has nothing to do to leave. One that was stopped serves it as it is.
+_LEAVING_SECONDS, _LOOK_SECONDS = 0.2, 0.002
 # What changes nothing of what a flusher does: it prints on no terminal, and a trace has a number for each command.
 _OF_NO_ACCOUNT = {"TERM", "COLORTERM", "NO_COLOR", "GIT_TRACE2_PARENT_SID", "GIT_TRACE2_PARENT_NAME"}
 
@@ -69,19 +74,24 @@ def ensure_flusher(paths: RepoPaths, lane: Lane, env: Callable[[], Mapping[str, 
 def prepare_flusher(paths: RepoPaths, lane: Lane, env: Callable[[], Mapping[str, str]]) -> None:
     """Have a flusher of a lane get ready for what is queued in a moment, as ensure_flusher does.
 
-    One that stays with another environment than `env` is asked to leave, so that the next one has this.
+    One that has nothing to do, and another environment than `env`, is asked to leave, so that the next one has this.
     """
     if ensure_flusher(paths, lane, env):
         return
     words = _told(paths.lane_lock(lane.key)).split()
-    if len(words) == 2 and words[1].isdecimal() and words[0] != _fingerprint(paths, env()):
-        dismiss(paths.bells, int(words[1]))
+    if len(words) != 3 or words[2] != _IDLE or not words[1].isdecimal() or words[0] == _fingerprint(paths, env()):
+        return
+    dismiss(paths.bells, int(words[1]))
+    until = time.monotonic() + _LEAVING_SECONDS
+    while not ensure_flusher(paths, lane, env) and time.monotonic() < until:
+        time.sleep(_LOOK_SECONDS)
 
 
-def begun(lock: int) -> None:
-    """Write down that this process is the flusher that holds the lock."""
+def begun(lock: int, idle: bool = False) -> None:
+    """Write down that this process is the flusher that holds the lock, and whether it has nothing to do."""
     told = os.pread(lock, _TOLD_BYTES, 0).decode("ascii", "replace").split()
-    os.pwrite(lock, f"{told[0] if told else '-'} {os.getpid()}\n".encode(), 0)
+    words = f"{told[0] if told else '-'} {os.getpid()} {_IDLE if idle else _BUSY}\n"
+    os.pwrite(lock, words.encode(), 0)
 
 
 def _told(path: Path) -> str:
