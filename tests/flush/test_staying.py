@@ -102,7 +102,7 @@ def test_a_push_in_queue_mode_wakes_it(staying: Scene) -> None:
     staying.git("config", "uam.push.mode", "queue")
     tip = staying.commit("b")
     assert staying.push().code == 0
-    until(lambda: staying.there() == tip, "the landing")
+    until(lambda: staying.there() == tip and idle(staying), "the landing")
     assert staying.flushers() == [first]
 
 
@@ -134,7 +134,7 @@ def test_another_version_takes_over_what_waits(staying: Scene) -> None:
     (lock,) = staying.uam.glob("flusher-*.lock")
     assert not free(lock)
     os.kill(first, signal.SIGCONT)
-    until(lambda: staying.there() == tip, "the landing")
+    until(lambda: staying.there() == tip and idle(staying), "the landing")
     assert "flusher import main" in started.read_text()
     assert staying.flushers() == [first]  # the same process, in which another program runs
 
@@ -180,6 +180,7 @@ def test_settings_of_the_moment_count(staying: Scene) -> None:
     staying.git("remote", "set-url", "origin", str(other))
     tip = staying.commit("b")
     assert staying.push().code == 0
+    until(lambda: idle(staying), "the end of its work")
     assert staying.flushers() == [first]
     assert staying.there() == before
     assert staying.outside.git("-C", str(other), "rev-parse", "main") == tip
