@@ -231,6 +231,18 @@ def test_the_default_branch_is_remembered_with_it(scene: Scene) -> None:
     assert scene.bare.subjects("--first-parent", "trunk") == ["Squashed 2 commits:", "Squashed 2 commits:", "Begin"]
 
 
+def test_a_remote_that_names_no_default_branch_yet_is_asked_again(scene: Scene) -> None:
+    """It had nothing in its default branch when it was asked; the landing has made that."""
+    scene.bare.git("symbolic-ref", "HEAD", "refs/heads/trunk")
+    by_hand(scene)
+    for name in "abcd":
+        scene.commit(name)
+        if name in "bd":
+            queue(scene, "origin", "HEAD:trunk")
+            flushed(scene)
+    assert scene.bare.subjects("-1", "trunk") == ["Squashed 2 commits:"]
+
+
 def test_a_gate_tests_what_lands_and_nothing_before(known: Scene) -> None:
     gate = script(known.root / "gate", f'echo run >>"{known.root}/runs"\n')
     known.git("config", "uam.gate.tests.command", str(gate))

@@ -107,9 +107,9 @@ class Remote:
         default = default_ref(self.name)
         names = [default, f"refs/remotes/{self.name}/", *prefixes, *own.values(), *tracking.values()]
         now = self._read = self._at([name for name in names if name is not None])
-        if self.name not in self.repo.heads and default in now:
+        if not self.repo.heads.get(self.name) and default in now:
             self.repo.heads[self.name] = self.repo.blob(now[default]).decode("utf-8", "surrogateescape")
-        if self.name not in self.repo.heads and self._head not in now:
+        if not self.repo.heads.get(self.name) and self._head not in now:
             return None
         found = {ref: self._newer(now.get(own[ref]), now.get(tracking[ref] or "")) for ref in refs}
         there = {ref: oid for ref, oid in found.items() if oid}
@@ -151,7 +151,7 @@ class Remote:
     def _default(self, at: Mapping[str, str]) -> list[tuple[str, str, str]]:
         """The move with which the default branch is remembered that the remote has named, if no ref here says it."""
         default, name = default_ref(self.name), self.repo.heads.get(self.name)
-        if name is None or self._head in at:
+        if not name or self._head in at:  # one that has nothing yet names none, and will
             return []
         data = name.encode("utf-8", "surrogateescape")
         before = at.get(default, ZERO)
