@@ -167,3 +167,17 @@ def test_with_one_slot_nothing_runs_beside_another(gated: Scene) -> None:
     landed(gated, "a", "b")
     assert runs(gated) == ["begin:a", "end:a", "begin:ab", "end:ab"]
     assert not Path(gated.paths.gates / "1").exists()
+
+
+def test_with_one_slot_those_who_come_next_gather_a_little_longer(gated: Scene) -> None:
+    gated.git("config", "uam.gate.slots", "1")
+    pushed(gated, "a")
+    begun(gated, "a")
+    pushed(gated, "b")
+    go(gated, "a")
+    landed(gated, "a")
+    go(gated, "ab")
+    landed(gated, "a", "b")
+    first, second = gated.rows("gate_runs")
+    due = gated.rows("deploy_queue")[1]["execute_after"]
+    assert first["ended_at"] < due < second["ended_at"]

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Container, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Callable, Container, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 
 from uam_hooks.command.process import Running
@@ -17,15 +17,19 @@ from uam_hooks.gate.config import Gate, gates_of
 from uam_hooks.gate.judge import Judge, State, Verdict, waited_for
 from uam_hooks.gate.search import Blame, Land, Test, next_step
 from uam_hooks.hot.core import files
-from uam_hooks.hot.core.errors import UamError
+from uam_hooks.hot.core.errors import StoreError, UamError
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.words import say
 from uam_hooks.hot.queue.model import Action, Batch, Source
+from uam_hooks.hot.queue.windows import GATED_SECONDS
 from uam_hooks.integrate.plan import Plan
 from uam_hooks.land.ahead import Ahead, Below, RunAhead
 from uam_hooks.land.blame import Suspect, failed_by
 from uam_hooks.session import Session
-from uam_hooks.store import finish
+from uam_hooks.store import claim, finish
+
+# How long pushes gather after a run, as a part of the time that it took: runs saved for a little waiting.
+_GATHERING = 0.3
 
 # The plan of some of the sources, over what the remote has (or had).
 Replan = Callable[[Sequence[Source], str], Plan]
@@ -63,13 +67,17 @@ class Gating:
         self._session, self._batch, self._ahead = session, batch, ahead
         self._running = Running()
         self._gates: list[Gate] | None = None
+        self._ran: dict[tuple[str, str], float] = {}  # until when those who push to a branch gather
         self._searches: dict[int, _Search] = {}
 
     def __enter__(self) -> Gating:
         return self
 
-    def __exit__(self, *_error: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_error: object) -> None:
         self._running.end_all()
+        for (remote, target), until in self._ran.items() if kind is None else ():
+            with suppress(StoreError):  # they go on at once
+                claim.gather(self._session.store, remote, target, until)
 
     def guards(self, action: Action) -> bool:
         """Whether any gate is about the branch of this action. UsageError where the settings make no sense."""
@@ -81,9 +89,20 @@ class Gating:
         return [gate for gate in self._gates if gate.guards(action.ref)]
 
     def _judge(self, action: Action) -> Judge:
-        tell = partial(waited_for, self._session, action.remote, action.target)
+        tell = partial(self._waited_for, action)
         make_room = self._ahead.drop if self._ahead is not None else lambda: None
         return Judge(self._session, self._of(action), self._running, tell, make_room)
+
+    @contextmanager
+    def _waited_for(self, action: Action, gate: str) -> Iterator[None]:
+        """A run that others wait for; those who come next gather a little after it, unless there are slots for both."""
+        began = time.time()
+        with waited_for(self._session, action.remote, action.target, gate):
+            yield
+        if self._session.settings["uam.gate.slots"] == 1:
+            ended = time.time()
+            until = ended + min(GATED_SECONDS, _GATHERING * (ended - began))
+            self._ran[action.remote, action.target] = until
 
     def part(
         self, action: Action, sources: Sequence[Source], there: str, replan: Replan, *, atomic: bool

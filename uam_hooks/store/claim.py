@@ -72,6 +72,16 @@ def put_right(store: Store, now: float, waited_out: str | None = None) -> bool:
     return True
 
 
+def gather(store: Store, remote: str, target: str, until: float) -> None:
+    """Let pushes to a branch that are due before the moment `until` wait for it, and for others."""
+    with store.transaction() as db:
+        db.execute(
+            "UPDATE deploy_queue SET execute_after = :until WHERE status = 'pending' AND action_type = 'push'"
+            " AND remote = :remote AND target = :target AND execute_after < :until AND queued_at < :until",
+            {"until": iso(until), "remote": remote, "target": target},
+        )
+
+
 def would_be_due(
     store: Store, now: float | None, most: int, lane: Lane = EVERYTHING, after: str | None = None
 ) -> list[Action]:
