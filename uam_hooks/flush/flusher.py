@@ -105,12 +105,12 @@ def _work(paths: RepoPaths, lane: Lane, key: bytes, lock: int, bell: Bell) -> in
     may be removing the repository.
     """
     idle = 0
-    ground = Ground(paths, lane, lock)
+    ground, known = Ground(paths, lane, lock), Repository(paths.common_dir)
     while True:
         with ExitStack() as opened:
             try:
                 store = opened.enter_context(Store(paths.database, make=False, rings=(FLUSHERS, WAITERS)))
-                while stay(store, lane, bell, ground, _rounds(paths, store, lane, key, bell)):
+                while stay(store, lane, bell, ground, _rounds(known, store, lane, key, bell)):
                     pass
             except (StoreError, OSError) as error:
                 # what has landed is to be recorded once there is room; what has not begun is better off without us
@@ -134,13 +134,14 @@ def _taken_again(paths: RepoPaths, lane: Lane) -> int | None:
         raise NotInstalled from None
 
 
-def _rounds(paths: RepoPaths, store: Store, lane: Lane, key: bytes, bell: Bell) -> float:
+def _rounds(known: Repository, store: Store, lane: Lane, key: bytes, bell: Bell) -> float:
     """Flush until nothing of the lane waits for its window; returns how long to stay then, in seconds.
 
-    The repository is opened for these rounds alone: what was read of it is not true for ever.
+    The repository is opened for these rounds alone: what was read of it is not true for ever. Its settings are `known`
+    until a file of theirs changes.
     """
     idle: int | None = 0
-    with Repository(paths.common_dir) as repo, Watch(lane) as watch, Ahead() as ahead:
+    with known.anew() as repo, Watch(lane) as watch, Ahead() as ahead:
         while idle is not None:
             session, tried = background(repo, store, key, lane.identity or ""), idle
             idle = _round(session, watch, bell, ahead, tried)

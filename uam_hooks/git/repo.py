@@ -77,6 +77,12 @@ class Repository:
         other.syncs_objects = self.syncs_objects
         return other
 
+    def anew(self) -> Repository:
+        """The same repository, of which nothing is known but the settings, until a file of theirs changes."""
+        other = Repository(self.git_dir, self._brief)
+        other._configuration = self._configuration
+        return other
+
     def close(self) -> None:
         """End the processes that stay to answer, and hold off no gc."""
         self._objects.close()
