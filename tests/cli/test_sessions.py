@@ -27,9 +27,9 @@ def test_every_command_opens_the_repository_and_the_queue_once(stocked: Scene, m
     def counted(kind: type) -> None:
         init = kind.__init__  # type: ignore[misc]
 
-        def counting(self: object, *args: Any) -> None:
+        def counting(self: object, *args: Any, **named: Any) -> None:
             opened.append(kind)
-            init(self, *args)
+            init(self, *args, **named)
 
         monkeypatch.setattr(kind, "__init__", counting)
 

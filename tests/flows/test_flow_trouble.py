@@ -125,7 +125,7 @@ def test_database_corrupted_in_the_middle(scene: Scene) -> None:
 def test_no_database_can_be_made(scene: Scene) -> None:
     scene.paths.database.unlink(missing_ok=True)
     scene.paths.database.mkdir()
-    assert pushed_straight(scene) == [broken_line(scene, "Is a directory")]
+    assert pushed_straight(scene) == [broken_line(scene, "is no regular file")]
 
 
 @pytest.mark.slow

@@ -359,8 +359,11 @@ class Play:
         ended = [rows[row["id"]] for row in turn]
         for ref in dict.fromkeys(refs[row["action_id"]] for row in ended):
             self.sources_ended(ref, [row for row in ended if refs[row["action_id"]] == ref])
-        for landing in scene.rows("landings")[had:]:
-            if landing["remote"]:
+        landings = [row for row in scene.rows("landings")[had:] if row["remote"]]
+        for landing in landings:
+            if landing["status"] == "abandoned":  # planned on what the remote was last known to have
+                assert any(row["action_id"] == landing["action_id"] and row["id"] > landing["id"] for row in landings)
+            else:
                 self.proven(landing, rows, shadow if landing["ref"] == MAIN else "")
         assert scene.bare.run("merge-base", "--is-ancestor", before, MAIN).code == 0
         kept(scene, self.queued)

@@ -20,7 +20,7 @@ def test_h14_nothing_comes_back_of_a_clone_that_is_being_removed(scene: Scene, l
             push()
             assert finished(waiting).code == 0
             # what there was to do besides is done
-            assert [line.split()[1].split("/")[2] for line in scene.our_refs()] == ["landing"]
+            assert [line.split()[1].split("/")[2] for line in scene.our_refs()] == ["default", "landing"]
             assert scene.flushers() != []
             for path in sorted(scene.uam.rglob("*"), reverse=True):
                 if path.name not in left:

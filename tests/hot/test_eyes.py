@@ -194,8 +194,7 @@ def test_e2_the_output_of_a_deploy_is_shown_harmless_and_kept_as_it_is(scene: Sc
 # who prints besides words.py, and why that is harmless
 _EXCEPTIONS = {
     "demo/agent.py": "speaks JSON with the demo, its own parent process",
-    "cli/status.py": "a table of cells that words.visible has seen",
-    "cli/results.py": "a progress line, of texts that words.visible has seen",
+    "cli/looking.py": "a table of cells that words.visible has seen",
     "cli/demo.py": "a table of cells that words.visible has seen",
     "cli/__init__.py": "closes stderr; what click says of an error goes to words.complain",
     "flush/flusher.py": "a traceback of its own, into flush.log",

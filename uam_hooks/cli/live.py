@@ -152,6 +152,11 @@ class LiveVoice:
         self._store, self._actions, self._next = store, sorted(set(actions)), _SHOWN_AFTER_SECONDS
         self._display = Display()
 
+    @property
+    def step(self) -> float:
+        """How often there may be something new to show, in seconds."""
+        return _LOOK_SECONDS
+
     def speak(self, passed: float) -> None:
         """Show why it waits, when so many seconds have passed."""
         if passed < self._next:

@@ -26,6 +26,8 @@ from uam_hooks.store import views
 class Speaks(Protocol):
     """Who says what is waited for, see Voice."""
 
+    @property
+    def step(self) -> float: ...
     def speak(self, passed: float) -> None: ...
     def clear(self) -> None: ...
 
@@ -56,7 +58,7 @@ def wait_for(
         voice.speak(passed)
 
     try:
-        states = poll(session.store, [source.id for source in sources], timeout, ensure, show)
+        states = poll(session.store, [source.id for source in sources], timeout, ensure, show, step=voice.step)
     except Stuck:
         raise UamError(
             f"No flusher could run, see {push.paths.log}.", "It stays queued; `git uam flush` lands it."

@@ -29,6 +29,11 @@ class Voice:
         self._next = 0.0
         self._shown = ""
 
+    @property
+    def step(self) -> float:
+        """How often there may be something new to show, in seconds."""
+        return _STEP_SECONDS if self._terminal else TOLD_AFTER_SECONDS
+
     def speak(self, passed: float) -> None:
         """Say what is to be said when so many seconds have passed."""
         tells = not self._told and passed >= TOLD_AFTER_SECONDS

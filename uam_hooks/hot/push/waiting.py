@@ -99,7 +99,7 @@ def wait(
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDINGS)
         looks = unrecorded.Looks(session, remote)
-        states = poll(session.store, ids, timeout, ensure, show, caught, looks.enough)
+        states = poll(session.store, ids, timeout, ensure, show, caught, looks.enough, voice.step)
         if states is not None:
             states = unrecorded.decided(session, remote, states)
     except Stuck:
@@ -168,22 +168,23 @@ def poll(
     store: Store, ids: Sequence[int], timeout: float, ensure: Callable[[Sequence[Source], bool], bool],
     show: Callable[[float, Sequence[Source]], None] = lambda _passed, _states: None, caught: Sequence[int] = (),
     enough: Callable[[float, Sequence[Source]], bool] = lambda _passed, _states: False,
+    step: float = POLL_SECONDS,
 ) -> list[Source] | None:  # fmt: skip
     """Look at the sources `ids` until they have ended, or for `timeout` seconds, with a flusher alive all the while.
 
     `ensure` tells whether no flusher lives for these sources, and starts one if it is given true. `show` is called with
     the seconds that have passed and the sources, and so is `enough`, which tells whether there is nothing more to wait
-    for. None as
+    for. Both are called every `step` seconds as well, where that is sooner. None as
     soon as there is a signal in `caught`; Stuck when no flusher lives and none can be started.
     """
     with Bell(store.database.with_name("bells"), WAITERS) as bell, bell.rung_by_signals():
-        return _poll(store, ids, timeout, ensure, show, caught, enough, bell)
+        return _poll(store, ids, timeout, ensure, show, caught, enough, min(step, POLL_SECONDS), bell)
 
 
 def _poll(
     store: Store, ids: Sequence[int], timeout: float, ensure: Callable[[Sequence[Source], bool], bool],
     show: Callable[[float, Sequence[Source]], None], caught: Sequence[int],
-    enough: Callable[[float, Sequence[Source]], bool], bell: Bell,
+    enough: Callable[[float, Sequence[Source]], bool], step: float, bell: Bell,
 ) -> list[Source] | None:  # fmt: skip
     started = time.monotonic()
     answered, elections, next_election = 0.0, 0, 0.0
@@ -209,7 +210,7 @@ def _poll(
             elections += 1
             next_election = passed + 0.1 * 2**elections
         show(passed, states)
-        moments = (POLL_SECONDS, timeout - passed, next_election - passed)
+        moments = (step, timeout - passed, next_election - passed)
         bell.wait(max(SOON_SECONDS, min(seconds for seconds in moments if seconds > 0)))
     return None
 
