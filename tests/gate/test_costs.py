@@ -14,8 +14,8 @@ from tests.support.scenes import Scene
 # All that a flush starts here for one landing of two commits without gates. A guard, not a wish: whoever needs more, or
 # less, changes the number and says why.
 TO_LAND = 16
-# what a verdict that is known takes: a gate is never planned on what the remote was last known to have, so the remote is
-# asked, and the refs here that are about it are read once more before and after
+# what a verdict that is known takes: with gates nothing is planned on what the remote was last known to have, so it is
+# asked, and the refs here that are about it are read once more, before and after
 KNOWN = 4
 # what a run in a slot that is there takes, besides the gate
 TO_TEST = 5
