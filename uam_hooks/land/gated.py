@@ -29,7 +29,7 @@ from uam_hooks.session import Session
 from uam_hooks.store import claim, finish
 
 # How long pushes gather after a run, as a part of the time that it took: runs saved for a little waiting.
-_GATHERING = 0.3
+_GATHERING = 0.25
 
 # The plan of some of the sources, over what the remote has (or had).
 Replan = Callable[[Sequence[Source], str], Plan]
