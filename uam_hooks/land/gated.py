@@ -21,15 +21,14 @@ from uam_hooks.hot.core.errors import StoreError, UamError
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.words import say
 from uam_hooks.hot.queue.model import Action, Batch, Source
-from uam_hooks.hot.queue.windows import GATED_SECONDS
 from uam_hooks.integrate.plan import Plan
 from uam_hooks.land.ahead import Ahead, Below, RunAhead
 from uam_hooks.land.blame import Suspect, failed_by
 from uam_hooks.session import Session
 from uam_hooks.store import claim, finish
 
-# How long pushes gather after a run, as a part of the time that it took: runs saved for a little waiting.
-_GATHERING = 0.25
+# How long pushes gather after a run: a part of the time that it took, and in seconds at most. Runs saved for waiting.
+_GATHERING, _GATHERING_SECONDS = 0.25, 0.5
 
 # The plan of some of the sources, over what the remote has (or had).
 Replan = Callable[[Sequence[Source], str], Plan]
@@ -101,7 +100,7 @@ class Gating:
             yield
         if self._session.settings["uam.gate.slots"] == 1:
             ended = time.time()
-            until = ended + min(GATED_SECONDS, _GATHERING * (ended - began))
+            until = ended + min(_GATHERING_SECONDS, _GATHERING * (ended - began))
             self._ran[action.remote, action.target] = until
 
     def part(
