@@ -195,18 +195,29 @@ def test_a_bell_that_cannot_be_hung_is_done_without(staying: Scene) -> None:
 
 def test_what_lies_among_the_bells_is_not_written_to(staying: Scene) -> None:
     victim = staying.root / "victim"
-    victim.write_text("mine")
+    victim.write_text("mine" * 8)
     (staying.uam / "bells" / "flusher-1.0").symlink_to(victim)
-    (staying.uam / "bells" / "waiter-1.0").write_text("mine")
     landed(staying, "a")
-    assert victim.read_text() == "mine"
-    assert (staying.uam / "bells" / "waiter-1.0").read_text() == "mine"
+    assert victim.read_text() == "mine" * 8
+    assert (staying.uam / "bells" / "flusher-1.0").is_symlink()
 
 
-def test_a_pipe_that_nobody_reads_holds_nobody_up(staying: Scene) -> None:
-    os.mkfifo(staying.uam / "bells" / "flusher-1.0")
+def test_a_bell_that_nobody_hears_is_taken_down(staying: Scene) -> None:
+    (staying.uam / "bells" / "flusher-1.0").write_text("0" * 32)
     landed(staying, "a")
     assert not (staying.uam / "bells" / "flusher-1.0").exists()
+
+
+def test_a_pipe_among_the_bells_holds_nobody_up(staying: Scene) -> None:
+    os.mkfifo(staying.uam / "bells" / "flusher-1.0")
+    landed(staying, "a")
+
+
+def test_a_repository_can_be_copied_while_it_stays(staying: Scene) -> None:
+    landed(staying, "a")
+    copy = staying.root / "copy"
+    shutil.copytree(staying.top, copy)  # which no named pipe may be in the way of
+    assert staying.outside.git("-C", str(copy), "rev-parse", "HEAD") == staying.there()
 
 
 def test_hooks_of_the_user_see_no_more_of_it_than_before(staying: Scene) -> None:

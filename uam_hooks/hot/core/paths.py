@@ -83,7 +83,7 @@ class RepoPaths(NamedTuple):
 
     @property
     def bells(self) -> Path:
-        """Named pipes of those who wait for a change of the queue."""
+        """How those who wait for a change of the queue are woken."""
         return self.uam / "bells"
 
     @property

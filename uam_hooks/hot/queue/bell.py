@@ -1,71 +1,86 @@
-"""Bells: named pipes in .git/uam/bells that wake whoever waits for a change of the queue.
+"""Bells, which wake whoever waits for a change of the queue.
 
 Whoever changes the queue rings those who may wait for that. A bell tells nothing but that it is worth looking: what is
 true stands in the database, and who waits looks there from time to time as well, for nobody may have rung.
+
+A bell is a socket without a name in the file system (unix(7), Linux), and a file in .git/uam/bells that says which.
+Named pipes would do, but programs that copy a repository fail at those, as Python's shutil.copytree does.
 """
 
 from __future__ import annotations
 
+import _socket  # the module around it takes 5 ms to import
 import os
 import signal
-import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from errno import ENXIO
 from itertools import count
 from pathlib import Path
 from select import POLLIN, poll
+
+from uam_hooks.hot.core import files
+from uam_hooks.hot.core.errors import UamError
 
 FLUSHERS, WAITERS = "flusher", "waiter"
 
 # Where no bell could be hung, one looks at the queue that often.
 WITHOUT_SECONDS = 0.03
 _RING, _LEAVE = b"!", b"q"
+_PREFIX, _NAME_BYTES = b"\0uam-", 16
 _numbers = count()
 
 
 class Bell:
-    """The bell of this process among the `kind` of others; without one where the directory does not allow it.
+    """The bell of this process among the `kind` of others; without one where none can be had.
 
-    It is hung under its name when it can be heard already: one that nobody holds was left by a process that died.
+    Its file is there once it can be heard: one that nobody hears was left by a process that died.
     """
 
     def __init__(self, directory: Path, kind: str) -> None:
         self._path = directory / f"{kind}-{os.getpid()}.{next(_numbers)}"
-        self._fd: int | None = None
         self.asked_to_leave = False
-        fresh = directory / f".{self._path.name}"
+        self._socket: _socket.socket | None = None
+        self._signals: tuple[int, int] | None = None
+        name = os.urandom(_NAME_BYTES).hex().encode()
         try:
-            mode = stat.S_IMODE(directory.stat().st_mode) & 0o666
-            fresh.unlink(missing_ok=True)
-            os.mkfifo(fresh, mode)
-            # for reading and writing: then nobody who rings is ever the last one that has it open
-            self._fd = os.open(fresh, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-            os.fchmod(self._fd, mode)
+            self._socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM)
+            self._socket.setblocking(False)
+            self._socket.bind(_PREFIX + name)
+            self._signals = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+            fresh = directory / f".{self._path.name}"
+            fd = files.opened(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            try:
+                os.write(fd, name)
+            finally:
+                os.close(fd)
             fresh.rename(self._path)
-        except OSError:
+        except (OSError, AttributeError):  # no such sockets, or no room for one more
             self.close()
             return
         self._poll = poll()
-        self._poll.register(self._fd, POLLIN)
+        for one in (self._socket.fileno(), self._signals[0]):
+            self._poll.register(one, POLLIN)
 
     def wait(self, seconds: float) -> None:
         """Return when it is rung, or after `seconds`; what was rung before counts."""
-        if self._fd is None:
+        if self._socket is None or self._signals is None:
             time.sleep(max(0.0, min(seconds, WITHOUT_SECONDS)))
             return
         if self._poll.poll(max(0.0, seconds) * 1000):
             with suppress(BlockingIOError):
-                self.asked_to_leave |= _LEAVE in os.read(self._fd, 65536)
+                os.read(self._signals[0], 512)
+            with suppress(BlockingIOError):
+                while True:
+                    self.asked_to_leave |= self._socket.recv(8) == _LEAVE
 
     @contextmanager
     def rung_by_signals(self) -> Iterator[None]:
         """Let signals that have handlers ring it too: a wait that is under way goes on after a handler has returned."""
         before = None
-        if self._fd is not None:
+        if self._signals is not None:
             with suppress(ValueError):  # signals go to the main thread alone, and this is another one
-                before = signal.set_wakeup_fd(self._fd, warn_on_full_buffer=False)
+                before = signal.set_wakeup_fd(self._signals[1], warn_on_full_buffer=False)
         try:
             yield
         finally:
@@ -73,12 +88,15 @@ class Bell:
                 signal.set_wakeup_fd(before)
 
     def close(self) -> None:
-        """Take it down. It is missing where the repository was removed."""
-        if self._fd is not None:
-            os.close(self._fd)
-            self._fd = None
+        """Take it down. Its file is missing where the repository was removed."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
             with suppress(OSError):
                 self._path.unlink()
+        for fd in self._signals or ():
+            os.close(fd)
+        self._signals = None
 
     def __enter__(self) -> Bell:
         return self
@@ -107,20 +125,26 @@ def _each(directory: Path, kinds: tuple[str, ...], what: bytes, only: int = 0) -
         kind, _, rest = name.partition("-")
         pid = rest.partition(".")[0]
         if kind in kinds and pid != me and (not only or pid == str(only)):
-            _write(directory / name, what)
+            _send(directory / name, what)
 
 
-def _write(path: Path, what: bytes) -> None:
+def _send(path: Path, what: bytes) -> None:
     try:
-        fd = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError as error:
-        if error.errno == ENXIO:
-            with suppress(OSError):  # its process is gone
-                path.unlink()
+        fd = files.opened(path, os.O_RDONLY)
+        try:
+            name = os.read(fd, 2 * _NAME_BYTES)
+        finally:
+            os.close(fd)
+        sender = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM)
+    except (OSError, UamError):  # taken down meanwhile, or no file of ours
         return
     try:
-        if stat.S_ISFIFO(os.fstat(fd).st_mode):
-            with suppress(OSError):  # full: it has been rung often enough
-                os.write(fd, what)
+        sender.setblocking(False)
+        sender.sendto(what, _PREFIX + name)
+    except ConnectionRefusedError:
+        with suppress(OSError):  # its process is gone
+            path.unlink()
+    except OSError:  # it has been rung often enough
+        pass
     finally:
-        os.close(fd)
+        sender.close()
