@@ -125,7 +125,7 @@ def test_another_version_takes_over_what_waits(staying: Scene) -> None:
     staying.git("config", "uam.push.mode", "queue")
     staying.commit("a")
     assert staying.push().code == 0
-    until(lambda: idle(staying), "the landing")
+    until(lambda: staying.pushed() == ["completed"] and idle(staying), "the landing")
     first = staying.flusher()
     os.kill(first, signal.SIGSTOP)
     tip = staying.commit("b")
