@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.scenes import Scene, finished, free, until
+from uam_hooks.hot.queue.leader import begun
 
 
 @pytest.fixture
@@ -227,3 +228,11 @@ def test_hooks_of_the_user_see_no_more_of_it_than_before(staying: Scene) -> None
     done = staying.push()
     assert (done.code, "Everything up-to-date" in done.err) == (0, True)
     assert staying.flushers() == [first]
+
+
+def test_a_full_disk_keeps_no_flusher_from_its_work() -> None:
+    lock = os.open("/dev/full", os.O_RDWR)
+    try:
+        begun(lock, idle=True)
+    finally:
+        os.close(lock)

@@ -174,8 +174,8 @@ def poll(
 
     `ensure` tells whether no flusher lives for these sources, and starts one if it is given true. `show` is called with
     the seconds that have passed and the sources, and so is `enough`, which tells whether there is nothing more to wait
-    for. Both are called every `step` seconds as well, where that is sooner. None as
-    soon as there is a signal in `caught`; Stuck when no flusher lives and none can be started.
+    for. Both are called every `step` seconds as well, where that is sooner. None as soon as there is a signal in
+    `caught`; Stuck when no flusher lives and none can be started.
     """
     with Bell(store.database.with_name("bells"), WAITERS) as bell, bell.rung_by_signals():
         return _poll(store, ids, timeout, ensure, show, caught, enough, min(step, POLL_SECONDS), bell)

@@ -39,6 +39,7 @@ class Bell:
 
     def __init__(self, directory: Path, kind: str) -> None:
         self._path = directory / f"{kind}-{os.getpid()}.{next(_numbers)}"
+        self._fresh = directory / f".{self._path.name}"
         self.asked_to_leave = False
         self._socket: _socket.socket | None = None
         self._signals: tuple[int, int] | None = None
@@ -48,13 +49,12 @@ class Bell:
             self._socket.setblocking(False)
             self._socket.bind(_PREFIX + name)
             self._signals = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-            fresh = directory / f".{self._path.name}"
-            fd = files.opened(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            fd = files.opened(self._fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             try:
                 os.write(fd, name)
             finally:
                 os.close(fd)
-            fresh.rename(self._path)
+            self._fresh.rename(self._path)
         except (OSError, AttributeError):  # no such sockets, or no room for one more
             self.close()
             return
@@ -92,8 +92,9 @@ class Bell:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
-            with suppress(OSError):
-                self._path.unlink()
+            for path in (self._path, self._fresh):
+                with suppress(OSError):
+                    path.unlink()
         for fd in self._signals or ():
             os.close(fd)
         self._signals = None

@@ -16,6 +16,7 @@ import sys
 import time
 from _blake2 import blake2b
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 
@@ -89,9 +90,10 @@ def prepare_flusher(paths: RepoPaths, lane: Lane, env: Callable[[], Mapping[str,
 
 def begun(lock: int, idle: bool = False) -> None:
     """Write down that this process is the flusher that holds the lock, and whether it has nothing to do."""
-    told = os.pread(lock, _TOLD_BYTES, 0).decode("ascii", "replace").split()
-    words = f"{told[0] if told else '-'} {os.getpid()} {_IDLE if idle else _BUSY}\n"
-    os.pwrite(lock, words.encode(), 0)
+    with suppress(OSError):  # as on a full disk: then it serves whoever comes, as one that is busy does
+        told = os.pread(lock, _TOLD_BYTES, 0).decode("ascii", "replace").split()
+        words = f"{told[0] if told else '-'} {os.getpid()} {_IDLE if idle else _BUSY}\n"
+        os.pwrite(lock, words.encode(), 0)
 
 
 def _told(path: Path) -> str:
@@ -124,8 +126,9 @@ def _ensure_flusher(paths: RepoPaths, lane: Lane, env: Callable[[], Mapping[str,
     log = files.opened(paths.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     try:
         found = env()
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, _fingerprint(paths, found).encode(), 0)
+        with suppress(OSError):  # a full disk keeps no flusher from starting
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, _fingerprint(paths, found).encode(), 0)
         _start(fd, log, paths, lane, found)
     except OSError as error:
         os.write(log, f"no flusher could be started: {error}\n".encode())
