@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.hot.test_files import asleep
 from tests.support.scenes import Scene, finished, free, until
 from uam_hooks.hot.queue.leader import begun
 
@@ -128,6 +129,7 @@ def test_another_version_takes_over_what_waits(staying: Scene) -> None:
     assert staying.push().code == 0
     until(lambda: staying.pushed() == ["completed"] and idle(staying), "the landing")
     first = staying.flusher()
+    until(lambda: asleep(first), "a flusher that waits for its bell")  # or it has looked what it stands on already
     os.kill(first, signal.SIGSTOP)
     tip = staying.commit("b")
     assert staying.push().code == 0
