@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
+from uam_hooks.git.stamps import stamp, which
 from uam_hooks.hot.core.errors import NotInstalled
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.queue.bell import Bell
@@ -27,18 +28,17 @@ LOOK_SECONDS = 1.0
 # A process that has grown above this, in bytes, does not stay.
 MOST_BYTES = 45_000_000
 
-_Stamp = tuple[int, ...] | None
-
 
 class Ground:
     """What this process runs on, as it was when it began."""
 
     def __init__(self, paths: RepoPaths, lane: Lane, lock: int) -> None:
         self._paths, self._lane = paths, lane
-        self._env = _stamp(paths.env_file)
-        self._queue = _stamp(paths.database, content=False)
-        self._fd, self._lock = lock, _identity(os.fstat(lock))
-        self._code = {path: _stamp(path) for path in _code()}
+        self._env = stamp(str(paths.env_file))
+        self._queue = which(str(paths.database))
+        held = os.fstat(lock)
+        self._fd, self._lock = lock, (held.st_dev, held.st_ino, held.st_mode)
+        self._code = {path: stamp(path) for path in _code()}
 
     @contextmanager
     def idle(self) -> Iterator[None]:
@@ -51,14 +51,14 @@ class Ground:
 
     def is_ours(self) -> bool:
         """Whether the lock that this process holds, and the queue that it has open, are those that others see."""
-        lock = _stamp(self._paths.lane_lock(self._lane.key), content=False)
-        return lock == self._lock and _stamp(self._paths.database, content=False) == self._queue
+        lock = which(str(self._paths.lane_lock(self._lane.key)))
+        return lock == self._lock and which(str(self._paths.database)) == self._queue
 
     def is_old(self) -> bool:
         """Whether another version would run if this process began now. NotInstalled where none would."""
-        if (env := _stamp(self._paths.env_file)) is None:
+        if not (env := stamp(str(self._paths.env_file))):
             raise NotInstalled
-        return env != self._env or any(_stamp(path) != stamp for path, stamp in self._code.items())
+        return env != self._env or any(stamp(path) != was for path, was in self._code.items())
 
 
 def stay(store: Store, lane: Lane, bell: Bell, ground: Ground, seconds: float) -> bool:
@@ -96,24 +96,11 @@ def begin_anew(paths: RepoPaths, lane: Lane, lock: int) -> NoReturn:
     os.execv(words[0], words)  # noqa: S606 - what the install has written down, as every hook starts it
 
 
-def _code() -> list[Path]:
+def _code() -> list[str]:
     """The files that this process was made from, and git."""
     files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
     found = [sys.executable, shutil.which("git"), *files]
-    return [Path(file) for file in dict.fromkeys(found) if file]
-
-
-def _stamp(path: Path, content: bool = True) -> _Stamp:
-    """What changes when there is another file, or another content of it; None where there is none."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return (*_identity(found), found.st_size, found.st_mtime_ns) if content else _identity(found)
-
-
-def _identity(found: os.stat_result) -> tuple[int, int]:
-    return found.st_dev, found.st_ino
+    return [file for file in dict.fromkeys(found) if file]
 
 
 def _memory() -> int:

@@ -8,7 +8,6 @@ is BEGIN IMMEDIATE all the same: nothing depends on everybody taking a turn, or 
 from __future__ import annotations
 
 import os
-import threading
 from contextlib import suppress
 from fcntl import LOCK_EX, LOCK_NB, LOCK_UN, flock
 from pathlib import Path
@@ -71,6 +70,8 @@ class _Waiter:
     """A thread that waits for the lock: the kernel knows no time limit for that."""
 
     def __init__(self, fd: int) -> None:
+        import threading  # every push has a turn, and few have to wait for it
+
         self._fd = fd
         self._left = False
         self._has = False
