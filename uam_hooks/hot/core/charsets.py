@@ -10,7 +10,7 @@ import codecs
 import re
 
 # the charsets among Python's codecs, by the name that the codec gives itself
-_CHARSETS = re.compile(
+_CHARSETS = (
     r"ascii|utf-(?:8|16|32)(?:-[bl]e)?|iso8859-\d+|iso2022_\w+|cp\d+|koi8-[rtu]|euc_\w+|shift_jis\w*|gb\w+|big5\w*"
     r"|mac-\w+|johab|hz|tis-620|kz1048|ptcp154|hp-roman8"
 )
@@ -23,6 +23,6 @@ def as_text(raw: bytes, charset: bytes) -> str:
             codec = codecs.lookup(charset.decode("ascii"))
         except (LookupError, ValueError):  # unknown, not ASCII, or with a NUL in it
             return raw.decode("utf-8", "replace")
-        if _CHARSETS.fullmatch(codec.name):
+        if re.fullmatch(_CHARSETS, codec.name):
             return codec.decode(raw, "replace")[0]
     return raw.decode("utf-8", "replace")

@@ -12,7 +12,7 @@ from uam_hooks.hot.core.words import on_terminal
 
 _RESET = "\x1b[m"
 _WORDS = {"hint": "\x1b[33m", "warning": "\x1b[1;33m", "success": "\x1b[1;32m", "error": "\x1b[1;31m"}
-_FIRST = re.compile(rf"(\s*)({'|'.join(_WORDS)})(?![A-Za-z0-9])", re.IGNORECASE)
+_FIRST = rf"(?i)(\s*)({'|'.join(_WORDS)})(?![A-Za-z0-9])"
 
 
 class Colours:
@@ -26,7 +26,7 @@ class Colours:
         """A line of a remote, with its first word in the colour that git would give it."""
         if self._on is None:
             self._on = _wanted(self._settings)
-        found = _FIRST.match(line) if self._on else None
+        found = re.match(_FIRST, line) if self._on else None
         if found is None:
             return line
         colour = self._colour(found[2].lower())

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import re
 
-_ESCAPE = re.compile(rb'\\(?:([abfnrtv"\\])|([0-3][0-7]{2}))')
-_WHOLE = re.compile(rb'"((?:[^"\\]|\\[abfnrtv"\\]|\\[0-3][0-7]{2})*)"')
+_ESCAPE = rb'\\(?:([abfnrtv"\\])|([0-3][0-7]{2}))'
+_WHOLE = rb'"((?:[^"\\]|\\[abfnrtv"\\]|\\[0-3][0-7]{2})*)"'
 _LETTERS = dict(zip(b'abfnrtv"\\', b'\a\b\f\n\r\t\v"\\', strict=True))
-_SPECIAL = re.compile(rb'[\x00-\x1f"\\\x7f]')
+_SPECIAL = rb'[\x00-\x1f"\\\x7f]'
 
 
 def quoted(name: bytes) -> bytes:
     """`name` between quotes, whatever it contains."""
-    return b'"' + _SPECIAL.sub(lambda found: b"\\%03o" % found[0][0], name) + b'"'
+    return b'"' + re.sub(_SPECIAL, lambda found: b"\\%03o" % found[0][0], name) + b'"'
 
 
 def unquoted(text: bytes) -> tuple[bytes, bytes] | None:
     """The quoted name that `text` begins with, and what follows it; None where it begins with none that is valid."""
-    found = _WHOLE.match(text)
+    found = re.match(_WHOLE, text)
     if found is None:
         return None
-    name = _ESCAPE.sub(lambda e: bytes([_LETTERS[e[1][0]]]) if e[1] else bytes([int(e[2], 8)]), found[1])
+    name = re.sub(_ESCAPE, lambda e: bytes([_LETTERS[e[1][0]]]) if e[1] else bytes([int(e[2], 8)]), found[1])
     return name, text[found.end() :]

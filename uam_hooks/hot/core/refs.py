@@ -15,7 +15,7 @@ OBSERVED = "refs/uam/remote/"
 DEFAULTS = "refs/uam/default/"
 NEXT = "refs/uam/next/"
 # A remote that can be part of a ref's name unchanged; for a URL its hash is used.
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]*[A-Za-z0-9_-]|[A-Za-z0-9_]")
+_NAME = r"[A-Za-z0-9_][A-Za-z0-9_./-]*[A-Za-z0-9_-]|[A-Za-z0-9_]"
 
 
 def short_target(ref: str) -> str:
@@ -49,7 +49,7 @@ def next_ref(remote: str, ref: str) -> str:
 
 def _part(remote: str) -> str:
     """A remote as a part of a ref's name."""
-    if not _NAME.fullmatch(remote) or ".." in remote or "//" in remote:
+    if not re.fullmatch(_NAME, remote) or ".." in remote or "//" in remote:
         return f"url-{_number('url', remote)[:16]}"
     return remote
 

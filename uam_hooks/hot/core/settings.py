@@ -228,15 +228,12 @@ _ACTING = (
 
 
 # The keys of a deploy target and of a gate; git keeps the case of the middle part.
-_NAMED = re.compile(
-    r"uam\.(deploy|gate)\.([A-Za-z0-9_][A-Za-z0-9_.-]*)\.(command|timeout|paths|branches|needs|retries|env)",
-    re.IGNORECASE,
-)
+_NAMED = r"(?i)uam\.(deploy|gate)\.([A-Za-z0-9_][A-Za-z0-9_.-]*)\.(command|timeout|paths|branches|needs|retries|env)"
 
 
 def _of_name(name: str) -> Key | None:
     """The key of something that has a name: of a deploy, or of a gate."""
-    found = _NAMED.fullmatch(name)
+    found = re.fullmatch(_NAMED, name)
     if found is None:
         return None
     what, one, last = found[1].lower(), f"the {found[1].lower()} {found[2]}", found[3].lower()
@@ -258,7 +255,7 @@ def _of_name(name: str) -> Key | None:
 
 def _spelled(name: str) -> str:
     """A key as git prints it: section and last part in lower case."""
-    found = _NAMED.fullmatch(name)
+    found = re.fullmatch(_NAMED, name)
     return f"uam.{found[1].lower()}.{found[2]}.{found[3].lower()}" if found else name.lower()
 
 
@@ -349,7 +346,7 @@ class Settings:
 
     def gates(self) -> list[str]:
         """The names of the gates, in the order of git config."""
-        found = (_NAMED.fullmatch(key) for key in self._values)
+        found = (re.fullmatch(_NAMED, key) for key in self._values)
         return [one[2] for one in found if one and one[1].lower() == "gate" and one[3].lower() == "command"]
 
     def guards(self, branch: str) -> bool:

@@ -18,7 +18,7 @@ from uam_hooks.hot.core import files
 
 # What stands in for lines that were too many.
 LEFT_OUT = "[lines left out]"
-_NAME = re.compile(r"([^.]+)\.(\d+)\.said")
+_NAME = r"([^.]+)\.(\d+)\.said"
 _ABOUT, _LINE, _PROGRESS = ">", " ", "%"
 
 
@@ -105,7 +105,7 @@ def path_of(batches: Path, batch: str, landing: int) -> Path:
 def there(batches: Path) -> list[tuple[Path, str]]:
     """The files that are there, each with the batch that it is about, the oldest push first."""
     try:
-        found = [match for path in batches.iterdir() if (match := _NAME.fullmatch(path.name))]
+        found = [match for path in batches.iterdir() if (match := re.fullmatch(_NAME, path.name))]
     except OSError:  # taken out, or nothing was ever claimed
         return []
     return [(batches / match[0], match[1]) for match in sorted(found, key=lambda match: int(match[2]))]

@@ -122,20 +122,21 @@ def _put(stream: TextIO, text: str) -> None:
 
 # -- URLs ----------------------------------------------------------------------------------------------------
 
+# Strings, which re compiles when they are needed: few pushes print a URL, and each one pays for what it imports.
 # A URL ends at a blank: a password may hold any other character, also a slash, an @ or a quote.
-_WORD = re.compile(r"\S+")
-_AUTHORITY = re.compile(r"[^/?#]*")
-_HOST = re.compile(r"\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+\.?|localhost", re.IGNORECASE)
+_WORD = r"\S+"
+_AUTHORITY = r"[^/?#]*"
+_HOST = r"(?i)\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+\.?|localhost"
 # git's other spellings: as for scp, with [] around it where there is a port, and <helper>::<address>
-_LIKE_SCP = re.compile(r"\A(['\"(<=,\[]*)[^:/@\[]+:(?!//).*@(?=[\w.-]+[\]:])")
-_HELPER = re.compile(r"\A(['\"(<]*[A-Za-z][A-Za-z0-9+.-]*::).*@")
+_LIKE_SCP = r"\A(['\"(<=,\[]*)[^:/@\[]+:(?!//).*@(?=[\w.-]+[\]:])"
+_HELPER = r"\A(['\"(<]*[A-Za-z][A-Za-z0-9+.-]*::).*@"
 # a command with blanks in it: to the quote that ends it, else to the end of the line
-_EXT = re.compile(r"(?<![\w.+-])(['\"]?)(ext::)(?!\*\*\*)(?:[^\n]*(?=\1)|[^\n]*)", re.IGNORECASE)
+_EXT = r"(?i)(?<![\w.+-])(['\"]?)(ext::)(?!\*\*\*)(?:[^\n]*(?=\1)|[^\n]*)"
 # what ssh says of the user of a URL
-_DENIED = re.compile(r"(?<!\S)(?!git@)[^\s@]+@(?=[\w.-]+: Permission denied)")
-_PARAMETER = re.compile(r"([?&;#])([^\s=&;#?'\"]+)=([^\s&;#'\"]+)")
-_SECRET_NAME = re.compile(r"token|secret|pass|pwd|auth|key|sig|cred|jwt|session", re.IGNORECASE)
-_BYTE = re.compile(r"%([0-9a-fA-F]{2})")
+_DENIED = r"(?<!\S)(?!git@)[^\s@]+@(?=[\w.-]+: Permission denied)"
+_PARAMETER = r"([?&;#])([^\s=&;#?'\"]+)=([^\s&;#'\"]+)"
+_TELLING = r"(?i)token|secret|pass|pwd|auth|key|sig|cred|jwt|session"
+_BYTE = r"%([0-9a-fA-F]{2})"
 
 
 def redact(text: str) -> str:
@@ -146,10 +147,10 @@ def redact(text: str) -> str:
     if ":" not in text and "%" not in text and "=" not in text:
         return text
     if "::" in text:
-        text = _EXT.sub(r"\1\2***", text)
+        text = re.sub(_EXT, r"\1\2***", text)
     if "@" in text or "%40" in text:
-        text = _DENIED.sub("***@", _WORD.sub(_without_users, text))
-    return _PARAMETER.sub(_without_value, text) if "=" in text else text
+        text = re.sub(_DENIED, "***@", re.sub(_WORD, _without_users, text))
+    return re.sub(_PARAMETER, _without_value, text) if "=" in text else text
 
 
 def has_secret(url: str) -> bool:
@@ -163,7 +164,7 @@ def _without_users(found: re.Match[str]) -> str:
         if "://" in word:
             word = _without_userinfo(word)
         else:
-            word = _HELPER.sub(r"\1***@", _LIKE_SCP.sub(r"\1***@", word, count=1), count=1)
+            word = re.sub(_HELPER, r"\1***@", re.sub(_LIKE_SCP, r"\1***@", word, count=1), count=1)
     folded = word.lower()
     begin, end = folded.find("%3a%2f%2f"), folded.rfind("%40")
     return f"{word[: begin + 9]}***{word[end:]}" if 0 <= begin < end else word
@@ -175,13 +176,13 @@ def _without_userinfo(word: str) -> str:
     parts, done = [], 0
     while (begin := word.find("://", done, last)) >= 0:
         begin += 3
-        found = _AUTHORITY.match(word, begin)
+        found = re.compile(_AUTHORITY).match(word, begin)
         assert found is not None
         authority = found[0]
         parts.append(word[done:begin])
         done = found.end()
         user, at, _ = authority.partition("@")
-        if ":" in user if at else authority and not _HOST.fullmatch(authority):
+        if ":" in user if at else authority and not re.fullmatch(_HOST, authority):
             # a password, in which there may be a slash or another @
             return f"{''.join(parts)}***{word[last:]}"
         plain = not at or user == "git"  # else a name without a password, which is where a token stands, too
@@ -190,5 +191,5 @@ def _without_userinfo(word: str) -> str:
 
 
 def _without_value(found: re.Match[str]) -> str:
-    name = _BYTE.sub(lambda byte: chr(int(byte[1], 16)), found[2])
-    return f"{found[1]}{found[2]}=***" if _SECRET_NAME.search(name) else found[0]
+    name = re.sub(_BYTE, lambda byte: chr(int(byte[1], 16)), found[2])
+    return f"{found[1]}{found[2]}=***" if re.search(_TELLING, name) else found[0]
