@@ -110,11 +110,14 @@ def test_what_calls_ask_is_found_by_indexes(scene: Scene, here: DeployBatcher) -
             "INSERT INTO sources (action_id, agent_id, worktree, branch, tip, exact, push_group, atomic, waiter,"
             " queued_at, status) SELECT id, 'a', 'w', 'b', '', 0, '', 0, 0, '2026-01-01', 'landed' FROM deploy_queue"
         )
+    add(here, "a")  # opens what stays open
     with statements(here) as said:
         workflow(here, 1)
         workflow(here, 1)
-        add(here, "a")
+        add(here, "b")
         here.queue("ann", "push", "main")
+    assert sum("merge_key = " in statement for statement in said) >= 2
+    assert any("ORDER BY id DESC LIMIT 1" in statement for statement in said)
     with scene.store() as store:
         for statement in said:
             if statement.startswith(("SELECT", "UPDATE", "INSERT")):
