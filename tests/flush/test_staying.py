@@ -160,11 +160,18 @@ def test_a_repository_that_was_moved_goes_on_where_it_is(staying: Scene) -> None
 
 
 def test_a_queue_that_was_set_aside_is_not_served_on(staying: Scene) -> None:
-    """As the advice for a damaged one says; whoever holds the old one would never see what is queued."""
+    """As the advice for a damaged one says. Who relied on the flusher that has the old one open is served by it all the
+    same, even if that comes to look only once the push has ended."""
     first = landed(staying, "a")
+    staying.git("config", "uam.push.mode", "queue")
+    until(lambda: asleep(first), "a flusher that waits for its bell")
+    os.kill(first, signal.SIGSTOP)
     for path in staying.uam.glob("queue.db*"):
         path.rename(path.with_name(f"old-{path.name}"))
-    assert landed(staying, "b") != first
+    tip = staying.commit("b")
+    assert staying.push().code == 0
+    os.kill(first, signal.SIGCONT)
+    until(lambda: staying.there() == tip and idle(staying), "the landing")
 
 
 def test_an_uninstall_ends_it(staying: Scene) -> None:

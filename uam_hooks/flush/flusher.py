@@ -124,7 +124,9 @@ def _work(paths: RepoPaths, lane: Lane, key: bytes, lock: int, bell: Bell) -> in
                 begin_anew(paths, lane, lock)
             os.close(lock)
             # whoever queued while the lock was held relied on this process: look now that others can take it
-            return _taken_again(paths, lane) if ground.is_ours() and due_at(store, lane) is not None else None
+            if not ground.has_lock() or (ground.has_queue() and due_at(store, lane) is None):
+                return None
+            return _taken_again(paths, lane)
 
 
 def _taken_again(paths: RepoPaths, lane: Lane) -> int | None:

@@ -51,8 +51,15 @@ class Ground:
 
     def is_ours(self) -> bool:
         """Whether the lock that this process holds, and the queue that it has open, are those that others see."""
-        lock = which(str(self._paths.lane_lock(self._lane.key)))
-        return lock == self._lock and which(str(self._paths.database)) == self._queue
+        return self.has_lock() and self.has_queue()
+
+    def has_lock(self) -> bool:
+        """Whether the lock's file is still the one that this process was started with."""
+        return which(str(self._paths.lane_lock(self._lane.key))) == self._lock
+
+    def has_queue(self) -> bool:
+        """Whether the queue is still the one that this process has open; not so once it was set aside."""
+        return which(str(self._paths.database)) == self._queue
 
     def is_old(self) -> bool:
         """Whether another version would run if this process began now. NotInstalled where none would."""
