@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from uam_hooks.git.stamps import Stamp, stamp
+from uam_hooks.git.stamps import Stamp, stamp, usual_files
 from uam_hooks.hot.core.plumbing import Git
 
 _FILE = "file:"
@@ -70,11 +70,7 @@ class Configuration:
 
         ValueError where that cannot be told.
         """
-        home = environment.get("HOME", "")
-        yield from (str(self._common_dir / name) for name in ("config", "config.worktree"))
-        yield environment.get("GIT_CONFIG_SYSTEM", "/etc/gitconfig")
-        yield environment.get("GIT_CONFIG_GLOBAL", f"{home}/.gitconfig")
-        yield f"{environment.get('XDG_CONFIG_HOME') or f'{home}/.config'}/git/config"
+        yield from usual_files((self._common_dir,), environment)
         for one in self._entries:
             if one.scope == "command":  # the environment
                 continue

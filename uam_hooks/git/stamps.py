@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from uam_hooks.hot.core.paths import RepoPaths
@@ -32,7 +32,7 @@ def which(path: str) -> Stamp:
 
 def settings_files(git: Git, paths: RepoPaths) -> list[str] | None:
     """The files that git reads settings from, also those that are not there; None where settings decide about that."""
-    found = set(_usual(paths, os.environ))
+    found = set(usual_files((paths.common_dir, paths.git_dir), os.environ))
     listed = git.run("config", "-z", "--list", "--show-origin", "--name-only", at=paths.git_dir).out
     fields = listed.decode("utf-8", "surrogateescape").split("\0")[:-1]
     for origin, key in zip(fields[::2], fields[1::2], strict=True):
@@ -44,19 +44,24 @@ def settings_files(git: Git, paths: RepoPaths) -> list[str] | None:
     return sorted(found)
 
 
-def _usual(paths: RepoPaths, environ: Mapping[str, str]) -> Iterable[str]:
-    yield from (f"{paths.common_dir}/config", f"{paths.common_dir}/config.worktree", f"{paths.git_dir}/config.worktree")
+def usual_files(directories: Iterable[Path], environ: Mapping[str, str]) -> Iterator[str]:
+    """The files that git would read settings from if they were there; `directories` are those of the repository."""
+    yield from (f"{directory}/{name}" for directory in directories for name in ("config", "config.worktree"))
     yield environ.get("GIT_CONFIG_SYSTEM", "/etc/gitconfig")
     if "GIT_CONFIG_GLOBAL" in environ:
         yield environ["GIT_CONFIG_GLOBAL"]
         return
-    yield os.path.expanduser("~/.gitconfig")
-    yield persons_file("config")
+    yield f"{_home(environ)}/.gitconfig"
+    yield persons_file("config", environ)
 
 
-def persons_file(name: str) -> str:
+def persons_file(name: str, environ: Mapping[str, str] = os.environ) -> str:
     """Where git looks for a person's own file of this name."""
-    return f"{os.environ.get('XDG_CONFIG_HOME') or os.path.expanduser('~/.config')}/git/{name}"
+    return f"{environ.get('XDG_CONFIG_HOME') or f'{_home(environ)}/.config'}/git/{name}"
+
+
+def _home(environ: Mapping[str, str]) -> str:
+    return environ.get("HOME", "")
 
 
 def ways_to(paths: RepoPaths, at: Path) -> list[str]:
