@@ -101,3 +101,51 @@ def test_g10_where_nobody_can_tell_a_push_says_that_it_may_have_landed(small: Sc
     (small.root / "away").rename(small.remote)
     filler(small).unlink()
     landed_once(small, tip)
+
+
+@pytest.fixture
+def staying(small: Scene) -> Scene:
+    """The same with a flusher that has landed something, and has nothing to do; the disk has room again."""
+    small.git("config", "uam.flusher.linger", "10m")
+    tip = small.commit("first")
+    assert small.push().code == 0
+    filler(small).unlink()
+    until(lambda: small.pushed() == ["completed"], "the landing's record")
+    assert small.there() == tip
+    (small.remote / "pushes.log").unlink()
+    return small
+
+
+@pytest.mark.slow
+def test_a_flusher_that_stays_records_what_landed_once_there_is_space(staying: Scene) -> None:
+    """And serves the next push as if nothing had been."""
+    tip = staying.commit("a")
+    done = staying.push()
+    assert (done.code, staying.there()) == (0, tip), done
+    assert _WORDS in done.err, done
+    filler(staying).unlink()
+    until(lambda: staying.pushed() == ["completed"] * 2, "the landing's record")
+    tip = staying.commit("b")
+    assert staying.push().code == 0
+    filler(staying).unlink()
+    until(lambda: staying.pushed() == ["completed"] * 3, "the next landing's record")
+    assert (staying.there(), staying.oid(TRACKING)) == (tip, tip)
+    assert len(staying.pushes()) == 2
+
+
+@pytest.mark.slow
+def test_a_disk_that_fills_while_a_flusher_stays_holds_no_push_up(staying: Scene) -> None:
+    """Without room for the queue a push goes straight to the remote; once there is room it is as before."""
+    tip = staying.commit("a")
+    full = ["dd", "if=/dev/zero", f"of={filler(staying)}", "bs=4k"]
+    subprocess.run(full, capture_output=True, check=False)
+    done = staying.push()
+    assert (done.code, staying.there()) == (0, tip), done
+    assert "straight to the remote" in done.err, done
+    filler(staying).unlink()
+    tip = staying.commit("b")
+    assert staying.push().code == 0
+    filler(staying).unlink()
+    until(lambda: staying.pushed() == ["completed"] * 2, "the landing's record")
+    assert (staying.there(), staying.oid(TRACKING)) == (tip, tip)
+    assert len(staying.pushes()) == 2
