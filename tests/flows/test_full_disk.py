@@ -91,7 +91,7 @@ def test_g10_the_flusher_records_what_landed_once_there_is_space(small: Scene) -
 
 @pytest.mark.slow
 def test_g10_where_nobody_can_tell_a_push_says_that_it_may_have_landed(small: Scene) -> None:
-    small.git("config", "uam.push.waitTimeout", "3s")
+    small.git("config", "uam.push.waitTimeout", "6s")
     hook = small.remote / "hooks" / "post-receive"
     script(hook, hook.read_text().partition("\n")[2].replace("exit 0", f'mv "{small.remote}" "{small.root}/away"'))
     tip = small.commit("a")
