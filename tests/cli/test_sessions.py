@@ -44,7 +44,7 @@ def test_every_command_opens_the_repository_and_the_queue_once(stocked: Scene, m
     write(stocked, "a", "a\n")
     seen: set[str] = set()
     for args in (
-        ("queue", *_COMMIT), ("queue", *_DEPLOY), ("cancel", "2"), ("retry", "2"), ("log", "1"), ("stats",),
+        ("queue", *_COMMIT), ("queue", *_DEPLOY), ("cancel", "2"), ("retry", "2"), ("log", "1"), ("log",), ("stats",),
         ("urgent", "on"), ("urgent",), ("status",), ("batch", "--dry-run"), ("flush", "--due", "--dry-run"), ("due",),
         ("batch",),
         ("execute", "--batch-id", "1", "--dry-run"), ("execute", "--batch-id", "1"), ("execute", "--batch-id", "1"),

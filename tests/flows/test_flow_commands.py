@@ -83,7 +83,7 @@ def test_a_failure_is_exit_1(scene: Scene) -> None:
     commits = queued(scene, "a")
     done = scene.run("uam", "flush")
     assert done.code == 1
-    assert done.out.startswith(f"batch 1: ada@example.invalid@work {commits[0][:7]} failed: hook declined")
+    assert done.out.startswith(f"batch 1: #2 ada@example.invalid@work {commits[0][:7]} failed: hook declined")
     assert scene.there() == scene.start_oid
 
 
@@ -189,7 +189,7 @@ def test_failures_are_shown_until_they_are_mended(scene: Scene) -> None:
     assert (failed[0]["error"], failed[0]["remote_said"][0]) == ("hook declined", "not on Fridays")
     assert "    remote: not on Fridays" in scene.git("uam", "status").splitlines()
     text = scene.git("uam", "status").splitlines()
-    assert f"  ada@example.invalid@work {tip[:7]} to origin/main: {failed[0]['error']}" in text
+    assert f"  ada@example.invalid@work push #2 {tip[:7]} to origin/main: {failed[0]['error']}" in text
     assert text[-1] == "next:    see what failed: resolve and push again, or `git uam retry ID`"
     hook.unlink()
     assert scene.push().code == 0

@@ -133,8 +133,8 @@ def test_show_tells_what_failed_and_why(scene: Scene) -> None:
     assert [(f["agent"], f["tip"], f["where"]) for f in found["failed"]] == [
         ("second", second.oid("HEAD"), "origin/main")
     ]
-    last = scene.git("uam", "show", "1").splitlines()[-1]
-    assert last.startswith(f"failed: second {second.short('HEAD')} to origin/main: conflict in README with ")
+    last, number = scene.git("uam", "show", "1").splitlines()[-1], found["failed"][0]["action"]
+    assert last.startswith(f"failed: #{number} second {second.short('HEAD')} to origin/main: conflict in README with ")
 
 
 def test_a_batch_that_is_not_there(scene: Scene) -> None:

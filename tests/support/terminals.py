@@ -17,17 +17,18 @@ from tests.support.scenes import PATIENCE, Worktree, ends_with_its_scene
 
 
 class Terminal:
-    """A pseudo-terminal at which a command runs, with the standard output elsewhere."""
+    """A pseudo-terminal at which a command runs, with the standard output elsewhere, or there as well (`out`)."""
 
-    def __init__(self, place: Worktree, command: Sequence[str], width: int = 100, **env: str) -> None:
-        self._master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
-        self._before = termios.tcgetattr(slave)
+    def __init__(
+        self, place: Worktree, command: Sequence[str], width: int = 100, *, out: bool = False, **env: str
+    ) -> None:
+        self._master, self._slave = pty.openpty()
+        self.resize(width)
+        self._before = termios.tcgetattr(self._slave)
         self.process = ends_with_its_scene(subprocess.Popen(
-            command, cwd=place.top, env={**place.env, "TERM": "xterm-256color", **env}, stdin=slave,
-            stdout=subprocess.PIPE, stderr=slave, text=True, start_new_session=True,
+            command, cwd=place.top, env={**place.env, "TERM": "xterm-256color", **env}, stdin=self._slave,
+            stdout=self._slave if out else subprocess.PIPE, stderr=self._slave, text=True, start_new_session=True,
         ))  # fmt: skip
-        self._slave = slave
         self.shown = ""
         self._reader = Thread(target=self._read, daemon=True)  # a terminal that nobody reads stops who writes to it
         self._reader.start()
@@ -37,17 +38,21 @@ class Terminal:
             while data := os.read(self._master, 65536):
                 self.shown += data.decode("utf-8", "replace")
 
-    def until(self, words: str) -> None:
-        """Wait until it has shown these words."""
+    def resize(self, width: int) -> None:
+        """Make it so many columns wide; whoever runs there hears of it."""
+        fcntl.ioctl(self._slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
+
+    def until(self, words: str, after: int = 0) -> None:
+        """Wait until it has shown these words, behind the first so many characters."""
         deadline = time.monotonic() + PATIENCE
-        while words not in self.shown:
+        while words not in self.shown[after:]:
             assert time.monotonic() < deadline, f"{words!r} is not in {self.shown!r}"
             time.sleep(0.02)
 
     def end(self) -> tuple[int, str]:
-        """Its exit code and what it printed on stdout, when it has ended; the terminal is as it was before."""
+        """Its exit code and what it printed elsewhere, when it has ended; the terminal is as it was before."""
         try:
-            out = self.process.communicate(timeout=PATIENCE)[0]
+            out = self.process.communicate(timeout=PATIENCE)[0] or ""
             assert termios.tcgetattr(self._slave) == self._before
         finally:
             os.close(self._slave)

@@ -24,7 +24,7 @@ COMMANDS = {
     "help": "Explain git uam, or one of its commands.",
     "import": "Take over the queue of the tool that this one replaces.",
     "install": "Enable the tool in a repository.",
-    "log": "Show the result of an action, and what its command printed.",
+    "log": "List what was landed and what failed, or show all of one action.",
     "prune": "Expire what landed long ago.",
     "queue": "Queue an action by name: a commit of files, a push, a merge, a workflow, a deploy.",
     "restore": "Bring unsquashed commits back as branches.",
@@ -40,7 +40,7 @@ COMMANDS = {
 # The module of a command, where it is not the one of the same name.
 _HOMES = {
     "uninstall": "install", "show": "history", "restore": "history", "prune": "history", "execute": "batch",
-    "cancel": "actions", "retry": "actions", "log": "actions", "import": "importing",
+    "cancel": "actions", "retry": "actions", "import": "importing",
 }  # fmt: skip
 
 

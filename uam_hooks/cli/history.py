@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from uam_hooks.cli.opened import opened
+from uam_hooks.cli.screen import Cell, Part, Screen, Tint, state
 from uam_hooks.flush.flush import prune as delete_expired
 from uam_hooks.hot.core.errors import ExitCode
 from uam_hooks.hot.core.words import from_remotes, show_json, show_line
@@ -23,17 +24,24 @@ def show(batch: str, as_json: bool) -> int:
     """Show what BATCH landed: its number, its id, or the commit it landed as."""
     with opened() as session:
         found = describe(session, find_batch(session, batch))
-    if as_json:
-        show_json(found)
-        return ExitCode.OK
-    for line in _lines(found):
-        show_line(line)
+        if as_json:
+            show_json(found)
+            return ExitCode.OK
+        screen = Screen(session.settings)
+        with screen.paged(session.repo):
+            for line in _lines(found):
+                screen.line(*([line] if isinstance(line, str) else line))
     return ExitCode.OK
 
 
-def _lines(found: dict[str, Any]) -> list[str]:
-    lines = [
-        f"batch {found['batch']} ({found['id']}) {found['status']}, {found['created_at']}",
+def _lines(found: dict[str, Any]) -> list[str | list[Cell]]:
+    lines: list[str | list[Cell]] = [
+        [
+            Part(f"batch {found['batch']}", Tint.HEAD),
+            f" ({found['id']}) ",
+            state(found["status"]),
+            f", {found['created_at']}",
+        ],
         "a batch is what is carried out together, with one push to each remote",
     ]
     for landing in found["landings"]:
@@ -50,12 +58,13 @@ def _lines(found: dict[str, Any]) -> list[str]:
             )
         lines += [f"  {line}" for line in from_remotes([tuple(landing["remote_said"])])]
     for failure in found["failed"]:
-        lines.append(f"failed: {failure['agent']} {failure['tip'][:7]} to {failure['where']}: {failure['error']}")
+        of = f"#{failure['action']} {failure['agent']} {failure['tip'][:7]}"
+        lines.append([state("failed"), f": {of} to {failure['where']}: ", Part(failure["error"], Tint.BAD)])
         lines += [f"  {line}" for line in from_remotes([tuple(failure["remote_said"])])]
     for action in found["actions"]:
-        why = f": {action['error']}" if action["error"] else ""
-        agents = ", ".join(action["agents"])
-        lines.append(f"#{action['action']} {action['type']} {action['where']} ({agents}) {action['status']}{why}")
+        why: list[Cell] = [": ", Part(action["error"], Tint.BAD)] if action["error"] else []
+        what = f"#{action['action']} {action['type']} {action['where']} ({', '.join(action['agents'])}) "
+        lines.append([what, state(action["status"]), *why])
     return lines
 
 

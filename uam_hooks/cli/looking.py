@@ -1,17 +1,16 @@
-"""What `git uam status` does. It loads neither click nor, where nobody looks at a terminal, rich: both take longer than
-all that it asks.
-"""
+"""What `git uam status` does. It loads neither click nor rich: both take longer than all that it asks."""
 
 from __future__ import annotations
 
-import sys
+from contextlib import nullcontext
 from typing import Any
 
 from uam_hooks.cli.opened import opened
+from uam_hooks.cli.screen import Cell, Part, Screen, Tint, state
 from uam_hooks.flush.starting import ensure_flush
 from uam_hooks.hot.core.errors import ExitCode
-from uam_hooks.hot.core.words import from_remotes, show_json, show_line, visible
-from uam_hooks.report.status import state
+from uam_hooks.hot.core.words import from_remotes, show_json
+from uam_hooks.report.status import state as state_of
 from uam_hooks.session import Session
 from uam_hooks.store import views
 from uam_hooks.store.views import Waiting
@@ -31,55 +30,71 @@ def show_status(*, everything: bool, as_json: bool, starting: bool) -> int:
             from uam_hooks.flush.noted_commits import refresh
 
             refresh(session.repo, session.store)
-        found = state(session, None if everything or as_json else _NEWEST)
+        found = state_of(session, None if everything or as_json else _NEWEST)
         waiting = views.waiting(session.store, session.identity.id)
-        found["hooks"] = _hooks_gone(session)
-    if as_json:
-        show_json(found)
-    else:
-        _show(found, waiting)
+        found["hooks"] = hooks_gone(session)
+        if as_json:
+            show_json(found)
+            return ExitCode.OK
+        screen = Screen(session.settings)
+        with screen.paged(session.repo) if everything else nullcontext():
+            show(screen, found, waiting)
     return ExitCode.OK
 
 
-def _hooks_gone(session: Session) -> list[dict[str, Any]]:
+def hooks_gone(session: Session) -> list[dict[str, Any]]:
+    """The hooks of ours that do not run; see displaced."""
     from uam_hooks.install.displaced import displaced
 
     return [one._asdict() for one in displaced(session.repo)]
 
 
-def _show(found: dict[str, Any], waiting: Waiting) -> None:
+def show(screen: Screen, found: dict[str, Any], waiting: Waiting) -> None:
+    """Print the queue, as `state` and `hooks_gone` describe it."""
     if left_out := waiting.total - len(found["waiting"]):
-        show_line(f"{left_out} more of what waits came before; `git uam status --all` lists all of it")
+        screen.line(f"{left_out} more of what waits came before; `git uam status --all` lists all of it")
     rows = [_line(row) for row in found["running"] + found["waiting"]]
     if rows:
-        _table(rows)
+        screen.table(_HEADS, rows)
     for row in found["waiting"]:
         if row["apart"] is not None:
-            show_line(f"apart:   {_apart(row)}")
+            screen.line(f"apart:   {_apart(row)}")
     for row in found["running"] + found["waiting"]:
         if row["held"] is not None:
-            show_line(f"held:    #{row['action']} is {row['held']}")
+            screen.line(f"held:    #{row['action']} is ", Part(row["held"], Tint.WAITS))
     for seen_of in found["ci"]:
         if seen_of["state"] == "unknown":
-            show_line(f"CI:      {seen_of['where']}: cannot be told, which counts as idle: {seen_of['said']}")
+            screen.line(f"CI:      {seen_of['where']}: ", state("unknown", "cannot be told"),
+                        f", which counts as idle: {seen_of['said']}")  # fmt: skip
     pushes = waiting.sources.get("push", 0), waiting.actions.get("push", 0)
     first = f"{_count(pushes[0], 'push', 'pushes')} in {_count(pushes[1], 'action')}"
     parts = [first, *_others(waiting.actions), _count(waiting.commits, "commit")]
-    show_line(f"waiting: {', '.join(parts)}")
-    show_line(f"running: {_count(len(found['running']), 'action')}")
-    failed = found["failed"]
-    show_line(f"failed:  {len(failed)}")
-    for failure in failed[:5]:
-        what = f"{failure['tip'][:7]} to" if failure["type"] == "push" else f"{failure['type']} #{failure['action']}"
-        show_line(f"  {failure['agent']} {what} {failure['where']}: {failure['error']}")
-        for line in from_remotes([tuple(failure["remote_said"])]):
-            show_line(f"    {line}")
+    screen.line(f"waiting: {', '.join(parts)}")
+    screen.line(
+        "running: ", Part(_count(len(found["running"]), "action"), Tint.BUSY if found["running"] else Tint.NONE)
+    )
+    _show_failed(screen, found["failed"])
     if found["hooks"]:
-        show_line(f"hooks:   {_hooks(found['hooks'])}; run `git uam install`")
+        screen.line(f"hooks:   {_hooks(found['hooks'])}; run `git uam install`")
     if found["straight"]:
-        show_line(f"straight: pushes to {', '.join(found['straight'])} are made by a remote helper of its own")
-    show_line(f"window:  {_window(found['window'], found['mode'])}")
-    show_line(f"next:    {found['next']}")
+        screen.line(f"straight: pushes to {', '.join(found['straight'])} are made by a remote helper of its own")
+    screen.line(f"window:  {_window(found['window'], found['mode'])}")
+    screen.line(f"next:    {found['next']}")
+
+
+def _show_failed(screen: Screen, failed: list[dict[str, Any]]) -> None:
+    screen.line("failed:  ", Part(str(len(failed)), Tint.BAD if failed else Tint.NONE))
+    for failure in failed[:5]:
+        screen.line("  ", *failed_cells(failure))
+        for line in from_remotes([tuple(failure["remote_said"])]):
+            screen.line(f"    {line}")
+
+
+def failed_cells(failure: dict[str, Any]) -> list[Cell]:
+    """Who failed with what, why, and the id that `git uam retry` wants."""
+    of = f" {failure['tip'][:7]} to" if failure["type"] == "push" else ""
+    what = f"{failure['agent']} {failure['type']} #{failure['action']}{of} {failure['where']}: "
+    return [what, Part(failure["error"], Tint.BAD)]
 
 
 def _hooks(rows: list[dict[str, Any]]) -> str:
@@ -117,13 +132,8 @@ def _window(window: dict[str, Any], mode: str) -> str:
     return f"{waits} for company: {', '.join(window['others'])}"
 
 
-def _line(row: dict[str, Any]) -> tuple[str, ...]:
-    what = "; ".join(
-        f"{m['commit'][:7]} {m['subject']}" if "commit" in m
-        else m["what"] if "what" in m
-        else f"{m['tip'][:7] or 'delete'} {m['branch']}"
-        for m in row["members"][:5]
-    ) + (" ..." if len(row["members"]) > 5 else "")  # fmt: skip
+def _line(row: dict[str, Any]) -> list[Cell]:
+    what = "; ".join(_member(member) for member in row["members"][:5]) + (" ..." if len(row["members"]) > 5 else "")
     when = row["status"] if row["status"] != "pending" else (
         "ready" if row["state"] == "ready" else f"in {row['seconds_left']:.0f} s"
     )  # fmt: skip
@@ -131,26 +141,17 @@ def _line(row: dict[str, Any]) -> tuple[str, ...]:
         when += f", after {', '.join(f'#{number}' for number in row['depends_on'])}"
     if row["attempts"]:
         when += f", tried {_count(row['attempts'], 'time')}: {row['error']}"
-    return f"#{row['action']}", row["type"], row["where"], ", ".join(row["agents"]), what, when
+    return [f"#{row['action']}", row["type"], row["where"], ", ".join(row["agents"]), what, state(row["status"], when)]
+
+
+def _member(member: dict[str, Any]) -> str:
+    """What one source of an action brings, or asks for."""
+    if "commit" in member:
+        return f"{member['commit'][:7]} {member['subject']}"
+    return str(member["what"]) if "what" in member else f"{member['tip'][:7] or 'delete'} {member['branch']}"
 
 
 _HEADS = ("id", "type", "where", "agents", "what", "when")
-
-
-def _table(rows: list[tuple[str, ...]]) -> None:
-    shown = [tuple(visible(cell) for cell in row) for row in rows]
-    if not sys.stdout.isatty():  # a program or an agent reads it: nothing is wrapped, and nothing loaded for colours
-        widths = [max(map(len, column)) for column in zip(_HEADS, *shown, strict=True)]
-        for row in (_HEADS, *shown):
-            show_line("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-        return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(*_HEADS, box=None, pad_edge=False)
-    for row in shown:
-        table.add_row(*row)
-    Console(highlight=False, markup=False).print(table)
 
 
 def _count(number: int, one: str, many: str = "") -> str:

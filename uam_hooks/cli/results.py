@@ -83,7 +83,7 @@ def of_sources(store: Store, action: Action) -> Iterator[str]:
             push = views.action(store, action.carried_by) if action.carried_by is not None else None
             yield f"{source.agent} {tip} landed on {where(push or action)} as {new}"
         elif source.status == SourceStatus.FAILED:
-            yield f"{source.agent} {source.tip[:7]} failed: {source.outcome.error}"
+            yield f"#{action.id} {source.agent} {source.tip[:7]} failed: {source.outcome.error}"
 
 
 def _of_action(store: Store, action: Action) -> str:

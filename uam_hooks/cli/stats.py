@@ -2,62 +2,47 @@
 
 from __future__ import annotations
 
-import re
-import time
-from datetime import datetime
 from typing import Any
 
 import click
 
 from uam_hooks.ci import ends
 from uam_hooks.cli.opened import opened
+from uam_hooks.cli.parameters import Moment, moment_of
+from uam_hooks.cli.screen import Screen
 from uam_hooks.hot.core.errors import ExitCode
-from uam_hooks.hot.core.settings import duration
-from uam_hooks.hot.core.words import show_json, show_line
+from uam_hooks.hot.core.words import show_json
 from uam_hooks.hot.queue.model import iso
 from uam_hooks.report.ledger import ledger
 from uam_hooks.store import verdicts
 from uam_hooks.store.ledger import failed, measured, runs
 
 
-class Since(click.ParamType[float]):
-    """How long ago, or a day: the moment in seconds since 1970."""
-
-    name = "since"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """A usage error for anything else."""
-        text = str(value)
-        try:
-            if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
-                return datetime.fromisoformat(f"{text}T00:00:00+00:00").timestamp()
-            return time.time() - duration(text)
-        except ValueError:
-            self.fail(f"'{text}' is neither a duration such as 12h or 30d nor a day such as 2026-11-29", param, ctx)
-
-
 @click.command()
-@click.option("--since", type=Since(), default=None, metavar="WHEN",
-              help="What landed since then: 12h, 30d, 2026-11-29 (UTC). Without it: all that is recorded.")  # fmt: skip
+@click.option("--since", type=Moment(), default=None, metavar="WHEN",
+              help="What landed since then: 12h, 30d, 2026-11-29 (UTC), or as for `git log`.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
-def stats(since: float | None, as_json: bool) -> int:
+def stats(since: float | str | None, as_json: bool) -> int:
     """Show how many pushes were asked for and how many CI runs they started, against plain git.
 
     A CI runs once for each push to each branch. Plain git would have started a run for each push that landed here.
     Where GitHub measures, gh is asked how the newest runs have ended.
     """
-    begin = since or 0.0
     with opened() as session:
+        moment = moment_of(session.repo, since)
+        begin = moment or 0.0
         ends.ask(session)
         minutes = session.settings["uam.ci.minutes"]
         found = ledger(runs(session.store, begin), failed(session.store, begin), measured(session.store), minutes)
         found["gates"] = [one._asdict() for one in verdicts.usual(session.store, begin)]
-    found["since"] = None if since is None else iso(since)
-    if as_json:
-        show_json(found)
-    else:
-        for line in _lines(found):
-            show_line(line)
+        found["since"] = None if moment is None else iso(moment)
+        if as_json:
+            show_json(found)
+            return ExitCode.OK
+        screen = Screen(session.settings)
+        with screen.paged(session.repo):
+            for line in _lines(found):
+                screen.line(line)
     return ExitCode.OK
 
 

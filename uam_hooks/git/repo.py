@@ -404,7 +404,7 @@ def clear_git_environment() -> None:
     """
     given = given_in(os.environ)
     for name in list(os.environ):
-        if name.startswith("GIT_") and not belongs_to_commands(name):
+        if name.startswith("GIT_") and name != "GIT_PAGER" and not belongs_to_commands(name):
             del os.environ[name]
     os.environ.update(given)
 

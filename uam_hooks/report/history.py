@@ -55,8 +55,8 @@ def describe(session: Session, batch: Batch) -> dict[str, Any]:
             }
         )
     failed = [
-        {"agent": s.agent, "tip": s.tip, "where": f"{a.remote}/{short_target(a.ref)}", "error": s.outcome.error,
-         "remote_said": list(s.outcome.said)}
+        {"action": a.id, "agent": s.agent, "tip": s.tip, "where": f"{a.remote}/{short_target(a.ref)}",
+         "error": s.outcome.error, "remote_said": list(s.outcome.said)}
         for a in batch.actions
         for s in (views.sources(session.store, a.id) if a.action_type == "push" else [])
         if s.status == SourceStatus.FAILED

@@ -1,4 +1,4 @@
-"""The colours that git gives to a word at the beginning of a line of the remote (sideband.c)."""
+"""Whether there are colours, and which git gives to a word at the beginning of a line of the remote (sideband.c)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Colours:
     def coloured(self, line: str) -> str:
         """A line of a remote, with its first word in the colour that git would give it."""
         if self._on is None:
-            self._on = _wanted(self._settings)
+            self._on = wanted(self._settings, "color.remote", on_terminal())
         found = re.match(_FIRST, line) if self._on else None
         if found is None:
             return line
@@ -42,13 +42,15 @@ class Colours:
             return _WORDS[word]
 
 
-def _wanted(settings: Settings) -> bool:
+def wanted(settings: Settings, slot: str, auto: bool) -> bool:
+    """Whether `slot` (color.remote) has colours, as `git config --get-colorbool` decides it; `auto` is whether it is a
+    terminal that gets them.
+    """
     values: Mapping[str, bool] = {"always": True, "never": False}
-    said = (settings.all("color.remote") or settings.all("color.ui") or ["auto"])[-1].lower()
+    said = (settings.all(slot) or settings.all("color.ui") or ["auto"])[-1].lower()
     if said in values:
         return values[said]
     try:
-        auto = said == "auto" or boolean(said)
+        return auto and (said == "auto" or boolean(said))
     except ValueError:
         return False
-    return auto and on_terminal()

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from uam_hooks.hot.core import files, gate
 from uam_hooks.hot.core.errors import StoreError
 from uam_hooks.hot.core.paths import RepoPaths
-from uam_hooks.hot.core.settings import SIGNING, Settings, makes_identity
+from uam_hooks.hot.core.settings import SIGNING, Settings, is_about_words, makes_identity
 from uam_hooks.hot.core.urls import push_urls
 from uam_hooks.hot.core.words import redact
 
@@ -179,7 +179,9 @@ def belongs_to_commands(name: str) -> bool:
 
 
 def given_in(environ: Mapping[str, str]) -> dict[str, str]:
-    """What `environ` gives with `-c` or GIT_CONFIG_COUNT of all that makes an identity, as GIT_CONFIG_COUNT."""
+    """What `environ` gives with `-c` or GIT_CONFIG_COUNT of all that makes an identity, and of how words are shown, as
+    GIT_CONFIG_COUNT.
+    """
     import shlex  # commands only
 
     many = environ.get("GIT_CONFIG_COUNT", "")
@@ -189,7 +191,7 @@ def given_in(environ: Mapping[str, str]) -> dict[str, str]:
         for word in shlex.split(environ.get("GIT_CONFIG_PARAMETERS", "")):
             key, equals, value = word.partition("=")
             found.append((key, value if equals else "true"))
-    return _as_config([(key, value) for key, value in found if makes_identity(key)])
+    return _as_config([(key, value) for key, value in found if makes_identity(key) or is_about_words(key)])
 
 
 def _as_config(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:

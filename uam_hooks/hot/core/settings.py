@@ -216,7 +216,7 @@ SIGNING = (
 # All that a push needs to know: its own settings, remotes and how their URLs are rewritten, who acts, what signs.
 _WANTED = (
     r"uam\..*|remote\..*|url\..*\.(push)?insteadof|(user|author|committer)\.(name|email)|push\.(followtags|default|gpgsign)"
-    r"|color\.(ui|remote(\..*)?)"
+    r"|color\.(ui|uam|pager|remote(\..*)?)"
     rf"|alias\.remote-uam|core\.(filemode|sharedrepository|fsync|fsyncobjectfiles)|{'|'.join(map(re.escape, SIGNING))}"
 )
 # What decides where a push goes and with whose credentials, where somebody gives it for one command (`git -c`).
@@ -257,6 +257,11 @@ def _spelled(name: str) -> str:
     """A key as git prints it: section and last part in lower case."""
     found = re.fullmatch(_NAMED, name)
     return f"uam.{found[1].lower()}.{found[2]}.{found[3].lower()}" if found else name.lower()
+
+
+def is_about_words(key: str) -> bool:
+    """Whether the key is about how words are shown, so that it counts where somebody gives it for one command."""
+    return re.fullmatch(r"color\.(ui|uam|pager)|core\.pager", key, re.IGNORECASE) is not None
 
 
 def makes_identity(key: str) -> bool:

@@ -87,6 +87,12 @@ def show_line(line: str) -> None:
     _put(sys.stdout, visible(line) + "\n")
 
 
+def show_painted(parts: Iterable[tuple[str, str]]) -> None:
+    """Print one line on stdout of parts, each with the code of its colour, "" for none."""
+    shown = (f"\x1b[{code}m{visible(text)}\x1b[m" if code else visible(text) for text, code in parts)
+    _put(sys.stdout, "".join(shown) + "\n")
+
+
 def show_lines(text: str) -> None:
     """Print lines on stdout, as they are laid out: help, or the output of a command."""
     _put(sys.stdout, _whole_lines(text))
