@@ -120,5 +120,5 @@ def test_a_line_is_taken_apart_between_words() -> None:
     ]
     # a word of several colours is one word, and wide letters take two columns
     parts = (Part("aaaa "), Part("bb", Tint.BAD), Part("cc"), Part(" 漢字漢字"))
-    assert fitted(*parts, width=10) == ["aaaa bbcc", "   漢字漢字"]
+    assert fitted(*parts, width=10) == ["aaaa bbcc", "  漢字漢字"]
     assert len_of("漢字") == 4
