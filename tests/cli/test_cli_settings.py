@@ -57,7 +57,8 @@ def test_urgent_of_nothing(stocked: Scene) -> None:
 
 def test_config(stocked: Scene) -> None:
     lines = said(stocked, "config").splitlines()
-    assert "uam.window.push = 50ms  # how long a push waits for company" in lines
+    own = stocked.top / ".git" / "config"
+    assert f"uam.window.push = 50ms  # how long a push waits for company (set in {own}; default 5s)" in lines
     assert "uam.agent = (none)  # who acts here; `UAM_AGENT_ID` takes precedence" in lines
     found = facts(stocked, "config")
     assert (found["uam.window.push"], found["uam.window.commit"], found["uam.agent"]) == ("50ms", "30s", "")
@@ -78,6 +79,35 @@ def test_config(stocked: Scene) -> None:
     assert said(stocked, "config", "--unset", "uam.window.push") == "5s"
     assert stocked.run("config", "uam.window.push").code == 1
     assert said(stocked, "config", "uam.window.push", "0") == "0"
+
+
+def test_config_explains(stocked: Scene) -> None:
+    """Each setting says what it may be, and where it is set: the file that counts, of several."""
+    found = facts(stocked, "config", "--explain")
+    assert set(found) == set(facts(stocked, "config"))
+    assert all(one["allowed"] and one["meaning"] for one in found.values())
+    own, persons = stocked.top / ".git" / "config", stocked.home / "gitconfig"
+    assert found["uam.window.push"] == {
+        "value": "50ms", "origin": str(own), "default": "5s", "meaning": "how long a push waits for company",
+        "allowed": "a duration such as 500ms, 5s, 10m, 2h or 30d",
+    }  # fmt: skip
+    assert (found["uam.originals"]["origin"], found["uam.originals"]["allowed"]) == ("", "off, push")
+    said(stocked, "config", "--global", "uam.originals", "push")
+    said(stocked, "config", "uam.gate.tests.command", "true")
+    assert facts(stocked, "config", "uam.originals", "--explain")["uam.originals"]["origin"] == str(persons)
+    assert said(stocked, "config", "--explain", "uam.gate.Tests.command").splitlines()[3] == (
+        "    set in   (nowhere: the default)"
+    )
+    assert said(stocked, "config", "uam.GATE.tests.Command", "--explain").splitlines() == [
+        "uam.GATE.tests.Command",
+        "    meaning  the command of the gate tests: an argument list, no shell",
+        "    value    true",
+        f"    set in   {own}",
+        "    default  (none)",
+        "    allowed  a command as an argument list, quoted as for a shell that is never started",
+    ]
+    said(stocked, "config", "--global", "--unset", "uam.originals")
+    said(stocked, "config", "--unset", "uam.gate.tests.command")
 
 
 def test_config_for_all_repositories(stocked: Scene) -> None:

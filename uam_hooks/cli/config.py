@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from uam_hooks.cli.explained import Explained, explained
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import ExitCode, UsageError
 from uam_hooks.hot.core.settings import KEYS, Settings
@@ -17,8 +18,9 @@ from uam_hooks.hot.core.words import show_json, show_line
 @click.argument("value", required=False)
 @click.option("--unset", is_flag=True, help="Go back to the default.")
 @click.option("--global", "everywhere", is_flag=True, help="For all repositories of this user.")
+@click.option("--explain", is_flag=True, help="Of each also where it is set, its default, and what it may be.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
-def config(key: str | None, value: str | None, unset: bool, everywhere: bool, as_json: bool) -> int:
+def config(key: str | None, value: str | None, unset: bool, everywhere: bool, explain: bool, as_json: bool) -> int:
     """Show the settings, or write one into git config."""
     with Repository.at(Path.cwd()) as repo:
         if key is not None and (value is not None or unset):
@@ -27,16 +29,33 @@ def config(key: str | None, value: str | None, unset: bool, everywhere: bool, as
             raise UsageError("Which setting?", "Write `git uam config KEY VALUE`.")
         settings = Settings.read(repo)
         keys = KEYS if key is None else (Settings.key(key),)
-        found = {k.name: settings.text(k.name) for k in keys}
-        for one in keys:
-            if found[one.name]:
-                settings[one.name]  # a value that cannot be read is an error here, too
+        found = explained(repo, settings, keys)
+        for name, one in found.items():
+            if one.value:
+                settings[name]  # a value that cannot be read is an error here, too
     if as_json:
-        show_json(found)
+        show_json({name: one._asdict() if explain else one.value for name, one in found.items()})
+    elif explain:
+        for name, one in found.items():
+            _explain(name, one)
     else:
-        for one in keys:
-            show_line(f"{one.name} = {found[one.name] or '(none)'}  # {one.help}" if key is None else found[one.name])
+        for name, one in found.items():
+            show_line(one.value if key is not None else _line(name, one))
     return ExitCode.OK
+
+
+def _line(name: str, one: Explained) -> str:
+    where = f" (set in {one.origin}; default {one.default or 'none'})" if one.origin else ""
+    return f"{name} = {one.value or '(none)'}  # {one.meaning}{where}"
+
+
+def _explain(name: str, one: Explained) -> None:
+    show_line(name)
+    show_line(f"    meaning  {one.meaning}")
+    show_line(f"    value    {one.value or '(none)'}")
+    show_line(f"    set in   {one.origin or '(nowhere: the default)'}")
+    show_line(f"    default  {one.default or '(none)'}")
+    show_line(f"    allowed  {one.allowed}")
 
 
 def _write(repo: Repository, key: str, value: str | None, unset: bool, scope: str) -> None:

@@ -99,15 +99,16 @@ def minutes(text: str) -> float | None:
     return float(text)
 
 
-def one_of(*words: str) -> Callable[[str], str]:
-    """One of these words."""
+class OneOf:
+    """The check that a value is one of these words."""
 
-    def check(text: str) -> str:
-        if text not in words:
-            raise ValueError(f"is not one of {', '.join(words)}")
+    def __init__(self, *words: str) -> None:
+        self.words = words
+
+    def __call__(self, text: str) -> str:
+        if text not in self.words:
+            raise ValueError(f"is not one of {', '.join(self.words)}")
         return text
-
-    return check
 
 
 class Squash(StrEnum):
@@ -149,7 +150,7 @@ class Key(NamedTuple):
 KEYS = (
     Key("uam.enabled", "true", boolean, "false: every push goes straight to the remote"),
     Key("uam.agent", "", anything, "who acts here; `UAM_AGENT_ID` takes precedence"),
-    Key("uam.push.mode", "wait", one_of("wait", "queue", "manual"), "when `git push` answers"),
+    Key("uam.push.mode", "wait", OneOf("wait", "queue", "manual"), "when `git push` answers"),
     Key("uam.push.accept", "true", boolean,
         "a push that conflicts with what waits before it is told so at once; `false`: when it lands"),
     Key("uam.push.waitTimeout", "80s", duration,
@@ -170,7 +171,7 @@ KEYS = (
         "how long the process that lands pushes stays when nothing waits, so that the next push need not start it"),
     Key("uam.batch.size", "20", positive, "about how many actions are executed together"),
     Key("uam.batch.parallel", "5", positive, "how many workflows and deploys run at the same time"),
-    Key("uam.commit.onWindow", "keep", one_of("keep", "squash"), "what happens to ready commits that nobody pushes"),
+    Key("uam.commit.onWindow", "keep", OneOf("keep", "squash"), "what happens to ready commits that nobody pushes"),
     Key("uam.squash", "push", squash,
         "what several new commits become: one for each push, one for the whole batch, or what they were (`never`)"),
     Key("uam.squash.branches", "", anything,
@@ -179,12 +180,12 @@ KEYS = (
     Key(
         "uam.squash.subject",
         "own",
-        one_of("own", "count", "list", "conventional"),
+        OneOf("own", "count", "list", "conventional"),
         "first line of a squash: one of its own subjects, a count, all subjects, or that of a Conventional Commit",
     ),
-    Key("uam.originals", "off", one_of("off", "push"),
+    Key("uam.originals", "off", OneOf("off", "push"),
         "push: the originals of what was squashed or moved go to refs/uam/originals/<branch> of the remote, too"),
-    Key("uam.settle", "keep", one_of("keep", "ref", "off"),
+    Key("uam.settle", "keep", OneOf("keep", "ref", "off"),
         "what a landing moves here: branch and files, branches only, nothing"),
     Key("uam.flush.retries", "5", count, "how often a landing is integrated again when others pushed in between"),
     Key("uam.retry.count", "4", count, "how often a transient failure is retried"),
@@ -195,9 +196,9 @@ KEYS = (
     Key("uam.gate.setup", "", words, "a command that makes a new slot ready for gates: an argument list, no shell"),
     Key("uam.gate.setup.paths", "", anything,
         "files of the tree (git's pathspecs) whose change runs the setup again; may be given several times"),
-    Key("uam.gate.onRedBase", "land", one_of("land", "hold"),
+    Key("uam.gate.onRedBase", "land", OneOf("land", "hold"),
         "what becomes of pushes to a branch that fails its gate already"),
-    Key("uam.gate.onError", "hold", one_of("hold", "land"), "what becomes of pushes whose gate cannot run"),
+    Key("uam.gate.onError", "hold", OneOf("hold", "land"), "what becomes of pushes whose gate cannot run"),
     Key("uam.gh.repo", "", anything, "OWNER/REPO or HOST/OWNER/REPO for gh; by default from the remote's URL"),
     Key("uam.ci.minutes", "", minutes, "how many minutes a CI run takes, for `git uam stats` where it is not measured"),
     Key("uam.remote.timeout", "60s", duration, "after how long a remote that is silent counts as not answering"),
@@ -253,7 +254,7 @@ def _of_name(name: str) -> Key | None:
     return keys.get(last)
 
 
-def _spelled(name: str) -> str:
+def spelled(name: str) -> str:
     """A key as git prints it: section and last part in lower case."""
     found = re.fullmatch(_NAMED, name)
     return f"uam.{found[1].lower()}.{found[2]}.{found[3].lower()}" if found else name.lower()
@@ -318,11 +319,11 @@ class Settings:
 
     def text(self, name: str) -> str:
         """The value of the uam key `name` as it is written, or its default."""
-        return self._values.get(_spelled(name), [self.key(name).default])[-1]
+        return self._values.get(spelled(name), [self.key(name).default])[-1]
 
     def values(self, name: str) -> list[Any]:
         """All values of the uam key `name`, which may be given several times; UsageError when one is not valid."""
-        return [self._checked(self.key(name), text) for text in self.all(_spelled(name)) if text]
+        return [self._checked(self.key(name), text) for text in self.all(spelled(name)) if text]
 
     @staticmethod
     def key(name: str) -> Key:
