@@ -34,7 +34,7 @@ from uam_hooks.git.repo import Repository
 from uam_hooks.hot.queue.ci import CiState, Moments, Sight
 from uam_hooks.hot.queue.model import Action, ActionType, Status, iso, seconds_of
 from uam_hooks.install.install import install
-from uam_hooks.report.ledger import cancelling, waiting
+from uam_hooks.report.ledger import cancelling, total, waiting
 from uam_hooks.store.schedule import Busy, Waiting, choose
 
 TRACES = Path(__file__).parent.parent / "fixtures" / "traces"
@@ -184,7 +184,7 @@ class Replay:
 def lines(ci: float, works: Sequence[Sequence[float]], at: Sequence[float] = ()) -> Iterator[str]:
     """A row of the table for each policy; `ci` is in seconds."""
     plain = Replay(POLICIES[0], works, ci, at).run()
-    cancelled = cancelling([("main", push.at) for push in plain.pushes], ci)
+    cancelled = total(cancelling([("main", push.at) for push in plain.pushes], ci))
     for policy in POLICIES:
         found = Replay(policy, works, ci, at).run()
         assert len(found.pushes) == len(plain.pushes)

@@ -9,7 +9,7 @@ import pytest
 from tests.support.landscape import flushed, updates
 from tests.support.queueing import change
 from tests.support.scenes import Scene
-from uam_hooks.report.ledger import Cancelled, cancelling, ledger, waiting
+from uam_hooks.report.ledger import Cancelled, cancelling, ledger, total, waiting
 from uam_hooks.store.ledger import Asked, Run, measured
 
 
@@ -62,17 +62,34 @@ def test_minutes_are_measured_where_they_can_be() -> None:
         Run(2, "origin/main", 700.0, (Asked("a", 690.0),)),
     ]
     found = ledger(runs, 0, {1: 120.0}, 5.0)["ci_minutes"]
+    assert found == ledger(runs, 0, {1: 120.0}, 5.0)["days"][0]["ci_minutes"]
     assert found == {
         "each": 2.0, "measured_runs": 1, "started": 4.0, "plain": 6.0, "cancelling": 5.5,
         "cancelling_without_verdict": 1,
     }  # fmt: skip
 
 
+def test_minutes_of_days_come_to_those_of_all() -> None:
+    day, place = 86400.0, "origin/main"
+    runs = [
+        Run(1, place, day - 20, (Asked("a", day - 80), Asked("b", day - 60))),
+        Run(2, place, day + 10, (Asked("a", day - 30), Asked("b", day + 1))),
+        Run(3, "origin/topic", day + 20, (Asked("a", day + 2),)),
+    ]
+    found = ledger(runs, 0, {}, 2.0)
+    shown = {day["day"]: day["ci_minutes"] for day in found["days"]}
+    assert {day: one["cancelling"] for day, one in shown.items()} == {"1970-01-01": 0.8, "1970-01-02": 4.5}
+    assert {day: one["cancelling_without_verdict"] for day, one in shown.items()} == {"1970-01-01": 2, "1970-01-02": 1}
+    for key in ("started", "plain", "cancelling", "cancelling_without_verdict"):
+        assert sum(one[key] for one in shown.values()) == pytest.approx(found["ci_minutes"][key]), key
+    assert ledger(runs, 0, {}, None)["days"][0]["ci_minutes"] is None
+
+
 def test_what_cancels_the_run_before_it() -> None:
     pushes = [("origin/main", 0.0), ("origin/topic", 1.0), ("origin/main", 10.0), ("origin/main", 100.0)]
-    assert cancelling(pushes, 60.0) == Cancelled(10 + 60 + 60 + 60, 1)
-    assert cancelling(pushes, 10.0) == Cancelled(40.0, 0)
-    assert cancelling([], 10.0) == Cancelled(0.0, 0)
+    assert cancelling(pushes, 60.0) == [Cancelled(10.0, 1), *[Cancelled(60.0, 0)] * 3]
+    assert total(cancelling(pushes, 10.0)) == Cancelled(40.0, 0)
+    assert cancelling([], 10.0) == []
 
 
 def test_half_and_nearly_all_of_the_waits() -> None:

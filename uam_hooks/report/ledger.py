@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from uam_hooks.store.ledger import Asked, Run
@@ -27,46 +28,65 @@ def ledger(runs: Sequence[Run], failed: int, measured: Mapping[int, float], minu
     `measured` is how many seconds the CI run of a landing took, `minutes` how many minutes any other takes.
     """
     pushes = [(one, run) for run in runs for one in run.asked]
+    each = _each(runs, measured, minutes)
+    cancelled = {} if each is None else _cancelled(runs, each)
     return {
         "pushes": {"landed": len(pushes), "failed": failed},
         "runs": {"started": len(runs), "plain": len(pushes), "saved": len(pushes) - len(runs)},
-        "ci_minutes": _minutes(runs, measured, minutes),
+        "ci_minutes": _minutes(runs, measured, each, cancelled),
         "waiting": waiting(run.at - one.at for one, run in pushes),
-        "days": _days(runs),
+        "days": [{**day, "ci_minutes": _minutes(some, measured, each, cancelled)} for day, some in _days(runs)],
         "agents": _agents(pushes),
     }
 
 
-def _minutes(runs: Sequence[Run], measured: Mapping[int, float], minutes: float | None) -> dict[str, Any] | None:
-    """CI minutes here, with plain pushes, and with plain pushes that cancel; None where no run's length is known."""
+def _each(runs: Sequence[Run], measured: Mapping[int, float], minutes: float | None) -> float | None:
+    """How many seconds a run takes that was not measured; None where that is not known."""
     known = [measured[run.landing] for run in runs if run.landing in measured]
-    each = sum(known) / len(known) if known else None if minutes is None else minutes * 60
+    return sum(known) / len(known) if known else None if minutes is None else minutes * 60
+
+
+def _minutes(
+    runs: Sequence[Run], measured: Mapping[int, float], each: float | None, cancelled: Mapping[int, Cancelled]
+) -> dict[str, Any] | None:
+    """CI minutes of some runs here, with plain pushes, and with plain pushes that cancel; None where `each` is."""
     if each is None:
         return None
-    asked = [(run.place, one.at) for run in runs for one in run.asked]
-    cancelled = cancelling(asked, each)
+    known = [measured[run.landing] for run in runs if run.landing in measured]
+    plain = [cancelled[run.landing] for run in runs]
     return {
         "each": round(each / 60, 2),
         "measured_runs": len(known),
         "started": _as_minutes(sum(known) + each * (len(runs) - len(known))),
-        "plain": _as_minutes(each * len(asked)),
-        "cancelling": _as_minutes(cancelled.seconds),
-        "cancelling_without_verdict": cancelled.without_verdict,
+        "plain": _as_minutes(each * sum(len(run.asked) for run in runs)),
+        "cancelling": _as_minutes(sum(one.seconds for one in plain)),
+        "cancelling_without_verdict": sum(one.without_verdict for one in plain),
     }
 
 
-def cancelling(pushes: Iterable[tuple[str, float]], seconds: float) -> Cancelled:
-    """What CI does for pushes (place, moment), each a run of `seconds` that ends the one before it at its place."""
-    places: dict[str, list[float]] = {}
-    for place, at in pushes:
-        places.setdefault(place, []).append(at)
-    spent, lost = 0.0, 0
+def _cancelled(runs: Sequence[Run], each: float) -> dict[int, Cancelled]:
+    """What the pushes of each landing would have taken, had each ended the run of the one before it at its place."""
+    spent = iter(cancelling([(run.place, one.at) for run in runs for one in run.asked], each))
+    return {run.landing: total(next(spent) for _ in run.asked) for run in runs}
+
+
+def cancelling(pushes: Sequence[tuple[str, float]], seconds: float) -> list[Cancelled]:
+    """What CI does for each of the pushes (place, moment), a run of `seconds` that ends the one before at its place."""
+    places: dict[str, list[tuple[float, int]]] = {}
+    for number, (place, at) in enumerate(pushes):
+        places.setdefault(place, []).append((at, number))
+    found = [Cancelled(seconds, 0)] * len(pushes)
     for moments in places.values():
         moments.sort()
-        for at, following in zip(moments, [*moments[1:], math.inf], strict=True):
-            spent += min(seconds, following - at)
-            lost += following - at < seconds
-    return Cancelled(spent, lost)
+        for (at, number), (following, _) in pairwise(moments):
+            found[number] = Cancelled(min(seconds, following - at), int(following - at < seconds))
+    return found
+
+
+def total(some: Iterable[Cancelled]) -> Cancelled:
+    """All of it together."""
+    each = list(some)
+    return Cancelled(sum(one.seconds for one in each), sum(one.without_verdict for one in each))
 
 
 def waiting(seconds: Iterable[float]) -> dict[str, float] | None:
@@ -77,15 +97,15 @@ def waiting(seconds: Iterable[float]) -> dict[str, float] | None:
     return {f"p{part}": round(ordered[math.ceil(len(ordered) * part / 100) - 1], 3) for part in (50, 95)}
 
 
-def _days(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """The same by the day, in UTC, on which it landed."""
+def _days(runs: Sequence[Run]) -> list[tuple[dict[str, Any], list[Run]]]:
+    """The same by the day, in UTC, on which it landed, with the runs of each."""
     days: dict[str, list[Run]] = {}
     for run in runs:
         days.setdefault(time.strftime("%Y-%m-%d", time.gmtime(run.at)), []).append(run)
     return [
-        {"day": day, "pushes": sum(len(run.asked) for run in some), "runs": len(some),
-         "saved": sum(len(run.asked) for run in some) - len(some),
-         "waiting": waiting(run.at - one.at for run in some for one in run.asked)}
+        ({"day": day, "pushes": sum(len(run.asked) for run in some), "runs": len(some),
+          "saved": sum(len(run.asked) for run in some) - len(some),
+          "waiting": waiting(run.at - one.at for run in some for one in run.asked)}, some)
         for day, some in sorted(days.items())
     ]  # fmt: skip
 
