@@ -49,11 +49,10 @@ def test_runs_are_the_updates_of_branches_that_the_remote_has_seen(scene: Scene)
     assert scene.git("uam", "stats", "--since", "2999-01-01").startswith("nothing has landed")
 
 
-@pytest.mark.parametrize("since", ["yesterday", "2026-13-01", "", "-1h"])
-def test_a_moment_that_is_none_is_a_usage_error(scene: Scene, since: str) -> None:
-    done = scene.run("uam", "stats", f"--since={since}")
-    assert done.code == 2
-    assert "neither a duration such as 12h" in done.err
+def test_a_moment_that_is_none_is_a_usage_error(scene: Scene) -> None:
+    for since in ("rubbish", "2026-13-01", ""):
+        done = scene.run("uam", "stats", f"--since={since}")
+        assert (done.code, f"'{since}' is no" in done.err) == (2, True), done
 
 
 def test_minutes_are_measured_where_they_can_be() -> None:
