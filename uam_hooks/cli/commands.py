@@ -13,6 +13,7 @@ from uam_hooks.hot.core.interrupts import INTERRUPTED
 from uam_hooks.hot.core.words import complain, say
 
 COMMANDS = {
+    "agents-md": "Print what agents need to know, for AGENTS.md and CLAUDE.md.",
     "batch": "Make a batch of what is due, and show it.",
     "cancel": "Take actions out of the queue.",
     "config": "Show the settings, or write one into git config.",
@@ -53,8 +54,9 @@ class _Lazy(click.Group):
     def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"uam_hooks.cli.{_HOMES.get(cmd_name, cmd_name)}")
-        command = getattr(module, cmd_name if cmd_name != "import" else "import_")
+        name = cmd_name.replace("-", "_")
+        module = importlib.import_module(f"uam_hooks.cli.{_HOMES.get(cmd_name, name)}")
+        command = getattr(module, name if name != "import" else "import_")
         assert isinstance(command, click.Command)
         return command
 
