@@ -10,7 +10,8 @@ from tests.support.landscape import by_hand, environment, flushed, queue
 from tests.support.queueing import change
 from tests.support.scenes import Scene, script
 from tests.support.terminals import Terminal
-from uam_hooks.cli.screen import Part, Tint, _fitted, len_of
+from uam_hooks.cli.screen import Part, Tint, len_of
+from uam_hooks.cli.screen import fitted as fitted_to
 from uam_hooks.hot.core.colours import wanted
 from uam_hooks.hot.core.plumbing import HotGit
 from uam_hooks.hot.core.settings import Settings
@@ -109,7 +110,7 @@ def test_a_pager_that_is_quit_early_is_no_error(busy: Scene) -> None:
 
 def test_a_line_is_taken_apart_between_words() -> None:
     def fitted(*parts: Part, width: int) -> list[str]:
-        return ["".join(part.text for part in line) for line in _fitted(parts, width)]
+        return ["".join(part.text for part in line) for line in fitted_to(parts, width)]
 
     said = Part("failed:  ann: conflict in a/very/long/name/of-a-file with the work of bob; `git uam retry 7` does it")
     assert fitted(said, width=40) == [

@@ -60,7 +60,7 @@ class Display:
 
         self._rows = rows
         if rows and self._live is None:
-            self._live = Live(get_renderable=self._table, console=_console(), transient=True, refresh_per_second=8)
+            self._live = Live(get_renderable=self._table, console=terminal(), transient=True, refresh_per_second=8)
             self._live.start()
 
     def stop(self) -> None:
@@ -70,30 +70,37 @@ class Display:
             self._live = None
 
     def _table(self) -> RenderableType:
-        from rich.progress_bar import ProgressBar
-        from rich.table import Column, Table
-        from rich.text import Text
-
-        grid = Table.grid(Column(), Column(no_wrap=True, overflow="ellipsis"), Column(), Column(no_wrap=True),
-                          padding=(0, 1))  # fmt: skip
-        for row in self._rows:
-            seconds = None if row.since is None else max(time.time() - row.since, 0.0)
-            bar: RenderableType = ""
-            if row.usual and seconds is not None:
-                bar = ProgressBar(total=row.usual, completed=min(seconds, row.usual), width=_BAR_WIDTH)
-            grid.add_row(self._spinner, Text(visible(row.what)), bar, Text(_so_far(seconds, row.usual)))
-        return grid
+        return bars(self._rows, self._spinner)
 
 
-def _console() -> Console:
-    """The terminal, with its cursor."""
+def bars(rows: Sequence[Row], mark: RenderableType) -> RenderableType:
+    """These lines behind a `mark` each, with a bar where it is known how long it takes as a rule."""
+    from rich.progress_bar import ProgressBar
+    from rich.table import Column, Table
+    from rich.text import Text
+
+    grid = Table.grid(Column(), Column(no_wrap=True, overflow="ellipsis"), Column(), Column(no_wrap=True),
+                      padding=(0, 1))  # fmt: skip
+    for row in rows:
+        seconds = None if row.since is None else max(time.time() - row.since, 0.0)
+        bar: RenderableType = ""
+        if row.usual and seconds is not None:
+            bar = ProgressBar(total=row.usual, completed=min(seconds, row.usual), width=_BAR_WIDTH)
+        grid.add_row(mark, Text(visible(row.what)), bar, Text(_so_far(seconds, row.usual)))
+    return grid
+
+
+def terminal(*, stderr: bool = True, coloured: bool | None = None) -> Console:
+    """The terminal, with its cursor; where `coloured` is None, rich decides about colours."""
     from rich.console import Console
 
     class Plain(Console):
         def show_cursor(self, show: bool = True) -> bool:  # noqa: ARG002
             return False
 
-    return Plain(stderr=True, highlight=False, markup=False)
+    return Plain(
+        stderr=stderr, highlight=False, markup=False, emoji=False, no_color=None if coloured is None else not coloured
+    )
 
 
 def _so_far(seconds: float | None, usual: float | None) -> str:

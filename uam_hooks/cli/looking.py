@@ -15,7 +15,7 @@ from uam_hooks.session import Session
 from uam_hooks.store import views
 from uam_hooks.store.views import Waiting
 
-_NEWEST = 20
+NEWEST = 20
 
 
 def show_status(*, everything: bool, as_json: bool, starting: bool) -> int:
@@ -30,7 +30,7 @@ def show_status(*, everything: bool, as_json: bool, starting: bool) -> int:
             from uam_hooks.flush.noted_commits import refresh
 
             refresh(session.repo, session.store)
-        found = state_of(session, None if everything or as_json else _NEWEST)
+        found = state_of(session, None if everything or as_json else NEWEST)
         waiting = views.waiting(session.store, session.identity.id)
         found["hooks"] = hooks_gone(session)
         if as_json:
@@ -67,12 +67,10 @@ def show(screen: Screen, found: dict[str, Any], waiting: Waiting) -> None:
             screen.line(f"CI:      {seen_of['where']}: ", state("unknown", "cannot be told"),
                         f", which counts as idle: {seen_of['said']}")  # fmt: skip
     pushes = waiting.sources.get("push", 0), waiting.actions.get("push", 0)
-    first = f"{_count(pushes[0], 'push', 'pushes')} in {_count(pushes[1], 'action')}"
-    parts = [first, *_others(waiting.actions), _count(waiting.commits, "commit")]
+    first = f"{count(pushes[0], 'push', 'pushes')} in {count(pushes[1], 'action')}"
+    parts = [first, *_others(waiting.actions), count(waiting.commits, "commit")]
     screen.line(f"waiting: {', '.join(parts)}")
-    screen.line(
-        "running: ", Part(_count(len(found["running"]), "action"), Tint.BUSY if found["running"] else Tint.NONE)
-    )
+    screen.line("running: ", Part(count(len(found["running"]), "action"), Tint.BUSY if found["running"] else Tint.NONE))
     _show_failed(screen, found["failed"])
     if found["hooks"]:
         screen.line(f"hooks:   {_hooks(found['hooks'])}; run `git uam install`")
@@ -117,7 +115,7 @@ def _apart(row: dict[str, Any]) -> str:
 def _others(many: dict[str, int]) -> list[str]:
     """How many actions of the other types wait, leaving out types with none."""
     kinds = {"commit": "commit by name", "merge": "merge", "workflow": "workflow", "deploy": "deploy"}
-    return [_count(many[k], one, "commits by name" if k == "commit" else "") for k, one in kinds.items() if many.get(k)]
+    return [count(many[k], one, "commits by name" if k == "commit" else "") for k, one in kinds.items() if many.get(k)]
 
 
 def _window(window: dict[str, Any], mode: str) -> str:
@@ -133,15 +131,26 @@ def _window(window: dict[str, Any], mode: str) -> str:
 
 
 def _line(row: dict[str, Any]) -> list[Cell]:
-    what = "; ".join(_member(member) for member in row["members"][:5]) + (" ..." if len(row["members"]) > 5 else "")
     when = row["status"] if row["status"] != "pending" else (
         "ready" if row["state"] == "ready" else f"in {row['seconds_left']:.0f} s"
     )  # fmt: skip
     if row["depends_on"]:
         when += f", after {', '.join(f'#{number}' for number in row['depends_on'])}"
     if row["attempts"]:
-        when += f", tried {_count(row['attempts'], 'time')}: {row['error']}"
-    return [f"#{row['action']}", row["type"], row["where"], ", ".join(row["agents"]), what, state(row["status"], when)]
+        when += f", tried {count(row['attempts'], 'time')}: {row['error']}"
+    return [
+        f"#{row['action']}",
+        row["type"],
+        row["where"],
+        ", ".join(row["agents"]),
+        what_of(row),
+        state(row["status"], when),
+    ]
+
+
+def what_of(row: dict[str, Any]) -> str:
+    """What an action brings, or asks for."""
+    return "; ".join(_member(member) for member in row["members"][:5]) + (" ..." if len(row["members"]) > 5 else "")
 
 
 def _member(member: dict[str, Any]) -> str:
@@ -154,5 +163,6 @@ def _member(member: dict[str, Any]) -> str:
 _HEADS = ("id", "type", "where", "agents", "what", "when")
 
 
-def _count(number: int, one: str, many: str = "") -> str:
+def count(number: int, one: str, many: str = "") -> str:
+    """So many of these, in words."""
     return f"{number} {one if number == 1 else many or one + 's'}"

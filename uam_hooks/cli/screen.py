@@ -63,13 +63,14 @@ def state(word: str, text: str = "") -> Part:
 class Screen:
     """Where a command prints lines for people.
 
-    Colours are as color.uam and color.ui say, and NO_COLOR; `width` is None where it is no terminal.
+    It is `coloured` as color.uam and color.ui say, and NO_COLOR; `width` is None where it is no terminal.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.width = _columns() if sys.stdout.isatty() else None
-        knows = self.width is not None and os.environ.get("TERM", "dumb") != "dumb"
-        self._coloured = wanted(settings, "color.uam", knows and not os.environ.get("NO_COLOR"))
+        # whether it is a terminal that can do more than lines
+        self.moves = self.width is not None and os.environ.get("TERM", "dumb") != "dumb"
+        self.coloured = wanted(settings, "color.uam", self.moves and not os.environ.get("NO_COLOR"))
         self._paged_in_colours = not settings.all("color.pager") or wanted(settings, "color.pager", True)
 
     def line(self, *cells: Cell) -> None:
@@ -78,8 +79,8 @@ class Screen:
         if self.width is None:
             self._print(parts)
             return
-        for part in _fitted(parts, self.width):
-            self._print(part)
+        for line in fitted(parts, self.width):
+            self._print(line)
 
     def lines(self, text: str) -> None:
         """Print lines that somebody else has laid out."""
@@ -111,7 +112,7 @@ class Screen:
             self.line("    ", *[one for part in rest for one in (part, Part("  "))][:-1])
 
     def _print(self, parts: Sequence[Part]) -> None:
-        show_painted((part.text, part.tint if self._coloured else "") for part in parts)
+        show_painted((part.text, part.tint if self.coloured else "") for part in parts)
 
     @contextmanager
     def paged(self, git: Git) -> Iterator[None]:
@@ -122,7 +123,7 @@ class Screen:
         if pager is None:
             yield
             return
-        self._coloured = self._coloured and self._paged_in_colours
+        self.coloured = self.coloured and self._paged_in_colours
         with through(pager):
             yield
 
@@ -155,8 +156,9 @@ def len_of(text: str) -> int:
     return sum(0 if combining(one) else 2 if east_asian_width(one) in "WF" else 1 for one in text)
 
 
-def _fitted(parts: Sequence[Part], width: int) -> Iterator[list[Part]]:
+def fitted(cells: Sequence[Cell], width: int) -> Iterator[list[Part]]:
     """A line that is too long as several: those after the first are indented, and a word that is wider stays whole."""
+    parts = [_part(cell) for cell in cells]
     if sum(len_of(part.text) for part in parts) <= width:
         yield list(parts)
         return

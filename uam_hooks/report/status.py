@@ -56,6 +56,16 @@ def state(session: Session, newest: int | None = None) -> dict[str, Any]:
     }
 
 
+def lasting(found: dict[str, Any]) -> dict[str, Any]:
+    """What of a `state` changes with the queue, and not merely as time passes."""
+    kept = {name: value for name, value in found.items() if name not in ("next", "window")}
+    for name in ("waiting", "running"):
+        rows = ({**row, "held": row["held"] is not None} for row in found[name])
+        kept[name] = [{key: value for key, value in row.items() if key != "seconds_left"} for row in rows]
+    kept["ci"] = [{key: value for key, value in one.items() if key != "asked_at"} for one in found["ci"]]
+    return kept
+
+
 def _ci(session: Session) -> list[dict[str, Any]]:
     """What was last heard of CI, of each branch of which it was asked."""
     return [

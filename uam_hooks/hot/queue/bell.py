@@ -23,6 +23,8 @@ from uam_hooks.hot.core import files
 from uam_hooks.hot.core.errors import UamError
 
 FLUSHERS, WAITERS = "flusher", "waiter"
+# Who looks on: wakes with whoever is rung.
+WATCHERS = "watcher"
 
 # Where no bell could be hung, one looks at the queue that often.
 WITHOUT_SECONDS = 0.03
@@ -107,8 +109,8 @@ class Bell:
 
 
 def ring(directory: Path, *kinds: str) -> None:
-    """Wake all of these kinds, this process excepted."""
-    _each(directory, kinds, _RING)
+    """Wake all of these kinds, and whoever watches, this process excepted."""
+    _each(directory, (*kinds, WATCHERS), _RING)
 
 
 def dismiss(directory: Path, pid: int = 0) -> None:

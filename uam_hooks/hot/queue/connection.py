@@ -220,6 +220,10 @@ class Store:
         except sqlite3.Error as error:
             raise self._broken(error) from error
 
+    def mark(self) -> tuple[int, int]:
+        """Two numbers, of which one changes whenever the database does: as `changes`, and by this connection."""
+        return self.changes(), self.db.total_changes
+
     def close(self) -> None:
         self.db.close()
         self._turn.close()
