@@ -159,7 +159,7 @@ def test_a_change_wakes_whoever_watches(scene: Scene) -> None:
         assert bell._poll.poll(0)
 
 
-@pytest.mark.parametrize("height", [8, 14, 60])
+@pytest.mark.parametrize("height", [10, 14, 60])
 def test_a_board_has_the_height_of_its_terminal(height: int) -> None:
     row = {"action": 1, "type": "push", "where": "origin/main", "agents": ["ann"], "members": [], "depends_on": [],
            "state": "waiting", "seconds_left": 3.0}  # fmt: skip
