@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from tests.support.commands import UAM, said
 from tests.support.landscape import by_hand, environment, flushed, queue
 from tests.support.queueing import change
 from tests.support.scenes import Scene, script
@@ -36,8 +37,9 @@ def busy(scene: Scene) -> Scene:
 
 
 def shown(scene: Scene, *command: str, width: int = 200, **env: str) -> str:
-    """What a command shows on a terminal."""
-    terminal = Terminal(scene, ["git", *command], width, out=True, **{"GIT_PAGER": "cat", **env})
+    """What a command shows on a terminal; `git` comes first where git has to see it before."""
+    words = command if command[0] == "git" else (*UAM, *command)
+    terminal = Terminal(scene, words, width, out=True, **{"GIT_PAGER": "cat", **env})
     assert terminal.end()[0] == 0, terminal.shown
     return terminal.shown
 
@@ -49,63 +51,56 @@ def words(text: str) -> list[str]:
 
 @pytest.mark.slow
 def test_lines_fit_and_states_have_colours_as_git_is_told(busy: Scene) -> None:
-    for command in (["status", "--all"], ["log"], ["log", "--oneline"], ["show", "1"], ["stats"]):
-        piped = busy.git("uam", *command)
+    for command in (["status"], ["log"], ["show", "1"], ["stats"]):
+        piped = said(busy, *command)
         assert "\x1b" not in piped
-        narrow = shown(busy, "uam", *command, width=40)
+        narrow = shown(busy, *command, width=40)
         assert [line for line in narrow.splitlines() if len_of(_COLOUR.sub("", line)) > 40] == []
         heads = {"id", "type", "where", "agents", "what", "when"}  # a paragraph needs none
         assert {word.rstrip(",") for word in words(piped)} - {word.rstrip(",") for word in words(narrow)} <= heads
         assert (RED in narrow) == (command[0] != "stats")
-    wide = shown(busy, "uam", "log", width=200)
-    assert GREEN in wide and words(wide) == words(busy.git("uam", "log"))
-    assert "\x1b" not in shown(busy, "uam", "log", NO_COLOR="1")
-    assert "\x1b" not in shown(busy, "-c", "color.ui=never", "uam", "log", TERM="xterm")
+    wide = shown(busy, "log", width=200)
+    assert GREEN in wide and words(wide) == words(said(busy, "log"))
+    assert "\x1b" not in shown(busy, "log", NO_COLOR="1")
+    assert "\x1b" not in shown(busy, "git", "-c", "color.ui=never", "uam", "log")
     assert RED in busy.git("-c", "color.uam=always", "uam", "log")
 
 
-@pytest.mark.parametrize(
-    "how",
-    [(), ("color.ui=always",), ("color.ui=false",), ("color.ui=1",), ("color.ui=always", "color.uam=never"),
-     ("color.ui=never", "color.uam=auto"), ("color.uam=true",), ("color.uam=",)],
-)  # fmt: skip
-def test_colours_are_decided_as_git_decides(stocked: Scene, how: tuple[str, ...]) -> None:
-    for one in how:
-        stocked.git("config", *one.split("=", 1))
+def test_colours_are_decided_as_git_decides(stocked: Scene) -> None:
     git = HotGit(stocked.paths.git_dir, stocked.top)
-    with environment(stocked.env | {"TERM": "xterm"}):
-        settings = Settings.read(git)
-        for terminal in (True, False):
-            said = git.run("config", "--get-colorbool", "color.uam", str(terminal).lower()).text
-            assert wanted(settings, "color.uam", terminal) == (said == "true")
+    for how in (
+        (), ("color.ui=always",), ("color.ui=false",), ("color.ui=1",), ("color.ui=always", "color.uam=never"),
+        ("color.ui=never", "color.uam=auto"), ("color.uam=true",), ("color.uam=",),
+    ):  # fmt: skip
+        given = {"GIT_CONFIG_COUNT": str(len(how))}
+        for number, (key, _, value) in enumerate(one.partition("=") for one in how):
+            given |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+        with environment({**stocked.env, **given, "TERM": "xterm"}):
+            settings = Settings.read(git)
+            for terminal in (True, False):
+                told = git.run("config", "--get-colorbool", "color.uam", str(terminal).lower()).text
+                assert wanted(settings, "color.uam", terminal) == (told == "true"), how
 
 
 @pytest.mark.slow
-def test_what_is_longer_than_a_screen_goes_through_the_pager_of_git(busy: Scene) -> None:
+def test_what_is_long_goes_through_the_pager_of_git_which_may_be_quit_early(busy: Scene) -> None:
     pager = script(busy.root / "pager", f'echo "$LESS $LV $GIT_PAGER_IN_USE" >"{busy.root}/seen"; sed "s/^/> /"\n')
     busy.git("config", "core.pager", str(pager))
     for command in (["log"], ["log", "1"], ["show", "1"], ["stats"], ["status", "--all"]):
-        terminal = Terminal(busy, ["git", "uam", *command], 80, out=True)
+        terminal = Terminal(busy, [*UAM, *command], 80, out=True)
         assert terminal.end()[0] == 0
         assert all(line.startswith("> ") for line in terminal.shown.splitlines()), terminal.shown
         assert (busy.root / "seen").read_text() == "FRX -c true\n"
-    assert "> " not in busy.git("uam", "log")
-    assert "> " not in shown(busy, "uam", "status", GIT_PAGER=str(pager))
-    assert "> " not in shown(busy, "--no-pager", "uam", "log", GIT_PAGER=str(pager))
-    assert "\x1b" not in shown(busy, "-c", "color.pager=false", "uam", "log", GIT_PAGER=str(pager))
-
-
-@pytest.mark.slow
-def test_a_pager_that_is_quit_early_is_no_error(busy: Scene) -> None:
+    assert "> " not in said(busy, "log")
+    assert "> " not in shown(busy, "status", GIT_PAGER=str(pager))
+    assert "> " not in shown(busy, "git", "--no-pager", "uam", "log", GIT_PAGER=str(pager))
     change(
         busy,
         "WITH RECURSIVE n (i) AS (SELECT 5 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) INSERT INTO deploy_batches"
         " (id, number, created_at, status) SELECT 'batch-' || i, i, '2026-01-01T00:00:00.000Z', 'completed' FROM n",
     )
-    for pager in ("exit 3", "/nowhere/pager"):
-        found = shown(busy, "uam", "log", GIT_PAGER=pager)
-        assert "Traceback" not in found and "rror" not in found.replace("/nowhere/pager", "")
-    assert shown(busy, "uam", "log", GIT_PAGER="head -n 1", NO_COLOR="1") == "batch 3000 completed\r\n"
+    assert shown(busy, "log", GIT_PAGER="head -n 1", NO_COLOR="1") == "batch 3000 completed\r\n"
+    assert "Traceback" not in shown(busy, "log", GIT_PAGER="/nowhere/pager")
 
 
 def test_a_line_is_taken_apart_between_words() -> None:

@@ -79,7 +79,7 @@ def bars(rows: Sequence[Row], mark: RenderableType) -> RenderableType:
     from rich.table import Column, Table
     from rich.text import Text
 
-    grid = Table.grid(Column(), Column(no_wrap=True, overflow="ellipsis"), Column(), Column(no_wrap=True),
+    grid = Table.grid(Column(no_wrap=True), Column(no_wrap=True, overflow="ellipsis"), Column(), Column(no_wrap=True),
                       padding=(0, 1))  # fmt: skip
     for row in rows:
         seconds = None if row.since is None else max(time.time() - row.since, 0.0)

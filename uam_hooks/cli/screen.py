@@ -160,13 +160,12 @@ def fitted(cells: Sequence[Cell], width: int) -> Iterator[list[Part]]:
     """A line that is too long as several: those after the first are indented, and a word that is wider stays whole."""
     parts = [_part(cell) for cell in cells]
     if sum(len_of(part.text) for part in parts) <= width:
-        yield list(parts)
+        yield parts
         return
     text = "".join(part.text for part in parts)
     indent = " " * min(len(text) - len(text.lstrip()) + 4, width // 3)
     line: list[Part] = []
-    filled = 0
-    blank = Part("")
+    filled, blank = 0, Part("")
     for word in _words(parts):
         if word[0].text.isspace():
             blank = word[0]
@@ -174,9 +173,12 @@ def fitted(cells: Sequence[Cell], width: int) -> Iterator[list[Part]]:
         long = sum(len_of(part.text) for part in word)
         if line and filled + len_of(blank.text) + long > width:
             yield line
-            blank = Part(indent[: max(0, width - long)])
-            line, filled = [], 0
-        line += [blank, *word] if blank.text else word
+            line, filled, blank = [], 0, Part(indent[: max(0, width - long)])
+        if line and line[-1].tint == word[0].tint:  # of one colour, with the blank between them
+            line[-1:], word = [line[-1]._replace(text=f"{line[-1].text}{blank.text}{word[0].text}")], word[1:]
+        elif blank.text:
+            line.append(blank)
+        line += word
         filled += len_of(blank.text) + long
         blank = Part("")
     if line:
