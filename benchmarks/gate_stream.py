@@ -10,47 +10,23 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
+import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from worktrees import agents, cloned, enable, git
+
 from uam_hooks.demo.demo import private_environment
-from uam_hooks.git.repo import Repository
-from uam_hooks.install.install import install
-
-
-def _git(at: Path, *args: str) -> None:
-    subprocess.run(["git", *args], cwd=at, check=True, capture_output=True)
-
-
-def _agents(root: Path, gate: float, pushes: int, slots: int) -> list[Path]:
-    """The worktrees of the agents, each with a commit of its own."""
-    _git(root, "init", "-q", "--bare", str(root / "remote.git"))
-    _git(root, "clone", "-q", str(root / "remote.git"), str(root / "repo"))
-    top = root / "repo"
-    _git(top, "commit", "-q", "--allow-empty", "-m", "Begin")
-    _git(top, "push", "-q", "origin", "HEAD:main")
-    with Repository.at(top) as opened:
-        install(opened)
-    _git(top, "config", "uam.gate.sleep.command", f"sh -c 'echo run >> {root}/runs; sleep {gate}'")
-    _git(top, "config", "uam.gate.slots", str(slots))
-    found = []
-    for number in range(pushes):
-        place = root / f"agent-{number}"
-        _git(top, "worktree", "add", "-q", "-b", place.name, str(place))
-        (place / place.name).write_text("x\n")
-        _git(place, "add", ".")
-        _git(place, "commit", "-q", "-m", f"Add {place.name}")
-        found.append(place)
-    return found
 
 
 def _push(place: Path) -> float:
     began = time.perf_counter()
-    _git(place, "push", "-q", "origin", "HEAD:main")
+    git(place, "push", "-q", "origin", "HEAD:main")
     return time.perf_counter() - began
 
 
@@ -64,11 +40,17 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory, private_environment(Path(directory) / "home"):
         root = Path(directory)
-        agents = _agents(root, given.gate, given.pushes, given.slots)
+        top = cloned(root)
+        settings = {
+            "uam.gate.sleep.command": f"sh -c 'echo run >> {root}/runs; sleep {given.gate}'",
+            "uam.gate.slots": str(given.slots),
+        }
+        enable(top, settings)
+        places = agents(top, given.pushes)
         load, began = os.getloadavg()[0], time.perf_counter()
         with ThreadPoolExecutor(given.pushes) as pool:
             waiting = []
-            for number, place in enumerate(agents):
+            for number, place in enumerate(places):
                 time.sleep(max(0.0, began + number * given.every - time.perf_counter()))
                 waiting.append(pool.submit(_push, place))
         took = [one.result() for one in waiting]

@@ -12,40 +12,17 @@ from __future__ import annotations
 import argparse
 import os
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from worktrees import agents, cloned, enable
 
 from uam_hooks.demo.demo import private_environment
-from uam_hooks.git.repo import Repository
-from uam_hooks.install.install import install
-
-
-def _git(at: Path, *args: str) -> None:
-    subprocess.run(["git", *args], cwd=at, check=True, capture_output=True)
-
-
-def _agents(root: Path, pushes: int, window: float) -> list[Path]:
-    """The worktrees of the agents, each with a commit of its own."""
-    _git(root, "init", "-q", "--bare", str(root / "remote.git"))
-    _git(root, "clone", "-q", str(root / "remote.git"), str(root / "repo"))
-    top = root / "repo"
-    _git(top, "commit", "-q", "--allow-empty", "-m", "Begin")
-    _git(top, "push", "-q", "origin", "HEAD:main")
-    with Repository.at(top) as opened:
-        install(opened)
-    _git(top, "config", "uam.window.push", f"{window}s")
-    _git(top, "config", "uam.window.company", "off")
-    _git(top, "config", "uam.push.waitTimeout", "1h")
-    found = []
-    for number in range(pushes):
-        place = root / f"agent-{number}"
-        _git(top, "worktree", "add", "-q", "-b", place.name, str(place))
-        (place / place.name).write_text("x\n")
-        _git(place, "add", ".")
-        _git(place, "commit", "-q", "-m", f"Add {place.name}")
-        found.append(place)
-    return found
 
 
 def _flusher(top: Path) -> int:
@@ -84,6 +61,39 @@ def _share(pids: list[int], seconds: float) -> float:
     return 100 * (_seconds(pids) - before) / (time.perf_counter() - began)
 
 
+class Cost(NamedTuple):
+    """Percents of one core: what the pushes take together while they wait, what the process takes that will land them,
+    and what it takes afterwards; then how many pushes landed, and its memory in megabytes.
+    """
+
+    pushes: float
+    flusher: float
+    staying: float
+    landed: int
+    megabytes: float
+
+
+def measured(root: Path, pushes: int, seconds: float) -> Cost:
+    """Let so many pushes wait in the empty directory `root`, and look at them for so many seconds."""
+    top = cloned(root)
+    window = f"{30 + 3 * seconds}s"
+    enable(top, {"uam.window.push": window, "uam.window.company": "off", "uam.push.waitTimeout": "1h"})
+    waiting = [
+        subprocess.Popen(["git", "push", "-q", "origin", "HEAD:main"], cwd=place) for place in agents(top, pushes)
+    ]
+    while len(list((top / ".git" / "uam" / "bells").glob("waiter-*"))) < pushes:
+        time.sleep(0.2)
+    flusher = _flusher(top)
+    time.sleep(3)  # what each says after 2 s is said
+    all_of_them = _share(_family([one.pid for one in waiting]), seconds)
+    sleeping = _share(_family([flusher]), seconds)
+    codes = [one.wait() for one in waiting]
+    time.sleep(3)
+    staying = _share(_family([flusher]), seconds)
+    resident = int(Path(f"/proc/{flusher}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+    return Cost(all_of_them, sleeping, staying, codes.count(0), resident)
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -91,23 +101,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory, private_environment(Path(directory) / "home"):
-        root = Path(directory)
-        waiting = [
-            subprocess.Popen(["git", "push", "-q", "origin", "HEAD:main"], cwd=place)
-            for place in _agents(root, given.pushes, 30 + 3 * given.seconds)
-        ]
-        while len(list((root / "repo" / ".git" / "uam" / "bells").glob("waiter-*"))) < given.pushes:
-            time.sleep(0.2)
-        flusher = _flusher(root / "repo")
-        time.sleep(3)  # what each says after 2 s is said
-        pushes = _share(_family([one.pid for one in waiting]), given.seconds)
-        sleeping = _share(_family([flusher]), given.seconds)
-        codes = [one.wait() for one in waiting]
-        time.sleep(3)
-        staying = _share(_family([flusher]), given.seconds)
-        resident = int(Path(f"/proc/{flusher}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
-        print(f"{given.pushes} pushes that wait: {pushes:.2f} % of a core, the flusher {sleeping:.2f} %")
-        print(f"landed: {codes.count(0)}; the flusher that stays: {staying:.2f} % of a core, {resident:.0f} MB")
+        cost = measured(Path(directory), given.pushes, given.seconds)
+    print(f"{given.pushes} pushes that wait: {cost.pushes:.2f} % of a core, the flusher {cost.flusher:.2f} %")
+    print(f"landed: {cost.landed}; the flusher that stays: {cost.staying:.2f} % of a core, {cost.megabytes:.0f} MB")
 
 
 if __name__ == "__main__":
