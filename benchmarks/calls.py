@@ -34,7 +34,10 @@ _WAITING = 1000
 
 
 class Row(NamedTuple):
-    """What was measured, in milliseconds, what it is held against in the same rounds, and what is to be reached."""
+    """What was measured, in milliseconds, what it is held against in the same rounds, and what is to be reached.
+
+    `took` and `others` have the single calls of both in their order.
+    """
 
     what: str
     median: float
@@ -43,6 +46,8 @@ class Row(NamedTuple):
     against: str
     other: float | None
     target: str
+    took: Sequence[float]
+    others: Sequence[float]
 
     def line(self) -> str:
         """The row of the table."""
@@ -55,7 +60,7 @@ def row(what: str, took: Sequence[float], target: str, against: str = "", other:
     in_order = sorted(took)
     p99 = in_order[max(0, round(0.99 * len(in_order)) - 1)]
     held = statistics.median(other) if other else None
-    return Row(what, statistics.median(in_order), p99, in_order[-1], against, held, target)
+    return Row(what, statistics.median(in_order), p99, in_order[-1], against, held, target, took, other)
 
 
 def timed(what: Callable[[], object]) -> float:
