@@ -12,7 +12,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from uam_hooks.demo.demo import Agent, Commit, Scenario, play
+from uam_hooks.demo.demo import Agent, Commit, Scenario, Side, play, play_side, private_environment, tree_of
 
 
 def scenario(agents: int, rounds: int, window: str) -> Scenario:
@@ -29,6 +29,15 @@ def scenario(agents: int, rounds: int, window: str) -> Scenario:
             for n in range(agents)
         ),
     )
+
+
+def alone(scenario: Scenario, root: Path) -> Side:
+    """git uam without the other side, in the empty directory `root`: no push fails, and nothing is missing."""
+    with private_environment(root / "home"):
+        side = play_side(scenario, root / "hooked", hooked=True)
+        assert not side.failed, side.failed
+        assert side.tree == tree_of(scenario.files(), root / "expected"), "the remote does not hold what was written"
+    return side
 
 
 def main() -> None:

@@ -80,6 +80,8 @@ def test_the_same_work_takes_fewer_runs_and_no_rejections(played: tuple[Path, Sc
     assert (plain.ci_runs, plain.commits) == (pushes, commits)
     assert hooked.ci_runs < plain.ci_runs
     assert hooked.commits == pushes  # each push is one commit
+    assert len(plain.pushes) == len(hooked.pushes) == pushes
+    assert 0 < min(hooked.pushes) <= max(hooked.pushes) <= hooked.seconds
     assert hooked.rejected == 0
     assert plain.tree == hooked.tree == expected
     assert plain.failed == hooked.failed == {}

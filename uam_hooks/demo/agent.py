@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ class Agent:
         self.worktree = worktree
         self._git = HotGit(worktree / ".git", worktree)
         self.rejected = 0
+        self.pushes: list[float] = []
         self.told: list[str] = []
 
     def git(self, *args: str) -> None:
@@ -83,10 +85,13 @@ def main() -> None:
         for commits in orders["rounds"]:
             for order in commits:
                 agent.commit(order)
+            began = time.monotonic()
             if orders["retry"]:
                 agent.push_until_it_works()
             else:
                 agent.push()
+            agent.pushes.append(time.monotonic() - began)
     except (Failed, OSError) as error:
         failed = str(error)
-    print(json.dumps({"rejected": agent.rejected, "told": agent.told, "failed": failed}), flush=True)
+    report = {"rejected": agent.rejected, "told": agent.told, "pushes": agent.pushes, "failed": failed}
+    print(json.dumps(report), flush=True)

@@ -93,7 +93,10 @@ class Scenario(NamedTuple):
 
 
 class Side(NamedTuple):
-    """The measurements of one side. The keys of `failed` and `told` are agents' names; `tree` is the tree of main."""
+    """The measurements of one side. The keys of `failed` and `told` are agents' names; `tree` is the tree of main.
+
+    `pushes` has how many seconds each push took until it had landed, those of one agent after those of another.
+    """
 
     ci_runs: int
     ci_minutes: float
@@ -103,6 +106,7 @@ class Side(NamedTuple):
     tree: str
     failed: dict[str, str]
     told: dict[str, list[str]]
+    pushes: tuple[float, ...] = ()
 
 
 class Outcome(NamedTuple):
@@ -136,7 +140,7 @@ def play(scenario: Scenario, root: Path) -> Outcome:
     with private_environment(root / "home"):
         plain = play_side(scenario, root / "plain", hooked=False)
         hooked = play_side(scenario, root / "hooked", hooked=True)
-        return Outcome(plain, hooked, _tree_of(scenario.files(), root / "expected"))
+        return Outcome(plain, hooked, tree_of(scenario.files(), root / "expected"))
 
 
 @contextmanager
@@ -189,6 +193,7 @@ def play_side(scenario: Scenario, root: Path, *, hooked: bool) -> Side:
         tree=_git(remote, "rev-parse", "main^{tree}"),
         failed={name: report["failed"] for name, report in reports.items() if report["failed"]},
         told={name: report["told"] for name, report in reports.items()},
+        pushes=tuple(seconds for report in reports.values() for seconds in report["pushes"]),
     )
 
 
@@ -244,7 +249,12 @@ def _report(name: str, process: subprocess.Popen[str], deadline: float) -> dict[
     except subprocess.TimeoutExpired:
         raise UamError(f"{name} did not finish within {PATIENCE_SECONDS:g} s.") from None
     if process.returncode:
-        return {"rejected": 0, "told": [], "failed": last_line(err) or f"it ended with {process.returncode}"}
+        return {
+            "rejected": 0,
+            "told": [],
+            "pushes": [],
+            "failed": last_line(err) or f"it ended with {process.returncode}",
+        }
     report: dict[str, Any] = json.loads(out)
     return report
 
@@ -275,6 +285,6 @@ def _commit_files(files: dict[str, str], where: Path, message: str) -> str:
     return _git(where, "rev-parse", "HEAD")
 
 
-def _tree_of(files: dict[str, str], where: Path) -> str:
+def tree_of(files: dict[str, str], where: Path) -> str:
     """The id of the tree that has exactly `files`."""
     return _git(where, "rev-parse", f"{_commit_files(files, where, 'What the agents wrote')}^{{tree}}")
