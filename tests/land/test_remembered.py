@@ -115,6 +115,26 @@ def test_somebody_has_pushed_since(known: Scene, count: int) -> None:
     assert known.clean()
 
 
+def test_what_landed_from_here_in_between_is_remembered(known: Scene) -> None:
+    """The git of a push that ends late sets the tracking ref to what its own landing made of the remote."""
+    known.git("config", "uam.settle", "off")
+    before = known.there()
+    for text in ("first\n", "second\n"):
+        known.commit("a", text)
+    assert known.push().code == 0
+    other = known.worktree("other", "-b", "other", before)
+    for text in ("first\n", "second\n"):
+        other.commit("b", text)
+    known.git("update-ref", TRACKING, before)
+    assert other.push("origin", "HEAD:main").code == 0
+    assert [row["status"] for row in known.rows("landings")][-2:] == ["abandoned", "landed"]
+    known.commit("a", "third\n")
+    done = known.push()
+    assert done.code == 0, done
+    assert known.bare.git("show", "main:a") == "third"
+    assert known.files() == ["README", "a", "b", "first"]
+
+
 @pytest.mark.parametrize(("others", "connections"), [
     (rewound, ["push", "look", "push"]),
     (deleted, ["push", "look", "look", "push"]),

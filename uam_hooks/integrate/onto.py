@@ -19,7 +19,7 @@ from uam_hooks.integrate.merge import shadow_of
 from uam_hooks.integrate.plan import Became, Plan
 
 # How many commits may have come in between, and how many a landing may have.
-_FAR = 1000
+FAR = 1000
 _LONG = 50
 
 _Entry = tuple[int, str]
@@ -70,14 +70,15 @@ def _line(repo: Repository, plan: Plan) -> list[str]:
     return found[::-1]
 
 
-def onto(repo: Repository, what: Ready, there: str) -> Plan | None:
+def onto(repo: Repository, what: Ready, there: str, landed: str | None = None) -> Plan | None:
     """The plan over `there`, a commit that is here; None where only a full one is safe. Starts no process.
 
     What is new there must descend from what the plan was made for, and have nothing in its paths or in place of their
-    directories.
+    directories. `landed` is the shadow of what has landed from here in between, if anything: the one of this landing
+    has to hold it, or its originals would conflict with themselves later.
     """
     plan = what.plan
-    if not repo.descends(there, plan.old, _FAR):
+    if not repo.descends(there, plan.old, FAR):
         return None
     was, now = repo.commit(plan.old).tree, repo.commit(there).tree
     for path, before in what.before.items():
@@ -88,7 +89,7 @@ def onto(repo: Repository, what: Ready, there: str) -> Plan | None:
         commit = repo.commit(oid)
         tree = trees.edit(repo, repo.commit(at).tree, dict(after))
         at = moved[oid] = repo.store_commit(commit._replace(tree=tree, parents=(at, *commit.parents[1:])))
-    originals = repo.commit(plan.keep).parents[1:]
+    originals = [*repo.commit(plan.keep).parents[1:], *([landed] if landed else [])]
     became = {number: _moved(one, moved, plan.counts[number]) for number, one in plan.became.items()}
     return plan._replace(old=there, new=at, keep=shadow_of(repo, at, *originals), became=became)
 

@@ -14,14 +14,14 @@ from uam_hooks.hot.core.errors import UamError
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import HEADS, shadow_ref
 from uam_hooks.hot.queue.model import Action, ActionType, Batch
-from uam_hooks.integrate.onto import onto, ready
+from uam_hooks.integrate.onto import FAR, onto, ready
 from uam_hooks.integrate.plan import Plan
 from uam_hooks.integrate.tips import Tips
 from uam_hooks.land import originals
 from uam_hooks.land.gated import Gating
 from uam_hooks.land.push_plans import plan_push, prepare
 from uam_hooks.session import Session
-from uam_hooks.store import claim, journal
+from uam_hooks.store import claim, journal, views
 
 
 def from_memory(
@@ -75,7 +75,12 @@ def over_theirs(session: Session, remote: Remote, refused: Sequence[Plan]) -> tu
     try:
         prepared = [ready(session.repo, plan) for plan in refused]
         there = remote.fetch({plan.ref: plan.old for plan in refused})
-        plans = [None if one is None else onto(session.repo, one, there[one.plan.ref]) for one in prepared]
+        plans = []
+        for one in prepared:
+            if one is None:
+                break
+            at = there[one.plan.ref]
+            plans.append(onto(session.repo, one, at, _landed_since(session, remote, one.plan, at)))
         found = [plan for plan in plans if plan is not None]
         if len(found) == len(refused):
             return found, there
@@ -83,3 +88,16 @@ def over_theirs(session: Session, remote: Remote, refused: Sequence[Plan]) -> tu
     except UamError:  # a full plan asks all of this again, and finds out what is wrong
         pass
     return [], there
+
+
+def _landed_since(session: Session, remote: Remote, plan: Plan, there: str) -> str | None:
+    """The shadow of what has landed from here on `there`, and not on what the plan was made for: who made the plan may
+    have known an older value than this repository itself has pushed, which the git of a push that ends late leaves in
+    the tracking ref.
+    """
+    for landing, keep in views.memories(session.store, remote.name, plan.ref):
+        if session.repo.descends(plan.old, landing, FAR):
+            return None
+        if keep != landing and session.repo.descends(there, landing, FAR):
+            return keep
+    return None
