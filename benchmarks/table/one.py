@@ -89,7 +89,7 @@ def _commands(bench: Bench) -> list[calls.Row]:
     return bench.once("commands", lambda: calls.commands(bench.rounds(30)))
 
 
-_INSERT = "The insert stores 300 bytes in a table of its own and settles nothing."
+_INSERT = "The insert stores 300 bytes in a table of its own."
 _START = "The other side is the start of an interpreter that does nothing: the least that a command in Python can take."
 
 ROWS = (

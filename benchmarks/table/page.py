@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -31,8 +32,14 @@ def said(facts: Mapping[str, Any]) -> str:
         + ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
         + "."
     )
-    notes = "\n".join(f"- {row['what']}: {row['note']}" for row in facts["rows"] if row["note"])
-    return f"{head}\n\n{table(facts['rows'])}\n\nWhat is not level:\n\n{notes}\n"
+    if load["before"] > facts["cores"] / 2:
+        head += " The machine was busy with other things: what can be read off are the ratios, and not all of these."
+    notes = "\n".join(_filled(f"- {row['what']}: {row['note']}", "  ") for row in facts["rows"] if row["note"])
+    return f"{_filled(head)}\n\n{table(facts['rows'])}\n\nWhat is not level:\n\n{notes}\n"
+
+
+def _filled(text: str, indent: str = "") -> str:
+    return textwrap.fill(text, 120, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def write(page: Path, facts: Mapping[str, Any]) -> None:

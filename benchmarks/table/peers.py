@@ -28,7 +28,7 @@ def versions(peers: Path | None) -> dict[str, str]:
     found = {"git": git, "Python": platform.python_version(), "SQLite": sqlite3.sqlite_version}
     if peers:
         places = [str(place) for place in peers.glob("lib/python*/site-packages")]
-        there = {one.name: one.version for one in distributions(path=places)}
+        there = {one.name.replace("_", "-"): one.version for one in distributions(path=places)}
         found |= {name: there[name] for name in (peer.partition("==")[0] for peer in PEERS) if name in there}
     return found
 
