@@ -55,7 +55,10 @@ def test_what_was_cancelled_is_in_nobodys_way(table: Scene) -> None:
     edit(a, 0, "one")
     assert to_main(a).code == 0
     edit(b, 0, "two")
-    assert to_main(b).code == 1
+    assert to_main(b).code == to_main(b).code == 1
+    assert json.loads(table.git("uam", "stats", "--json"))["conflicts"] == {
+        "pushes": 1, "files": [{"file": "table", "conflicts": 1}], "pairs": [{"agents": ["a", "b"], "conflicts": 1}],
+    }  # fmt: skip
     number = table.rows("sources")[-1]["action_id"]
     table.git("uam", "cancel", str(number))
     assert to_main(b).code == 0

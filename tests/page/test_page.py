@@ -111,7 +111,7 @@ def test_the_tables_have_the_numbers_of_the_json(told: tuple[dict[str, Any], Pat
     days, runs, minutes = found["days"], found["runs"], found["ci_minutes"]
     keys = ("started", "plain", "cancelling", "cancelling_without_verdict")
     assert len(days) == 2
-    assert (found["conflicts"]["sources"], found["pushes"]["failed"]) == (2, 2)
+    assert (found["conflicts"]["pushes"], found["pushes"]["failed"]) == (2, 2)
 
     def cells(*values: object) -> list[str]:
         return ["-" if value is None else str(value) for value in values]

@@ -9,7 +9,14 @@ import pytest
 from tests.support.landscape import flushed, updates
 from tests.support.queueing import change
 from tests.support.scenes import Scene
+from uam_hooks.hot.core.errors import Failure
+from uam_hooks.hot.queue import refusals
+from uam_hooks.hot.queue.model import NewSource
+from uam_hooks.hot.queue.outcome import Outcome, Rival
+from uam_hooks.report.lately import conflicts
 from uam_hooks.report.ledger import Cancelled, cancelling, ledger, total, waiting
+from uam_hooks.store.conflicts import Met
+from uam_hooks.store.conflicts import conflicts as met
 from uam_hooks.store.ledger import Asked, Run, measured
 
 
@@ -110,6 +117,25 @@ def test_a_landing_took_as_long_as_its_runs(scene: Scene) -> None:
         with store.transaction() as db:
             db.execute(run, (scene.there(), "3", at(1), ""))
         assert measured(store) == {}
+
+
+def test_refusals_are_counted_once_each_and_for_as_long_as_they_are_kept(scene: Scene) -> None:
+    why = Outcome(failure=Failure("a conflict"), files=("b", "a\udcff"), rival=Rival("two", None, "", ""))
+    nobody = why._replace(rival=None, files=("a\udcff",))
+    one, other = (NewSource("origin", "refs/heads/main", "one", "", "", digit * 40) for digit in "12")
+    with scene.store() as store:
+        refusals.record(store, [(one, why), (other, nobody)], 100.0, 60.0)
+        refusals.record(store, [(one, why)], 120.0, 60.0)
+        assert conflicts(met(store, 0.0)) == {
+            "pushes": 2,
+            "files": [{"file": "a\udcff", "conflicts": 2}, {"file": "b", "conflicts": 1}],
+            "pairs": [{"agents": ["one", "two"], "conflicts": 1}, {"agents": ["one", None], "conflicts": 1}],
+        }
+        assert met(store, 110.0) == [Met("one", "two", ("b", "a\udcff"))]
+        refusals.record(store, [(one, why)], 170.0, 60.0)
+        assert len(met(store, 0.0)) == 1
+    change(scene, "UPDATE refusals SET found = '{'")
+    assert json.loads(scene.git("uam", "stats", "--json"))["conflicts"]["pushes"] == 0
 
 
 def test_b4_rows_that_cannot_be_read_are_left_out(scene: Scene) -> None:

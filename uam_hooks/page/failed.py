@@ -55,7 +55,7 @@ def conflicts(found: Mapping[str, Any]) -> Html:
     )
     if not files:
         return joined([nothing("No push has conflicted."), shown])
-    says = f"{counted(met['sources'], 'push')} conflicted, in {counted(len(files), 'file')}."
+    says = f"{counted(met['pushes'], 'push')} conflicted, in {counted(len(files), 'file')}."
     by_file = Chart(
         "conflicts-files", "Conflicts by file", says, [file for file, _ in files],
         [Series("conflicts", [count for _, count in files], 3)],

@@ -65,13 +65,13 @@ def _subjects(repo: Repository, oids: Iterable[str]) -> dict[str, str]:
 
 
 def conflicts(found: Sequence[Met]) -> dict[str, Any]:
-    """How many sources conflicted, in which files, and whose work met whose, most first. Either may be the one that
+    """How many pushes conflicted, in which files, and whose work met whose, most first. Either may be the one that
     failed; where it is not known whose work it met, the other one is None.
     """
     files = Counter(file for one in found for file in dict.fromkeys(one.files))
     pairs = Counter((*sorted((one.agent, one.rival)),) if one.rival else (one.agent, None) for one in found)
     return {
-        "sources": len(found),
+        "pushes": len(found),
         "files": [{"file": file, "conflicts": count} for file, count in _most(files)],
         "pairs": [{"agents": list(pair), "conflicts": count} for pair, count in _most(pairs)],
     }

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
-from uam_hooks.hot.core.errors import Failure
+from uam_hooks.hot.core.errors import Failure, StoreError
 from uam_hooks.hot.core.plumbing import Git, is_ancestor, resolve_names
 from uam_hooks.hot.core.refs import pin_ref, short_target
 from uam_hooks.hot.push.accept import accepted
 from uam_hooks.hot.push.resolve import ResolvedSpec
 from uam_hooks.hot.push.session import PushSession
-from uam_hooks.hot.queue import enqueue, windows
+from uam_hooks.hot.queue import enqueue, refusals, windows
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.expected import Passed
 from uam_hooks.hot.queue.model import ActionType, NewSource
@@ -51,6 +52,10 @@ def enter(session: PushSession, specs: Sequence[ResolvedSpec], *, urgent: bool, 
     found = accepted(session, specs, waits)
     refused = [(one, found[n].refusal) for n, one in enumerate(specs)]
     conflicts = [(one, why) for one, why in refused if why is not None]
+    if conflicts:
+        with suppress(StoreError):  # a figure less: the push is refused all the same
+            kept = session.settings["uam.retention"]
+            refusals.record(store, [(one.source, why) for one, why in conflicts], time.time(), kept)
     if conflicts and specs[0].source.atomic:
         mates = Outcome(failure=Failure(ATOMIC))
         return Entered([], [(one, why or mates) for one, why in refused])

@@ -281,4 +281,21 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         );
         """,
     ),
+    (
+        "pushes that were not queued because they conflict",
+        """
+        -- the same push again is one. found: with whose work, and in which files, as JSON
+        CREATE TABLE refusals (
+            tip TEXT NOT NULL,
+            remote TEXT NOT NULL,
+            ref TEXT NOT NULL,
+            worktree TEXT NOT NULL,
+            agent_id TEXT NOT NULL,
+            refused_at TEXT NOT NULL,
+            found TEXT NOT NULL,
+            PRIMARY KEY (tip, remote, ref, worktree)
+        ) WITHOUT ROWID;
+        CREATE INDEX refusals_by_time ON refusals (refused_at);
+        """,
+    ),
 )
