@@ -19,6 +19,7 @@ COMMANDS = {
     "config": "Show the settings, or write one into git config.",
     "demo": "Show what the tool is for, with real repositories.",
     "deploy": "The queue under its older name: queue, batch, execute, status, flush.",
+    "doctor": "Say what is wrong here, and what mends it.",
     "execute": "Execute a batch that `git uam batch` has made.",
     "flush": "Execute what is queued, now.",
     "gate": "Show the gates, run them, or forget their verdicts.",

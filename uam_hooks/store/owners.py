@@ -139,14 +139,15 @@ def _sweep_said(paths: RepoPaths, store: Store) -> None:
                 path.unlink()
 
 
-def _lock_of(paths: RepoPaths, batch: Batch) -> Path:
+def lock_of(paths: RepoPaths, batch: Batch) -> Path:
+    """The lock that the process holds that executes the batch."""
     return paths.batches / f"{batch.id}.lock"
 
 
 def _take(paths: RepoPaths, batch: Batch) -> int | None:
     """A descriptor that holds the lock of a batch; None while somebody executes it. Call it under the flush lock."""
     files.check_directory(paths.batches)
-    return try_lock(_lock_of(paths, batch))
+    return try_lock(lock_of(paths, batch))
 
 
 def _leave(paths: RepoPaths, store: Store, batch: Batch | None, lock: int | None) -> None:
@@ -155,7 +156,7 @@ def _leave(paths: RepoPaths, store: Store, batch: Batch | None, lock: int | None
         return
     try:
         if not journal.is_open(store, batch.id):
-            _lock_of(paths, batch).unlink(missing_ok=True)
+            lock_of(paths, batch).unlink(missing_ok=True)
             _sweep_said(paths, store)
     finally:
         os.close(lock)

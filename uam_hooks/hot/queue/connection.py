@@ -126,9 +126,9 @@ class Store:
                 self.db.close()
             time.sleep(0.01)
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, how: str = "mode=rw") -> sqlite3.Connection:
         # rw: a database that was removed a moment ago is not made again
-        name = f"file:{_quoted(self.database)}?mode=rw"
+        name = f"file:{_quoted(self.database)}?{how}"
         db = sqlite3.connect(
             name, timeout=BUSY_SECONDS, isolation_level=None, factory=_Connection, uri=True, check_same_thread=False
         )
