@@ -228,6 +228,7 @@ def copied(source: str, target: str) -> None:
             else:
                 shutil.copyfile(entry.path, to)
                 os.chmod(to, entry.stat().st_mode)  # noqa: PTH101
+    os.chmod(target, os.stat(source).st_mode)  # noqa: PTH101, PTH116
 
 
 class Scene(Worktree):

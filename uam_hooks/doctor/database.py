@@ -8,7 +8,7 @@ from pathlib import Path
 
 from uam_hooks.doctor.finding import BY_FIX, Code, Finding, Fix, error, warning
 from uam_hooks.hot.core.errors import StoreError
-from uam_hooks.store.looked import Health, Looked, State
+from uam_hooks.store.looked import Damaged, Health, Looked, State
 
 # More than what years of pushes leave.
 LARGE_BYTES = 500_000_000
@@ -29,6 +29,8 @@ def look_at(database: Path, beside: bool) -> tuple[Looked | None, list[Finding]]
         store = Looked(database, beside)
     except FileNotFoundError:
         return None, []
+    except Damaged as wrong:
+        return None, _of_health(name, Health(State.CORRUPT, wrong.what))
     except (StoreError, OSError) as wrong:
         return None, [_unusable(name, str(wrong))]
     health = store.health()

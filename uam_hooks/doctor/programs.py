@@ -42,9 +42,7 @@ def check_program(seen: Seen) -> Iterator[Finding]:
             "The hooks find no uam_hooks there, so pushes go straight to the remote.",
             "Run install.sh again, or `git uam install` of a program that works.", Fix.INSTALL,
         )  # fmt: skip
-    elif (
-        now.site is not None and not seen.is_this_version and (other := _version(now.site)) != (ours := _version(SITE))
-    ):
+    elif now.site is not None and seen.of_others and (other := _version(now.site)) != (ours := _version(SITE)):
         yield warning(
             Code.PROGRAM_OTHER, str(now.site),
             f"The hooks start version {other or 'without a name'}, and this is {ours}.",
@@ -54,7 +52,7 @@ def check_program(seen: Seen) -> Iterator[Finding]:
 
 def check_shims(seen: Seen) -> Iterator[Finding]:
     """The two shims that git starts by our aliases are there, and those of this version."""
-    if not seen.is_this_version:
+    if seen.of_others:
         return
     for name in SHIMS:
         shim = seen.paths.uam / "bin" / name

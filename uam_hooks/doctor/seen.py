@@ -64,10 +64,10 @@ class Seen(NamedTuple):
         return self.repo.paths
 
     @property
-    def is_this_version(self) -> bool:
-        """Whether what the hooks start is the program that looks."""
-        site = self.installed.site if self.installed else None
-        return site is not None and site.resolve() == SITE
+    def of_others(self) -> bool:
+        """Whether the hooks start another program than the one that looks."""
+        now = self.installed
+        return now is not None and now.has_program and now.site is not None and now.site.resolve() != SITE
 
     @property
     def wired(self) -> bool:

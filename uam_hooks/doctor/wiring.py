@@ -55,7 +55,7 @@ def check_hooks(seen: Seen) -> Iterator[Finding]:
                 Code.HOOK_IGNORED, name, f"git ignores our hook, which is not executable. {_WITHOUT[name]}", _AGAIN,
                 Fix.INSTALL,
             )  # fmt: skip
-        elif hook.read_bytes() != (shipped_dir() / name).read_bytes() and seen.is_this_version:
+        elif hook.read_bytes() != (shipped_dir() / name).read_bytes() and not seen.of_others:
             yield warning(Code.HOOK_CHANGED, name, "It is the hook of another version.", _AGAIN, Fix.INSTALL)
     for name in asked_for(seen.repo):
         if not (seen.paths.uam / "hooks" / name).is_file():

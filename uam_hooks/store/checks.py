@@ -82,8 +82,7 @@ def unknown(store: Store, oids: Iterable[str]) -> list[str]:
     with store.reading() as db:
         found = db.execute(
             "SELECT value FROM json_each(?) WHERE value NOT IN (SELECT tip FROM sources)"
-            " AND value NOT IN (SELECT oid FROM queued_commits)"
-            " AND value NOT IN (SELECT new FROM landings) AND value NOT IN (SELECT keep FROM landings)",
+            " AND value NOT IN (SELECT new FROM landings)",
             (json.dumps(list(oids)),),
         ).fetchall()
     return [str(row["value"]) for row in found]

@@ -38,11 +38,22 @@ class Health(NamedTuple):
     why: str = ""
 
 
+class Damaged(StoreError):
+    """What should be the queue is none, or not any more."""
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether the database says of itself that it is damaged, or is none."""
+    return isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
+
+
 class Looked(Store):
-    """A connection that reads, and makes no file that is not there."""
+    """A connection that reads. SQLite keeps its index of a log of changes in a file (`-shm`), as it does for any
+    reader; nothing else changes.
+    """
 
     def __init__(self, database: Path, beside: bool = False) -> None:
-        """Raises StoreError, FileNotFoundError where there is no database; see `steady` for `beside`."""
+        """Raises Damaged, or another StoreError; FileNotFoundError where there is none. See `steady` for `beside`."""
         self.database = database
         found = database.lstat()
         self._was = found.st_size, found.st_mtime_ns, found.st_ino
@@ -52,6 +63,8 @@ class Looked(Store):
         try:
             self.db = self._connect("mode=ro&immutable=1" if self._alone else "mode=ro")
         except sqlite3.Error as error:
+            if is_damage(error):
+                raise Damaged(str(error)) from error
             raise self._broken(error) from error
 
     def steady(self) -> bool:
@@ -76,8 +89,7 @@ class Looked(Store):
         try:
             return self._health()
         except sqlite3.Error as error:
-            damaged = getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
-            return Health(State.CORRUPT if damaged else State.UNUSABLE, str(error))
+            return Health(State.CORRUPT if is_damage(error) else State.UNUSABLE, str(error))
 
     def _health(self) -> Health:
         version = self.version()

@@ -93,6 +93,8 @@ def _rebuild(database: Path) -> Rebuilt:
     for end in _BESIDE:  # the new queue would take them for its own
         database.with_name(database.name + end).unlink(missing_ok=True)
     fresh.replace(database)
+    if aside is not None:
+        _tidy(aside)
     return Rebuilt(aside, count, tuple(lost))
 
 
@@ -131,6 +133,14 @@ def _waiters(old: Path) -> list[int]:
     return sorted(found)
 
 
+def _tidy(aside: Path) -> None:
+    """Remove what SQLite has put beside a queue that was only read."""
+    log, index = (aside.with_name(aside.name + end) for end in _BESIDE)
+    if not log.exists() or not log.stat().st_size:
+        log.unlink(missing_ok=True)
+        index.unlink(missing_ok=True)
+
+
 def _close_to_others(old: Path) -> None:
     """Let nobody queue in it who has it open. One that takes no trigger takes no entry either."""
     try:
@@ -150,10 +160,15 @@ def _close_to_others(old: Path) -> None:
 
 def _salvaged(old: Path, new: Store) -> tuple[int, list[str]]:
     """Copy what can be read; returns how many rows that is, and the tables of which not all could be."""
-    count, lost = 0, []
+    count: int = 0
+    lost: list[str] = []
     listed = new.db.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY rowid").fetchall()
     tables = [str(row["name"]) for row in listed]
-    with closing(_Damaged(old)) as damaged, new.transaction() as db:
+    try:
+        damaged = _Damaged(old)
+    except sqlite3.Error:
+        return 0, ["all of it"]
+    with closing(damaged), new.transaction() as db:
         db.execute("PRAGMA defer_foreign_keys = ON")
         for table in tables:
             if table == "migrations" or table.startswith("sqlite_"):
