@@ -60,8 +60,8 @@ def test_every_command_opens_the_repository_and_the_queue_once(stocked: Scene, m
         assert done.code == 0, (args, done)
         assert opened == [Repository, Store], args
         seen.add(args[0])
-    for args in (("config",), ("agents-md", "--write"), ("install",)):  # these need no queue
+    for args in (("config",), ("agents-md", "--write"), ("install",), ("doctor",)):  # these open no queue
         opened.clear()
         assert call(stocked, *args).code == 0
         assert opened == [Repository], args
-    assert seen == set(COMMANDS) - {"config", "agents-md", "install", "demo", "help"}
+    assert seen == set(COMMANDS) - {"config", "agents-md", "install", "doctor", "demo", "help"}

@@ -16,6 +16,7 @@ import uam_hooks.cli.demo as demo_command
 from uam_hooks import DeployBatcher
 from uam_hooks.cli.commands import COMMANDS, uam
 from uam_hooks.demo.demo import Outcome, Scenario, Side, shipped
+from uam_hooks.doctor.finding import Code
 from uam_hooks.hot.core.errors import ExitCode
 from uam_hooks.hot.core.settings import KEYS, Key, Settings
 from uam_hooks.land.steps import Step
@@ -186,6 +187,11 @@ def test_every_method_that_the_guide_names_has_a_docstring() -> None:
 
 def test_the_manual_page_is_what_the_pages_and_the_commands_say(make_man: ModuleType) -> None:
     assert make_man.PAGE.read_text() == make_man.page(), "run python docs/make_man.py"
+
+
+def test_all_that_doctor_finds_is_documented_in_order_and_no_more() -> None:
+    found = rows(section(COMMANDS_PAGE, "## What git uam doctor finds"))
+    assert [row[0].strip("`") for row in found] == [code.value for code in Code]
 
 
 # -- README ------------------------------------------------------------------------------------------------

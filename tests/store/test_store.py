@@ -579,7 +579,7 @@ def test_a_refusal_names_the_file_and_the_way_out(tmp_path: Path) -> None:
     with pytest.raises(StoreError) as caught:
         Store(tmp_path / "queue.db")
     assert caught.value.what == f"The queue {tmp_path / 'queue.db'} cannot be used: file is not a database."
-    assert caught.value.do == ("If this persists, move the file away: git keeps every queued commit under refs/uam/.")
+    assert "`git uam doctor` says what mends it" in caught.value.do
 
 
 @pytest.mark.parametrize("moment", [0.0, 0.999, 1_700_000_000.001, 1_700_000_000.9999, 4_102_444_799.5])

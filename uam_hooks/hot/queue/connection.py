@@ -143,7 +143,7 @@ class Store:
         why = error.strerror if isinstance(error, OSError) else error
         return StoreError(
             f"The queue {self.database} cannot be used: {why}.",
-            "If this persists, move the file away: git keeps every queued commit under refs/uam/.",
+            "If this persists, `git uam doctor` says what mends it; git keeps every queued commit under refs/uam/.",
             transient=_without_room(error),
         )
 
