@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 
 from tests.doctor.damages import ALONE, FOR_PEOPLE, NOWHERE, OF_INSTALL, OF_QUEUE, Damage, overwritten, waiting
-from tests.support.commands import call
+from tests.support.commands import UAM, call
 from tests.support.landscape import flushed, reachable
 from tests.support.queueing import change, due_now
-from tests.support.scenes import SHADOW, Done, Kept, Scene, another_git, locked, until
-from uam_hooks.doctor import places
+from tests.support.scenes import SHADOW, Done, Kept, Scene, another_git, locked, unprivileged, until
+from uam_hooks.doctor import database, places
 from uam_hooks.doctor.finding import Code
 from uam_hooks.hot.queue.schema import MIGRATIONS
 
@@ -240,6 +240,23 @@ def test_a_disk_that_is_nearly_full_is_found(scene: Scene, monkeypatch: pytest.M
     monkeypatch.setattr(places, "NO_ROOM_BYTES", free * 2)
     _, found = looked(scene)
     assert [(one["code"], one["severity"]) for one in found["findings"]] == [(Code.DISK_LOW.value, "error")]
+
+
+def test_a_large_queue_is_found(here: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "LARGE_BYTES", 1000)
+    _, found = looked(here)
+    assert codes(found) == [Code.QUEUE_LARGE.value]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.getuid() == 0 and not unprivileged(), reason="root may write anywhere, and setpriv is not here")
+def test_what_one_may_not_write_to_is_found_and_nothing_is_tried(here: Scene) -> None:
+    here.uam.chmod(0o500)
+    before = everything(here)
+    done = here.execute(*unprivileged(), *UAM, "doctor", "--fix", "--json")
+    assert everything(here) == before
+    assert codes(json.loads(done.out)) == [Code.NOT_WRITABLE.value]
+    here.uam.chmod(0o700)
 
 
 def test_a_ref_whose_object_is_gone_is_found(scene: Scene) -> None:

@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from copy import copy
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -402,14 +402,15 @@ class Scene(Worktree):
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.communicate()
-        if not self.flushers(starting=True):
-            return
-        for pid in self.flushers():
-            try:
+        until(self._no_flusher, "the flusher's end")
+
+    def _no_flusher(self) -> bool:
+        """End the flushers that are there; whether there was none, and none that begins."""
+        there = self.flushers(starting=True)
+        for pid in self.flushers() if there else ():
+            with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
-        self.idle()
+        return not there
 
     def with_interpreter(self, text: str) -> None:
         """Let hooks and helper start this sh script as their interpreter; `$python` is the real one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
 from collections import Counter
@@ -9,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from typing import Any, NamedTuple
 
+from tests.support.commands import call
 from tests.support.scenes import Scene, Worktree
 from tests.torture.facts import Facts
 
@@ -30,7 +32,7 @@ def violations(scene: Scene, agents: Sequence[Seen]) -> list[str]:
         for what in (*told, *landed_once(scene, agent), *still_here(agent), *as_left(agent)):
             found.append(f"{agent.name}: {what}")
     for repository in {id(agent.repository): agent.repository for agent in agents}.values():
-        found += [*nothing_pending(repository), *sound(repository)]
+        found += [*nothing_pending(repository), *nothing_wrong(repository), *sound(repository)]
     return [*found, *sound(scene.bare)]
 
 
@@ -76,6 +78,12 @@ def nothing_pending(repository: Worktree) -> list[str]:
     ]
     return found + [f"batch {row['number']} is {row['status']}" for row in rows(repository, "deploy_batches")
                     if row["status"] in ("pending", "executing")]  # fmt: skip
+
+
+def nothing_wrong(repository: Worktree) -> list[str]:
+    """`git uam doctor` finds no error. What a kill leaves and nobody is held up by is a warning: marks, pins."""
+    found = json.loads(call(repository, "doctor", "--json").out)["findings"]
+    return [f"{one['code']} {one['about']}: {one['means']}" for one in found if one["severity"] == "error"]
 
 
 def rows(repository: Worktree, table: str) -> list[dict[str, Any]]:

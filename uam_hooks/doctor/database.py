@@ -72,7 +72,7 @@ def _unusable(name: str, why: str) -> Finding:
 
 def _of_file(database: Path) -> list[Finding]:
     found = []
-    if not os.access(database, os.W_OK):
+    if not os.access(database, os.W_OK) and os.access(database.parent, os.W_OK):  # else that is told
         found.append(error(
             Code.QUEUE_UNUSABLE, str(database), "You cannot write to it, so your pushes go straight to the remote.",
             "See who owns it, and core.sharedRepository.",

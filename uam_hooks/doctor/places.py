@@ -45,7 +45,7 @@ def check_directories(seen: Seen) -> Iterator[Finding]:
     if not os.access(uam, os.W_OK | os.X_OK):
         yield error(
             Code.NOT_WRITABLE, str(uam), "You cannot write there, so your pushes go straight to the remote.",
-            "See who owns it, and core.sharedRepository.",
+            "See who owns it, core.sharedRepository, and whether its disk is mounted to be read only.",
         )  # fmt: skip
     mode = files.directory_mode((seen.settings.all("core.sharedrepository") or [""])[-1])
     if mode is not None and (more := stat.S_IMODE(uam.stat().st_mode) & 0o777 & ~mode):
