@@ -140,10 +140,10 @@ def test_what_the_queue_and_our_refs_have_is_mended_all_at_once(here: Scene) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["env", "record", "adrift", "page", "table"])
+@pytest.mark.parametrize("name", ["directory", "modes", "env", "record", "adrift", "page", "table"])
 def test_what_goes_with_nothing_else_is_mended(here: Scene, name: str) -> None:
     tip = waiting(here)
-    mended(here, ALONE[name])
+    mended(here, DAMAGES[name])
     lands(here, tip)
 
 
@@ -221,6 +221,13 @@ def test_a_process_that_should_flush_and_does_nothing_is_found(here: Scene) -> N
     assert codes(found) == [Code.FLUSHER_STUCK.value]
 
 
+def test_what_may_wait_for_a_flush_by_hand_is_a_warning(here: Scene) -> None:
+    change(here, "UPDATE deploy_queue SET asked = 1 WHERE status = 'pending' AND action_type = 'push'")
+    ALONE["overdue"].make(here)
+    _, found = looked(here)
+    assert [(one["code"], one["severity"]) for one in found["findings"]] == [(Code.ENTRY_OVERDUE.value, "warning")]
+
+
 def test_a_queue_of_an_earlier_version_is_brought_to_this_one(scene: Scene) -> None:
     with closing(sqlite3.connect(scene.paths.database)) as db:
         for _, text in MIGRATIONS[:-1]:
@@ -271,6 +278,7 @@ def test_a_ref_whose_object_is_gone_is_found(scene: Scene) -> None:
     [
         ('[ "$1" != version ] || { echo git version 2.30.1; exit; }\nexec "$REAL_GIT" "$@"\n', Code.GIT_OLD),
         ("echo 'fatal: no' >&2; exit 128\n", Code.GIT_FAILS),
+        ('[ "$1" != config ] || exit 3\nexec "$REAL_GIT" "$@"\n', Code.GIT_FAILS),
     ],
 )
 def test_a_git_that_is_old_or_odd_is_found(scene: Scene, text: str, code: Code) -> None:

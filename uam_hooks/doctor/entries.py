@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import nullcontext
 
@@ -43,7 +44,8 @@ def check_batches(seen: Seen) -> Iterator[Finding]:
     """Whoever executes a batch lives."""
     if seen.store is None or not _left_open(seen):
         return
-    guard = owners.deciding(seen.paths, _LOOK_SECONDS) if seen.paths.flush_lock.is_file() else nullcontext()
+    lockable = os.access(seen.paths.flush_lock, os.W_OK)  # else nobody claims anything here
+    guard = owners.deciding(seen.paths, _LOOK_SECONDS) if lockable else nullcontext()
     try:
         with guard:
             found = [batch for batch in _left_open(seen) if not held(owners.lock_of(seen.paths, batch))]
@@ -85,10 +87,12 @@ def check_overdue(seen: Seen) -> Iterator[Finding]:
                     " queued with: nobody acts as somebody else.", "`git uam status` names what differs.",
                 )  # fmt: skip
         elif not held(seen.paths.lane_lock(Lane(seen.identity.id, one.remote).key)):
-            yield error(
-                Code.ENTRY_OVERDUE, about, f"They are due {since}, and no process is there to land them.",
-                "Run any command, as `git uam status`: it starts one.", Fix.START,
-            )  # fmt: skip
+            if one.pushed:
+                means, find = f"They are due {since}, and no process is there to land them.", error
+            else:
+                means, find = f"They are due {since}, and wait for somebody to flush.", warning
+            how = "Run any command, as `git uam status`: it starts who executes them."
+            yield find(Code.ENTRY_OVERDUE, about, means, how, Fix.START)
         elif late > STUCK_SECONDS and not busy:
             yield error(
                 Code.FLUSHER_STUCK, about, f"They are due {since}, and the process that is to land them does nothing:"

@@ -35,7 +35,12 @@ def examine(repo: Repository) -> list[Finding]:
 
     Nothing is changed, also where there is no room, nothing may be written, or the queue cannot be read.
     """
-    settings = Settings.read(repo)
+    try:
+        settings = Settings.read(repo)
+    except GitFailed as wrong:
+        return [
+            error(Code.GIT_FAILS, "git", f"The settings cannot be read: {wrong.what}", "See what `git config -l` says.")
+        ]
     installed = Installed.read(repo.paths)
     inside = repo.paths.uam.is_dir()
     if not inside and not settings.all("alias.remote-uam"):
@@ -56,7 +61,7 @@ def _looked(
     try:
         for check in (*BEFORE, *(INSIDE if inside else ())):
             found += _of_check(check, seen)
-        return found, store is None or store.steady()
+        return list({one.key: one for one in found}.values()), store is None or store.steady()
     finally:
         if store is not None:
             store.close()

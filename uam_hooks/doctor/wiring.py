@@ -13,7 +13,7 @@ from uam_hooks.install.configured import asked_for
 from uam_hooks.install.displaced import displaced
 from uam_hooks.install.hookdir import RECORD, Record, hooks_directory
 from uam_hooks.install.hookfile import HOOKS, State, shipped_dir, state_of
-from uam_hooks.install.wiring import CATCH_ALL, COMMAND_ALIAS, HELPER_ALIAS
+from uam_hooks.install.wiring import CATCH_ALL, COMMAND_ALIAS, EARLIER_ALIASES, HELPER_ALIAS
 
 _AGAIN = "Run `git uam install`."
 
@@ -81,7 +81,9 @@ def check_aliases(seen: Seen) -> Iterator[Finding]:
         if has == [value]:
             continue
         means = "Pushes to every remote that is wired fail." if key == HELPER_ALIAS[0] else "`git uam` is not found."
-        if not has:
+        if len(has) == 1 and (key, has[0]) in EARLIER_ALIASES:
+            yield warning(Code.ALIAS_CHANGED, key, "It is that of an earlier version.", _AGAIN, Fix.INSTALL)
+        elif not has:
             yield error(Code.ALIAS_CHANGED, key, f"It is not in the config file. {means}", _AGAIN, Fix.INSTALL)
         else:
             yield error(
@@ -106,6 +108,14 @@ def check_settings(seen: Seen) -> Iterator[Finding]:
     """Every setting that is written down can be read."""
     listed = seen.repo.run("config", "-z", "--name-only", "--get-regexp", r"^uam\.", ok=(0, 1)).out
     for name in sorted(set(listed.decode("utf-8", "surrogateescape").split("\0")) - {""}):
+        try:
+            seen.settings.key(name)
+        except UsageError as wrong:
+            yield warning(
+                Code.SETTING_WRONG, name, f"{wrong.what} So it changes nothing.",
+                f"`git uam config` lists them; `git config --unset {name}` removes it.",
+            )  # fmt: skip
+            continue
         try:
             seen.settings.values(name)
         except UsageError as wrong:

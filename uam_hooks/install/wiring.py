@@ -37,7 +37,7 @@ _ALIASES = (COMMAND_ALIAS, HELPER_ALIAS)
 # Every URL that is pushed to and that no pushurl and no longer pushInsteadOf decides: URLs on the command line, and
 # remotes that are not wired yet.
 CATCH_ALL = (f"url.{SCHEME}.pushInsteadOf", "")
-_EARLIER_ALIASES = (  # ours, too: an install replaces them
+EARLIER_ALIASES = (  # ours, too: an install replaces them
     ("alias.uam", f"!{_SHIM}git-uam"),
     ("alias.remote-uam", f"!{_SHIM}git-remote-uam"),
 )
@@ -121,7 +121,7 @@ def refuse_foreign_aliases(repo: Repository, text: bytes) -> None:
     """Raise Refused when the config file has an alias with one of our names and another value."""
     with draft_of(repo, text) as draft:
         for key, _ in _ALIASES:
-            if any((key, found) not in (*_ALIASES, *_EARLIER_ALIASES) for found in draft.get(key)):
+            if any((key, found) not in (*_ALIASES, *EARLIER_ALIASES) for found in draft.get(key)):
                 raise Refused(
                     f"This repository has its own {key}.",
                     f"Rename it, or remove it with `git config --unset-all {key}`.",
@@ -269,7 +269,7 @@ def _unset(repo: Repository, text: bytes) -> bytes:
         keys = [key.rpartition(".") for key, _ in draft.entries() if key.startswith("remote.")]
         for section in dict.fromkeys(section for section, _, name in keys if name.endswith("pushurl")):
             _unwire_remote(draft, section)
-        for key, value in (*_ALIASES, *_EARLIER_ALIASES, CATCH_ALL):
+        for key, value in (*_ALIASES, *EARLIER_ALIASES, CATCH_ALL):
             draft.unset(key, value)
         configured.erase(draft)
         return _without_headers(draft)

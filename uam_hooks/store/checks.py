@@ -23,11 +23,14 @@ class Waiting(NamedTuple):
 
 
 class Overdue(NamedTuple):
-    """Where something is due, since when, and whose it is ("": everybody's)."""
+    """Where something is due, since when, and whose it is ("": everybody's). `pushed` where it is an ordinary push, and
+    not only what was asked for by name, which may wait for a flush by hand.
+    """
 
     identity: str
     remote: str
     since: str
+    pushed: bool
 
 
 def faults(store: Store) -> list[tuple[int, str]]:
@@ -63,8 +66,19 @@ def overdue(store: Store, before: str) -> list[Overdue]:
         for lane in at_work(store, identity):
             since = due_at(store, lane)
             if since is not None and since < before:
-                found.append(Overdue(identity, lane.remote or "", since))
+                remote = lane.remote or ""
+                found.append(Overdue(identity, remote, since, _pushed(store, identity, remote, before)))
     return found
+
+
+def _pushed(store: Store, identity: str, remote: str, before: str) -> bool:
+    with store.reading() as db:
+        found = db.execute(
+            "SELECT 1 FROM deploy_queue WHERE status = 'pending' AND action_type = 'push' AND asked = 0"
+            " AND identity = ? AND remote = ? AND max(execute_after, not_before) < ? LIMIT 1",
+            (identity, remote, before),
+        ).fetchone()
+    return found is not None
 
 
 def waiting(store: Store) -> list[Waiting]:

@@ -80,7 +80,7 @@ def _rebuild(database: Path) -> Rebuilt:
     for name in _files(fresh):
         name.unlink(missing_ok=True)
     old = _interrupted(database) or database
-    there = database.is_file() and database.stat().st_size > 0
+    there = _has_something(database)
     if there:
         if pids := _waiters(old):
             raise Locked(f"Pushes still wait for what is queued: {', '.join(map(str, pids))}.", "Wait, or end them.")
@@ -89,13 +89,17 @@ def _rebuild(database: Path) -> Rebuilt:
         count, lost = _salvaged(old, new) if there else (0, [])
         new.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     fresh.with_name(f"{fresh.name}-turn").unlink(missing_ok=True)
-    aside = _kept(database, old) if there else None
+    aside = _kept(database, old) if there or _has_something(database.with_name(f"{database.name}-wal")) else None
     for end in _BESIDE:  # the new queue would take them for its own
         database.with_name(database.name + end).unlink(missing_ok=True)
     fresh.replace(database)
     if aside is not None:
         _tidy(aside)
     return Rebuilt(aside, count, tuple(lost))
+
+
+def _has_something(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0
 
 
 def _files(database: Path) -> list[Path]:
@@ -136,7 +140,7 @@ def _waiters(old: Path) -> list[int]:
 def _tidy(aside: Path) -> None:
     """Remove what SQLite has put beside a queue that was only read."""
     log, index = (aside.with_name(aside.name + end) for end in _BESIDE)
-    if not log.exists() or not log.stat().st_size:
+    if not _has_something(log):
         log.unlink(missing_ok=True)
         index.unlink(missing_ok=True)
 
