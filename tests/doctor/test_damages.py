@@ -140,7 +140,7 @@ def test_what_the_queue_and_our_refs_have_is_mended_all_at_once(here: Scene) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["directory", "modes", "env", "record", "adrift", "page", "table"])
+@pytest.mark.parametrize("name", ["directory", "modes", "settle", "remote", "env", "record", "adrift", "page", "table"])
 def test_what_goes_with_nothing_else_is_mended(here: Scene, name: str) -> None:
     tip = waiting(here)
     mended(here, DAMAGES[name])
