@@ -59,6 +59,11 @@ def test_lines_fit_and_states_have_colours_as_git_is_told(busy: Scene) -> None:
         heads = {"id", "type", "where", "agents", "what", "when"}  # a paragraph needs none
         assert {word.rstrip(",") for word in words(piped)} - {word.rstrip(",") for word in words(narrow)} <= heads
         assert (RED in narrow) == (command[0] != "stats")
+    said(busy, "retry", str(busy.rows("sources")[-1]["action_id"]))
+    flush = Terminal(busy, [*UAM, "flush"], 40, out=True)
+    assert flush.end()[0] == 1
+    bob = busy.rows("sources")[-1]
+    assert f"#{bob['action_id']} bob {bob['tip'][:7]} {RED}failed\x1b[m: {RED}conflict" in flush.shown
     wide = shown(busy, "log", width=200)
     assert GREEN in wide and words(wide) == words(said(busy, "log"))
     assert "\x1b" not in shown(busy, "log", NO_COLOR="1")

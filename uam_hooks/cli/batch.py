@@ -78,6 +78,6 @@ def execute(batch_id: str, dry_run: bool, as_json: bool) -> int:
         with progress(session.store.database) as tell:
             result = execute_batch(session, batch_id, session.settings["uam.flush.lockTimeout"], tell)
         if not as_json:
-            return report(session.store, [result], False)
+            return report(session, [result], False)
     show_json(as_dict(result))
     return ExitCode.OK if result.success else ExitCode.FAILED

@@ -33,9 +33,9 @@ def flush(due: bool, dry_run: bool, as_json: bool, timeout: float | None) -> int
             try:
                 results = flush_queue(session, due, wait, tell)
             except StillGoing as still:
-                report(session.store, still.results, as_json)
+                report(session, still.results, as_json)
                 raise
         if not under_deploy():
             ensure_flush(session)
         hear_news(session)
-        return report(session.store, results, as_json, left_to_others(session))
+        return report(session, results, as_json, left_to_others(session))

@@ -8,6 +8,7 @@ import shlex
 import click
 
 from uam_hooks.cli.opened import opened
+from uam_hooks.cli.screen import Screen, state
 from uam_hooks.command.process import Running
 from uam_hooks.gate.config import Gate, gates_of
 from uam_hooks.gate.judge import Judge
@@ -74,8 +75,9 @@ def run(commit: str, names: tuple[str, ...]) -> int:
             ended = Judge(session, gates, running).anew(found)
         finally:
             running.end_all()
+        screen = Screen(session.settings)
     for one in ended:
-        show_line(f"{one.gate} {one.state.value} on {found[:7]}")
+        screen.line(f"{one.gate} ", state("passed" if one.green else "failed", one.state.value), f" on {found[:7]}")
         for line in one.said.splitlines():
             show_line(f"| {visible(line)}")
     return ExitCode.OK if all(one.green for one in ended) else ExitCode.FAILED
