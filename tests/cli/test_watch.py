@@ -13,7 +13,6 @@ import pytest
 
 from tests.support.commands import UAM
 from tests.support.landscape import by_hand, enqueue, environment, flushed, queue
-from tests.support.queueing import due_now
 from tests.support.scenes import PATIENCE, Scene, until
 from tests.support.terminals import Terminal
 from uam_hooks.cli.board import Look, board
@@ -81,7 +80,8 @@ def test_what_ends_it_leaves_the_terminal_as_it_was(scene: Scene, number: signal
 @pytest.mark.slow
 def test_without_a_terminal_it_prints_the_status_each_time_that_it_changes(scene: Scene) -> None:
     scene.git("config", "uam.push.mode", "queue")
-    scene.git("config", "uam.window.push", "1h")
+    for kind in ("push", "commit"):
+        scene.git("config", f"uam.window.{kind}", "1h")
     lines, rows = scene.start("uam", *WATCH), scene.start("uam", *WATCH, "--json")
     assert lines.stdout is not None and rows.stdout is not None
     head = [lines.stdout.readline() for _ in range(5)]
@@ -131,8 +131,7 @@ class _Kept:
 def test_while_nothing_happens_nothing_is_asked_and_nothing_drawn(scene: Scene) -> None:
     """A commit waits that nobody pushes, and a CI is idle."""
     scene.commit("a")
-    scene.git("uam", "status")
-    due_now(scene)
+    scene.git("config", "uam.window.commit", "0")
     shows = _Kept()
     statements: list[str] = []
     bell = _Counted(scene.paths.bells, WATCHERS)
