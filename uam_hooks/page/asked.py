@@ -41,7 +41,7 @@ def runs(found: Mapping[str, Any]) -> Html:
         ("All", all_["plain"], all_["started"], all_["saved"]),
     )  # fmt: skip
     if not days:
-        return joined([nothing(_NONE), numbers(shown)])
+        return nothing(_NONE)
     chart = Chart(
         "runs", "CI runs by day: the whole bar is what plain git would have started",
         f"{all_['plain']} runs asked for, {all_['started']} made, {all_['saved']} saved.",
@@ -58,7 +58,7 @@ def minutes(found: Mapping[str, Any]) -> Html:
     """CI minutes by day against both baselines, where it is known how long a run takes."""
     all_ = found["ci_minutes"]
     if all_ is None:
-        return nothing("Not known. `git config uam.ci.minutes 5` says how long a run takes.")
+        return nothing("Not known: ", tag("code", "git config uam.ci.minutes 5"), " says how long a run takes.")
     heads = ("Day", "Here", "Plain git", "Older runs cancelled", "Without a verdict")
     keys = ("started", "plain", "cancelling", "cancelling_without_verdict")
     rows = [(day["day"], *(day["ci_minutes"][key] for key in keys)) for day in found["days"]]
@@ -71,7 +71,7 @@ def minutes(found: Mapping[str, Any]) -> Html:
     runs = counted(found["runs"]["started"], "run")
     known = f"{all_['measured_runs']} of {runs} measured, {all_['each']:g} minutes for any other."
     if not rows:
-        return joined([nothing(_NONE), numbers(shown)])
+        return nothing(_NONE)
     names = ("here", "plain git, older runs cancelled", "plain git")
     chart = Chart(
         "minutes", "CI minutes by day, against both baselines", says, [row[0] for row in rows],
@@ -90,7 +90,7 @@ def waiting(found: Mapping[str, Any]) -> Html:
     shown = Table("days.waiting", "Waiting by day", heads, rows, ("All", *waits(found["waiting"])))
     half, most = waits(found["waiting"])
     if half is None or most is None:
-        return joined([nothing(_NONE), numbers(shown)])
+        return nothing(_NONE)
     chart = Chart(
         "waiting", "From git push to the landing, by day",
         f"Half of the pushes landed within {seconds(half)}, 95 % within {seconds(most)}.",
@@ -108,7 +108,7 @@ def agents(found: Mapping[str, Any]) -> Html:
     heads = ("Agent", "Pushes", "Part of runs", "Half within (s)", "95 % within (s)")
     shown = Table("agents", "Agents", heads, rows)
     if not rows:
-        return joined([nothing(_NONE), numbers(shown)])
+        return nothing(_NONE)
     chart = Chart(
         "agents", "Pushes that landed, and the CI runs that they were part of", f"{counted(len(rows), 'agent')}.",
         [row[0] for row in rows],

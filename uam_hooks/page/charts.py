@@ -20,6 +20,7 @@ _SHAPES = ("svg", "g", "path", "rect", "circle", "line", "text")
 _ATTRIBUTES = ("class", "d", "x", "y", "width", "height", "rx", "ry", "cx", "cy", "r", "x1", "x2", "y1", "y2",
                "transform", "viewBox")  # fmt: skip
 _LEFT_OUT = {"tooltip-overlay", "legends", "titles", "background"}
+_WEEK = 7
 _LABEL = 12  # pixels; page.css says the same
 
 
@@ -67,6 +68,7 @@ def by_day(chart: Chart, *, stacked: bool = False) -> Html:
         made.x_labels_major = shown[::-1][::step]
         made.show_minor_x_labels = False
         made.value_formatter = _said(chart.unit)
+        made.y_labels = _steps(chart, stacked)
         for one in chart.series:
             made.add(
                 one.name,
@@ -79,9 +81,9 @@ def by_day(chart: Chart, *, stacked: bool = False) -> Html:
 
 
 def _days(found: Sequence[str], most: int) -> list[str]:
-    """The newest of these days and those before it, as many as fit; also those on which nothing happened."""
+    """The newest of these days and those before it, as many as fit, a week at least; some may have had nothing."""
     first, last = (date(*map(int, day.split("-"))) for day in (found[0], found[-1]))
-    back = min((last - first).days, most - 1)
+    back = min(max((last - first).days, _WEEK - 1), most - 1, last.toordinal() - 1)
     return [(last - timedelta(days=n)).isoformat() for n in range(back, -1, -1)]
 
 
@@ -94,11 +96,24 @@ def by_name(chart: Chart, most: int = 10) -> Html:
         made = pygal.HorizontalBar(**_common(size, 90 + 22 * bars), margin_right=24)
         made.x_labels = labels
         made.value_formatter = _said(chart.unit)
+        made.y_labels = _steps(chart)
         for one in chart.series:
             made.add(one.name, list(one.values[:most])[::-1], formatter=_said(f"{chart.unit} {one.name}"))
         return made
 
     return _figure(chart, drawn)
+
+
+def _steps(chart: Chart, stacked: bool = False) -> list[int] | None:
+    """Where the axis of what is counted has its numbers: whole ones. None where it is measured: pygal finds some."""
+    if chart.unit:
+        return None
+    columns = zip(*(one.values for one in chart.series), strict=True)
+    most = max(
+        (sum(found) if stacked else max(found) for column in columns if (found := [v or 0 for v in column])), default=0
+    )
+    step = next(n * 10**power for power in range(20) for n in (1, 2, 5) if n * 10**power * 5 >= most)
+    return list(range(0, int(most) + step, step))
 
 
 class Dot(NamedTuple):

@@ -23,7 +23,7 @@ def gates(found: Mapping[str, Any]) -> Html:
     ]  # fmt: skip
     shown = Table("gates", "Gates", heads, rows)
     if not rows:
-        return joined([nothing("No gate has run."), numbers(shown)])
+        return nothing("No gate has run.")
     flaky = sum(row[4] for row in rows)
     chart = Chart(
         "gates", "Verdicts of gates; a gate that says both of one tree is flaky",
@@ -54,7 +54,7 @@ def conflicts(found: Mapping[str, Any]) -> Html:
         Table("conflicts.pairs", "Conflicts by pair of agents", ("Agent", "And", "Conflicts"), pairs),
     )
     if not files:
-        return joined([nothing("No push has conflicted."), shown])
+        return nothing("No push has conflicted.")
     says = f"{counted(met['pushes'], 'push')} conflicted, in {counted(len(files), 'file')}."
     by_file = Chart(
         "conflicts-files", "Conflicts by file", says, [file for file, _ in files],

@@ -21,7 +21,7 @@ def last_day(found: Mapping[str, Any]) -> Html:
     landings = day["landings"]
     shown = Table("last_day.landings", "Landings, newest first", _HEADS, _rows(landings), kind="cards")
     if not landings:
-        return joined([nothing("Nothing has landed within the last day."), table(shown)])
+        return nothing("Nothing has landed within the last day.")
     left = [nothing(f"{counted(day['left_out'], 'earlier landing')} left out.")] if day["left_out"] else []
     pushed = Counter(source["agent"] for landing in landings for source in landing["sources"])
     lanes = [agent for agent, _ in pushed.most_common(_LANES)]

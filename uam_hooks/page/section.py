@@ -14,9 +14,9 @@ def numbers(*tables: Table) -> Html:
     return tag("details", tag("summary", "Numbers"), *map(table, tables), class_="numbers", aria_label=names)
 
 
-def nothing(words: str) -> Html:
+def nothing(*words: str | Html) -> Html:
     """What stands in the place of a chart."""
-    return tag("p", words, class_="nothing")
+    return tag("p", *words, class_="nothing")
 
 
 def waits(found: Mapping[str, Any] | None) -> tuple[float | None, float | None]:
