@@ -178,6 +178,7 @@ def test_names_of_others_are_text_and_nothing_is_loaded_or_run(told: tuple[dict[
     assert len(ids) == len(set(ids))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not CHROMIUM, reason="no chromium")
 def test_a_browser_shows_the_numbers_at_any_width_and_in_any_light(
     told: tuple[dict[str, Any], Path], tmp_path: Path
