@@ -18,6 +18,8 @@ data=$data/uam_hooks
 env=$data/env
 bin=$HOME/.local/bin
 man=$HOME/.local/share/man/man1 # man looks there for whoever has $bin on PATH
+share=$HOME/.local/share # where shells look for what they complete
+case ${XDG_DATA_HOME-} in /*) share=$XDG_DATA_HOME ;; esac
 stamp=$env/.installed-from
 
 usage() {
@@ -37,7 +39,7 @@ their own, made on the first run; no other Python is touched. Run it again after
   --help        show this
 
 Environment: $env
-Links: $bin/git-uam, $bin/uam, $man/git-uam.1
+Links: $bin/git-uam, $bin/uam, $man/git-uam.1, and what bash, zsh and fish complete, below $share
 Exit status: 0 done, 1 something is missing, 2 wrong usage, else that of git uam.
 EOF
 }
@@ -104,7 +106,7 @@ find_python() {
 # One line that changes with any file that goes into the package.
 fingerprint() (
 	cd "$here"
-	find uam_hooks hooks fixtures docs/man pyproject.toml README.md LICENSE -type f ! -name '*.pyc' 2>/dev/null |
+	find uam_hooks hooks fixtures docs/man docs/completion pyproject.toml README.md LICENSE -type f ! -name '*.pyc' 2>/dev/null |
 		LC_ALL=C sort >"$data/files"
 	{ cat "$data/files" && git hash-object --no-filters --stdin-paths <"$data/files"; } | git hash-object --stdin
 )
@@ -140,6 +142,10 @@ each_link() {
 	"$1" "$bin/git-uam" "$env/bin/git-uam"
 	"$1" "$bin/uam" "$env/bin/uam"
 	"$1" "$man/git-uam.1" "$env/share/man/man1/git-uam.1"
+	"$1" "$share/bash-completion/completions/git-uam" "$env/share/bash-completion/completions/git-uam"
+	"$1" "$share/bash-completion/completions/uam" "$env/share/bash-completion/completions/git-uam"
+	"$1" "$share/zsh/site-functions/_git-uam" "$env/share/zsh/site-functions/_git-uam"
+	"$1" "$share/fish/vendor_completions.d/git-uam.fish" "$env/share/fish/vendor_completions.d/git-uam.fish"
 }
 
 is_ours() {

@@ -154,7 +154,7 @@ def checkout(tmp_path: Path) -> Path:
     """A copy of the files that the package is built from."""
     where = tmp_path / "check out"
     where.mkdir()
-    for name in ("uam_hooks", "hooks", "fixtures", "docs/man"):
+    for name in ("uam_hooks", "hooks", "fixtures", "docs/man", "docs/completion"):
         shutil.copytree(CHECKOUT / name, where / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("install.sh", "pyproject.toml", "README.md", "LICENSE", ".gitignore"):
         shutil.copy2(CHECKOUT / name, where / name)
@@ -195,6 +195,13 @@ def test_a_fresh_machine_from_nothing_to_nothing(home: Path, checkout: Path, tmp
     assert (link.readlink(), short.readlink()) == (env / "bin/git-uam", env / "bin/uam")
     assert page.read_bytes() == (checkout / "docs/man/git-uam.1").read_bytes()
     assert page.readlink() == env / "share/man/man1/git-uam.1"
+    for name, of in (
+        ("bash-completion/completions/git-uam", "git-uam.bash"), ("bash-completion/completions/uam", "git-uam.bash"),
+        ("zsh/site-functions/_git-uam", "_git-uam"), ("fish/vendor_completions.d/git-uam.fish", "git-uam.fish"),
+    ):  # fmt: skip
+        completes = home / ".local/share" / name
+        assert completes.is_symlink()
+        assert completes.read_bytes() == (checkout / "docs/completion" / of).read_bytes()
     for program in (link, short):
         said = subprocess.run([program, "help", "status"], capture_output=True, text=True, check=True).stdout
         assert said.startswith("Usage: git uam status ")

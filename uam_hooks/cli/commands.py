@@ -81,7 +81,7 @@ def uam() -> None:
 def run() -> int:
     """Do what the command line says; returns the exit status."""
     try:
-        status = uam.main(standalone_mode=False, prog_name="git uam")
+        status = uam.main(standalone_mode=False, prog_name="git uam", complete_var="_GIT_UAM_COMPLETE")
         return status if isinstance(status, int) else ExitCode.OK
     except click.ClickException as error:
         shown = io.StringIO()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from uam_hooks.cli import completing
 from uam_hooks.cli.explained import Explained, explained
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import ExitCode, UsageError
@@ -14,8 +15,8 @@ from uam_hooks.hot.core.words import show_json, show_line
 
 
 @click.command(context_settings={"ignore_unknown_options": True})  # -5 is a value, and refused as one
-@click.argument("key", required=False)
-@click.argument("value", required=False)
+@click.argument("key", required=False, shell_complete=completing.settings)
+@click.argument("value", required=False, shell_complete=completing.values)
 @click.option("--unset", is_flag=True, help="Go back to the default.")
 @click.option("--global", "everywhere", is_flag=True, help="For all repositories of this user.")
 @click.option("--explain", is_flag=True, help="Of each also where it is set, its default, and what it may be.")

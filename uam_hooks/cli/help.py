@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import click
+from click.shell_completion import CompletionItem
 
 from uam_hooks.hot.core.errors import ExitCode, UsageError
 from uam_hooks.hot.core.words import show_lines
 
 
+def _commands(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    del param
+    return ctx.find_root().command.shell_complete(ctx.find_root(), incomplete)
+
+
 @click.command()
-@click.argument("names", nargs=-1, metavar="[COMMAND]...")
+@click.argument("names", nargs=-1, metavar="[COMMAND]...", shell_complete=_commands)
 def help(names: tuple[str, ...]) -> int:
     """Explain git uam, or one of its commands."""
     context = click.get_current_context().find_root()

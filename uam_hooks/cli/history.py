@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from uam_hooks.cli.completing import batches
 from uam_hooks.cli.opened import opened
 from uam_hooks.cli.screen import Cell, Part, Screen, Tint, state
 from uam_hooks.flush.flush import prune as delete_expired
@@ -18,7 +19,7 @@ from uam_hooks.report.history import restore as create_branches
 
 
 @click.command()
-@click.argument("batch")
+@click.argument("batch", shell_complete=batches)
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def show(batch: str, as_json: bool) -> int:
     """Show what BATCH landed: its number, its id, or the commit it landed as."""
@@ -118,7 +119,7 @@ def _commit(one: dict[str, str]) -> str:
 
 
 @click.command()
-@click.argument("name", metavar="BATCH|COMMIT")
+@click.argument("name", metavar="BATCH|COMMIT", shell_complete=batches)
 @click.option("--branch", help="What to call the branch; several get -1, -2 ... appended.")
 def restore(name: str, branch: str | None) -> int:
     """Bring the unsquashed commits of a batch, or one original commit, back as branches."""

@@ -7,6 +7,7 @@ import time
 from datetime import datetime
 
 import click
+from click.shell_completion import CompletionItem
 
 from uam_hooks.hot.core.errors import GitFailed, UsageError
 from uam_hooks.hot.core.plumbing import Git
@@ -66,6 +67,12 @@ class Id(click.IntRange):
 
     def __init__(self) -> None:
         super().__init__(1, 2**63 - 1)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The newest actions that the command may be about, with what they are."""
+        from uam_hooks.cli.completing import ids
+
+        return ids(ctx, param, incomplete)
 
 
 def under_deploy() -> bool:
