@@ -21,7 +21,7 @@ from uam_hooks.page.page import page  # noqa: E402
 from uam_hooks.report.lately import DAY, conflicts  # noqa: E402
 from uam_hooks.report.ledger import ledger  # noqa: E402
 from uam_hooks.store.conflicts import Met  # noqa: E402
-from uam_hooks.store.ledger import Asked, Run  # noqa: E402
+from uam_hooks.store.folded import Asked, Run  # noqa: E402
 
 NOW = 1795953600.0  # 2026-11-29 12:00
 AGENTS = ("ada", "brook", "docs-bot", "refactor@checkout", "fixer", "linus")

@@ -17,7 +17,8 @@ from uam_hooks.report.lately import conflicts
 from uam_hooks.report.ledger import Cancelled, cancelling, ledger, total, waiting
 from uam_hooks.store.conflicts import Met
 from uam_hooks.store.conflicts import conflicts as met
-from uam_hooks.store.ledger import Asked, Run, measured
+from uam_hooks.store.folded import Asked, Run
+from uam_hooks.store.ledger import measured
 
 
 def test_runs_are_the_updates_of_branches_that_the_remote_has_seen(scene: Scene) -> None:

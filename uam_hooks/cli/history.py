@@ -10,6 +10,7 @@ from uam_hooks.cli.completing import batches
 from uam_hooks.cli.opened import opened
 from uam_hooks.cli.screen import Cell, Part, Screen, Tint, state
 from uam_hooks.flush.flush import prune as delete_expired
+from uam_hooks.flush.upkeep import delete_logs, fold_all
 from uam_hooks.hot.core.errors import ExitCode
 from uam_hooks.hot.core.words import from_remotes, show_json, show_line
 from uam_hooks.hot.push.messages import waited
@@ -131,9 +132,15 @@ def restore(name: str, branch: str | None) -> int:
 
 @click.command()
 def prune() -> int:
-    """Expire what landed longer ago than uam.retention, and nothing that has not landed."""
+    """Expire what landed longer ago than uam.retention, and nothing that has not landed; fold what ended before."""
     with opened() as session:
         done = delete_expired(session, session.settings["uam.flush.lockTimeout"])
+        delete_logs(session, session.settings["uam.retention"])
+        folded = fold_all(session)
     refs = f"{done.pins} pins, {done.landings} landings and {done.originals} originals"
     show_line(f"deleted {refs}; {done.shadows} shadows cut")
+    if folded.rows or folded.freed:
+        show_line(f"folded what has ended before; the queue is {folded.freed / 1e6:.1f} MB smaller")
+    if folded.stiff:
+        show_line("the queue is too large to be written anew beside others, so its file keeps its size")
     return ExitCode.OK

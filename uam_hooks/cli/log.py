@@ -17,7 +17,7 @@ from uam_hooks.hot.queue.model import seconds_of
 from uam_hooks.hot.queue.rows import is_moment
 from uam_hooks.report import log as past
 from uam_hooks.session import Session
-from uam_hooks.store import views
+from uam_hooks.store import history, views
 
 
 @click.command()
@@ -114,7 +114,8 @@ def _range(landing: dict[str, Any]) -> str:
 def _one(session: Session, number: int, as_json: bool) -> int:
     action = views.action(session.store, number)
     if action is None:
-        raise UsageError(f"There is no action #{number}.", "`git uam status` lists what is queued.")
+        with session.store.reading() as db:
+            raise history.missing_action(db, number)
     facts = past.of_id(session, action)
     if as_json:
         show_json(facts)

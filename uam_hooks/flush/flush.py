@@ -175,7 +175,10 @@ def _claim(
 
 
 def prune(session: Session, timeout: float) -> retention.Pruned:
-    """Delete expired refs (see retention.prune); raises Locked when the flush lock is not free in `timeout` seconds."""
+    """Delete expired refs (see retention.prune); raises Locked when the flush lock is not free in `timeout` seconds.
+
+    What rests on no ref any more is folded later, without that lock (see upkeep).
+    """
     with owners.deciding(session.repo.paths, timeout):
         owners.sweep(session.repo.paths, session.store)
         return retention.prune(session, session.settings["uam.retention"])

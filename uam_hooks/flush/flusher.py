@@ -22,6 +22,7 @@ from uam_hooks.flush.flush import flush, prune
 from uam_hooks.flush.noted_commits import refresh
 from uam_hooks.flush.starting import ensure_flush
 from uam_hooks.flush.staying import Ground, begin_anew, stay
+from uam_hooks.flush.upkeep import SOME_LOGS, Upkeep, delete_logs
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core import files
 from uam_hooks.hot.core.errors import GitFailed, Locked, NotInstalled, StoreError, UamError
@@ -110,7 +111,9 @@ def _work(paths: RepoPaths, lane: Lane, key: bytes, lock: int, bell: Bell) -> in
         with ExitStack() as opened:
             try:
                 store = opened.enter_context(Store(paths.database, make=False, rings=(FLUSHERS, WAITERS)))
-                while stay(store, lane, bell, ground, _rounds(known, store, lane, key, bell)):
+                while stay(
+                    store, lane, bell, ground, _rounds(known, store, lane, key, bell), Upkeep(known, store).bite
+                ):
                     pass
             except (StoreError, OSError) as error:
                 # what has landed is to be recorded once there is room; what has not begun is better off without us
@@ -227,6 +230,7 @@ def _prune_daily(session: Session) -> None:
         return
     try:
         prune(session, LOCK_SECONDS)
+        delete_logs(session, session.settings["uam.retention"], SOME_LOGS)
     except (Locked, GitFailed) as error:  # a ref was moved by a flush beside this one: another time
         say(error.what)
         return

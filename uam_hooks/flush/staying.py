@@ -10,7 +10,7 @@ import resource
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
@@ -25,6 +25,8 @@ from uam_hooks.hot.queue.leader import begun, command
 
 # How often it is looked whether somebody has changed the queue and could not ring, or the ground has changed.
 LOOK_SECONDS = 1.0
+# How long it rests before it does a part of what can be done meanwhile: most of the time belongs to others.
+REST_SECONDS = 0.2
 # A process that has grown above this, in bytes, does not stay.
 MOST_BYTES = 45_000_000
 
@@ -68,26 +70,36 @@ class Ground:
         return env != self._env or any(stamp(path) != was for path, was in self._code.items())
 
 
-def stay(store: Store, lane: Lane, bell: Bell, ground: Ground, seconds: float) -> bool:
+def stay(store: Store, lane: Lane, bell: Bell, ground: Ground, seconds: float, meanwhile: Callable[[], bool]) -> bool:
     """Wait for work, `seconds` at most; returns whether there is some. False as well when it is time to go.
+
+    Between two looks there is time for `meanwhile`, which says whether it has more to do.
 
     NotInstalled once the repository was taken out, or moved.
     """
     if _memory() > MOST_BYTES:
         return False
     with ground.idle():
-        return _stay(store, lane, bell, ground, seconds)
+        return _stay(store, lane, bell, ground, seconds, meanwhile)
 
 
-def _stay(store: Store, lane: Lane, bell: Bell, ground: Ground, seconds: float) -> bool:
+def _stay(store: Store, lane: Lane, bell: Bell, ground: Ground, seconds: float, meanwhile: Callable[[], bool]) -> bool:
     until = time.monotonic() + seconds
+    look = REST_SECONDS
     while ground.is_ours() and not ground.is_old():
         if due_at(store, lane) is not None:
             return True
         left = until - time.monotonic()
-        if left <= 0 or bell.asked_to_leave:
+        if bell.asked_to_leave:
             return False
-        bell.wait(min(left, LOOK_SECONDS))
+        if left <= 0:
+            if not seconds:  # otherwise there has been time
+                meanwhile()
+            return False
+        began = time.monotonic()
+        bell.wait(min(left, look))
+        if time.monotonic() - began >= min(left, look):  # nobody has rung
+            look = REST_SECONDS if meanwhile() else LOOK_SECONDS
     return False
 
 

@@ -93,8 +93,8 @@ def ready(session: Session, now: float | None) -> list[Ready]:
 
 
 def failed_tips(session: Session) -> set[str]:
-    """Tips of pushes that failed: their agents still have to do something about them."""
-    return {source.tip for _, source in views.failed_sources(session.store, 0.0)}
+    """Commits that wait and whose push failed: their agents still have to do something about them."""
+    return views.failed_tips(session.store)
 
 
 def run_on_top(session: Session, one: Ready, failed: Collection[str], tips: Tips) -> tuple[Commit, ...]:

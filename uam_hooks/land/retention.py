@@ -30,11 +30,13 @@ from uam_hooks.hot.queue.model import Source, SourceStatus, iso
 from uam_hooks.integrate.graph import heads, parse
 from uam_hooks.integrate.merge import shadow_of
 from uam_hooks.session import Session
-from uam_hooks.store import views
+from uam_hooks.store import history, views
 
 PINS = "refs/uam/pin/"
 # more names than this are not asked for one by one: an argument list has an end
 MANY = 500
+# How long the rows of what has ended are left to those who may wait to hear of it, however short the retention is.
+LEAST_SECONDS = 3600.0
 
 
 class Pruned(NamedTuple):
@@ -50,14 +52,15 @@ def prune(session: Session, retention: float) -> Pruned:
     """Expire what landed more than `retention` seconds ago; call it under the flush lock.
 
     Nothing that has not landed expires, and a shadow keeps every original that a living branch or worktree
-    still builds on: without it, the same edits would conflict with their own squash.
+    still builds on: without it, the same edits would conflict with their own squash. From then on the rows of what
+    ended so long ago may be folded.
     """
     before = iso(time.time() - retention)
     refs = session.repo.refs("refs/uam/")
     pins = [PINS + tip for tip in views.landed_tips(session.store, before) if PINS + tip in refs]
     young = views.batches_since(session.store, before)  # a pin may hold all landings of its batch
-    expired = (one for one in views.landings_before(session.store, before) if one.batch_id not in young)
-    old = [landing_ref(one.batch_id, one.id) for one in expired]
+    past = views.landings_before(session.store, before)
+    old = [landing_ref(one.batch_id, one.id) for one in past if one.batch_id not in young]
     landings = [ref for ref in old if ref in refs]
     ended = time.time() - retention
     originals = [ref for ref in refs if ref.startswith(ORIGINALS) and original_since(ref) < ended]
@@ -70,11 +73,11 @@ def prune(session: Session, retention: float) -> Pruned:
     drop = [(ref, ZERO, refs[ref]) for ref in (*pins, *landings, *originals, *observed, *expected, *spent(refs))]
     session.repo.move_refs(drop, "uam: retention ended")
     shadows = 0
-    for remote, ref in views.landed_refs(session.store):
+    for remote, ref in {(one.remote, one.ref) for one in past}:
         name = shadow_ref(remote, ref)
-        aged = any((entry.remote, entry.ref) == (remote, ref) for entry in views.landings_before(session.store, before))
-        if aged and name in refs:
+        if name in refs:
             shadows += _cut(session, name, refs[name], views.young_tips(session.store, remote, ref, before))
+    history.allow(session.store, iso(ended if retention > LEAST_SECONDS else time.time() - LEAST_SECONDS))
     return Pruned(len(pins), len(landings), len(originals), shadows)
 
 

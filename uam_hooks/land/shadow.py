@@ -29,14 +29,17 @@ def memories(
         yield from tips.memories(remote, ref)
     name = shadow_ref(remote, ref)
     shadow = (session.repo.refs(name) if shadows is None else shadows).get(name)
-    recorded = list(views.memories(session.store, remote, ref))
+    known: int | None = None
     # one that is no commit, or stands on none, is none of ours
     if shadow is not None and session.repo.kind(shadow) == "commit" and (at := session.repo.commit(shadow).parents):
-        landing = at[0]
-        landings = [new for new, _ in recorded]
-        newer = landings.index(landing) if landing in landings else 0
-        recorded.insert(newer, (landing, shadow))
-    yield from recorded
+        known = views.newest_as(session.store, remote, ref, at[0])
+        for number, new, keep in views.memories(session.store, remote, ref) if known is not None else ():
+            if number == known:
+                break
+            yield new, keep
+        yield at[0], shadow
+    for _, new, keep in views.memories(session.store, remote, ref, known):
+        yield new, keep
 
 
 class Memory(NamedTuple):

@@ -12,7 +12,7 @@ from uam_hooks.hot.core.refs import HEADS, short_target
 from uam_hooks.hot.queue.model import Batch, Landing, Source, SourceStatus, where
 from uam_hooks.hot.queue.outcome import How, Outcome
 from uam_hooks.session import Session
-from uam_hooks.store import journal, views
+from uam_hooks.store import history, journal, views
 
 
 def find_batch(session: Session, name: str) -> Batch:
@@ -26,7 +26,7 @@ def find_batch(session: Session, name: str) -> Batch:
         number = views.batch_of_commit(session.store, answer.text) if answer.code == 0 else None
         found = views.batch(session.store, str(number)) if number is not None else None
     if found is None:
-        raise UsageError(f"There is no batch '{name}' here.", "`git log` shows the Uam-Batch of a landing.")
+        raise history.missing_batch(session.store, name, "`git log` shows the Uam-Batch of a landing.")
     return found
 
 

@@ -11,8 +11,8 @@ from uam_hooks.hot.core.gate import is_oid
 from uam_hooks.hot.core.refs import short_target
 from uam_hooks.hot.queue.model import Source, SourceStatus, iso, seconds_of
 from uam_hooks.store.conflicts import Met
+from uam_hooks.store.folded import Run
 from uam_hooks.store.landed import Brought
-from uam_hooks.store.ledger import Run
 
 DAY = 24 * 3600.0
 # how many landings, files and pairs are listed: a page has an end

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from uam_hooks.store.ledger import Asked, Run
+from uam_hooks.store.folded import Asked, Run
 
 
 class Cancelled(NamedTuple):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from uam_hooks.hot.core.colours import Colours
-from uam_hooks.hot.core.errors import Refused, UamError, UsageError
+from uam_hooks.hot.core.errors import Refused, UamError
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.words import say
 from uam_hooks.hot.push import messages
@@ -20,7 +20,7 @@ from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.lane import due_at, unsettled
 from uam_hooks.hot.queue.model import ActionType, Source, SourceStatus, Status, where
 from uam_hooks.session import Session, agent_here
-from uam_hooks.store import views
+from uam_hooks.store import history, views
 
 
 class Speaks(Protocol):
@@ -106,7 +106,8 @@ def _sources(session: Session, push: PushSession, number: int) -> list[Source]:
     """
     action = views.current(session.store, number)
     if action is None:
-        raise UsageError(f"There is no action #{number}.", "`git uam status` lists what is queued.")
+        with session.store.reading() as db:
+            raise history.missing_action(db, number)
     sources = [s for s in views.sources(session.store, action.id) if s.status != SourceStatus.REPLACED]
     if not sources:
         raise Refused(f"#{number} are commits that wait for a push.", "`git push` lands them.")

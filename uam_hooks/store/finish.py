@@ -322,12 +322,12 @@ def describe(store: Store, facts: dict[str, tuple[str, str, str, int]], ended: d
         for oid, status in ended.items():
             db.execute("UPDATE queued_commits SET status = ? WHERE oid = ? AND status = 'pending'", (status, oid))
         db.execute(
+            "UPDATE deploy_queue SET agent_id = (SELECT agent_id FROM queued_commits c"
+            " WHERE c.action_id = deploy_queue.id ORDER BY c.id LIMIT 1)"
+            " WHERE action_type = 'commit' AND status = 'pending' AND agent_id = ''"
+        )
+        db.execute(
             "UPDATE deploy_queue SET status = 'completed', finished_at = strftime('%Y-%m-%dT%H:%M:%fZ')"
             " WHERE action_type = 'commit' AND asked = 0 AND status = 'pending' AND NOT EXISTS"
             " (SELECT 1 FROM queued_commits c WHERE c.action_id = deploy_queue.id AND c.status = 'pending')"
-        )
-        db.execute(
-            "UPDATE deploy_queue SET agent_id = (SELECT agent_id FROM queued_commits c"
-            " WHERE c.action_id = deploy_queue.id ORDER BY c.id LIMIT 1)"
-            " WHERE action_type = 'commit' AND agent_id = ''"
         )

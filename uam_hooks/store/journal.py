@@ -53,9 +53,10 @@ def landings(store: Store, remote: str, ref: str) -> list[Landing]:
     """Landings of a ref that were pushed or about to be, and never seen to have landed; newest first."""
     with store.reading() as db:
         found = db.execute(
-            "SELECT * FROM landings WHERE remote = ? AND ref = ? AND status <> 'landed' AND action_id IN"
-            " (SELECT id FROM deploy_queue WHERE status NOT IN ('completed', 'failed', 'cancelled'))"
-            " ORDER BY id DESC",
+            # in this order, and not by way of all that has landed on the ref
+            "SELECT l.* FROM deploy_queue q CROSS JOIN landings l ON l.action_id = q.id"
+            " WHERE q.status IN ('pending', 'batched', 'executing') AND +l.remote = ? AND +l.ref = ?"
+            " AND l.status <> 'landed' ORDER BY l.id DESC",
             (remote, ref),
         ).fetchall()
     return [rows.landing(row) for row in found]
@@ -65,7 +66,7 @@ def kept_here(store: Store, commits: Iterable[str]) -> list[str]:
     """What keeps the originals of those of the commits that were made on a branch of this repository."""
     with store.reading() as db:
         found = db.execute(
-            "SELECT keep FROM landings WHERE remote = '' AND status = 'landed' AND keep <> new"
+            "SELECT keep FROM landings WHERE +remote = '' AND +status = 'landed' AND keep <> new"
             " AND new IN (SELECT value FROM json_each(?)) ORDER BY id",
             (json.dumps(list(commits)),),
         ).fetchall()
@@ -78,8 +79,7 @@ def planned(store: Store, action: Action) -> Landing | None:
 
 
 def sources(store: Store, ids: tuple[int, ...]) -> list[Source]:
-    """The sources with these ids, whatever became of them."""
+    """The sources with these ids, whatever became of them, but for those that are folded."""
     with store.reading() as db:
-        return [
-            rows.source(db.execute("SELECT * FROM sources WHERE id = ?", (source_id,)).fetchone()) for source_id in ids
-        ]
+        found = [db.execute("SELECT * FROM sources WHERE id = ?", (source_id,)).fetchone() for source_id in ids]
+    return [rows.source(row) for row in found if row is not None]

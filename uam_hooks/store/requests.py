@@ -12,6 +12,7 @@ from uam_hooks.hot.core.errors import Refused, UsageError
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.enqueue import add
 from uam_hooks.hot.queue.model import NewAction, NewSource, Status, iso
+from uam_hooks.store import history
 
 Needs = Sequence[int | str]
 
@@ -165,7 +166,7 @@ def _status(db: sqlite3.Connection, action_id: int) -> Status:
     known = isinstance(action_id, int) and abs(action_id) < 2**63  # the range of an integer in SQLite
     row = known and db.execute("SELECT status FROM deploy_queue WHERE id = ?", (action_id,)).fetchone()
     if not row:
-        raise UsageError(f"There is no action #{action_id}.", "`git uam status` lists what is queued.")
+        raise history.missing_action(db, action_id if known else 0)
     return Status(row["status"])
 
 

@@ -109,13 +109,24 @@ def forget(store: Store, gates: Sequence[str]) -> int:
 
 
 def usual(store: Store, since: float = 0.0) -> list[Usual]:
-    """How the gates have done since a moment."""
+    """How the gates have done since a moment; of what is folded, since its day."""
     with store.reading() as db:
         found = db.execute(
-            "SELECT gate, count(*) AS runs, sum(green = 0) AS failed, avg(CASE WHEN green THEN seconds END) AS seconds,"
+            "SELECT gate, sum(runs) AS runs, sum(failed) AS failed, sum(seconds) AS seconds,"
             " (SELECT count(*) FROM (SELECT tree FROM gate_runs o WHERE o.gate = r.gate GROUP BY tree"
-            " HAVING min(green) < max(green))) AS flaky FROM gate_runs r WHERE ended_at >= ?"
+            " HAVING min(green) < max(green)))"
+            " + (SELECT coalesce(sum(flaky), 0) FROM folded_gates f WHERE f.gate = r.gate) AS flaky"
+            " FROM (SELECT gate, count(*) AS runs, sum(green = 0) AS failed, total(CASE WHEN green THEN seconds END)"
+            " AS seconds FROM gate_runs WHERE ended_at >= ? GROUP BY gate"
+            " UNION ALL SELECT gate, runs, failed, seconds FROM folded_gates WHERE day >= ?) r"
             " GROUP BY gate ORDER BY gate",
-            (iso(since),),
+            (iso(since), iso(since)[:10]),
         ).fetchall()
-    return [Usual(row["gate"], row["runs"], row["failed"], row["flaky"], row["seconds"]) for row in found]
+    return [
+        Usual(row["gate"], row["runs"], row["failed"], row["flaky"], _mean(row["seconds"], row["runs"] - row["failed"]))
+        for row in found
+    ]
+
+
+def _mean(seconds: float, runs: int) -> float | None:
+    return round(seconds / runs, 6) if runs else None

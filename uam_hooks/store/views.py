@@ -7,11 +7,12 @@ import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from uam_hooks.hot.core.errors import UsageError
+from uam_hooks.hot.core.refs import full_target
 from uam_hooks.hot.queue import rows
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.enqueue import became
 from uam_hooks.hot.queue.model import Action, Batch, Landing, Source, Status, iso
+from uam_hooks.store import history
 
 
 class QueuedCommit(NamedTuple):
@@ -45,10 +46,11 @@ def landed_as(store: Store, oid: str) -> tuple[int, list[str]] | None:
         ).fetchone()
         if row is None:
             return _own_of(db, oid)
-        agents = [
-            db.execute("SELECT agent_id FROM sources WHERE id = ?", (source,)).fetchone()["agent_id"]
+        known = [
+            db.execute("SELECT agent_id FROM sources WHERE id = ?", (source,)).fetchone()
             for source in rows.ids(row["sources"])
         ]
+        agents = [one["agent_id"] for one in known if one is not None]
     return row["number"], list(dict.fromkeys(agents))
 
 
@@ -56,8 +58,8 @@ def _own_of(db: sqlite3.Connection, oid: str) -> tuple[int, list[str]] | None:
     """`landed_as` of a commit that others' landed behind."""
     found = db.execute(
         "SELECT s.agent_id, b.number FROM sources s JOIN deploy_queue q ON q.id = s.action_id"
-        " JOIN deploy_batches b ON b.id = q.batch_id WHERE s.status = 'landed' AND json_valid(s.outcome)"
-        " AND json_extract(s.outcome, '$.own') = ? ORDER BY s.id",
+        " JOIN deploy_batches b ON b.id = q.batch_id WHERE s.status = 'landed'"
+        " AND CASE WHEN json_valid(s.outcome) THEN json_extract(s.outcome, '$.own') END = ? ORDER BY s.id",
         (oid,),
     ).fetchall()
     return (found[0]["number"], list(dict.fromkeys(row["agent_id"] for row in found))) if found else None
@@ -190,6 +192,15 @@ def failed_of(store: Store, action_ids: Iterable[int]) -> dict[int, list[Source]
     return failed
 
 
+# Nothing of the branch of `s` has landed since from the same worktree, on the target of its action `q`.
+_STILL_FAILED = (
+    "s.status = 'failed' AND NOT EXISTS"
+    " (SELECT 1 FROM sources n INDEXED BY sources_landed CROSS JOIN deploy_queue m ON m.id = n.action_id"
+    "  WHERE n.id > s.id AND n.worktree = s.worktree AND n.branch = s.branch AND n.status = 'landed'"
+    "  AND m.remote = q.remote AND m.target = q.target)"
+)
+
+
 def failed_sources(store: Store, since: float) -> list[tuple[Action, Source]]:
     """Sources that failed after `since` (seconds since 1970), newest first, with their action.
 
@@ -197,11 +208,8 @@ def failed_sources(store: Store, since: float) -> list[tuple[Action, Source]]:
     """
     with store.reading() as db:
         found = db.execute(
-            "SELECT s.id AS source_id, q.* FROM sources s JOIN deploy_queue q ON q.id = s.action_id"
-            " WHERE s.status = 'failed' AND s.queued_at >= ? AND NOT EXISTS"
-            " (SELECT 1 FROM sources n JOIN deploy_queue m ON m.id = n.action_id"
-            "  WHERE n.id > s.id AND n.worktree = s.worktree AND n.branch = s.branch AND n.status = 'landed'"
-            "  AND m.remote = q.remote AND m.target = q.target)"
+            "SELECT s.id AS source_id, q.* FROM sources s INDEXED BY sources_failed_by_time"  # noqa: S608 - a constant
+            f" JOIN deploy_queue q ON q.id = s.action_id WHERE s.queued_at >= ? AND {_STILL_FAILED}"
             " ORDER BY s.id DESC LIMIT 50",
             (iso(since),),
         ).fetchall()
@@ -212,6 +220,18 @@ def failed_sources(store: Store, since: float) -> list[tuple[Action, Source]]:
             )
             for row in found
         ]
+
+
+def failed_tips(store: Store) -> set[str]:
+    """Those of the commits that wait for a push whose own push has failed."""
+    with store.reading() as db:
+        found = db.execute(
+            "SELECT DISTINCT s.tip FROM deploy_queue w CROSS JOIN queued_commits c ON c.action_id = w.id"  # noqa: S608 - a constant
+            " CROSS JOIN sources s INDEXED BY sources_failed_by_tip ON s.tip = c.oid"
+            f" JOIN deploy_queue q ON q.id = s.action_id WHERE w.status = 'pending' AND c.status = 'pending'"
+            f" AND {_STILL_FAILED}"
+        ).fetchall()
+    return {row["tip"] for row in found}
 
 
 def commits(store: Store) -> list[QueuedCommit]:
@@ -247,7 +267,7 @@ def batch(store: Store, name: str) -> Batch | None:
         if name.isascii() and name.isdecimal() and len(name) < 10:
             found = db.execute("SELECT * FROM deploy_batches WHERE number = ?", (int(name),)).fetchall()
         if not found and len(name) >= 4:  # an id may begin with digits only
-            found = db.execute("SELECT * FROM deploy_batches WHERE substr(id, 1, ?) = ?", (len(name), name)).fetchall()
+            found = db.execute("SELECT * FROM deploy_batches WHERE id >= ? AND id < ?", (name, f"{name}~")).fetchall()
         if len(found) != 1:
             return None
         members = db.execute("SELECT * FROM deploy_queue WHERE batch_id = ? ORDER BY id", (found[0]["id"],)).fetchall()
@@ -255,10 +275,10 @@ def batch(store: Store, name: str) -> Batch | None:
 
 
 def existing_batch(store: Store, name: str) -> Batch:
-    """`batch`, where there has to be one; raises UsageError where there is none."""
+    """`batch`, where there has to be one; raises UsageError where there is none, Refused where it is folded."""
     found = batch(store, name) if name else None
     if found is None:
-        raise UsageError(f"There is no batch '{name}' here.", "`git uam batch` makes one.")
+        raise history.missing_batch(store, name, "`git uam batch` makes one.")
     return found
 
 
@@ -315,26 +335,42 @@ def pending_branches(store: Store) -> set[str]:
         return {row["branch"] for row in db.execute("SELECT DISTINCT branch FROM sources WHERE status = 'pending'")}
 
 
+def unended(store: Store) -> list[int]:
+    """The ids of the actions that wait or run."""
+    with store.reading() as db:
+        found = db.execute("SELECT id FROM deploy_queue WHERE status IN ('pending', 'batched', 'executing')").fetchall()
+    return [row["id"] for row in found]
+
+
 def has_ended(store: Store, before: str) -> bool:
-    """Whether any action ended before this time."""
+    """Whether any action ended before this time, besides those that stayed when others were folded."""
     with store.reading() as db:
         found = db.execute(
-            "SELECT 1 FROM deploy_queue WHERE status IN ('completed', 'failed', 'cancelled') AND finished_at < ?"
-            " LIMIT 1",
+            "SELECT 1 FROM deploy_queue WHERE status IN ('completed', 'failed', 'cancelled') AND folded = 0"
+            " AND finished_at < ? LIMIT 1",
             (before,),
         ).fetchone()
     return found is not None
 
 
-def landings_before(store: Store, before: str) -> list[Landing]:
+class Past(NamedTuple):
+    """A landing whose action has ended."""
+
+    id: int
+    batch_id: str
+    remote: str
+    ref: str
+
+
+def landings_before(store: Store, before: str) -> list[Past]:
     """Landings of actions that ended before this time."""
     with store.reading() as db:
         found = db.execute(
-            "SELECT l.* FROM landings l JOIN deploy_queue q ON q.id = l.action_id"
+            "SELECT l.id, l.batch_id, l.remote, l.ref FROM landings l JOIN deploy_queue q ON q.id = l.action_id"
             " WHERE q.status IN ('completed', 'failed', 'cancelled') AND q.finished_at < ?",
             (before,),
         ).fetchall()
-    return [rows.landing(row) for row in found]
+    return [Past(*row) for row in found]
 
 
 def batches_since(store: Store, since: str) -> set[str]:
@@ -353,9 +389,11 @@ def refs_since(store: Store, since: str) -> set[tuple[str, str]]:
     """Every (remote, ref) to which something waits, is on its way, or was until this time."""
     with store.reading() as db:
         found = db.execute(
-            "SELECT * FROM deploy_queue WHERE remote <> '' AND (finished_at IS NULL OR finished_at >= ?)", (since,)
+            "SELECT DISTINCT remote, target FROM deploy_queue"
+            " WHERE remote <> '' AND (finished_at IS NULL OR finished_at >= ?)",
+            (since,),
         ).fetchall()
-    return {(action.remote, action.ref) for action in map(rows.action, found)}
+    return {(row["remote"], full_target(row["target"])) for row in found}
 
 
 def landed_refs(store: Store) -> list[tuple[str, str]]:
@@ -397,19 +435,42 @@ def tag_tips(store: Store, remote: str) -> list[str]:
     """The objects of the newest tags that were pushed to a remote, or are about to be."""
     with store.reading() as db:
         found = db.execute(
-            "SELECT s.tip FROM sources s JOIN deploy_queue q ON q.id = s.action_id WHERE s.status IN"
-            " ('pending', 'landed') AND q.remote = ? AND q.target LIKE 'refs/tags/%' AND s.tip <> ''"
-            " ORDER BY s.id DESC LIMIT 500",
+            "SELECT s.tip FROM deploy_queue q INDEXED BY queue_tags CROSS JOIN sources s ON s.action_id = q.id"
+            " WHERE q.remote = ? AND q.target >= 'refs/tags/' AND q.target < 'refs/tags0'"
+            " AND s.status IN ('pending', 'landed') AND s.tip <> '' ORDER BY q.id DESC LIMIT 500",
             (remote,),
         ).fetchall()
     return [row["tip"] for row in found]
 
 
-def memories(store: Store, remote: str, ref: str) -> Iterator[tuple[str, str]]:
-    """The landings on a ref, newest first, each with the shadow that keeps its originals."""
+# How many landings are read at a time: it is the newest that counts, as a rule.
+_SOME = 50
+
+
+def memories(store: Store, remote: str, ref: str, upto: int | None = None) -> Iterator[tuple[int, str, str]]:
+    """The landings on a ref, newest first: id, landing, and the shadow that keeps its originals. With `upto`, from that
+    one on.
+    """
+    end = 2**63 - 1 if upto is None else upto + 1
+    while True:
+        with store.reading() as db:
+            found = db.execute(
+                "SELECT id, new, keep FROM landings WHERE remote = ? AND ref = ? AND status = 'landed' AND id < ?"
+                " ORDER BY id DESC LIMIT ?",
+                (remote, ref, end, _SOME),
+            ).fetchall()
+        yield from ((row["id"], row["new"], row["keep"]) for row in found)
+        if len(found) < _SOME:
+            return
+        end = found[-1]["id"]
+
+
+def newest_as(store: Store, remote: str, ref: str, new: str) -> int | None:
+    """The id of the newest landing on a ref that is this commit; None where there is none."""
     with store.reading() as db:
-        found = db.execute(
-            "SELECT new, keep FROM landings WHERE remote = ? AND ref = ? AND status = 'landed' ORDER BY id DESC",
-            (remote, ref),
-        ).fetchall()
-    yield from ((row["new"], row["keep"]) for row in found)
+        row = db.execute(
+            "SELECT max(id) FROM landings WHERE new = ? AND +remote = ? AND +ref = ? AND +status = 'landed'",
+            (new, remote, ref),
+        ).fetchone()
+    found: int | None = row[0]
+    return found

@@ -168,8 +168,8 @@ def _originals(store: Store, source: NewSource, landings: Iterable[str]) -> dict
         rows = db.execute(
             "SELECT l.new, s.tip, s.worktree = ? AND s.branch = ? AS mine FROM landings l"
             " JOIN json_each(CASE WHEN json_valid(l.sources) THEN l.sources ELSE '[]' END) j"
-            " JOIN sources s ON s.id = j.value WHERE l.remote = ? AND l.ref = ?"
-            " AND l.status = 'landed' AND s.status = 'landed' AND l.new IN (SELECT value FROM json_each(?))"
+            " JOIN sources s ON s.id = j.value WHERE +l.remote = ? AND +l.ref = ?"
+            " AND +l.status = 'landed' AND s.status = 'landed' AND l.new IN (SELECT value FROM json_each(?))"
             " ORDER BY s.id",
             (source.worktree, source.branch, source.remote, source.ref, json.dumps(list(landings))),
         )

@@ -157,6 +157,8 @@ class Store:
                 f"The queue {self.database} was written by a newer uam_hooks.", "Run install.sh of that version."
             )
         if self.version() == 0:
+            # before anything is written: what is deleted later can be given back in small pieces (see store.space)
+            self.db.execute("PRAGMA auto_vacuum = INCREMENTAL")
             self.db.execute("PRAGMA journal_mode = WAL")
         while True:
             with self.transaction():
@@ -212,6 +214,17 @@ class Store:
                 self.db.execute("ROLLBACK")
         except sqlite3.Error as error:
             raise self._broken(error) from error
+
+    @contextmanager
+    def alone(self) -> Iterator[sqlite3.Connection]:
+        """For what is a transaction by itself and cannot be inside of another: with the turn to write."""
+        try:
+            self._turn.take(BUSY_SECONDS)
+            yield self.db
+        except sqlite3.Error as error:
+            raise self._broken(error) from error
+        finally:
+            self._turn.give()
 
     def changes(self) -> int:
         """A number that changes whenever another connection has changed the database."""

@@ -298,4 +298,52 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         CREATE INDEX refusals_by_time ON refusals (refused_at);
         """,
     ),
+    (
+        "what is folded after its retention, and indexes that keep a long history from being read",
+        """
+        -- folded, 1: it has ended and was looked at after its retention, and something still needs its row
+        ALTER TABLE deploy_queue ADD COLUMN folded INTEGER NOT NULL DEFAULT 0;
+        -- what ended before this moment has been let go of in git, and is folded: at most one row
+        CREATE TABLE folding (id INTEGER PRIMARY KEY CHECK (id = 1), before TEXT NOT NULL);
+        -- what has landed on a branch in a day, for the ledger: JSON, see store.folded
+        CREATE TABLE folded_runs (
+            day TEXT NOT NULL,
+            place TEXT NOT NULL,
+            part INTEGER NOT NULL,
+            runs TEXT NOT NULL,
+            PRIMARY KEY (day, place, part)
+        );
+        -- pushes that were queued in a day and failed
+        CREATE TABLE folded_failures (day TEXT PRIMARY KEY, pushes INTEGER NOT NULL) WITHOUT ROWID;
+        -- seconds: of the runs that passed. flaky: trees of which both was said, and that ran last in this day
+        CREATE TABLE folded_gates (
+            day TEXT NOT NULL,
+            gate TEXT NOT NULL,
+            runs INTEGER NOT NULL,
+            failed INTEGER NOT NULL,
+            flaky INTEGER NOT NULL,
+            seconds REAL NOT NULL,
+            PRIMARY KEY (day, gate)
+        ) WITHOUT ROWID;
+        CREATE INDEX queue_to_fold ON deploy_queue (finished_at)
+            WHERE folded = 0 AND status IN ('completed', 'failed', 'cancelled');
+        CREATE INDEX queue_folded ON deploy_queue (folded) WHERE folded = 1;
+        CREATE INDEX queue_goes_on ON deploy_queue (goes_on_as) WHERE goes_on_as IS NOT NULL;
+        CREATE INDEX queue_needing ON deploy_queue (id)
+            WHERE dependencies <> '[]' AND status IN ('pending', 'batched', 'executing');
+        CREATE INDEX queue_tags ON deploy_queue (remote) WHERE target >= 'refs/tags/' AND target < 'refs/tags0';
+        CREATE INDEX imported_as ON imported (action_id);
+        CREATE INDEX sources_landed ON sources (worktree, branch) WHERE status = 'landed';
+        CREATE INDEX sources_by_group ON sources (push_group);
+        CREATE INDEX sources_failed_by_time ON sources (queued_at) WHERE status = 'failed';
+        CREATE INDEX sources_failed_by_tip ON sources (tip) WHERE status = 'failed';
+        DROP INDEX sources_failed;
+        CREATE INDEX sources_own ON sources (CASE WHEN json_valid(outcome) THEN json_extract(outcome, '$.own') END)
+            WHERE status = 'landed';
+        CREATE INDEX landings_by_new ON landings (new);
+        CREATE INDEX landings_shadowed ON landings (remote, ref) WHERE status = 'landed' AND keep <> new;
+        CREATE INDEX batches_by_time ON deploy_batches (created_at);
+        CREATE INDEX gate_runs_by_time ON gate_runs (ended_at);
+        """,
+    ),
 )
