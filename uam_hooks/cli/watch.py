@@ -13,7 +13,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import islice
 from typing import Any, Protocol
 
 from uam_hooks.cli.board import Board, Look
@@ -35,7 +34,7 @@ from uam_hooks.store import views
 
 LOOK_SECONDS = 1.0
 # A queue that changes all the time is shown no more often than that.
-_SHOW_SECONDS = 0.125
+_SHOW_SECONDS = 0.25
 # After that long the session is opened anew: a person's settings may have changed, or a flusher died in its work.
 _SESSION_SECONDS = 60.0
 # How many batches are looked through for what has landed last.
@@ -157,7 +156,7 @@ class _Eyes:
         if anew:
             if views.commits(store):
                 refresh(session.repo, store)
-            self._past = list(islice(log.entries(session), _PAST))
+            self._past = list(log.entries(session, most=_PAST))
             self._mark = (self._mark[0], store.mark()[1])  # what was refreshed is no news
         found, now = state(session, self._newest), time.time()
         found["hooks"] = self._hooks

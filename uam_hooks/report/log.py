@@ -21,7 +21,8 @@ def entries(session: Session, since: float = 0.0, agent: str = "", most: int | N
     """The batches made since that moment (seconds since 1970), newest first, at most so many; of an `agent` those that
     it has something in.
     """
-    found = batches.newest(session.store, iso(since), agent)
+    page = batches.PAGE if most is None else max(1, min(most, batches.PAGE))
+    found = batches.newest(session.store, iso(since), agent, page)
     return (_batch(session.repo, past) for past in islice(found, most))
 
 

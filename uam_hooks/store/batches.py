@@ -12,7 +12,7 @@ from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.model import Action, Batch, Landing, Source, seconds_of
 
 # How many batches are read at a time: who reads the newest only waits for no others.
-_PAGE = 50
+PAGE = 50
 
 
 class Past(NamedTuple):
@@ -43,28 +43,28 @@ class Noted(NamedTuple):
     status: str
 
 
-def newest(store: Store, since: str = "", agent: str = "") -> Iterator[Past]:
+def newest(store: Store, since: str = "", agent: str = "", page: int = PAGE) -> Iterator[Past]:
     """Batches that were made since that moment, newest first; with an `agent`, those that it has something in.
 
-    No transaction is open while somebody reads one of them.
+    They are read a `page` at a time, and no transaction is open while somebody reads one of them.
     """
     before: int | None = None
     while True:
-        page = _page(store, before, since, agent)
-        yield from page
-        if len(page) < _PAGE:
+        found = _read(store, before, since, agent, page)
+        yield from found
+        if len(found) < page:
             return
-        before = page[-1].batch.number
+        before = found[-1].batch.number
 
 
-def _page(store: Store, before: int | None, since: str, agent: str) -> list[Past]:
+def _read(store: Store, before: int | None, since: str, agent: str, most: int) -> list[Past]:
     with store.reading() as db:
         found = db.execute(
             "SELECT * FROM deploy_batches b WHERE (:before IS NULL OR number < :before) AND created_at >= :since"
             " AND (:agent = '' OR EXISTS (SELECT 1 FROM deploy_queue q WHERE q.batch_id = b.id AND (q.agent_id = :agent"
             " OR EXISTS (SELECT 1 FROM sources s WHERE s.action_id = q.id AND s.agent_id = :agent))))"
             " ORDER BY number DESC LIMIT :most",
-            {"before": before, "since": since, "agent": agent, "most": _PAGE},
+            {"before": before, "since": since, "agent": agent, "most": most},
         ).fetchall()
         return [_past(db, row) for row in found]
 
