@@ -175,6 +175,8 @@ OF_QUEUE = {
                                  Code.PIN_STRAY, "", Fix.UNPIN),
     "landing without a journal": Damage(lambda s: s.git("update-ref", "refs/uam/landing/lost/99", s.oid(SHADOW)),
                                         Code.LANDING_STRAY, "lost/99", Fix.REMEMBER),
+    "landing as it was pushed": Damage(lambda s: s.git("update-ref", "refs/uam/landing/lost/97", s.start_oid),
+                                       Code.LANDING_STRAY, "lost/97", Fix.REMEMBER),
     "settle": Damage(_settle, Code.SETTLE_UNFINISHED, "work", Fix.REPAIR),
     "mark of a settle": Damage(lambda s: _mark(s, f"settling/{GONE}", "ref: refs/heads/x\n1\n"), Code.MARK_LEFT,
                                str(GONE), Fix.SWEEP),

@@ -189,6 +189,27 @@ def test_what_could_not_be_read_of_a_queue_is_said(here: Scene, name: str) -> No
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "lost",
+    ["DELETE FROM queued_commits", "DELETE FROM sources",
+     "UPDATE deploy_queue SET dependencies = '[4711]' WHERE status = 'pending' AND action_type = 'push'"],
+)  # fmt: skip
+def test_what_lacks_a_part_after_that_ends_and_holds_nothing_up(here: Scene, lost: str) -> None:
+    """The commits of an entry, its sources, or what has to come before it could not be read."""
+    tip = waiting(here)
+    change(here, "UPDATE deploy_queue SET agent_id = '' WHERE action_type = 'commit'")
+    change(here, lost)
+    ALONE["page"].make(here)
+    looked(here, "--fix")
+    states = {row["action_type"]: row["status"] for row in here.rows("deploy_queue")}
+    assert states["commit" if "commits" in lost else "push"] == "failed"
+    for args in (("status",), ("log",), ("show", "1"), ("flush",)):
+        done = call(here, *args)
+        assert (done.code, "Traceback" in done.err) == (0, False), done
+    assert tip in reachable(here)
+
+
+@pytest.mark.slow
 def test_a_queue_that_somebody_works_on_is_not_set_aside(here: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("uam_hooks.store.rebuild.END_SECONDS", 0.0)
     ALONE["page"].make(here)
@@ -301,6 +322,14 @@ def test_a_database_of_garbage_is_told_to_people_in_lines(here: Scene) -> None:
     assert (done.code, done.err) == (1, "")
     assert lines[0] == f"error queue-corrupt: {here.paths.database}"
     assert lines[-1] == "1 error; `git uam doctor --fix` mends 1 of 1"
+
+
+def test_many_of_a_kind_are_counted(here: Scene) -> None:
+    for number in range(8):
+        here.git("update-ref", f"refs/uam/landing/lost/{number + 80}", here.oid("two"))
+    done = call(here, "doctor")
+    assert done.out.count("warning landing-stray: ") == 5
+    assert done.out.splitlines()[-2:] == ["3 more of landing-stray; --json lists all of them", "8 warnings"]
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from uam_hooks.doctor.mend import mend, plan
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import ExitCode, UsageError
 from uam_hooks.hot.core.words import say, show_json, show_line
+
+# How many findings of a kind are shown to people.
+_EACH = 5
 
 
 @click.command()
@@ -57,11 +61,17 @@ def _report(found: Sequence[Finding], as_json: bool) -> int:
     if as_json:
         show_json({"sound": not left, "findings": [_facts(one) for one in found], "next_action": _next(left)})
         return ExitCode.FAILED if left else ExitCode.OK
+    shown: Counter[str] = Counter()
     for one in found:
-        show_line(f"{'mended' if one.fixed else one.severity.value} {one.code.value}: {one.about}")
-        if not one.fixed:
+        shown[one.code] += 1
+        if shown[one.code] <= _EACH:
+            show_line(f"{'mended' if one.fixed else one.severity.value} {one.code.value}: {one.about}")
+        if shown[one.code] <= _EACH and not one.fixed:
             show_line(f"    {one.means}")
             show_line(f"    {one.mend}")
+    for code, many in shown.items():
+        if many > _EACH:
+            show_line(f"{many - _EACH} more of {code}; --json lists all of them")
     show_line(_summary(left))
     return ExitCode.FAILED if left else ExitCode.OK
 

@@ -10,6 +10,7 @@ from uam_hooks.doctor.seen import Seen
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import GitFailed
 from uam_hooks.hot.core.refs import HEADS, OURS, full_target, short_target
+from uam_hooks.hot.core.settings import Settings
 from uam_hooks.land.retention import PINS
 from uam_hooks.store import checks
 
@@ -121,7 +122,7 @@ def _unrecorded(seen: Seen, refs: Mapping[str, str]) -> Iterator[Finding]:
             named[batch, int(number)] = name
     for key in checks.unrecorded(seen.store, named):
         name = named[key]
-        there = landed_on(seen.repo, refs[name], seen.settings.remotes())
+        there = landed_on(seen.repo, seen.settings, refs[name])
         means = "The journal does not have this landing, so it never expires."
         if there:
             yield warning(
@@ -140,13 +141,22 @@ def has_landed(repo: Repository, oid: str) -> bool:
     return bool(held.lines)
 
 
-def landed_on(repo: Repository, keep: str, remotes: list[str]) -> Held | None:
-    """The branch of a remote on which the landing that `keep` holds has landed; None where no shadow tells."""
+def landed_on(repo: Repository, settings: Settings, keep: str) -> Held | None:
+    """A branch of a remote on which the landing that `keep` holds has landed; None where no ref of here shows one.
+
+    A shadow says so of what was squashed or moved, the remote-tracking ref of what landed as it was.
+    """
     for name, shadow in repo.refs(SHADOWS).items():
-        remote = next((one for one in remotes if name.startswith(f"{SHADOWS}{one}/")), "")
+        remote = next((one for one in settings.remotes() if name.startswith(f"{SHADOWS}{one}/")), "")
         try:
             if remote and repo.is_ancestor(keep, shadow):
                 return Held(remote, full_target(name.removeprefix(f"{SHADOWS}{remote}/")))
         except GitFailed:  # that shadow does not tell
             continue
+    held = repo.run("for-each-ref", "--format=%(refname)", "--contains", keep, "refs/remotes/", ok=(0, 129)).lines
+    for tracking in held:
+        for remote in settings.remotes():
+            ref = settings.remote_ref(remote, tracking)
+            if ref is not None and ref.startswith(HEADS):
+                return Held(remote, ref)
     return None

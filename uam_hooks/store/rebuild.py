@@ -15,7 +15,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from uam_hooks.hot.core.errors import Locked, StoreError, UamError
+from uam_hooks.hot.core.errors import Locked, StoreError
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.processes import alive
 from uam_hooks.hot.core.refs import short_target
@@ -25,6 +25,7 @@ from uam_hooks.hot.queue.leader import try_lock
 from uam_hooks.hot.queue.model import ActionType, iso
 from uam_hooks.hot.queue.turn import Turn
 from uam_hooks.store import owners
+from uam_hooks.store.salvage import Torn, salvaged
 
 # How long processes that flush may take to end.
 END_SECONDS = 10.0
@@ -86,7 +87,7 @@ def _rebuild(database: Path) -> Rebuilt:
             raise Locked(f"Pushes still wait for what is queued: {', '.join(map(str, pids))}.", "Wait, or end them.")
         _close_to_others(old)
     with closing(Store(fresh)) as new:
-        count, lost = _salvaged(old, new) if there else (0, [])
+        count, lost = salvaged(old, new) if there else (0, [])
         new.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     fresh.with_name(f"{fresh.name}-turn").unlink(missing_ok=True)
     aside = _kept(database, old) if there or _has_something(database.with_name(f"{database.name}-wal")) else None
@@ -129,7 +130,7 @@ def _kept(database: Path, old: Path) -> Path:
 def _waiters(old: Path) -> list[int]:
     """The processes that wait for an entry, and would go on to read the old queue."""
     found: set[int] = set()
-    with suppress(sqlite3.Error), closing(_Damaged(old)) as damaged:
+    with suppress(sqlite3.Error), closing(Torn(old)) as damaged:
         for row in damaged.db.execute("SELECT waiter, waiter_started FROM sources WHERE status = 'pending'"):
             with suppress(TypeError, ValueError):
                 if row["waiter"] and int(row["waiter"]) != os.getpid() and alive(int(row["waiter"]), str(row[1])):
@@ -157,92 +158,6 @@ def _close_to_others(old: Path) -> None:
     except sqlite3.Error as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
             raise Locked("Somebody is writing to the queue.", "Try again.") from error
-
-
-# -- what can be read ----------------------------------------------------------------------------------------
-
-
-def _salvaged(old: Path, new: Store) -> tuple[int, list[str]]:
-    """Copy what can be read; returns how many rows that is, and the tables of which not all could be."""
-    count: int = 0
-    lost: list[str] = []
-    listed = new.db.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY rowid").fetchall()
-    tables = [str(row["name"]) for row in listed]
-    try:
-        damaged = _Damaged(old)
-    except sqlite3.Error:
-        return 0, ["all of it"]
-    with closing(damaged), new.transaction() as db:
-        db.execute("PRAGMA defer_foreign_keys = ON")
-        for table in tables:
-            if table == "migrations" or table.startswith("sqlite_"):
-                continue
-            columns = [str(row["name"]) for row in db.execute(f"PRAGMA table_info({table})").fetchall()]
-            found, whole = damaged.rows(table, columns)
-            for names, values in found:
-                marks = ", ".join("?" * len(values))
-                with suppress(sqlite3.IntegrityError):  # it is no row of such a table
-                    sql = f"INSERT OR IGNORE INTO {table} ({', '.join(names)}) VALUES ({marks})"  # noqa: S608 - names
-                    count += db.execute(sql, values).rowcount
-            if not whole:
-                lost.append(table)
-        _without_loose_ends(db)
-    return count, lost
-
-
-def _without_loose_ends(db: sqlite3.Connection) -> None:
-    """Let no row name another one that could not be read: the name goes where it may, else the row."""
-    while loose := db.execute("PRAGMA foreign_key_check").fetchall():
-        for table, number, _, key in [tuple(row) for row in loose]:
-            column = next(r["from"] for r in db.execute(f"PRAGMA foreign_key_list({table})") if r["id"] == key)
-            must = any(r["name"] == column and r["notnull"] for r in db.execute(f"PRAGMA table_info({table})"))
-            if number is None:  # a table without numbers of its own
-                parent = "sources" if column == "source_id" else "deploy_queue"
-                db.execute(f"DELETE FROM {table} WHERE {column} NOT IN (SELECT id FROM {parent})")  # noqa: S608 - names
-            elif must:
-                db.execute(f"DELETE FROM {table} WHERE rowid = ?", (number,))  # noqa: S608 - a name
-            else:
-                db.execute(f"UPDATE {table} SET {column} = NULL WHERE rowid = ?", (number,))  # noqa: S608 - names
-
-
-class _Damaged(Store):
-    """A connection to a damaged queue, for reading what can be read."""
-
-    def __init__(self, database: Path) -> None:
-        self.database = database
-        self.db = self._connect("mode=ro")
-
-    def close(self) -> None:
-        self.db.close()
-
-    def rows(self, table: str, columns: list[str]) -> tuple[list[tuple[list[str], tuple[object, ...]]], bool]:
-        """The rows of a table in as many of these columns as it has, and whether these are all of them.
-
-        Read from both ends: what lies between two damaged places is not reached.
-        """
-        found: dict[tuple[object, ...], tuple[list[str], tuple[object, ...]]] = {}
-        try:
-            has = {str(row["name"]) for row in self.db.execute(f"PRAGMA table_info({table})").fetchall()}
-        except (sqlite3.Error, StoreError):
-            return [], False
-        names = [column for column in columns if column in has]
-        if not names:
-            return [], False
-        for order in ("ASC", "DESC"):
-            try:
-                sql = f"SELECT {', '.join(names)} FROM {table} NOT INDEXED ORDER BY {self._key(table)} {order}"  # noqa: S608 - names
-                for row in self.db.execute(sql):
-                    found.setdefault(tuple(row), (names, tuple(row)))
-            except (sqlite3.Error, UamError):
-                continue
-            else:
-                return list(found.values()), True
-        return list(found.values()), False
-
-    def _key(self, table: str) -> str:
-        keys = [str(r["name"]) for r in self.db.execute(f"PRAGMA table_info({table})").fetchall() if r["pk"]]
-        listed = self.db.execute("SELECT sql FROM sqlite_schema WHERE name = ?", (table,)).fetchone()
-        return ", ".join(keys) if listed and "WITHOUT ROWID" in str(listed["sql"]) else "rowid"
 
 
 # -- single entries -------------------------------------------------------------------------------------------
