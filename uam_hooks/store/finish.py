@@ -322,8 +322,8 @@ def describe(store: Store, facts: dict[str, tuple[str, str, str, int]], ended: d
         for oid, status in ended.items():
             db.execute("UPDATE queued_commits SET status = ? WHERE oid = ? AND status = 'pending'", (status, oid))
         db.execute(
-            "UPDATE deploy_queue SET agent_id = (SELECT agent_id FROM queued_commits c"
-            " WHERE c.action_id = deploy_queue.id ORDER BY c.id LIMIT 1)"
+            "UPDATE deploy_queue SET agent_id = coalesce((SELECT agent_id FROM queued_commits c"
+            " WHERE c.action_id = deploy_queue.id ORDER BY c.id LIMIT 1), '')"
             " WHERE action_type = 'commit' AND status = 'pending' AND agent_id = ''"
         )
         db.execute(
