@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from uam_hooks.hot.queue.model import BatchResult as BatchResult
     from uam_hooks.hot.queue.model import Status as Status
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["Action", "ActionType", "Batch", "BatchResult", "DeployBatcher", "Status", "UamError", "__version__"]
 
 _HOME = {"DeployBatcher": "uam_hooks.api.batcher", "UamError": "uam_hooks.hot.core.errors"}
