@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 
@@ -191,3 +192,17 @@ def test_nobody_reads_what_is_printed(stocked: Scene) -> None:
     process.stdout.close()
     process.stdout = None
     assert "Traceback" not in finished(process).err
+
+
+def test_errors_are_data_for_who_asked_for_json(stocked: Scene) -> None:
+    """The same words as on stderr, with what to do about it."""
+    done = call(stocked, "cancel", "99", "--json")
+    assert done.code in (2, 4), done
+    told = json.loads(done.out)["error"]
+    assert (told["exit_status"], set(told)) == (done.code, {"kind", "exit_status", "what", "next_action"})
+    assert done.err == f"uam: {told['what']} {told['next_action']}".rstrip() + "\n"
+    wrong = call(stocked, "status", "--json", "--nonsense")
+    assert (wrong.code, json.loads(wrong.out)["error"]["kind"]) == (2, "usage")
+    assert "--nonsense" in json.loads(wrong.out)["error"]["what"]
+    assert call(stocked, "cancel", "99").out == ""
+    assert call(stocked, "cancel", "--", "--json").out == ""

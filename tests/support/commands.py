@@ -91,8 +91,12 @@ def unchanged(scene: Scene) -> Iterator[None]:
 
 
 def refused(done: Done, code: int, *words: str) -> None:
-    """One sentence or two on one line of stderr, nothing on stdout."""
-    assert (done.code, done.out) == (code, ""), done
+    """One sentence or two on one line of stderr, nothing on stdout; with --json the same is there as data."""
+    assert done.code == code, done
+    if done.out:
+        error = json.loads(done.out)["error"]
+        assert error["exit_status"] == code, done
+        assert error["what"].splitlines()[0] in done.err, done
     assert "Traceback" not in done.err
     lines = done.err.splitlines()
     if lines[0].startswith(("Usage: ", "Error: ")):  # click shows how to call the command, and what there is to choose

@@ -7,6 +7,7 @@ import sys
 from typing import NoReturn
 
 from uam_hooks.cli.plain import plain_command
+from uam_hooks.cli.program import tell_program
 from uam_hooks.hot.core.errors import UamError, report
 from uam_hooks.hot.core.interrupts import interruptible
 
@@ -26,6 +27,7 @@ def _command() -> int:
     try:
         return _called(sys.argv[1:])
     except UamError as error:
+        tell_program(error.code, error.what, error.do)
         return report(error)
     except BrokenPipeError:
         sys.stderr.close()

@@ -8,6 +8,7 @@ import io
 import click
 
 from uam_hooks import __version__
+from uam_hooks.cli.program import tell_program
 from uam_hooks.hot.core.errors import ExitCode
 from uam_hooks.hot.core.interrupts import INTERRUPTED
 from uam_hooks.hot.core.words import complain, say
@@ -86,8 +87,10 @@ def run() -> int:
     except click.ClickException as error:
         shown = io.StringIO()
         error.show(shown)
+        code = ExitCode.USAGE if isinstance(error, click.UsageError) else ExitCode.FAILED
+        tell_program(code, error.format_message(), "`git uam help COMMAND` shows how a command is called.")
         complain(shown.getvalue())
-        return ExitCode.USAGE if isinstance(error, click.UsageError) else ExitCode.FAILED
+        return code
     except click.Abort:
         say("interrupted; the next command finishes what was in progress.")
         return INTERRUPTED

@@ -1,0 +1,16 @@
+"""What a program that asked for JSON is told where a command fails."""
+
+from __future__ import annotations
+
+import sys
+from itertools import takewhile
+
+from uam_hooks.hot.core.errors import ExitCode
+from uam_hooks.hot.core.words import redact, show_json
+
+
+def tell_program(code: ExitCode, what: str, do: str) -> None:
+    """Print the error as JSON on stdout where `--json` was asked for; what is said on stderr is for people."""
+    if "--json" in takewhile(lambda word: word != "--", sys.argv[1:]):
+        told = {"kind": code.name.lower(), "exit_status": int(code), "what": redact(what), "next_action": redact(do)}
+        show_json({"error": told}, indent=None)
