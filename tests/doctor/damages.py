@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.support.queueing import change
-from tests.support.scenes import SHADOW, Scene, script
+from tests.support.scenes import SHADOW, TRACKING, Scene, script
 from uam_hooks.doctor.finding import Code, Fix
 from uam_hooks.doctor.places import LONG_SECONDS
 from uam_hooks.hot.core.paths import RepoPaths
@@ -175,7 +175,7 @@ OF_QUEUE = {
                                  Code.PIN_STRAY, "", Fix.UNPIN),
     "landing without a journal": Damage(lambda s: s.git("update-ref", "refs/uam/landing/lost/99", s.oid(SHADOW)),
                                         Code.LANDING_STRAY, "lost/99", Fix.REMEMBER),
-    "landing as it was pushed": Damage(lambda s: s.git("update-ref", "refs/uam/landing/lost/97", s.start_oid),
+    "landing as it was pushed": Damage(lambda s: s.git("update-ref", "refs/uam/landing/lost/97", TRACKING),
                                        Code.LANDING_STRAY, "lost/97", Fix.REMEMBER),
     "settle": Damage(_settle, Code.SETTLE_UNFINISHED, "work", Fix.REPAIR),
     "mark of a settle": Damage(lambda s: _mark(s, f"settling/{GONE}", "ref: refs/heads/x\n1\n"), Code.MARK_LEFT,
