@@ -1,6 +1,6 @@
 """What a long history costs: a queue in which a million actions have ended, held against one that is new.
 
-    python benchmarks/history.py [--actions 1000000] [--rounds 9] [--json]
+    python benchmarks/history.py [--actions 1000000] [--rounds 9] [--no-prune] [--json]
 
 Both repositories do the same in turn: queue by name, push and wait, push by hand and flush, `git uam status`. What
 counts is processor time, of the process and of all that it has started and waited for: it tells more than the clock on
@@ -65,6 +65,8 @@ def fill(store: Store, many: int) -> None:
     detail = Detail(How.MOVED, {1: outcome}, (oid,), Proof(3, 3, 3))
     values = {"many": many, "begin": time.time() - _DAYS * 86400, "each": (_DAYS - 1) * 86400 / max(1, many),
               "outcome": outcome.text(), "detail": detail.text()}  # fmt: skip
+    for pragma in ("cache_size = -500000", "synchronous = OFF"):
+        store.db.execute(f"PRAGMA {pragma}")
     with store.transaction() as db:
         for statement in _ROWS:
             full = _N + statement.replace("OID", _OID).replace("MOMENT", _MOMENT)
@@ -198,8 +200,8 @@ class Beside:
         }
 
 
-def measure(actions: int, rounds: int) -> dict[str, Any]:
-    """All of it, as data."""
+def measure(actions: int, rounds: int, prune: bool) -> dict[str, Any]:
+    """All of it, as data; without `prune` what comes before that."""
     with ExitStack() as stack:
         new, old = (Place(stack.enter_context(scene())) for _ in range(2))
         for place in (new, old):
@@ -213,6 +215,8 @@ def measure(actions: int, rounds: int) -> dict[str, Any]:
         found: dict[str, Any] = {"actions": actions, "filled_seconds": round(filled, 1)}
         found["size_mb"] = [_size(new), _size(old)]
         found["before"] = compare([new, old], rounds)
+        if not prune:
+            return found
         found["stats_ms"] = round(old.stats())
         with Beside(new) as alone:
             time.sleep(5)
@@ -250,28 +254,39 @@ def _size(place: Place) -> float:
 
 def show(found: dict[str, Any]) -> None:
     """Print the table."""
+    sizes = [f"{size} MB" for size in found["size_mb"]]
     print(f"{found['actions']} actions that have ended, written in {found['filled_seconds']} s")
+    print("the queue: " + ", ".join(map(" ".join, zip(("new", "with them", "folded"), sizes, strict=False))))
+    later = found.get("after", {})
     print(
-        f"the queue: new {found['size_mb'][0]} MB, with them {found['size_mb'][1]} MB, folded {found['size_mb'][2]} MB"
+        f"{'processor time in ms, medians':<30} | {'new':>8} | {'with them':>9}"
+        + " |      new |   folded" * bool(later)
     )
-    print(f"{'processor time in ms, medians':<34} | {'new':>8} | {'with them':>9} | {'new':>8} | {'folded':>8}")
-    for name, (new, old) in found["before"].items():
-        later = found["after"][name]
-        print(f"{name.replace('_', ' '):<34} | {new:>8} | {old:>9} | {later[0]:>8} | {later[1]:>8}")
-    print(f"git uam stats: {found['stats_ms']} ms with them, {found['stats_ms_after']} ms folded")
-    print(f"git uam prune: {found['prune_seconds'][0]} s, of which {found['prune_seconds'][1]} s of a processor")
-    for name, figures in found["queueing"].items():
-        print(f"queue() without a pause, {name}: {figures}")
+    for name, both in found["before"].items():
+        figures = (*both, *later.get(name, ()))
+        print(
+            f"{name.replace('_', ' '):<30} | {figures[0]:>8} | {figures[1]:>9}",
+            *(f"{n:>8}" for n in figures[2:]),
+            sep=" | ",
+        )
+    if later:
+        print(f"git uam stats: {found['stats_ms']} ms with them, {found['stats_ms_after']} ms folded")
+        print(f"git uam prune: {found['prune_seconds'][0]} s, of which {found['prune_seconds'][1]} s of a processor")
+        for name, figures in found["queueing"].items():
+            print(f"queue() without a pause, {name}: {figures}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--actions", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--no-prune", action="store_true", help="end before the retention does")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     load = os.getloadavg()[0]
-    found = measure(given.actions, given.rounds) | {"load": [round(load, 1), round(os.getloadavg()[0], 1)]}
+    found = measure(given.actions, given.rounds, not given.no_prune) | {
+        "load": [round(load, 1), round(os.getloadavg()[0], 1)]
+    }
     if given.json:
         print(json.dumps(found, indent=2))
     else:

@@ -46,7 +46,7 @@ def counts(store: Store) -> dict[str, int]:
 
 def fold(store: Store, before: float, most: int = history.BITE) -> None:
     history.allow(store, iso(before))
-    while history.fold(store, LIVING, most):
+    while history.fold(store, LIVING, iso(before), most):
         pass
 
 
@@ -120,7 +120,7 @@ def test_death_at_any_statement_leaves_sums_and_rows_agreeing(store: Store) -> N
         rows = counts(store)
         store.db.set_authorizer(dies)
         try:
-            history.fold(store, LIVING, 5)
+            history.fold(store, LIVING, iso(NOW + 1), 5)
         except Exception:  # the database has refused a statement: the whole bite is rolled back
             store.db.set_authorizer(None)
             assert counts(store) == rows
@@ -164,6 +164,16 @@ def test_what_failed_can_be_tried_again_after_it_was_folded(store: Store) -> Non
     for unknown in (0, -1, 10**6):
         with pytest.raises(UsageError, match="There is no action"):
             requests.retry(store, [unknown])
+
+
+def test_what_a_clock_that_was_wrong_has_allowed_is_not_folded(store: Store) -> None:
+    Past(store, 6).fill(20)
+    before = counts(store)
+    history.allow(store, iso(NOW + 10_000 * DAY))
+    assert history.fold(store, LIVING, iso(NOW - 100 * DAY)) == 0
+    assert counts(store) == before
+    history.allow(store, iso(NOW - 100 * DAY))
+    assert history.fold(store, LIVING, iso(NOW)) == 0
 
 
 # -- the file ------------------------------------------------------------------------------------------------

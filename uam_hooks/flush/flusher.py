@@ -224,7 +224,7 @@ def _prune_daily(session: Session) -> None:
     Before a landing: after it, nothing may appear in the repository.
     """
     stamp = session.repo.paths.uam / "pruned"
-    if stamp.exists() and time.time() - stamp.stat().st_mtime < PRUNE_SECONDS:
+    if stamp.exists() and 0 <= time.time() - stamp.stat().st_mtime < PRUNE_SECONDS:
         return
     if not views.has_ended(session.store, iso(time.time() - session.settings["uam.retention"])):
         return

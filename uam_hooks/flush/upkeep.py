@@ -14,8 +14,10 @@ from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import UamError
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.refs import HEADS, shadow_ref
+from uam_hooks.hot.core.settings import Settings
 from uam_hooks.hot.core.words import say
 from uam_hooks.hot.queue.connection import Store
+from uam_hooks.land.retention import expired
 from uam_hooks.session import Session
 from uam_hooks.store import history, space, views
 from uam_hooks.store.history import Living
@@ -30,6 +32,7 @@ class Upkeep:
 
     def __init__(self, known: Repository, store: Store) -> None:
         self._known, self._store = known, store
+        self._expired = ""
         self._living: Living | None = None
         self._ended = False
 
@@ -45,14 +48,15 @@ class Upkeep:
         return not self._ended
 
     def _fold(self) -> bool:
-        if not history.is_due(self._store):
+        self._expired = self._expired or expired(Settings.read(self._known)["uam.retention"])
+        if not history.is_due(self._store, self._expired):
             return False
         if self._living is None:
             space.keep_log_short(self._store)
             space.write_anew(self._store, space.SMALL_BYTES)
             with self._known.anew() as repo:
                 self._living = living(repo, self._store)
-        return bool(history.fold(self._store, self._living))
+        return bool(history.fold(self._store, self._living, self._expired))
 
 
 class Folded(NamedTuple):
@@ -71,7 +75,8 @@ def fold_all(session: Session) -> Folded:
     space.keep_log_short(store)
     before, rows = space.size(store), 0
     there = living(session.repo, store)
-    while some := history.fold(store, there):
+    ended = expired(session.settings["uam.retention"])
+    while some := history.fold(store, there, ended):
         rows += some
     stiff = not space.write_anew(store, space.LARGE_BYTES)
     while space.give_back(store):

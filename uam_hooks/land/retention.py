@@ -77,8 +77,13 @@ def prune(session: Session, retention: float) -> Pruned:
         name = shadow_ref(remote, ref)
         if name in refs:
             shadows += _cut(session, name, refs[name], views.young_tips(session.store, remote, ref, before))
-    history.allow(session.store, iso(ended if retention > LEAST_SECONDS else time.time() - LEAST_SECONDS))
+    history.allow(session.store, expired(retention))
     return Pruned(len(pins), len(landings), len(originals), shadows)
+
+
+def expired(retention: float) -> str:
+    """The moment before which something has to have ended for its rows to be folded now."""
+    return iso(time.time() - max(retention, LEAST_SECONDS))
 
 
 def _cut(session: Session, name: str, shadow: str, young: Iterable[str]) -> bool:

@@ -43,8 +43,7 @@ def allow(store: Store, before: str) -> None:
     """
     with store.transaction() as db:
         db.execute(
-            "INSERT INTO folding (id, before) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET"
-            " before = max(before, excluded.before)",
+            "INSERT INTO folding (id, before) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET before = excluded.before",
             (before,),
         )
     again = True
@@ -83,25 +82,28 @@ def _folded(what: str) -> Refused:
     )
 
 
-def is_due(store: Store) -> bool:
-    """Whether there is anything to fold."""
+def is_due(store: Store, ended: str) -> bool:
+    """Whether there is anything to fold of what ended before the moment `ended`."""
     with store.reading() as db:
-        before = _before(db)
+        before = min(_before(db), ended)
         return bool(_candidates(db, before, 1) or _empty_batches(db, before, 1) or gate_days.aged(db, before, 1))
 
 
-def fold(store: Store, living: Living, most: int = BITE) -> int:
+def fold(store: Store, living: Living, ended: str, most: int = BITE) -> int:
     """Fold about `most` actions in one transaction, or else as many of other rows; returns how many were looked at, 0
     when nothing is left.
+
+    Of what is allowed, only what ended before the moment `ended`: the clock may have been wrong when it was allowed.
     """
-    if not is_due(store):
+    if not is_due(store, ended):
         return 0
     with store.reading() as db:  # what takes longest is read before: nothing of it changes any more
-        chosen = _candidates(db, _before(db), most)
+        before = min(_before(db), ended)
+        chosen = _candidates(db, before, most)
         runs, took = ledger.runs_of(db, list(chosen))
     with store.transaction() as db:
         if not chosen:
-            return _other_rows(db, _before(db), most)
+            return _other_rows(db, before, most)
         with _lists(db, "going", "living_worktrees", "living_branches", "living_shadows", "staying", "bare"):
             _list(db, "going", chosen)
             if _passed(db, len(chosen)):

@@ -16,7 +16,7 @@ BITE_PAGES = 100
 SPARE_PAGES = 500
 # Of what is in use, how many bytes are written anew while others may push, and how many when somebody asks for it.
 SMALL_BYTES = 4_000_000
-LARGE_BYTES = 200_000_000
+LARGE_BYTES = 50_000_000
 # To what the log beside the database is cut where it has grown above.
 LOG_BYTES = 4_000_000
 _INCREMENTAL = 2
