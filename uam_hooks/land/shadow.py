@@ -33,12 +33,12 @@ def memories(
     # one that is no commit, or stands on none, is none of ours
     if shadow is not None and session.repo.kind(shadow) == "commit" and (at := session.repo.commit(shadow).parents):
         known = views.newest_as(session.store, remote, ref, at[0])
-        for number, new, keep in views.memories(session.store, remote, ref) if known is not None else ():
-            if number == known:
+        for number, new, keep in views.memories(session.store, remote, ref, others=False) if known is not None else ():
+            if known is not None and number <= known:
                 break
             yield new, keep
         yield at[0], shadow
-    for _, new, keep in views.memories(session.store, remote, ref, known):
+    for _, new, keep in views.memories(session.store, remote, ref, known, others=False):
         yield new, keep
 
 

@@ -447,16 +447,18 @@ def tag_tips(store: Store, remote: str) -> list[str]:
 _SOME = 50
 
 
-def memories(store: Store, remote: str, ref: str, upto: int | None = None) -> Iterator[tuple[int, str, str]]:
+def memories(
+    store: Store, remote: str, ref: str, upto: int | None = None, others: bool = True
+) -> Iterator[tuple[int, str, str]]:
     """The landings on a ref, newest first: id, landing, and the shadow that keeps its originals. With `upto`, from that
-    one on.
+    one on; without `others`, only those that something else keeps than themselves.
     """
     end = 2**63 - 1 if upto is None else upto + 1
     while True:
         with store.reading() as db:
             found = db.execute(
-                "SELECT id, new, keep FROM landings WHERE remote = ? AND ref = ? AND status = 'landed' AND id < ?"
-                " ORDER BY id DESC LIMIT ?",
+                "SELECT id, new, keep FROM landings WHERE remote = ? AND ref = ? AND status = 'landed' AND id < ?"  # noqa: S608 - a constant
+                f"{'' if others else ' AND keep <> new'} ORDER BY id DESC LIMIT ?",
                 (remote, ref, end, _SOME),
             ).fetchall()
         yield from ((row["id"], row["new"], row["keep"]) for row in found)
