@@ -37,7 +37,7 @@ from uam_hooks.hot.queue.leader import begun, ensure_flusher, try_lock
 from uam_hooks.hot.queue.model import iso, seconds_of
 from uam_hooks.land.ahead import Ahead
 from uam_hooks.session import Session, background
-from uam_hooks.store import claim, views
+from uam_hooks.store import claim, remains
 
 # What changes the queue wakes a flusher that sleeps; an answer of CI does not, and a clock that jumps does not.
 NAP_SECONDS = 0.1
@@ -226,7 +226,7 @@ def _prune_daily(session: Session) -> None:
     stamp = session.repo.paths.uam / "pruned"
     if stamp.exists() and 0 <= time.time() - stamp.stat().st_mtime < PRUNE_SECONDS:
         return
-    if not views.has_ended(session.store, iso(time.time() - session.settings["uam.retention"])):
+    if not remains.has_ended(session.store, iso(time.time() - session.settings["uam.retention"])):
         return
     try:
         prune(session, LOCK_SECONDS)

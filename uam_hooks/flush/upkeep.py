@@ -19,7 +19,7 @@ from uam_hooks.hot.core.words import say
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.land.retention import expired
 from uam_hooks.session import Session
-from uam_hooks.store import history, space, views
+from uam_hooks.store import history, remains, space, views
 from uam_hooks.store.history import Living
 
 _SHADOWS = "refs/uam/shadow/"
@@ -87,7 +87,7 @@ def fold_all(session: Session) -> Folded:
 def living(repo: Repository, store: Store) -> Living:
     """What is there in git that something in the queue may still be about."""
     refs = repo.refs(HEADS, _SHADOWS)
-    shadows = [place for place in views.landed_refs(store) if shadow_ref(*place) in refs]
+    shadows = [place for place in remains.landed_refs(store) if shadow_ref(*place) in refs]
     worktrees = [str(path) for path in RepoPaths.of(repo.paths.common_dir).git_dirs()]
     return Living(frozenset(worktrees), frozenset(ref for ref in refs if ref.startswith(HEADS)), frozenset(shadows))
 

@@ -22,7 +22,7 @@ from uam_hooks.land.forms import default_branch, form_of
 from uam_hooks.land.retry import failure_of, persistently
 from uam_hooks.land.shadow import memories
 from uam_hooks.session import Session
-from uam_hooks.store import views
+from uam_hooks.store import remains, views
 
 # git's words where the remote's ref is, or would be, at something else than a commit
 NEEDS_FORCE = "needs force"
@@ -163,7 +163,7 @@ def _check_rewrites(session: Session, action: Action, source: Source) -> None:
     landed as has been put right.
     """
     repo = session.repo
-    for tip, landing, now in views.rewritten(session.store, source, action.remote, action.target):
+    for tip, landing, now in remains.rewritten(session.store, source, action.remote, action.target):
         if not repo.is_ancestor(now, source.tip) or repo.is_ancestor(tip, source.tip):
             continue
         if landing and not repo.is_ancestor(landing, source.tip):
@@ -183,7 +183,7 @@ def _kept(session: Session, remote: str, sources: Sequence[Source]) -> frozenset
     named: set[str] = set()
     for worktree in {source.worktree for source in sources}:
         named |= named_by_superproject(session.repo, worktree)
-    names = [tip for tip in (*views.tag_tips(session.store, remote), *named) if session.repo.kind(tip)]
+    names = [tip for tip in (*remains.tag_tips(session.store, remote), *named) if session.repo.kind(tip)]
     if not names:
         return frozenset()
     return frozenset(session.repo.run("rev-parse", *(f"{name}^{{}}" for name in names)).lines)

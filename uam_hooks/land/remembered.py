@@ -21,7 +21,7 @@ from uam_hooks.land import originals
 from uam_hooks.land.gated import Gating
 from uam_hooks.land.push_plans import plan_push, prepare
 from uam_hooks.session import Session
-from uam_hooks.store import claim, journal, views
+from uam_hooks.store import claim, journal, remains
 
 
 def from_memory(
@@ -95,7 +95,7 @@ def _landed_since(session: Session, remote: Remote, plan: Plan, there: str) -> s
     have known an older value than this repository itself has pushed, which the git of a push that ends late leaves in
     the tracking ref.
     """
-    for _, landing, keep in views.memories(session.store, remote.name, plan.ref):
+    for _, landing, keep in remains.memories(session.store, remote.name, plan.ref):
         if session.repo.descends(plan.old, landing, FAR):
             return None
         if keep != landing and session.repo.descends(there, landing, FAR):

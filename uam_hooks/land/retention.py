@@ -30,7 +30,7 @@ from uam_hooks.hot.queue.model import Source, SourceStatus, iso
 from uam_hooks.integrate.graph import heads, parse
 from uam_hooks.integrate.merge import shadow_of
 from uam_hooks.session import Session
-from uam_hooks.store import history, views
+from uam_hooks.store import history, remains, views
 
 PINS = "refs/uam/pin/"
 # more names than this are not asked for one by one: an argument list has an end
@@ -57,18 +57,18 @@ def prune(session: Session, retention: float) -> Pruned:
     """
     before = iso(time.time() - retention)
     refs = session.repo.refs("refs/uam/")
-    pins = [PINS + tip for tip in views.landed_tips(session.store, before) if PINS + tip in refs]
-    young = views.batches_since(session.store, before)  # a pin may hold all landings of its batch
-    past = views.landings_before(session.store, before)
+    pins = [PINS + tip for tip in remains.landed_tips(session.store, before) if PINS + tip in refs]
+    young = remains.batches_since(session.store, before)  # a pin may hold all landings of its batch
+    past = remains.landings_before(session.store, before)
     old = [landing_ref(one.batch_id, one.id) for one in past if one.batch_id not in young]
     landings = [ref for ref in old if ref in refs]
     ended = time.time() - retention
     originals = [ref for ref in refs if ref.startswith(ORIGINALS) and original_since(ref) < ended]
-    recent = views.refs_since(session.store, before)
+    recent = remains.refs_since(session.store, before)
     wanted = {observed_ref(remote, name) for remote, ref in recent for name in (ref, originals_ref(ref))}
     wanted |= {default_ref(remote) for remote, _ in recent}
     observed = [ref for ref in refs if ref.startswith((OBSERVED, DEFAULTS)) and ref not in wanted]
-    waited_for = {next_ref(*where) for where in views.refs_since(session.store, iso(time.time()))}
+    waited_for = {next_ref(*where) for where in remains.refs_since(session.store, iso(time.time()))}
     expected = [ref for ref in refs if ref.startswith(NEXT) and ref not in waited_for]
     drop = [(ref, ZERO, refs[ref]) for ref in (*pins, *landings, *originals, *observed, *expected, *spent(refs))]
     session.repo.move_refs(drop, "uam: retention ended")
@@ -76,7 +76,7 @@ def prune(session: Session, retention: float) -> Pruned:
     for remote, ref in {(one.remote, one.ref) for one in past}:
         name = shadow_ref(remote, ref)
         if name in refs:
-            shadows += _cut(session, name, refs[name], views.young_tips(session.store, remote, ref, before))
+            shadows += _cut(session, name, refs[name], remains.young_tips(session.store, remote, ref, before))
     history.allow(session.store, expired(retention))
     return Pruned(len(pins), len(landings), len(originals), shadows)
 

@@ -13,7 +13,7 @@ from uam_hooks.hot.core.words import say
 from uam_hooks.hot.queue.model import Landing
 from uam_hooks.integrate.tips import Tips
 from uam_hooks.session import Session
-from uam_hooks.store import views
+from uam_hooks.store import remains
 
 
 def memories(
@@ -32,13 +32,15 @@ def memories(
     known: int | None = None
     # one that is no commit, or stands on none, is none of ours
     if shadow is not None and session.repo.kind(shadow) == "commit" and (at := session.repo.commit(shadow).parents):
-        known = views.newest_as(session.store, remote, ref, at[0])
-        for number, new, keep in views.memories(session.store, remote, ref, others=False) if known is not None else ():
+        known = remains.newest_as(session.store, remote, ref, at[0])
+        for number, new, keep in (
+            remains.memories(session.store, remote, ref, others=False) if known is not None else ()
+        ):
             if known is not None and number <= known:
                 break
             yield new, keep
         yield at[0], shadow
-    for _, new, keep in views.memories(session.store, remote, ref, known, others=False):
+    for _, new, keep in remains.memories(session.store, remote, ref, known, others=False):
         yield new, keep
 
 

@@ -93,8 +93,8 @@ def newest_landing(store: Store, remote: str, ref: str) -> str:
     """The newest landing on a ref that is not its own original; "" for none."""
     with store.reading() as db:
         row = db.execute(
-            "SELECT new FROM landings WHERE remote = ? AND ref = ? AND status = 'landed' AND keep <> new"
-            " ORDER BY id DESC LIMIT 1",
+            "SELECT new FROM landings INDEXED BY landings_shadowed WHERE remote = ? AND ref = ? AND status = 'landed'"
+            " AND keep <> new ORDER BY id DESC LIMIT 1",
             (remote, ref),
         ).fetchone()
     return "" if row is None else str(row["new"])
