@@ -47,13 +47,13 @@ _ROWS = (
     " finished_at) SELECT i, 'agent-' || (i % 20), 'push', 'main', 'origin', 'completed',"
     " (SELECT id FROM deploy_batches WHERE number = i), MOMENT, MOMENT, MOMENT FROM n",
     "INSERT INTO sources (id, action_id, agent_id, worktree, branch, tip, exact, push_group, atomic, waiter,"
-    " queued_at, status, outcome) SELECT i, i, 'agent-' || (i % 20), '/work/' || (i % 20), 'refs/heads/topic', OID, 0,"
-    " OID, 0, 1, MOMENT, 'landed', :outcome FROM n",
+    " queued_at, status, outcome) SELECT i, i, 'agent-' || (i % 20), '/trees/' || (i % 20), 'refs/heads/topic', OID,"
+    " 0, OID, 0, 1, MOMENT, 'landed', :outcome FROM n",
     "INSERT INTO landings (batch_id, action_id, remote, ref, old, new, keep, sources, status, detail)"
     " SELECT (SELECT id FROM deploy_batches WHERE number = i), i, 'origin', 'refs/heads/main', OID, OID, OID,"
     " '[' || i || ']', 'landed', :detail FROM n",
     "INSERT INTO queued_commits (action_id, agent_id, worktree, branch, oid, subject, status, queued_at)"
-    " SELECT i, 'agent', '/work/1', 'refs/heads/topic', OID, 'Change', 'landed', MOMENT FROM n",
+    " SELECT i, 'agent', '/trees/1', 'refs/heads/topic', OID, 'Change', 'landed', MOMENT FROM n",
 )
 
 
@@ -77,6 +77,10 @@ def _git(at: Path, *args: str, ok: bool = True) -> None:
     subprocess.run(["git", *args], cwd=at, check=ok, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
+def _said(at: Path, *args: str) -> str:
+    return subprocess.run(["git", *args], cwd=at, check=True, capture_output=True, text=True).stdout.strip()
+
+
 def _processor_ms() -> float:
     spent = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(one.ru_utime + one.ru_stime for one in spent) * 1000
@@ -94,6 +98,18 @@ class Place:
     @property
     def database(self) -> Path:
         return RepoPaths.of(self.top / ".git").database
+
+    def make_newest_real(self, store: Store) -> None:
+        """Let the newest landing of the past be of commits that there are: a plan looks no further back than to the
+        newest one that the branch still has.
+        """
+        tip = _said(self.top, "rev-parse", "refs/remotes/origin/main")
+        original = _said(self.top, "commit-tree", "-m", "The original", f"{tip}^{{tree}}")
+        with store.transaction() as db:
+            db.execute(
+                "UPDATE landings SET new = ?, keep = ? WHERE id = (SELECT max(id) FROM landings)",
+                (tip, original),
+            )
 
     def _commit(self) -> None:
         self.number += 1
@@ -211,6 +227,7 @@ def measure(actions: int, rounds: int, prune: bool) -> dict[str, Any]:
             _renumber(store, actions)
             began = time.monotonic()
             fill(store, actions)
+            old.make_newest_real(store)
             filled = time.monotonic() - began
         found: dict[str, Any] = {"actions": actions, "filled_seconds": round(filled, 1)}
         found["size_mb"] = [_size(new), _size(old)]
