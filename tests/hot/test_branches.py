@@ -25,8 +25,9 @@ def test_refs_are_written_in_few_places_and_branches_in_one() -> None:
         if re.search(r"\bupdate-ref\b|run\(\s*\"(branch|reset|checkout|switch)\"", path.read_text())
         and path.parent.name != "demo"
     }
-    # the repository moves no branch that exists, the intake pins, and an uninstall names a command for refs/uam/
-    assert writers == {"hot/worktree/branches.py", "git/repo.py", "hot/push/intake.py", "install/install.py"}
+    # the repository moves no branch that exists, the intake pins; others name a command for refs/uam/
+    named = {"install/install.py", "doctor/refs.py"}
+    assert writers == {"hot/worktree/branches.py", "git/repo.py", "hot/push/intake.py", *named}
     makers = {p.name for p in PACKAGE.rglob("*.py") if "BranchMove(" in p.read_text()}
     assert makers == {"branches.py"}
 

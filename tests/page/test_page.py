@@ -233,7 +233,8 @@ def test_an_empty_queue_has_a_page_and_a_page_that_cannot_be_written_says_why(sc
         assert words in done.err
         assert "Traceback" not in done.err
     done = scene.run("uam", "stats", "--html", "-", "--json")
-    assert (done.code, done.out, "both write to stdout" in done.err) == (2, "", True), done
+    told = json.loads(done.out)["error"]["what"]
+    assert (done.code, "both write to stdout" in done.err, "both write to stdout" in told) == (2, True, True), done
 
 
 def test_a_page_replaces_a_file_as_a_whole(scene: Scene) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from shlex import quote
 from typing import NamedTuple
 
 from uam_hooks.doctor.finding import BY_FIX, Code, Finding, Fix, error, warning
@@ -35,7 +36,7 @@ def check_refs(seen: Seen) -> Iterator[Finding]:
     for name in broken:
         yield error(
             Code.REF_BROKEN, name, "Its object is not there: git cannot collect, and landings there may fail.",
-            f"`git fsck` says more; `git update-ref -d {name}` deletes it, and what it remembered.",
+            f"`git fsck` says more; `git update-ref -d {quote(name)}` deletes it, and what it remembered.",
         )  # fmt: skip
     sound = {name: oid for name, oid in refs.items() if name not in broken}
     if seen.store is None:
@@ -104,7 +105,7 @@ def _stray(repo: Repository, tip: str) -> Finding:
         Code.PIN_STRAY, name,
         f'"{subject}"{at} was pinned to be pushed, and no entry is about it: where it was to land is not known, and'
         " nobody lands it.",
-        f"{again}, or drop it with `git update-ref -d {name}`.",
+        f"{again}, or drop it with `git update-ref -d {quote(name)}`.",
     )  # fmt: skip
 
 
@@ -131,7 +132,7 @@ def _unrecorded(seen: Seen, refs: Mapping[str, str]) -> Iterator[Finding]:
         else:
             yield warning(
                 Code.LANDING_STRAY, name, f"{means} Whether it has landed is not known.",
-                f"See `git log {name}`; `git update-ref -d {name}` drops it, and originals that only it holds.",
+                f"See `git log {quote(name)}`; `git update-ref -d {quote(name)}` drops it, with what only it holds.",
             )  # fmt: skip
 
 
