@@ -72,7 +72,6 @@ def test_lines_fit_and_states_have_colours_as_git_is_told(busy: Scene) -> None:
 
 
 def test_colours_are_decided_as_git_decides(stocked: Scene) -> None:
-    git = HotGit(stocked.paths.git_dir, stocked.top)
     for how in (
         (), ("color.ui=always",), ("color.ui=false",), ("color.ui=1",), ("color.ui=always", "color.uam=never"),
         ("color.ui=never", "color.uam=auto"), ("color.uam=true",), ("color.uam=",),
@@ -81,6 +80,7 @@ def test_colours_are_decided_as_git_decides(stocked: Scene) -> None:
         for number, (key, _, value) in enumerate(one.partition("=") for one in how):
             given |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
         with environment({**stocked.env, **given, "TERM": "xterm"}):
+            git = HotGit(stocked.paths.git_dir, stocked.top)  # which keeps the environment that it begins with
             settings = Settings.read(git)
             for terminal in (True, False):
                 told = git.run("config", "--get-colorbool", "color.uam", str(terminal).lower()).text
