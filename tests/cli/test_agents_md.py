@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,7 @@ def test_markers_that_do_not_pair_are_left_alone(stocked: Scene, text: str) -> N
     assert (stocked.top / "AGENTS.md").read_text() == "mine\n"
 
 
-@pytest.mark.parametrize("where", ["../victim", ".git/config", "gone/AGENTS.md", "."])
+@pytest.mark.parametrize("where", ["../victim", ".git/config", "gone/AGENTS.md", ".", "AGENTS.md"])
 def test_nothing_is_written_outside_of_the_worktree(stocked: Scene, where: str) -> None:
     """A tree that somebody has pushed may hold any link."""
     victim = stocked.root / "victim"
@@ -72,6 +73,19 @@ def test_nothing_is_written_outside_of_the_worktree(stocked: Scene, where: str) 
     refused(call(stocked, "agents-md", "--write"), 4, "AGENTS.md is not a file of this worktree.")
     assert victim.read_text() == "mine\n"
     assert (stocked.top / ".git" / "config").read_bytes() == config
+
+
+def test_a_disk_that_is_full_leaves_what_was_there(stocked: Scene) -> None:
+    file = stocked.top / "AGENTS.md"
+    file.write_text("mine\n")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 8, hard))
+    try:
+        refused(call(stocked, "agents-md", "--write"), 1, "The paragraph could not be put into", "File too large")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert file.read_text() == "mine\n"
+    assert not list(stocked.top.glob(".uam-*"))
 
 
 def test_it_is_the_worktree_that_counts(stocked: Scene) -> None:

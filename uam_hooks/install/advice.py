@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from uam_hooks.git.repo import Repository
-from uam_hooks.hot.core.errors import Refused
+from uam_hooks.hot.core.errors import Refused, UamError
 from uam_hooks.install.hookdir import write_file
 
 # The files that agents read, at the top of a worktree.
@@ -50,10 +50,22 @@ def block() -> str:
 
 
 def keep(repo: Repository) -> dict[str, Fate]:
-    """Write the paragraph into those files that are there, or into a new AGENTS.md; all of them or none.
+    """Write the paragraph into those files that are there, or into a new AGENTS.md.
 
-    Refused for a file that leads out of the worktree or has markers that do not pair.
+    Refused, with nothing written, for a file that leads out of the worktree or has markers that do not pair; UamError
+    for one that cannot be read or written.
     """
+    try:
+        return _keep(repo)
+    except OSError as error:
+        where = Path(error.filename).name if error.filename else "a file"
+        raise UamError(
+            f"The paragraph could not be put into {where}: {error.strerror or error}.",
+            "A file that was there is as it was, or has the paragraph.",
+        ) from None
+
+
+def _keep(repo: Repository) -> dict[str, Fate]:
     top = _top(repo)
     names = [name for name in NAMES if (top / name).exists() or (top / name).is_symlink()] or [NAMES[0]]
     targets = {name: _inside(top, name) for name in names}
@@ -77,7 +89,10 @@ def _top(repo: Repository) -> Path:
 
 def _inside(top: Path, name: str) -> Path:
     """The file that is written for this name. A tree may hold a link to anywhere, which is not followed out of it."""
-    path = (top / name).resolve()
+    try:
+        path = (top / name).resolve()
+    except RuntimeError:  # links that go round in a circle, until Python 3.13
+        path = top
     within = path.is_relative_to(top) and ".git" not in path.relative_to(top).parts
     if not within or (path.exists() and not path.is_file()) or not path.parent.is_dir():
         raise Refused(f"{name} is not a file of this worktree.", "`git uam agents-md` prints the paragraph.")
