@@ -118,7 +118,9 @@ class Agent:
                 return True  # it was committed, and what came after it was killed
             time.sleep(0.1)
         done = self.git("commit", "-q", "-m", subject, "--", name)
-        self.facts.note("violation", what=f"it cannot commit: {done.out[-500:]} {done.err[-1500:]}")
+        seen = [self.git(*args).out.strip() for args in (("log", "-3", "--format=%h %s"), ("status", "--short"))]
+        words = f"{done.code} {done.out[-500:]} {done.err[-1500:]}, {subject} in {name}, of {seen}"
+        self.facts.note("violation", what=f"it cannot commit: {words}")
         return False
 
     def culprit(self, mode: str) -> None:
