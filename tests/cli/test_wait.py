@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 
 import pytest
 
-from tests.support.commands import asked, call, commit, refused
+from tests.support.commands import asked, call, commit, facts, refused
 from tests.support.queueing import WINDOW, due_now
 from tests.support.scenes import Scene, Worktree, finished, until
 
@@ -144,6 +145,11 @@ def test_wait_for_other_kinds_of_action(stocked: Scene) -> None:
     done = call(quiet, "wait", str(number), str(failed), "--timeout", "0")
     assert done.code == 1
     assert done.ours[1].startswith(f"#{failed} deploy bad is ")
+    told = call(quiet, "wait", str(number), str(failed), "--timeout", "0", "--json")
+    assert (told.code, told.ours) == (1, done.ours)
+    found = {"done": False, "actions": [facts(quiet, "log", str(one)) for one in (number, failed)]}
+    assert json.loads(told.out) == found
+    assert facts(quiet, "log", str(number))["status"] == "completed"
     pushed = asked(quiet, "push", "main")
     quiet.git("uam", "cancel", str(pushed))
     done = call(quiet, "wait", str(pushed))

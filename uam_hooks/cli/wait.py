@@ -8,17 +8,26 @@ from uam_hooks.cli.live import voice_of
 from uam_hooks.cli.opened import opened
 from uam_hooks.cli.parameters import Duration, Id
 from uam_hooks.hot.core.errors import ExitCode
+from uam_hooks.hot.core.words import show_json
+from uam_hooks.report.log import of_id
 from uam_hooks.report.waited import wait_for
+from uam_hooks.store import views
 
 
 @click.command()
 @click.argument("ids", nargs=-1, required=True, type=Id())
 @click.option("--timeout", type=Duration(), help="How long to wait, instead of uam.push.waitTimeout.")
-def wait(ids: tuple[int, ...], timeout: float | None) -> int:
+@click.option("--json", "as_json", is_flag=True, help="For programs: all that is known of them then.")
+def wait(ids: tuple[int, ...], timeout: float | None, as_json: bool) -> int:
     """Wait until actions have ended, and say what became of them, as the push itself would have.
 
     The branch that was pushed from here is settled. Exit status: 0 all landed, 1 one failed, was cancelled, or has not
     ended yet: then it stays queued, and waiting again is fine.
     """
     with opened(news=False) as session:
-        return ExitCode.OK if wait_for(session, ids, timeout, voice_of) else ExitCode.FAILED
+        done = wait_for(session, ids, timeout, voice_of)
+        if as_json:
+            ended = {number: views.current(session.store, number) for number in ids}
+            facts = [of_id(session, action) for action in ended.values() if action is not None]
+            show_json({"done": done, "actions": facts})
+    return ExitCode.OK if done else ExitCode.FAILED
