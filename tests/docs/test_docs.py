@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import ast
-import importlib.util
 import re
-from functools import cache
-from pathlib import Path
 from types import ModuleType
 
 import click
 import pytest
 
 import uam_hooks.cli.demo as demo_command
+from tests.docs.pages import CHECKOUT, SOURCES, messages, said, script_of
 from uam_hooks import DeployBatcher
 from uam_hooks.cli.commands import COMMANDS, uam
 from uam_hooks.demo.demo import Outcome, Scenario, Side, shipped
@@ -21,11 +18,11 @@ from uam_hooks.hot.core.errors import ExitCode
 from uam_hooks.hot.core.settings import KEYS, Key, Settings
 from uam_hooks.land.steps import Step
 
-CHECKOUT = Path(__file__).resolve().parents[2]
 README, GUIDE, COMMANDS_PAGE, SETTINGS = "README.md", "docs/guide.md", "docs/commands.md", "docs/settings.md"
 FOR_USERS = (README, GUIDE, COMMANDS_PAGE, SETTINGS)
-PAGES = (README, "CONTRIBUTING.md", "CHANGELOG.md", *sorted(f"docs/{p.name}" for p in (CHECKOUT / "docs").glob("*.md")))
-SOURCES = sorted((CHECKOUT / "uam_hooks").rglob("*.py"))
+TROUBLE = sorted(f"docs/trouble/{path.name}" for path in (CHECKOUT / "docs" / "trouble").glob("*.md"))
+OF_README = ("CONTRIBUTING.md", "CHANGELOG.md", *sorted(f"docs/{p.name}" for p in (CHECKOUT / "docs").glob("*.md")))
+PAGES = (README, *OF_README, *TROUBLE)
 
 
 def text(page: str) -> str:
@@ -60,14 +57,7 @@ def options(of: click.Command) -> dict[str, click.Option]:
 
 @pytest.fixture(scope="module")
 def make_man() -> ModuleType:
-    """docs/make_man.py, which is no part of the package."""
-    spec = importlib.util.spec_from_file_location("make_man", CHECKOUT / "docs" / "make_man.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(CHECKOUT))  # it puts the checkout onto the path; this takes it off again
-        spec.loader.exec_module(module)
-    return module
+    return script_of("make_man")
 
 
 # -- settings --------------------------------------------------------------------------------------------
@@ -226,27 +216,6 @@ def test_the_demo_in_the_readme_has_the_shape_that_the_demo_prints(capsys: pytes
 # -- what the pages quote --------------------------------------------------------------------------------
 
 
-@cache
-def messages() -> tuple[list[re.Pattern[str]], str]:
-    """The texts of the program with a group where a value goes, and all the words in them.
-
-    Texts that are little but values are left out of the first.
-    """
-    patterns, words = [], []
-    for node in (node for path in SOURCES for node in ast.walk(ast.parse(path.read_text()))):
-        if isinstance(node, ast.JoinedStr):
-            parts = [str(part.value) if isinstance(part, ast.Constant) else None for part in node.values]
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            parts = [node.value]
-        else:
-            continue
-        said = [part for part in parts if part is not None]
-        words += said
-        if sum(len(re.findall(r"[a-z]", part)) for part in said) >= 8:
-            patterns.append(re.compile("".join("(.*)" if part is None else re.escape(part) for part in parts)))
-    return patterns, "\n".join(words)
-
-
 @pytest.mark.parametrize("page", [README, GUIDE])
 def test_a_quoted_message_is_one_of_the_program(page: str) -> None:
     patterns, words = messages()
@@ -258,13 +227,7 @@ def test_a_quoted_message_is_one_of_the_program(page: str) -> None:
         values = [[value for value in match.groups() if value] for match in found]
         # a value may have words of its own, which the program says elsewhere
         runs = [re.findall(r"(?<![\w/-])[a-z]+(?: [a-z]+)+(?![\w/-])", " | ".join(some)) for some in values]
-        assert any(all(_said(run.split(), words) for run in some) for some in runs), line
-
-
-def _said(run: list[str], words: str) -> bool:
-    """Whether the program says these words, perhaps with a name among them."""
-    around = [(run[:at], run[at + 1 :]) for at in range(1, len(run) - 1)]
-    return any(all(" ".join(part) in words for part in parts) for parts in [(run,), *around])
+        assert any(all(said(run.split(), words) for run in some) for some in runs), line
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -280,7 +243,7 @@ def test_links_between_the_pages_lead_somewhere(page: str) -> None:
             assert anchor in {re.sub(r"[^a-z0-9 -]", "", title.lower()).replace(" ", "-") for title in titles}, target
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page != README])
+@pytest.mark.parametrize("page", [*OF_README, "docs/trouble/index.md"])
 def test_the_readme_links_to_every_page(page: str) -> None:
     assert f"]({page})" in text(README)
 
