@@ -12,6 +12,7 @@ import random
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from tests.support.scenes import Done
@@ -21,6 +22,21 @@ from tests.torture.facts import Facts
 HUNG = 150.0
 # A lock that stands for so long has no owner: git is told so by whoever finds it.
 STALE = 3.0
+# How often something is tried that a kill, a full disk or a settle may prevent, a tenth of a second after the other.
+TRIES = 40
+
+
+def _left_by_a_settle(lock: Path) -> bool:
+    """Whether the lock has the text of the journal of settles, and no settle works in that index any more."""
+    index = os.fsencode(lock.with_suffix(""))
+    if not lock.read_bytes().endswith(b"\nend\n"):
+        return False
+    for line in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            words = line.read_bytes().split(b"\0")
+            if b"uam-settle" in words and index in words:
+                return False
+    return True
 
 
 class Agent:
@@ -57,6 +73,8 @@ class Agent:
             first = lock.stat()
             while lock.stat().st_ino == first.st_ino:
                 if time.monotonic() - began > STALE:
+                    if _left_by_a_settle(lock) and lock.stat().st_ino == first.st_ino:
+                        self.facts.note("violation", what=f"a settle has ended and left {lock}")
                     lock.unlink()
                     self.facts.note("lock")
                     return
@@ -108,26 +126,37 @@ class Agent:
             self.facts.note("commit", token=token)
 
     def _record(self, name: str, subject: str) -> bool:
-        """Commit one file, also one that is gone."""
-        self.serial += 1
-        for _ in range(40):
-            added = self.git("add", "-A", "--", name).code == 0
-            if added and self.git("commit", "-q", "-m", subject, "--", name).code == 0:
+        """Commit one file, also one that is gone; `subject` is that of no other commit.
+
+        A try that failed may have made the commit all the same: git is killed, or finds no room, after the branch has
+        moved. The history says so, and nothing else does: a landing may be on top of it by then, or below it.
+        """
+        done = Done(0, "", "")
+        for _ in range(TRIES):
+            done = self._stage(name)
+            if done.code == 0:
+                done = self.git("commit", "-q", "-m", subject, "--", name)
+            if done.code == 0 or subject in self.git("log", "-30", "--format=%s").out.splitlines():
                 return True
-            if self.git("log", "-1", "--format=%s").out.strip() == subject:
-                return True  # it was committed, and what came after it was killed
             time.sleep(0.1)
-        done = self.git("commit", "-q", "-m", subject, "--", name)
         seen = [self.git(*args).out.strip() for args in (("log", "-3", "--format=%h %s"), ("status", "--short"))]
         words = f"{done.code} {done.out[-500:]} {done.err[-1500:]}, {subject} in {name}, of {seen}"
-        self.facts.note("violation", what=f"it cannot commit: {words}")
+        same = self.git("diff", "--quiet", "HEAD", "--", name).code == 0
+        what = "nothing is left to commit, and its commit is not there" if same else "it cannot commit"
+        self.facts.note("violation", what=f"{what}: {words}")
         return False
+
+    def _stage(self, name: str) -> Done:
+        """Let the index have the file as it is; a try before may have taken it out, and git add knows it no more."""
+        if (self.top / name).exists():
+            return self.git("add", "--", name)
+        return self.git("rm", "-q", "--cached", "--ignore-unmatch", "--", name)
 
     def culprit(self, mode: str) -> None:
         """Push what no gate lets pass, and take it back: as if it had never been, or by another commit."""
         name = f"broken-{self.name}"
         self.write(name, f"{self.serial}\n")
-        if not self._record(name, f"Break it, {self.serial}"):
+        if not self._record(name, f"{self.name} breaks it, {self.serial}"):
             return
         tip = self.git("rev-parse", "HEAD").out.strip()
         self.facts.note("pushing", tokens=len(self.tokens))
@@ -137,14 +166,14 @@ class Agent:
         if done.code == 0 and "queued as #" not in done.err:
             self.facts.note("violation", what=f"exit 0 for what no gate lets pass: {done.err[-1500:]}")
         forgets = self.random.random() < 0.5
-        for _ in range(40):
+        for _ in range(TRIES):
             if not self.git("ls-tree", "--name-only", "HEAD", "--", name).out.strip():
                 return
             if forgets and self.git("rev-parse", "HEAD").out.strip() == tip:
                 self.git("reset", "-q", "--keep", f"{tip}^")
             else:
                 (self.top / name).unlink(missing_ok=True)
-                self._record(name, f"Mend it, {self.serial}")
+                self._record(name, f"{self.name} mends it, {self.serial}")
             time.sleep(0.1)
         self.facts.note("violation", what="it cannot take its culprit back")
 
