@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # what typing says, without its import: every push loads this
 if TYPE_CHECKING:
+    from typing import Any
+
     from uam_hooks.api.batcher import DeployBatcher as DeployBatcher
     from uam_hooks.hot.core.errors import UamError as UamError
     from uam_hooks.hot.queue.model import Action as Action

@@ -12,7 +12,8 @@ from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import GitFailed
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.worktree.branches import checked
-from uam_hooks.hot.worktree.settle import Landed, advance, bring_over, settle
+from uam_hooks.hot.worktree.landed import Landed
+from uam_hooks.hot.worktree.settle import advance, bring_over, settle
 
 MAIN = "refs/heads/main"
 PACKAGE = Path(__file__).resolve().parents[2] / "uam_hooks"

@@ -9,7 +9,7 @@ import pytest
 from uam_hooks.hot.push import messages
 from uam_hooks.hot.queue.model import Source, SourceStatus
 from uam_hooks.hot.queue.outcome import Outcome
-from uam_hooks.hot.worktree.settle import Settled
+from uam_hooks.hot.worktree.landed import Settled
 
 NEW, TIP = "740b1cf" + "0" * 33, "b92ab88" + "0" * 33
 

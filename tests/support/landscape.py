@@ -24,7 +24,8 @@ from uam_hooks.hot.push.request import Request, Spec
 from uam_hooks.hot.push.resolve import resolve
 from uam_hooks.hot.push.session import open_session as open_push
 from uam_hooks.hot.queue.model import BatchResult
-from uam_hooks.hot.worktree.settle import Landed, Settled, settle
+from uam_hooks.hot.worktree.landed import Landed, Settled
+from uam_hooks.hot.worktree.settle import settle
 from uam_hooks.land.retention import Pruned, prune
 from uam_hooks.session import Session, open_session
 

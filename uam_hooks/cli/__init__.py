@@ -9,7 +9,7 @@ from typing import NoReturn
 from uam_hooks.cli.plain import plain_command
 from uam_hooks.cli.program import tell_program
 from uam_hooks.hot.core.errors import UamError, report
-from uam_hooks.hot.core.interrupts import interruptible
+from uam_hooks.hot.core.interrupts import collect_garbage, interruptible
 
 
 def main() -> NoReturn:
@@ -39,4 +39,5 @@ def _called(arguments: list[str]) -> int:
         return plain()
     from uam_hooks.cli.commands import run
 
+    collect_garbage()
     return run()

@@ -27,6 +27,7 @@ from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core import files
 from uam_hooks.hot.core.errors import GitFailed, Locked, NotInstalled, StoreError, UamError
 from uam_hooks.hot.core.identity import key_of, reduced
+from uam_hooks.hot.core.interrupts import collect_garbage
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.settings import Settings
 from uam_hooks.hot.core.words import say
@@ -54,6 +55,7 @@ def main(common_dir: str, lock: int, identity: str = "", remote: str | None = No
 
     A push that has waited since before there were lanes names none, and starts a process that starts those of all.
     """
+    collect_garbage()
     os.set_inheritable(lock, False)
     # the process that started this one may have blocked signals, and the mask is inherited
     signal.pthread_sigmask(signal.SIG_SETMASK, ())

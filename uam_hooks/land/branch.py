@@ -12,7 +12,8 @@ from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import landing_ref, short_target
 from uam_hooks.hot.queue.model import Action, ActionType, Batch, Landing
 from uam_hooks.hot.queue.outcome import Detail, Outcome, Outcomes
-from uam_hooks.hot.worktree.settle import Landed, Settled, advance, obstacle, settle
+from uam_hooks.hot.worktree.landed import Landed, Settled
+from uam_hooks.hot.worktree.settle import advance, obstacle, settle
 from uam_hooks.integrate.plan import Plan
 from uam_hooks.land.retention import drop_pins
 from uam_hooks.land.retry import fail_or_requeue

@@ -9,7 +9,8 @@ from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import pin_ref, shadow_ref, short_target
 from uam_hooks.hot.core.words import say
 from uam_hooks.hot.queue.model import Action, ActionType, Source, SourceStatus
-from uam_hooks.hot.worktree.settle import Landed, obstacle, settle
+from uam_hooks.hot.worktree.landed import Landed
+from uam_hooks.hot.worktree.settle import obstacle, settle
 from uam_hooks.integrate.plan import Plan
 from uam_hooks.integrate.tips import Tips
 from uam_hooks.land.commits import taken_from

@@ -9,8 +9,8 @@ import errno
 import re
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import NamedTuple
 
+from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.core.words import redact, say
 
 

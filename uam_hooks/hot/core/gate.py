@@ -11,9 +11,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from uam_hooks.hot.core.errors import UsageError
+from uam_hooks.hot.core.typed import Any
 
 # In bytes of UTF-8, where nothing else is said.
 NAME_BYTES = 1024  # an agent, a remote, a target, a dependency
@@ -26,10 +26,9 @@ PAYLOAD_BYTES = 1_048_576  # a payload as JSON
 DEPTH = 32  # objects and lists in each other
 ARGUMENTS_BYTES = 1_000_000  # all arguments of one process
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_CONTROL = r"[\x00-\x1f\x7f]"
 # git check-ref-format: what no component of a ref contains, or begins or ends with
-_NOT_IN_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(?:/|$)|^[/.]|[/.]$")
-_OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_NOT_IN_REF = r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(?:/|$)|^[/.]|[/.]$"
 
 
 def shown(value: Any) -> str:
@@ -63,19 +62,19 @@ def text(value: Any, what: str, most: int = TEXT_BYTES) -> str:
 
 def name(value: Any, what: str, most: int = NAME_BYTES) -> str:
     """`value` if it is a text without control characters, and not empty."""
-    if not isinstance(value, str) or not value or _CONTROL.search(value):
+    if not isinstance(value, str) or not value or re.search(_CONTROL, value):
         raise UsageError(f"The {what} is {shown(value)}, which is not a valid name.")
     return text(value, what, most)
 
 
 def is_ref(value: str) -> bool:
     """Whether git takes `value` as the full name of a ref; its bytes need not be UTF-8."""
-    return value.startswith("refs/") and not _NOT_IN_REF.search(value) and size_of(value) <= REF_BYTES
+    return value.startswith("refs/") and not re.search(_NOT_IN_REF, value) and size_of(value) <= REF_BYTES
 
 
 def is_oid(value: str) -> bool:
     """Whether `value` is the full name of an object."""
-    return bool(_OID.fullmatch(value))
+    return len(value) in (40, 64) and not value.strip("0123456789abcdef")
 
 
 def payload(value: Any) -> dict[str, Any]:
@@ -109,7 +108,7 @@ def _check(value: Any, left: int) -> None:
 
 def path(value: Any) -> str:
     """`value` if it is a path that a file system can hold. Its bytes need not be UTF-8."""
-    if not isinstance(value, str) or not value or _CONTROL.search(value):
+    if not isinstance(value, str) or not value or re.search(_CONTROL, value):
         raise UsageError(f"{shown(value)} is not a valid file name for a commit.")
     try:
         fits = size_of(value) < REF_BYTES and all(size_of(part) <= COMPONENT_BYTES for part in value.split("/"))

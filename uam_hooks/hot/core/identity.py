@@ -14,37 +14,63 @@ from _blake2 import blake2b  # hashlib would load OpenSSL, 5 ms that a push does
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from uam_hooks.hot.core import files, gate
 from uam_hooks.hot.core.errors import StoreError
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.settings import SIGNING, Settings, is_about_words, makes_identity
+from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.core.urls import push_urls
 from uam_hooks.hot.core.words import redact
 
 # What decides where a push goes and as whom: git's configuration, ssh, proxies, TLS, and the tokens that credential
 # helpers, gh and deploys read. Different values mean different identities. LD_PRELOAD is how proxychains works.
-_ACTING = re.compile(
-    r"HOME|XDG_(CONFIG|DATA|CACHE|STATE)_HOME|XDG_CONFIG_DIRS|NETRC|LD_PRELOAD"
-    r"|GIT_CONFIG_(GLOBAL|SYSTEM|NOSYSTEM)|GIT_ATTR_(GLOBAL|SYSTEM|NOSYSTEM)|GIT_NAMESPACE|GIT_ASKPASS"
-    r"|GIT_(SSH|SSL|PROXY|HTTP)(_.*)?|GIT_ALLOW_PROTOCOL|GIT_PROTOCOL.*|GCM_.*"
-    r"|SSH_(AUTH_SOCK|ASKPASS|ASKPASS_REQUIRE|SK_PROVIDER)|GNUPGHOME|PASSWORD_STORE_.*|KRB5.*"
-    r"|[A-Z]+_PROXY|[a-z]+_proxy|(NIX_)?SSL_CERT_(FILE|DIR)|CURL_(CA_BUNDLE|HOME|SSL_BACKEND)"
-    r"|(GH|GITHUB)_(TOKEN|ENTERPRISE_TOKEN|HOST|CONFIG_DIR|REPO)"
-    r"|(GL|GITLAB|GLAB|GITEA|FORGEJO|BITBUCKET|GERRIT|HUGGINGFACE|HF|CODEBERG)_(TOKEN|HOST|URI|ACCESS_TOKEN|USER.*)"
-    r"|CI_JOB_TOKEN|SYSTEM_ACCESSTOKEN|AZURE_DEVOPS_EXT_PAT|AWS_.*|AZURE_.*|CLOUDSDK_.*|GOOGLE_APPLICATION_CREDENTIALS"
-    r"|VAULT_(ADDR|TOKEN)|OP_SERVICE_ACCOUNT_TOKEN|BW_SESSION"
+# Names and beginnings, no pattern: every push asks this, and to compile one takes longer than all of its answers.
+_FORGES = ("GL", "GITLAB", "GLAB", "GITEA", "FORGEJO", "BITBUCKET", "GERRIT", "HUGGINGFACE", "HF", "CODEBERG")
+_ACTING = {
+    *("HOME", "NETRC", "LD_PRELOAD", "GNUPGHOME", "XDG_CONFIG_DIRS"),
+    *(f"XDG_{what}_HOME" for what in ("CONFIG", "DATA", "CACHE", "STATE")),
+    *(f"GIT_{what}_{where}" for what in ("CONFIG", "ATTR") for where in ("GLOBAL", "SYSTEM", "NOSYSTEM")),
+    *("GIT_NAMESPACE", "GIT_ASKPASS", "GIT_SSH", "GIT_SSL", "GIT_PROXY", "GIT_HTTP", "GIT_ALLOW_PROTOCOL"),
+    *(f"SSH_{what}" for what in ("AUTH_SOCK", "ASKPASS", "ASKPASS_REQUIRE", "SK_PROVIDER")),
+    *(f"{whose}SSL_CERT_{what}" for whose in ("", "NIX_") for what in ("FILE", "DIR")),
+    *("CURL_CA_BUNDLE", "CURL_HOME", "CURL_SSL_BACKEND"),
+    *(
+        f"{gh}_{what}"
+        for gh in ("GH", "GITHUB")
+        for what in ("TOKEN", "ENTERPRISE_TOKEN", "HOST", "CONFIG_DIR", "REPO")
+    ),
+    *(f"{forge}_{what}" for forge in _FORGES for what in ("TOKEN", "HOST", "URI", "ACCESS_TOKEN")),
+    *("CI_JOB_TOKEN", "SYSTEM_ACCESSTOKEN", "AZURE_DEVOPS_EXT_PAT", "GOOGLE_APPLICATION_CREDENTIALS"),
+    *("VAULT_ADDR", "VAULT_TOKEN", "OP_SERVICE_ACCOUNT_TOKEN", "BW_SESSION"),
+}
+_ACTING_BEGINS = (
+    *("GIT_SSH_", "GIT_SSL_", "GIT_PROXY_", "GIT_HTTP_", "GIT_PROTOCOL", "GCM_", "PASSWORD_STORE_", "KRB5"),
+    *("AWS_", "AZURE_", "CLOUDSDK_", *(f"{forge}_USER" for forge in _FORGES)),
 )
 # What a process needs to run and to be understood, and what says nothing about who it acts as. The names of the agent
 # and of its session are not here: a flusher has none. Those of VSCODE_GIT and DBUS lead to the keyring of the same
 # person from each of their windows.
-_PASSING = re.compile(
+_PASSING = (
     r"PATH|LANG|LANGUAGE|LC_.*|TZ|TMPDIR|USER|LOGNAME|SHELL|TERM|COLORTERM|NO_COLOR|HOSTNAME|LD_LIBRARY_PATH|LOCPATH"
     r"|LOCALE_ARCHIVE|GIT_EXEC_PATH|GIT_TRACE.*|GIT_CURL_VERBOSE|GIT_TERMINAL_PROMPT|GIT_TEMPLATE_DIR|SSLKEYLOGFILE"
     r"|XDG_RUNTIME_DIR|DBUS_SESSION_BUS_ADDRESS|DISPLAY|WAYLAND_DISPLAY|VSCODE_GIT_.*|GPG_TTY|GH_[A-Z_]+"
     r"|UAM_(?!AGENT_ID$|URGENT$).*"
 )
+
+
+def _acts(name: str) -> bool:
+    """Whether the environment variable `name` is one of those that make an identity."""
+    return name in _ACTING or name.startswith(_ACTING_BEGINS) or _is_proxy(name)
+
+
+def _is_proxy(name: str) -> bool:
+    """Whether it is one of HTTPS_PROXY, no_proxy and their like."""
+    letters = name[:-6]
+    plain = letters.isascii() and letters.isalpha()
+    return plain and (
+        (letters.isupper() and name.endswith("_PROXY")) or (letters.islower() and name.endswith("_proxy"))
+    )
 
 
 class Identity(NamedTuple):
@@ -92,7 +118,7 @@ def identity_of(
     OSError when it cannot be read.
     """
     own = {*settings.all("uam.identity.env"), *settings.of_gates("env")}
-    values = {name: value for name, value in environ.items() if _ACTING.fullmatch(name) or name in own}
+    values = {name: value for name, value in environ.items() if _acts(name) or name in own}
     values |= {key: settings.all(key)[-1] for key in SIGNING if settings.all(key)}
     for key, value in settings.given:
         values[f"-c {key}"] = f"{values.get(f'-c {key}', '')}\0{value}"
@@ -141,7 +167,7 @@ def _named(settings: Settings, environ: Mapping[str, str], who: str, what: str) 
 
 def _clean(text: str) -> str:
     """`text` without what git takes out of names and addresses, because it would break a commit's header."""
-    return re.sub(r"[<>\n]", "", text).strip("".join(map(chr, range(33))) + ".,:;\"'\\")
+    return text.translate({ord(c): None for c in "<>\n"}).strip("".join(map(chr, range(33))) + ".,:;\"'\\")
 
 
 def agent_name(settings: Settings, environ: Mapping[str, str], worktree_name: str) -> str:
@@ -162,7 +188,7 @@ def reduced(environ: Mapping[str, str], settings: Settings) -> dict[str, str]:
     settings of its own that the flusher does not see.
     """
     own = {*settings.all("uam.identity.env"), *settings.of_gates("env")}
-    kept = {n: v for n, v in environ.items() if _ACTING.fullmatch(n) or _PASSING.fullmatch(n) or n in own}
+    kept = {n: v for n, v in environ.items() if _acts(n) or re.fullmatch(_PASSING, n) or n in own}
     return kept | carried(settings)
 
 
@@ -175,7 +201,7 @@ def carried(settings: Settings) -> dict[str, str]:
 def belongs_to_commands(name: str) -> bool:
     """Whether the variable `name` of git is for commands that a person gives: what flushers have, and names."""
     named = name.startswith(("GIT_AUTHOR_", "GIT_COMMITTER_"))
-    return named or bool(_ACTING.fullmatch(name) or _PASSING.fullmatch(name))
+    return named or _acts(name) or bool(re.fullmatch(_PASSING, name))
 
 
 def given_in(environ: Mapping[str, str]) -> dict[str, str]:

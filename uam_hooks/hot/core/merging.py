@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from uam_hooks.hot.core.errors import GitFailed
 from uam_hooks.hot.core.plumbing import Git
+from uam_hooks.hot.core.typed import NamedTuple
 
 # Unrelated histories merge as `git merge --allow-unrelated-histories` would.
 MERGE = (

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+
+from uam_hooks.hot.core.typed import NamedTuple
 
 
 class ObjectFormat(NamedTuple):
@@ -26,9 +27,17 @@ class ObjectFormat(NamedTuple):
 
     def object_name(self, kind: str, data: bytes) -> str:
         """The name that git gives an object of this type and content."""
-        import hashlib  # loads OpenSSL, 5 ms that a waiting push does not need
+        whole = b"%s %d\0" % (kind.encode(), len(data)) + data
+        try:
+            # hashlib loads OpenSSL, 5 ms that a push does not need for its few commits
+            from _sha1 import sha1  # type: ignore[import-not-found]  # typeshed knows it from Python 3.13 on
+        except ImportError:
+            sha1 = None
+        if sha1 is None or self.name != "sha1":
+            import hashlib
 
-        return hashlib.new(self.name, b"%s %d\0" % (kind.encode(), len(data)) + data, usedforsecurity=False).hexdigest()
+            return hashlib.new(self.name, whole, usedforsecurity=False).hexdigest()
+        return str(sha1(whole, usedforsecurity=False).hexdigest())
 
 
 SHA1 = ObjectFormat("sha1", 40, "4b825dc642cb6eb9a060e54bf8d69288fbee4904")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from uam_hooks.hot.core.charsets import as_text
+from uam_hooks.hot.core.typed import NamedTuple
 
 
 class Commit(NamedTuple):

@@ -12,11 +12,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, Protocol
 
 from uam_hooks.hot.core.errors import GitFailed, GitNotStarted, Refused
 from uam_hooks.hot.core.object_format import FORMATS, ObjectFormat
 from uam_hooks.hot.core.paths import RepoPaths
+from uam_hooks.hot.core.typed import NamedTuple, Protocol
 
 # git rev-parse --local-env-vars, git 2.39 and 2.55: what ties a process to one repository and one worktree.
 LOCAL_ENV = (

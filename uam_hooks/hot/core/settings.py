@@ -6,19 +6,19 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from uam_hooks.hot.core.errors import UsageError
 from uam_hooks.hot.core.plumbing import Git
 from uam_hooks.hot.core.refs import named_by
+from uam_hooks.hot.core.typed import Any, NamedTuple
 
 _UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|)")
+_DURATION = r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|)"
 
 
 def duration(text: str) -> float:
     """`500ms`, `5s`, `10m`, `2h`, `30d` or a bare number of seconds, in seconds. ValueError for anything else."""
-    found = _DURATION.fullmatch(text.strip())
+    found = re.fullmatch(_DURATION, text.strip())
     if found is None:
         raise ValueError("is not a duration such as 500ms, 5s, 10m, 2h or 30d")
     seconds = float(found[1]) * _UNITS[found[2]]
@@ -232,9 +232,14 @@ _ACTING = (
 _NAMED = r"(?i)uam\.(deploy|gate)\.([A-Za-z0-9_][A-Za-z0-9_.-]*)\.(command|timeout|paths|branches|needs|retries|env)"
 
 
+def _named(key: str) -> re.Match[str] | None:
+    """A key that something has a name in, taken apart. Most have none, and to compile the pattern costs a push 1 ms."""
+    return re.fullmatch(_NAMED, key) if key[:9].lower() in ("uam.gate.", "uam.deplo") else None
+
+
 def _of_name(name: str) -> Key | None:
     """The key of something that has a name: of a deploy, or of a gate."""
-    found = re.fullmatch(_NAMED, name)
+    found = _named(name)
     if found is None:
         return None
     what, one, last = found[1].lower(), f"the {found[1].lower()} {found[2]}", found[3].lower()
@@ -256,7 +261,7 @@ def _of_name(name: str) -> Key | None:
 
 def spelled(name: str) -> str:
     """A key as git prints it: section and last part in lower case."""
-    found = re.fullmatch(_NAMED, name)
+    found = _named(name)
     return f"uam.{found[1].lower()}.{found[2]}.{found[3].lower()}" if found else name.lower()
 
 
@@ -352,7 +357,7 @@ class Settings:
 
     def gates(self) -> list[str]:
         """The names of the gates, in the order of git config."""
-        found = (re.fullmatch(_NAMED, key) for key in self._values)
+        found = (_named(key) for key in self._values)
         return [one[2] for one in found if one and one[1].lower() == "gate" and one[3].lower() == "command"]
 
     def guards(self, branch: str) -> bool:
@@ -371,7 +376,8 @@ class Settings:
 
     def remotes(self) -> list[str]:
         """The configured remotes that have a URL."""
-        return sorted({k[len("remote.") : -len(".url")] for k in self._values if re.fullmatch(r"remote\..+\.url", k)})
+        urls = [key for key in self._values if key.startswith("remote.") and key.endswith(".url")]
+        return sorted({name for name in (key[len("remote.") : -len(".url")] for key in urls) if name})
 
     def check_remote(self, remote: str) -> None:
         """Raise UsageError unless `remote` is configured here with a URL."""

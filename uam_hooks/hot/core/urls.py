@@ -19,12 +19,12 @@ NAME = "uam::there"
 THIN = f"remote.{NAME}.uam-thin"
 # How git talks to a remote, besides its URLs.
 _MANNERS = ("receivepack", "uploadpack", "proxy", "proxyauthmethod", "serveroption")
-_HELPER = re.compile(r"[A-Za-z0-9+.-]*::")
+_HELPER = r"[A-Za-z0-9+.-]*::"
 
 
 def has_helper(url: str) -> bool:
     """Whether the URL names a remote helper (`<helper>::<address>`), a program that git starts for it."""
-    return _HELPER.match(url) is not None
+    return "::" in url and re.match(_HELPER, url) is not None
 
 
 def push_urls(settings: Settings, remote: str) -> list[str]:

@@ -12,15 +12,16 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, TextIO
+
+from uam_hooks.hot.core.typed import Any, TextIO
 
 # What git puts behind each line of a remote, to be read where more was, as in a progress that goes on.
 PADDING = " " * 8
 _TO_THE_END = "\x1b[K"
 # Colours and "erase to the end of the line", with which git ends each line of a remote: dropped, not shown.
-_COLOUR = re.compile(r"\x1b\[[0-9;]*[mK]")
+_COLOUR = r"\x1b\[[0-9;]*[mK]"
 # C0, DEL and C1; what turns the direction of writing or hides text; separators of lines; bytes that are no UTF-8.
-_ACTING = re.compile(
+_ACTING = (
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff"
     "\U000e0000-\U000e007f]"
 )
@@ -31,11 +32,13 @@ def visible(text: str, *, lines: bool = False) -> str:
 
     It is one line, unless `lines` are meant: then line ends and tabs stay.
     """
-    text = redact(_COLOUR.sub("", text)) if "\x1b" in text else redact(text)
+    text = redact(re.sub(_COLOUR, "", text)) if "\x1b" in text else redact(text)
+    if text.isprintable():
+        return text  # none of what acts is: it is of Unicode's kinds Cc, Cf, Cs, Zl and Zp, or unassigned
     if lines:
         text = re.sub(r"\r\n?", "\n", text)
-        return _ACTING.sub(lambda found: found[0] if found[0] in "\n\t" else _harmless(found), text)
-    return _ACTING.sub(_harmless, text)
+        return re.sub(_ACTING, lambda found: found[0] if found[0] in "\n\t" else _harmless(found), text)
+    return re.sub(_ACTING, _harmless, text)
 
 
 def _harmless(found: re.Match[str]) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import NamedTuple
 
 from uam_hooks.hot.core import loose
 from uam_hooks.hot.core.errors import GitFailed
@@ -18,6 +17,7 @@ from uam_hooks.hot.core.object_format import format_of
 from uam_hooks.hot.core.objects import Commit
 from uam_hooks.hot.core.plumbing import is_ancestor
 from uam_hooks.hot.core.refs import short_target
+from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.push.resolve import ResolvedSpec
 from uam_hooks.hot.push.session import PushSession
 from uam_hooks.hot.queue import expected

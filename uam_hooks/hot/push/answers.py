@@ -20,7 +20,7 @@ from uam_hooks.hot.queue import again
 from uam_hooks.hot.queue.ci import CiState, hold_until, last_seen
 from uam_hooks.hot.queue.model import Source, SourceStatus, seconds_of
 from uam_hooks.hot.queue.outcome import Outcome
-from uam_hooks.hot.worktree.settle import Landed
+from uam_hooks.hot.worktree.landed import Landed
 
 
 class Answers:

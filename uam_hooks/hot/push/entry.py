@@ -12,10 +12,10 @@ import sys
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
 
 from uam_hooks.hot.core.errors import UamError, report
-from uam_hooks.hot.core.interrupts import interruptible
+from uam_hooks.hot.core.interrupts import collect_garbage, interruptible
+from uam_hooks.hot.core.typed import NoReturn
 from uam_hooks.hot.core.urls import NAME, THIN
 from uam_hooks.hot.core.words import say
 from uam_hooks.hot.push.address import called, stranger
@@ -47,6 +47,7 @@ def _serve(session: PushSession, remote: str, shim: str) -> int:
     """One conversation with git; the exit status."""
     from uam_hooks.hot.push.remote_helper import RemoteHelper
 
+    collect_garbage()
     try:
         session.prepare_flusher(remote)
         return RemoteHelper(session, remote, shim).serve(sys.stdin.buffer)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import NamedTuple
 
 from uam_hooks.hot.core.errors import Failure, StoreError
 from uam_hooks.hot.core.plumbing import Git, is_ancestor, resolve_names
 from uam_hooks.hot.core.refs import pin_ref, short_target
+from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.push.accept import accepted
 from uam_hooks.hot.push.resolve import ResolvedSpec
 from uam_hooks.hot.push.session import PushSession

@@ -12,7 +12,7 @@ from uam_hooks.hot.core.refs import short_target
 from uam_hooks.hot.push.rewritten import Change, Dropped
 from uam_hooks.hot.queue.model import Source, SourceStatus
 from uam_hooks.hot.queue.outcome import How
-from uam_hooks.hot.worktree.settle import Settled
+from uam_hooks.hot.worktree.landed import Settled
 
 UNINSTALLED = "uam was uninstalled while this push waited; nothing of it landed: push again"
 UNINSTALLED_UNDER_WAY = (

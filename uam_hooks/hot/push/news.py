@@ -19,7 +19,7 @@ from uam_hooks.hot.push.own_branch import OwnBranches
 from uam_hooks.hot.push.session import PushSession
 from uam_hooks.hot.queue import again
 from uam_hooks.hot.queue.model import Source, SourceStatus
-from uam_hooks.hot.worktree.settle import Landed
+from uam_hooks.hot.worktree.landed import Landed
 
 
 class News:

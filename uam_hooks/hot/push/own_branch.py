@@ -7,7 +7,7 @@ from uam_hooks.hot.core.refs import shadow_ref, short_target
 from uam_hooks.hot.core.words import say
 from uam_hooks.hot.push import messages
 from uam_hooks.hot.push.session import PushSession
-from uam_hooks.hot.worktree.settle import Landed, settle
+from uam_hooks.hot.worktree.landed import Landed
 
 
 class OwnBranches:
@@ -33,8 +33,10 @@ class OwnBranches:
         remote = where or self.remote
         landed = landed._replace(shadow=shadow_ref(remote, ref))
         try:
+            from uam_hooks.hot.worktree.settle import settle  # most pushes have nothing to move
+
             result = settle(self.session.git, self.session.paths, landed, files=mode == "keep")
-        except (GitFailed, OSError) as error:
+        except (GitFailed, OSError, ImportError) as error:
             say(f"the branch could not be brought over ({last_line(str(error))}); `git uam sync` does it.")
             return
         said = messages.settled(result, landed.branch, f"{remote}/{short_target(ref)}")

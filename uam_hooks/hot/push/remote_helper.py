@@ -8,10 +8,10 @@ judge by them; `meaning` says where that is.
 from __future__ import annotations
 
 import sys
-from typing import BinaryIO
 
 from uam_hooks.hot.core.errors import GitFailed, UamError
 from uam_hooks.hot.core.refs import HEADS, OURS
+from uam_hooks.hot.core.typed import BinaryIO
 from uam_hooks.hot.core.words import say
 from uam_hooks.hot.push import arguments, meaning
 from uam_hooks.hot.push.answers import Answers

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
+from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.queue.model import Wish
 from uam_hooks.hot.queue.windows import URGENT_OPTION
 

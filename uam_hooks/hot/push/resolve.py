@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from uam_hooks.hot.core.head import head_of
 from uam_hooks.hot.core.identity import agent_name, asker
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.plumbing import Git, is_ancestor, resolve_names
 from uam_hooks.hot.core.refs import HEADS, shadow_ref
+from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.push.request import Request, Spec
 from uam_hooks.hot.push.rewritten import Dropped, dropped
 from uam_hooks.hot.push.session import PushSession

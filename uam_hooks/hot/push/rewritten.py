@@ -10,14 +10,14 @@ import json
 from collections.abc import Iterable
 from enum import Enum
 from pathlib import Path
-from typing import NamedTuple
 
 from uam_hooks.hot.core.head import refs_are_files
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.plumbing import ZERO, Git, is_ancestor
+from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.model import NewSource
-from uam_hooks.hot.worktree.settle import SETTLED
+from uam_hooks.hot.worktree.landed import SETTLED
 
 
 class Dropped(NamedTuple):

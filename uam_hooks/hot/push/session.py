@@ -6,7 +6,6 @@ import os
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 from uam_hooks.hot.core import files, urls
 from uam_hooks.hot.core.errors import UamError
@@ -15,11 +14,12 @@ from uam_hooks.hot.core.identity import Identity, identity_of, reduced
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.plumbing import Git, HotGit, listed_refs
 from uam_hooks.hot.core.settings import Settings
+from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.lane import Lane
 from uam_hooks.hot.queue.leader import ensure_flusher, prepare_flusher
 from uam_hooks.hot.queue.spool import take_in
-from uam_hooks.hot.worktree.repair import repair
+from uam_hooks.hot.worktree.journal import unfinished
 
 
 class PushSession(NamedTuple):
@@ -73,7 +73,10 @@ def open_session(git_dir: Path) -> PushSession | None:
     files.secure(paths.uam, (settings.all("core.sharedrepository") or [""])[-1])
     files.furnish(paths)
     identity = identity_of(paths, settings, os.environ)
-    repair(git, paths)
+    if unfinished(paths):
+        from uam_hooks.hot.worktree.repair import repair  # nearly never: not among what every push loads
+
+        repair(git, paths)
     store = Store(paths.database)
     take_in(store, paths, settings["uam.window.commit"])
     return PushSession(paths, git, settings, store, identity)

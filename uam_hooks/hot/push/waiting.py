@@ -9,7 +9,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from uam_hooks.hot.core.colours import Colours
 from uam_hooks.hot.core.errors import NotInstalled, StoreError, UamError
@@ -84,6 +84,8 @@ def wait(
     def ensure(_states: Sequence[Source], start: bool) -> bool:
         return session.ensure_flusher(remote, start)
 
+    with suppress(ImportError):  # what a branch that was behind needs when it has landed, while a flusher is at work
+        import uam_hooks.hot.worktree.settle  # noqa: F401
     voice = Voice(session.store, [ticket.action for ticket in tickets], quiet)
     listener = Listener(session.store, session.paths, Colours(session.git, session.settings), progress)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from enum import StrEnum
-from typing import NamedTuple
 
+from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.model import seconds_of
 

@@ -11,10 +11,10 @@ from contextlib import contextmanager, suppress
 from errno import EDQUOT, EINVAL, ENOSPC
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from uam_hooks.hot.core import files
 from uam_hooks.hot.core.errors import NotInstalled, StoreError, UsageError
+from uam_hooks.hot.core.typed import Any
 from uam_hooks.hot.queue.bell import FLUSHERS, ring
 from uam_hooks.hot.queue.model import iso
 from uam_hooks.hot.queue.schema import MIGRATIONS

@@ -6,10 +6,10 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from uam_hooks.hot.core.processes import started
 from uam_hooks.hot.core.refs import HEADS, short_target
+from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.queue import again, expected, faults, rows
 from uam_hooks.hot.queue.ci import Moments
 from uam_hooks.hot.queue.connection import Store

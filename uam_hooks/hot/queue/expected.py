@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from uam_hooks.hot.core.refs import short_target
+from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.queue import rows
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.model import NewSource, Source

@@ -7,8 +7,8 @@ has a lane of its own, and goes along with the work of a remote that needs it.
 from __future__ import annotations
 
 from _blake2 import blake2b
-from typing import NamedTuple
 
+from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.model import Action
 from uam_hooks.hot.queue.rows import NO_MOMENT, is_moment

@@ -28,7 +28,7 @@ from uam_hooks.hot.queue.bell import dismiss
 from uam_hooks.hot.queue.lane import Lane
 
 _START = (
-    "import sys; sys.path.append(sys.argv.pop(1));"
+    "import sys, gc; gc.disable(); sys.path.append(sys.argv.pop(1));"
     " from uam_hooks.flush.flusher import main; main(sys.argv[1], int(sys.argv[2]), *sys.argv[3:])"
 )
 LOG_BYTES = 1_000_000

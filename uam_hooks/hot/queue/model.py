@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Any, NamedTuple
 
 from uam_hooks.hot.core.identity import Asker, Place
 from uam_hooks.hot.core.processes import alive
 from uam_hooks.hot.core.refs import full_target, short_target
+from uam_hooks.hot.core.typed import Any, NamedTuple
 from uam_hooks.hot.queue.outcome import Detail, Outcome
 
 FAST_FORWARD = "ff"

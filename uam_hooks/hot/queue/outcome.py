@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, NamedTuple
 
 from uam_hooks.hot.core.errors import Failure
+from uam_hooks.hot.core.typed import Any, NamedTuple
 
 # Earlier versions wrote the status of a source beside its outcome; they may still read what is written here.
 _LANDED, _FAILED = "landed", "failed"

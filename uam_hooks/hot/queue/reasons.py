@@ -5,9 +5,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection
 from enum import Enum, auto
-from typing import NamedTuple
 
 from uam_hooks.hot.core.refs import full_target, short_target
+from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.queue.ci import Sight, last_seen
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.model import seconds_of

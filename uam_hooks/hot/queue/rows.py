@@ -10,21 +10,19 @@ import json
 import re
 import sqlite3
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
 
 from uam_hooks.hot.core.errors import UsageError
 from uam_hooks.hot.core.gate import is_oid, is_ref, payload, push_options, shown
 from uam_hooks.hot.core.identity import Place
 from uam_hooks.hot.core.refs import full_target
+from uam_hooks.hot.core.typed import Any, Generic, TypeVar
 from uam_hooks.hot.queue.model import Action, ActionType, Batch, Landing, Source, SourceStatus, Status, Wish
 from uam_hooks.hot.queue.outcome import Detail, Outcome
 
 T = TypeVar("T")
 # how many rows of a kind are kept as values
 MOST_KNOWN = 4000
-_MOMENT = re.compile(
-    r"(\d{4})-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{3}|\.\d{6})?Z", re.ASCII
-)
+_MOMENT = r"(?a)(\d{4})-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{3}|\.\d{6})?Z"
 _DAYS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 # far in the past: what is due then is taken, and ended, at once
 NO_MOMENT = "1970-01-01T00:00:00.000Z"
@@ -33,7 +31,7 @@ _BRANCH_TYPES = (ActionType.COMMIT, ActionType.PUSH, ActionType.MERGE)
 
 def is_moment(text: Any) -> bool:
     """Whether `text` is a moment as `model.iso` writes it."""
-    found = _MOMENT.fullmatch(text) if isinstance(text, str) else None
+    found = re.fullmatch(_MOMENT, text) if isinstance(text, str) else None
     if found is None or found[1] == "0000":
         return False
     year, month, day = (int(part) for part in found.groups())

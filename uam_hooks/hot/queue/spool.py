@@ -10,10 +10,10 @@ import os
 import stat
 import time
 from contextlib import suppress
-from typing import NamedTuple
 
 from uam_hooks.hot.core import gate
 from uam_hooks.hot.core.paths import RepoPaths
+from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.core.words import say
 from uam_hooks.hot.queue import enqueue
 from uam_hooks.hot.queue.connection import Store

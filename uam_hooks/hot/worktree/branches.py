@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Collection
 from pathlib import Path
-from typing import NamedTuple
 
 from uam_hooks.hot.core.plumbing import ZERO, Answer, Git, is_ancestor, resolve_names
 from uam_hooks.hot.core.refs import original_ref, pin_ref
+from uam_hooks.hot.core.typed import NamedTuple
 
 
 class BranchMove(NamedTuple):

@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from uam_hooks.hot.core.plumbing import ZERO, Git, fed, oid_of
+from uam_hooks.hot.core.typed import NamedTuple
 
 LINK, SUBMODULE, ABSENT = "120000", "160000", "000000"
 

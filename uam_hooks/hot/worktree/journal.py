@@ -10,10 +10,10 @@ import json
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.processes import started
+from uam_hooks.hot.core.typed import NamedTuple
 
 _NAME = "move"
 _END = "\nend\n"

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
-from typing import NamedTuple
 
 from uam_hooks.hot.core import files
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.processes import alive, started
+from uam_hooks.hot.core.typed import NamedTuple
 
 # How long a settle waits for another one, in seconds.
 LOCK_SECONDS = 10.0

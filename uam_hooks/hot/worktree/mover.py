@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from uam_hooks.hot.core.errors import GitFailed, last_line
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.plumbing import Git
 from uam_hooks.hot.core.steps import Settling, reached
+from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.worktree import index, journal
 from uam_hooks.hot.worktree.branches import BranchMove
 from uam_hooks.hot.worktree.checkouts import run_directory

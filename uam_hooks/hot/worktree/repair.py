@@ -12,12 +12,12 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple, NoReturn
 
 from uam_hooks.hot.core.errors import GitFailed, last_line
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.plumbing import ZERO, Git, HotGit, resolve_names
 from uam_hooks.hot.core.refs import short_target
+from uam_hooks.hot.core.typed import NamedTuple, NoReturn
 from uam_hooks.hot.core.words import say
 from uam_hooks.hot.worktree import index, journal
 from uam_hooks.hot.worktree.checkouts import run_directory, unfinished

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 from uam_hooks.hot.core.errors import last_line
 from uam_hooks.hot.core.head import head_of
@@ -20,43 +19,11 @@ from uam_hooks.hot.core.steps import Settling
 from uam_hooks.hot.worktree import index, journal
 from uam_hooks.hot.worktree.branches import BranchMove, checked, queued
 from uam_hooks.hot.worktree.checkouts import checked_out_at, run_directory, unfinished
+from uam_hooks.hot.worktree.landed import SETTLED, Landed, Settled
 from uam_hooks.hot.worktree.marks import Turn, settling
 from uam_hooks.hot.worktree.mover import Mover
 from uam_hooks.hot.worktree.repair import repair_all
 from uam_hooks.hot.worktree.swap import LOCKED, REFUSED, Swapped
-
-# How the reflog entry of a branch that was settled begins.
-SETTLED = "uam: landed as "
-
-
-class Settled(NamedTuple):
-    """What became of a branch: `at` is the commit it is at now, `why` is empty unless it stayed where it was.
-
-    `moved` tells whether the branch moved, `files` whether it is checked out, so that index and files match it;
-    `transient` that the reason to stay passes by itself.
-    """
-
-    at: str
-    moved: bool = False
-    files: bool = False
-    why: str = ""
-    transient: bool = False
-
-
-class Landed(NamedTuple):
-    """What to settle: the pushed `tip` of `branch` ("" for a detached HEAD) landed as `landing`.
-
-    `keep` is a commit that contains all that has landed with it (the shadow, or the landing itself), `shadow` the name
-    of the ref that contains what landed before. `mine` maps paths that were read from files of this worktree to the
-    mode and object they had.
-    """
-
-    branch: str
-    tip: str
-    landing: str
-    keep: str
-    mine: Mapping[str, tuple[str, str]] = {}
-    shadow: str = ""
 
 
 def settle(git: Git, paths: RepoPaths, what: Landed, files: bool) -> Settled:

@@ -14,10 +14,10 @@ import os
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from uam_hooks.hot.core.plumbing import scrubbed
 from uam_hooks.hot.core.steps import Settling, last_step
+from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.worktree.journal import Move
 
 LOCKED = 75
