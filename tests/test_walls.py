@@ -94,9 +94,13 @@ def test_every_name_is_imported_from_where_it_is_defined() -> None:
 
 @cache
 def names(module: Path) -> set[str]:
-    """What a module defines itself, at its top level."""
+    """What a module defines itself, at its top level, also where that depends on something."""
     found: set[str] = set()
-    for node in ast.parse(module.read_text()).body:
+    todo = ast.parse(module.read_text()).body
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.If):
+            todo += [*node.body, *node.orelse]
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             found.add(node.name)
         elif isinstance(node, ast.Assign):
