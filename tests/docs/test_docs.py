@@ -21,8 +21,10 @@ from uam_hooks.land.steps import Step
 README, GUIDE, COMMANDS_PAGE, SETTINGS = "README.md", "docs/guide.md", "docs/commands.md", "docs/settings.md"
 FOR_USERS = (README, GUIDE, COMMANDS_PAGE, SETTINGS)
 TROUBLE = sorted(f"docs/trouble/{path.name}" for path in (CHECKOUT / "docs" / "trouble").glob("*.md"))
-OF_README = ("CONTRIBUTING.md", "CHANGELOG.md", *sorted(f"docs/{p.name}" for p in (CHECKOUT / "docs").glob("*.md")))
-PAGES = (README, *OF_README, *TROUBLE)
+INDEX = "docs/index.md"  # of the site
+OF_DOCS = sorted(f"docs/{path.name}" for path in (CHECKOUT / "docs").glob("*.md"))
+OF_README = ("CONTRIBUTING.md", "CHANGELOG.md", *(page for page in OF_DOCS if page != INDEX))
+PAGES = (README, INDEX, *OF_README, *TROUBLE)
 
 
 def text(page: str) -> str:
