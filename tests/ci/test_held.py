@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import subprocess
 import time
@@ -67,6 +68,10 @@ def test_pushes_gather_while_ci_is_busy_and_land_in_one_push_when_it_is_idle(sce
     assert scene.landed() == ["Add first"]
     busy.unlink()
     ends = [finished(process) for process in waiting]
+    told = [json.loads(line) for line in (scene.uam / "log" / "events.jsonl").read_text().splitlines()]
+    of_ci = [event for event in told if event["event"] in ("held", "released")]
+    assert [event["event"] for event in of_ci][:2] == ["held", "released"]
+    assert all(list(event) == ["v", "at", "event", "batch", "batch_id", "action", "due"] for event in of_ci)
     together = "landed 2 pushes on origin/main in one push (all had waited for CI)"
     assert [(done.code, done.ours.count(together)) for done in ends] == [(0, 1), (0, 1)]
     assert {"a", "b"} <= set(scene.files())

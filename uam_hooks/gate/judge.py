@@ -19,7 +19,7 @@ from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.words import redact, say
 from uam_hooks.session import Session
 from uam_hooks.store import verdicts
-from uam_hooks.store.verdicts import Known
+from uam_hooks.store.verdicts import NOBODY, About, Known
 
 # exit codes that say nothing about a tree: those of env and shells for what cannot be run, and signals from outside
 _NOT_RUN = (126, 127, -signal.SIGHUP, -signal.SIGINT, -signal.SIGKILL, -signal.SIGTERM)
@@ -67,11 +67,11 @@ class Judge:
 
     def __init__(
         self, session: Session, gates: Sequence[Gate], running: Running, tell: Tell = nullcontext,
-        make_room: Callable[[], object] = lambda: None,
+        make_room: Callable[[], object] = lambda: None, about: About = NOBODY,
     ) -> None:  # fmt: skip
-        """`tell` those who wait, and `make_room` where no slot is free."""
+        """`tell` those who wait, and `make_room` where no slot is free. What they are run for is `about`."""
         self._session, self._gates, self._running = session, gates, running
-        self._tell, self._make_room = tell, make_room
+        self._tell, self._make_room, self._about = tell, make_room, about
 
     def known(self, commit: str, old: str) -> bool | None:
         """Whether a commit over `old` passes; None where it is not known. What changes nothing does."""
@@ -160,7 +160,7 @@ class Judge:
             return Verdict(State.BROKEN, gate.name, ended.error)
         green = not ended.code and not ended.by_us
         found = Known(green, green or last, "" if green else said)
-        verdicts.record(session.store, gate.name, gate.fingerprint, tree, found, took)
+        verdicts.record(session.store, gate.name, gate.fingerprint, tree, found, took, self._about)
         say(f"gate {gate.name}: {commit[:7]} {'passes' if green else 'fails'} after {took:.1f} s")
         return found
 

@@ -24,6 +24,7 @@ from uam_hooks.integrate.tips import Tips
 from uam_hooks.land.push_plans import plan_push
 from uam_hooks.session import Session
 from uam_hooks.store import claim, verdicts
+from uam_hooks.store.verdicts import About
 
 NAP_SECONDS = 0.1
 # For as long as the block lasts, those who wait know of a gate that has run since then.
@@ -127,7 +128,7 @@ class RunAhead:
             known = found
             plan = self._planned(session, *found)
             if plan.new not in (plan.old, ZERO) and self._begins(plan):
-                judge = Judge(session, self.below.gates, self._running, self._tell)
+                judge = Judge(session, self.below.gates, self._running, self._tell, about=About(found[0].id))
                 judge.verdict(plan.new, plan.old)
                 self._ended()
 

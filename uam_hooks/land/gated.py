@@ -26,6 +26,7 @@ from uam_hooks.land.ahead import Ahead, Below, RunAhead
 from uam_hooks.land.blame import Suspect, failed_by
 from uam_hooks.session import Session
 from uam_hooks.store import claim, finish
+from uam_hooks.store.verdicts import About
 
 # How long pushes gather after a run: a part of the time that it took, and in seconds at most. Runs saved for waiting.
 _GATHERING, _GATHERING_SECONDS = 0.25, 0.5
@@ -90,7 +91,7 @@ class Gating:
     def _judge(self, action: Action) -> Judge:
         tell = partial(self._waited_for, action)
         make_room = self._ahead.drop if self._ahead is not None else lambda: None
-        return Judge(self._session, self._of(action), self._running, tell, make_room)
+        return Judge(self._session, self._of(action), self._running, tell, make_room, About(action.id, self._batch))
 
     @contextmanager
     def _waited_for(self, action: Action, gate: str) -> Iterator[None]:

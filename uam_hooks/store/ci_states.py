@@ -13,6 +13,7 @@ from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.lane import Lane
 from uam_hooks.hot.queue.model import iso, seconds_of
 from uam_hooks.hot.queue.rows import is_moment
+from uam_hooks.store import happened
 
 # How many runs gh is asked to list.
 LISTED = 20
@@ -115,6 +116,8 @@ def set_due(store: Store, moments: Mapping[Holdable, Due]) -> None:
                 " AND pause IS NULL AND execute_after = ? AND hold_until = ?",
                 (*due, push.action, push.due, push.hold_until),
             ).rowcount
+            if moved and due.held != push.held:
+                happened.held(db, push.action, due.at, due.held)
             if moved and due.held:
                 db.execute("UPDATE sources SET held = 1 WHERE action_id = ? AND status = 'pending'", (push.action,))
 

@@ -15,6 +15,7 @@ from uam_hooks.hot.queue.faults import end_unreadable
 from uam_hooks.hot.queue.lane import EVERYTHING, Lane
 from uam_hooks.hot.queue.model import Action, ActionType, Batch, Landing, NewSource, Source, Status, iso
 from uam_hooks.hot.queue.outcome import Detail
+from uam_hooks.store import happened
 from uam_hooks.store.schedule import Busy, Choice, Waiting, choose
 
 
@@ -196,7 +197,9 @@ def _new_batch(db: sqlite3.Connection, choices: Sequence[Choice], by_hand: bool)
             (batch_id, choice.carried_by, choice.id),
         )
         claimed.append(action._replace(status=Status.BATCHED, batch_id=batch_id, carried_by=choice.carried_by))
-    return Batch(batch_id, number, created, None, Status.PENDING, {}, tuple(claimed), by_hand)
+    batch = Batch(batch_id, number, created, None, Status.PENDING, {}, tuple(claimed), by_hand)
+    happened.begun(db, batch)
+    return batch
 
 
 def begin(store: Store, action: Action) -> bool:

@@ -14,6 +14,7 @@ from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.enqueue import CommitNote
 from uam_hooks.hot.queue.model import Action, Batch, Landing, SourceStatus, Status, iso
 from uam_hooks.hot.queue.outcome import Outcome, Outcomes
+from uam_hooks.store import happened
 
 
 def sources(store: Store, end: End) -> None:
@@ -35,10 +36,12 @@ def failed(store: Store, outcomes: Outcomes) -> None:
 def _write_outcomes(db: sqlite3.Connection, outcomes: Outcomes) -> None:
     """A source that has its outcome keeps it."""
     for source_id, outcome in outcomes.items():
-        db.execute(
+        written = db.execute(
             "UPDATE sources SET status = ?, outcome = ? WHERE id = ? AND status = 'pending'",
             (SourceStatus.after(outcome).value, outcome.text(), source_id),
-        )
+        ).rowcount
+        if written:
+            happened.ended(db, source_id, outcome)
 
 
 class End(NamedTuple):
@@ -122,17 +125,21 @@ def _end_by_sources(db: sqlite3.Connection, action_id: int, now: str, error: str
             action_id,
         ),
     )
+    if not states:
+        happened.failed_bare(db, action_id, error)
 
 
 def requeue(store: Store, action: Action, when: str, error: str, *, tried: bool) -> None:
     """Give an action back, to be tried again at `when`: what kept it from its end may pass."""
     with store.transaction() as db:
-        db.execute(
+        given = db.execute(
             "UPDATE deploy_queue SET execute_after = max(execute_after, ?), held = 0, error = ?,"
             " attempts = attempts + ?, pause = max(0, (julianday(max(execute_after, ?)) - julianday(?)) * 86400)"
             " WHERE id = ? AND batch_id = ? AND status IN ('batched', 'executing')",
             (when, error, tried, when, iso(time.time()), action.id, action.batch_id),
-        )
+        ).rowcount
+        if given:
+            happened.requeued(db, action, error, when)
         _release(db, action)
 
 
@@ -193,7 +200,8 @@ def release(store: Store, action: Action) -> None:
     When another action took its place as the one that pushes merge into, its sources join that one.
     """
     with store.transaction() as db:
-        _release(db, action)
+        if _release(db, action):
+            happened.requeued(db, action, "", action.execute_after)
 
 
 # How often an action is given back because its flush ended before it did. What ends a flush so often may be the action.
@@ -209,19 +217,21 @@ def release_after_crash(store: Store, gone: Action) -> None:
                    " AND status IN ('batched', 'executing')", (gone.id, gone.batch_id))  # fmt: skip
         row = db.execute("SELECT released FROM deploy_queue WHERE id = ?", (gone.id,)).fetchone()
         if row["released"] <= MOST_RELEASES:
-            _release(db, gone)
+            if _release(db, gone):
+                happened.requeued(db, gone, "its flush ended before it was done", gone.execute_after)
             return
     why = f"its flush ended before it was done, {MOST_RELEASES + 1} times in a row; `git uam retry {gone.id}`"
     action(store, gone, Outcome(failure=Failure(why)), error=why)
 
 
-def _release(db: sqlite3.Connection, action: Action) -> None:
+def _release(db: sqlite3.Connection, action: Action) -> bool:
+    """Whether it was given back: it is not where the claim on it is lost."""
     row = db.execute(
         "SELECT merge_key FROM deploy_queue WHERE id = ? AND batch_id = ? AND status IN ('batched', 'executing')",
         (action.id, action.batch_id),
     ).fetchone()
     if row is None:
-        return
+        return False
     for commit in db.execute("SELECT * FROM deploy_queue WHERE carried_by = ?", (action.id,)).fetchall():
         _release(db, rows.action(commit))
     other = (
@@ -243,6 +253,7 @@ def _release(db: sqlite3.Connection, action: Action) -> None:
         db.execute("UPDATE sources SET action_id = ? WHERE action_id = ?", (action.id, other["id"]))
         db.execute("UPDATE queued_commits SET action_id = ? WHERE action_id = ?", (action.id, other["id"]))
         _depend_on(db, action.id, other["id"])
+    return True
 
 
 def _depend_on(db: sqlite3.Connection, new: int, old: int) -> None:

@@ -9,10 +9,11 @@ from graphlib import CycleError, TopologicalSorter
 from typing import NamedTuple
 
 from uam_hooks.hot.core.errors import Refused, UsageError
+from uam_hooks.hot.queue import events
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.enqueue import add
 from uam_hooks.hot.queue.model import NewAction, NewSource, Status, iso
-from uam_hooks.store import history
+from uam_hooks.store import happened, history
 
 Needs = Sequence[int | str]
 
@@ -121,6 +122,7 @@ def _cancel(db: sqlite3.Connection, action_id: int, why: str) -> None:
         " AND status = 'pending'",
         (why, action_id),
     )
+    events.cancelled(db, action_id, why)
 
 
 def retry(store: Store, ids: Sequence[int]) -> dict[int, int]:
@@ -159,6 +161,7 @@ def _retry(db: sqlite3.Connection, action_id: int) -> int:
     ).rowcount
     if not moved:
         raise Refused(f"#{action_id} has nothing left to try again.")
+    happened.queued_again(db, action_id, new)
     return new
 
 

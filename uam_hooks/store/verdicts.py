@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from uam_hooks.hot.queue.connection import Store
-from uam_hooks.hot.queue.model import iso, seconds_of
+from uam_hooks.hot.queue.model import Batch, iso, seconds_of
 from uam_hooks.hot.queue.rows import is_moment
+from uam_hooks.store import happened
 
 
 class Known(NamedTuple):
@@ -17,6 +18,18 @@ class Known(NamedTuple):
     green: bool
     sure: bool
     said: str
+
+
+class About(NamedTuple):
+    """For what a gate runs: an action and the batch that it is in, None where it is for somebody who asked, or tests
+    ahead what no batch has yet.
+    """
+
+    action: int | None = None
+    batch: Batch | None = None
+
+
+NOBODY = About()
 
 
 class Usual(NamedTuple):
@@ -86,7 +99,9 @@ def running(store: Store) -> list[Runs]:
     ]
 
 
-def record(store: Store, gate: str, fingerprint: str, tree: str, verdict: Known, took: float) -> None:
+def record(
+    store: Store, gate: str, fingerprint: str, tree: str, verdict: Known, took: float, about: About = NOBODY
+) -> None:
     """Keep the verdict of a run that has ended now, and took so many seconds."""
     with store.transaction() as db:
         db.execute(
@@ -98,6 +113,7 @@ def record(store: Store, gate: str, fingerprint: str, tree: str, verdict: Known,
             "INSERT INTO gate_runs (gate, tree, green, ended_at, seconds) VALUES (?, ?, ?, ?, ?)",
             (gate, tree, verdict.green, iso(time.time()), took),
         )
+        happened.judged(db, *about, gate, tree, verdict.green, took)
 
 
 def forget(store: Store, gates: Sequence[str]) -> int:

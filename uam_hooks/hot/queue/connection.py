@@ -15,6 +15,7 @@ from pathlib import Path
 from uam_hooks.hot.core import files
 from uam_hooks.hot.core.errors import NotInstalled, StoreError, UsageError
 from uam_hooks.hot.core.typed import Any
+from uam_hooks.hot.queue import events
 from uam_hooks.hot.queue.bell import FLUSHERS, ring
 from uam_hooks.hot.queue.model import iso
 from uam_hooks.hot.queue.schema import MIGRATIONS
@@ -24,7 +25,7 @@ from uam_hooks.hot.queue.turn import Turn
 BUSY_SECONDS = 10.0
 
 
-class _Connection(sqlite3.Connection):
+class _Connection(events.Noting):
     """A connection whose texts may be names that are no UTF-8: such a one is stored as its bytes (a BLOB).
 
     In Python it is text with `surrogateescape`, as everywhere in this package. Nothing else is stored as a BLOB.
@@ -99,8 +100,8 @@ class Store:
     """One connection to the queue of one repository, which is made where it is missing; with `make=False` that is
     NotInstalled.
 
-    Every change is one `transaction`, after which the bells of these kinds are rung; a failure of the database is a
-    StoreError, and the change is rolled back.
+    Every change is one `transaction`, after which what happened by it is written down (see events) and the bells of
+    these kinds are rung; a failure of the database is a StoreError, and the change is rolled back.
     """
 
     def __init__(self, database: Path, make: bool = True, rings: tuple[str, ...] = (FLUSHERS,)) -> None:
@@ -126,7 +127,7 @@ class Store:
                 self.db.close()
             time.sleep(0.01)
 
-    def _connect(self, how: str = "mode=rw") -> sqlite3.Connection:
+    def _connect(self, how: str = "mode=rw") -> events.Noting:
         # rw: a database that was removed a moment ago is not made again
         name = f"file:{_quoted(self.database)}?{how}"
         db = sqlite3.connect(
@@ -186,12 +187,15 @@ class Store:
         try:
             self._turn.take(BUSY_SECONDS)
             self.db.execute("BEGIN IMMEDIATE")
+            self.db.noted.clear()
             try:
                 yield self.db
             except BaseException:
                 self.db.execute("ROLLBACK")
                 raise
             self.db.execute("COMMIT")
+            if self.db.noted:  # with the turn to write, so that the lines are in the order of what happened
+                events.write(self.database, self.db.noted)
         except sqlite3.Error as error:
             if self.db.in_transaction:
                 self.db.execute("ROLLBACK")

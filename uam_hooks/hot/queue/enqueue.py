@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from uam_hooks.hot.core.processes import started
 from uam_hooks.hot.core.refs import HEADS, short_target
 from uam_hooks.hot.core.typed import NamedTuple
-from uam_hooks.hot.queue import again, expected, faults, rows
+from uam_hooks.hot.queue import again, events, expected, faults, rows
 from uam_hooks.hot.queue.ci import Moments
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.expected import Expected
@@ -142,6 +142,8 @@ def add(db: sqlite3.Connection, new: NewAction, source: NewSource, replaces: Seq
             " AND status = 'pending'",
             (source_id, old, action_id),
         )
+    joined = found is not None
+    events.queued(db, action_id, source_id, new, source._replace(replaces=tuple(replaces)), moments.due, joined)
     return Ticket(source_id, action_id, moments.due)
 
 
@@ -195,6 +197,8 @@ def withdraw(store: Store, source_ids: Sequence[int], why: str, waiter: int | No
             if not changed:
                 continue
             taken.append(source_id)
+            row = db.execute("SELECT action_id, agent_id FROM sources WHERE id = ?", (source_id,)).fetchone()
+            events.cancelled(db, row["action_id"], why, row["agent_id"])
             db.execute(
                 "UPDATE sources SET status = 'pending', replaced_by = NULL WHERE replaced_by = ?",
                 (source_id,),

@@ -6,7 +6,7 @@ import sqlite3
 import time
 
 from uam_hooks.hot.core.errors import Failure
-from uam_hooks.hot.queue import rows
+from uam_hooks.hot.queue import events, rows
 from uam_hooks.hot.queue.model import iso
 from uam_hooks.hot.queue.outcome import Outcome
 
@@ -28,6 +28,8 @@ def ended(db: sqlite3.Connection, row: sqlite3.Row) -> bool:
     for number, why in faults.items():
         text = Outcome(failure=Failure(why)).text()
         db.execute("UPDATE sources SET status = 'failed', outcome = ? WHERE id = ?", (text, number))
+    if fault or faults:
+        events.unreadable(db, row, fault or "; ".join(dict.fromkeys(faults.values())))
     if not fault and (not faults or len(faults) < len(pending)):
         return False
     db.execute(

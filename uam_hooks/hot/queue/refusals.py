@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 
+from uam_hooks.hot.queue import events
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.model import NewSource, iso
 from uam_hooks.hot.queue.outcome import Outcome
@@ -13,7 +14,7 @@ from uam_hooks.hot.queue.outcome import Outcome
 FILES = 200
 
 
-def record(store: Store, refused: Iterable[tuple[NewSource, Outcome]], now: float, retention: float) -> None:
+def record(store: Store, refused: Sequence[tuple[NewSource, Outcome]], now: float, retention: float) -> None:
     """Note these refusals, and forget those that are older than `retention` seconds. Raises StoreError."""
     with store.transaction() as db:
         db.execute("DELETE FROM refusals WHERE refused_at < ?", (iso(max(0.0, now - retention)),))
@@ -22,6 +23,8 @@ def record(store: Store, refused: Iterable[tuple[NewSource, Outcome]], now: floa
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
             [(one.tip, one.remote, one.ref, one.worktree, one.agent, iso(now), _found(why)) for one, why in refused],
         )
+        for one, why in refused:
+            events.refused(db, one, why)
 
 
 def _found(why: Outcome) -> str:
