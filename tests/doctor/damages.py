@@ -75,9 +75,10 @@ def _mark(scene: Scene, name: str, text: str, age: float = 0.0) -> None:
 
 
 def _linked(path: Path) -> None:
-    (path.parent / "elsewhere").mkdir()
     if path.is_dir():
-        path.rmdir()
+        path.rename(path.parent / "elsewhere")
+    else:
+        (path.parent / "elsewhere").mkdir()
     path.symlink_to("elsewhere")
 
 
