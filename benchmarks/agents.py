@@ -12,23 +12,19 @@ import json
 import tempfile
 from pathlib import Path
 
-from uam_hooks.demo.demo import Agent, Commit, Scenario, Side, play, play_side, private_environment, tree_of
+from uam_hooks.demo.demo import Side, play, play_side, private_environment, tree_of
+from uam_hooks.demo.scenario import Act, Commit, Round, Scenario
 
 
 def scenario(agents: int, rounds: int, window: str) -> Scenario:
     """Every agent commits once to a file of its own and pushes, `rounds` times."""
-    return Scenario(
-        window,
-        5.0,
-        {"README": "start\n"},
-        tuple(
-            Agent(
-                f"agent-{n}",
-                tuple((Commit(f"Round {r} of agent {n}", f"files/{n}", f"{r}\n"),) for r in range(rounds)),
-            )
-            for n in range(agents)
-        ),
-    )
+    work = {
+        f"agent-{n}": tuple(
+            Round((Commit(f"Round {r} of agent {n}", f"files/{n}", f"{r}\n"),), {}) for r in range(rounds)
+        )
+        for n in range(agents)
+    }
+    return Scenario(window, 5.0, {"README": "start\n"}, (Act("Each pushes files of its own.", work),))
 
 
 def alone(scenario: Scenario, root: Path) -> Side:

@@ -1,101 +1,50 @@
 """The demo: the same work of the same agents with plain git and with git uam, measured on real remotes.
 
 Everything is created below one directory: a separate home, so that the user's git settings do not matter, and for each
-side a bare remote, a repository and a worktree for each agent. The remote's post-receive hook records each CI run.
+side a bare remote with a CI, a repository and a worktree for each agent.
 """
 
 from __future__ import annotations
 
 import fcntl
-import json
 import os
-import subprocess
+import shlex
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
+from uam_hooks.demo import agents
+from uam_hooks.demo.ci import Ci, broken_for, together
+from uam_hooks.demo.scenario import Scenario
 from uam_hooks.git.repo import Repository
-from uam_hooks.hot.core.errors import UamError, UsageError, last_line
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.plumbing import HotGit
-from uam_hooks.hot.core.settings import duration
 from uam_hooks.hot.queue.bell import dismiss
 from uam_hooks.install.install import install
 
-# Time limit for the agents of one side; more means that something is broken.
-PATIENCE_SECONDS = 300.0
+# How often CI is asked, in a demo in which a run takes seconds and not minutes.
+CI_POLL = "200ms"
 
-_PACKAGE = Path(__file__).resolve().parent.parent
-_AGENT = "import sys; sys.path.append(sys.argv.pop(1)); from uam_hooks.demo.agent import main; main()"
-_CI = """#!/bin/sh
-# One line for each run that a forge would start: one for each pushed branch, none for a commit with [skip ci].
-while read -r old new ref; do
-	case $ref in refs/heads/*) ;; *) continue ;; esac
-	case $new in *[!0]*) ;; *) continue ;; esac
-	case $(git log -1 --format=%B "$new") in *"[skip ci]"*) continue ;; esac
-	echo "$new $ref" >>ci.log
-done
-"""
+# Told of each act that has ended: whether with git uam, its number, and the seconds since the begin.
+Tell = Callable[[bool, int, float], None]
 
 
-class Commit(NamedTuple):
-    """One commit of an agent: `file` gets these `contents`."""
+class Told(NamedTuple):
+    """What an agent was told of one push, and after how many seconds it knew; `files` has what is wrong with it."""
 
-    message: str
-    file: str
-    contents: str
-
-
-class Agent(NamedTuple):
-    """The work of one agent: in each round some commits, then a push."""
-
-    name: str
-    rounds: tuple[tuple[Commit, ...], ...]
-
-
-class Scenario(NamedTuple):
-    """A demo as data: `start` has the files of the first commit, `window` is uam.window.push."""
-
-    window: str
-    ci_minutes: float
-    start: dict[str, str]
-    agents: tuple[Agent, ...]
-
-    @classmethod
-    def read(cls, path: Path) -> Scenario:
-        """The scenario in the file `path`; raises UsageError where it is invalid."""
-        try:
-            found = json.loads(path.read_text())
-            agents = tuple(
-                Agent(a["name"], tuple(tuple(Commit(**c) for c in commits) for commits in a["rounds"]))
-                for a in found["agents"]
-            )
-            scenario = cls(found["window"], found["ci_minutes"], dict(found["start"]), agents)
-            duration(scenario.window)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UsageError(f"{path} is not a scenario of the demo: {error!r}.", "See fixtures/demo.json.") from None
-        scenario.files()
-        return scenario
-
-    def files(self) -> dict[str, str]:
-        """The files on main when everything has landed; raises UsageError when that depends on the order."""
-        found, owner = dict(self.start), dict.fromkeys(self.start, "")
-        for agent in self.agents:
-            for commit in (commit for commits in agent.rounds for commit in commits):
-                if owner.setdefault(commit.file, agent.name) not in ("", agent.name):
-                    raise UsageError(f"Two agents of the scenario write {commit.file}.", "Give each its own files.")
-                owner[commit.file] = agent.name
-                found[commit.file] = commit.contents
-        return found
+    agent: str
+    seconds: float
+    files: list[str]
+    told: list[str]
 
 
 class Side(NamedTuple):
     """The measurements of one side. The keys of `failed` and `told` are agents' names; `tree` is the tree of main.
 
-    `pushes` has how many seconds each push took until it had landed, those of one agent after those of another.
+    `pushes` has how many seconds each push took until it had landed, those of one agent after those of another. Of the
+    pushes that were `rejected`, so many were for being `behind`. `acts` has after how many seconds each had ended.
     """
 
     ci_runs: int
@@ -107,6 +56,13 @@ class Side(NamedTuple):
     failed: dict[str, str]
     told: dict[str, list[str]]
     pushes: tuple[float, ...] = ()
+    acts: tuple[float, ...] = ()
+    behind: int = 0
+    ci_together: int = 0
+    ci_failed: int = 0
+    broken_seconds: float = 0.0
+    conflicts: tuple[Told, ...] = ()
+    combinations: tuple[Told, ...] = ()
 
 
 class Outcome(NamedTuple):
@@ -127,19 +83,20 @@ class Outcome(NamedTuple):
         return self.same_files and not self.plain.failed and not self.hooked.failed
 
 
-def shipped(name: str) -> Path:
-    """A file of fixtures/: inside the installed package, or next to it in a checkout."""
-    for directory in (_PACKAGE / "fixtures", _PACKAGE.parent / "fixtures"):
-        if (directory / name).is_file():
-            return directory / name
-    raise UamError(f"The file fixtures/{name} is missing.", "Run install.sh again.")
+def silent(_hooked: bool, _act: int, _seconds: float) -> None:
+    """Tells nobody."""
 
 
-def play(scenario: Scenario, root: Path) -> Outcome:
-    """Play the scenario on both sides, one after the other, in the empty directory `root`."""
+def play(scenario: Scenario, root: Path, tell: Tell = silent, page: Path | None = None) -> Outcome:
+    """Play the scenario on both sides, one after the other, in the empty directory `root`.
+
+    `page` is where `git uam stats` then writes its page about the side with git uam.
+    """
     with private_environment(root / "home"):
-        plain = play_side(scenario, root / "plain", hooked=False)
-        hooked = play_side(scenario, root / "hooked", hooked=True)
+        plain = play_side(scenario, root / "plain", hooked=False, tell=tell)
+        hooked = play_side(scenario, root / "hooked", hooked=True, tell=tell)
+        if page is not None:
+            _git(root / "hooked" / "work", "uam", "stats", "--html", str(page))
         return Outcome(plain, hooked, tree_of(scenario.files(), root / "expected"))
 
 
@@ -161,102 +118,73 @@ def private_environment(home: Path) -> Iterator[None]:
         os.environ.update(before)
 
 
-def play_side(scenario: Scenario, root: Path, *, hooked: bool) -> Side:
+def play_side(scenario: Scenario, root: Path, *, hooked: bool, tell: Tell = silent) -> Side:
     """Create a remote, a repository and the agents' worktrees in `root`, run the agents, and measure."""
-    remote, work, worktrees = root / "remote.git", root / "work", root / "worktrees"
+    remote, work = root / "remote.git", root / "work"
     remote.mkdir(parents=True)
     _git(root, "init", "-q", "--bare", "remote.git")
     seed = _commit_files(scenario.start, work, "Begin")
     _git(work, "remote", "add", "origin", str(remote))
     _git(work, "push", "-q", "origin", "main")
+    for name in scenario.agents:
+        _git(work, "worktree", "add", "-q", "-b", name, str(root / "worktrees" / name))
     # the run for the first commit belongs to no agent; counting begins here
-    hook = remote / "hooks" / "post-receive"
-    hook.parent.mkdir(exist_ok=True)
-    hook.write_text(_CI)
-    hook.chmod(0o755)
-    for agent in scenario.agents:
-        _git(work, "worktree", "add", "-q", "-b", agent.name, str(worktrees / agent.name))
-    if hooked:
-        _git(work, "config", "uam.window.push", scenario.window)
-        with Repository.at(work) as repo:
-            install(repo)
-    reports, seconds = _run_agents(scenario, root, worktrees, retry=not hooked)
-    if hooked:
-        _wait_for_flusher(work)
-    runs = ci_runs(remote)
+    with Ci(remote, scenario.ci_seconds, scenario.tests) as ci:
+        if hooked:
+            _enable(work, scenario, ci)
+        played = agents.run(
+            scenario, root, hooked=hooked, verdicts=ci.verdicts, tell=lambda act, seconds: tell(hooked, act, seconds)
+        )
+        if hooked:
+            _wait_for_flusher(work)
+    return _side(scenario, remote, seed, ci, played)
+
+
+def _enable(work: Path, scenario: Scenario, ci: Ci) -> None:
+    """Enable git uam as a person would who has this CI and these tests."""
+    settings = {"uam.window.push": scenario.window}
+    if scenario.ci_seconds:
+        settings["uam.ci"] = "command"
+        settings["uam.ci.command"] = shlex.join(["sh", str(ci.busy)])
+        settings["uam.ci.poll"] = CI_POLL
+        settings["uam.ci.minutes"] = f"{scenario.ci_minutes:g}"
+    if scenario.tests:
+        settings["uam.gate.tests.command"] = shlex.join([sys.executable, *scenario.tests])
+    for name, value in settings.items():
+        _git(work, "config", name, value)
+    with Repository.at(work) as repo:
+        install(repo)
+
+
+def _side(scenario: Scenario, remote: Path, seed: str, ci: Ci, played: agents.Played) -> Side:
+    reports, runs = played.reports, ci_runs(remote)
     return Side(
         ci_runs=len(runs),
         ci_minutes=len(runs) * scenario.ci_minutes,
         rejected=sum(report["rejected"] for report in reports.values()),
         commits=int(_git(remote, "rev-list", "--count", "main", f"^{seed}")),
-        seconds=seconds,
+        seconds=played.acts[-1],
         tree=_git(remote, "rev-parse", "main^{tree}"),
         failed={name: report["failed"] for name, report in reports.items() if report["failed"]},
         told={name: report["told"] for name, report in reports.items()},
         pushes=tuple(seconds for report in reports.values() for seconds in report["pushes"]),
+        acts=played.acts,
+        behind=sum(report["behind"] for report in reports.values()),
+        ci_together=together(ci.runs, ci.seconds),
+        ci_failed=sum(not run.passed for run in ci.runs),
+        broken_seconds=broken_for(ci.runs),
+        conflicts=_all_told(reports, "conflicts"),
+        combinations=_all_told(reports, "combinations"),
     )
+
+
+def _all_told(reports: dict[str, dict[str, Any]], kind: str) -> tuple[Told, ...]:
+    return tuple(Told(agent=name, **told) for name, report in reports.items() for told in report[kind])
 
 
 def ci_runs(remote: Path) -> list[str]:
     """The lines of the remote's post-receive hook: a commit and a ref for each run."""
-    log = remote / "ci.log"
-    return log.read_text().splitlines() if log.exists() else []
-
-
-def _run_agents(
-    scenario: Scenario, root: Path, worktrees: Path, *, retry: bool
-) -> tuple[dict[str, dict[str, Any]], float]:
-    """Start the agents together; returns their reports, and the seconds until the last push returned."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    read_end, write_end = os.pipe()
-    running: dict[str, subprocess.Popen[str]] = {}
-    # all agents wait for the end of the same pipe, so closing it once starts them all
-    with os.fdopen(read_end, "rb") as gate, os.fdopen(write_end, "wb") as opener, ExitStack() as stack:
-        for agent in scenario.agents:
-            orders = root / f"{agent.name}.json"
-            rounds = [[commit._asdict() for commit in commits] for commits in agent.rounds]
-            what = {"worktree": str(worktrees / agent.name), "retry": retry, "rounds": rounds}
-            orders.write_text(json.dumps(what, indent=1))
-            running[agent.name] = process = stack.enter_context(_started(agent.name, orders, gate))
-            stack.callback(process.kill)
-        for name, process in running.items():
-            assert process.stdout is not None
-            if process.stdout.readline() != "ready\n":
-                raise UamError(f"{name} could not start: {last_line(process.communicate()[1])}.")
-        began = time.monotonic()
-        opener.close()
-        reports = {name: _report(name, process, deadline) for name, process in running.items()}
-        return reports, time.monotonic() - began
-
-
-def _started(name: str, orders: Path, gate: IO[bytes]) -> subprocess.Popen[str]:
-    mail = f"{name}@example.invalid"
-    identity = {
-        "UAM_AGENT_ID": name,
-        **dict.fromkeys(("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME"), name),
-        **dict.fromkeys(("GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"), mail),
-    }
-    return subprocess.Popen(
-        [sys.executable, "-I", "-S", "-c", _AGENT, str(_PACKAGE.parent), str(orders)],
-        stdin=gate, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **identity},
-    )  # fmt: skip
-
-
-def _report(name: str, process: subprocess.Popen[str], deadline: float) -> dict[str, Any]:
-    """The report of an agent, which it prints when it ends."""
-    try:
-        out, err = process.communicate(timeout=max(0.0, deadline - time.monotonic()))
-    except subprocess.TimeoutExpired:
-        raise UamError(f"{name} did not finish within {PATIENCE_SECONDS:g} s.") from None
-    if process.returncode:
-        return {
-            "rejected": 0,
-            "told": [],
-            "pushes": [],
-            "failed": last_line(err) or f"it ended with {process.returncode}",
-        }
-    report: dict[str, Any] = json.loads(out)
-    return report
+    return (remote / "ci.log").read_text().splitlines()
 
 
 def _wait_for_flusher(work: Path) -> None:
