@@ -49,5 +49,5 @@ def messages() -> tuple[list[re.Pattern[str]], str]:
 
 def said(run: list[str], words: str) -> bool:
     """Whether the program says these words, perhaps with a name among them."""
-    around = [(run[:at], run[at + 1 :]) for at in range(1, len(run) - 1)]
+    around = [(run[:at], run[at + 1 :]) for at in range(len(run) - 1)]
     return any(all(" ".join(part) in words for part in parts) for parts in [(run,), *around])

@@ -171,7 +171,7 @@ def _next(session: Session, waiting: views.Waiting, running: list[Any], failed: 
         return "`git uam flush` executes what waits"
     if waiting.due is not None:
         left = max(seconds_of(waiting.due) - now, 0.0) if is_moment(waiting.due) else 0.0
-        return f"nothing: it is executed within {left:.0f} s, or now with `git uam flush`"
+        return f"nothing: it is executed within {max(left, 1.0):.0f} s, or now with `git uam flush`"
     if waiting.actions:
         return "nothing here: `git uam flush` with the settings that it was queued with executes what waits"
     if failed:

@@ -94,7 +94,8 @@ def _gate(db: sqlite3.Connection, remote: str, target: str) -> Gate | None:
 
 def in_words(why: Reason, now: float) -> str:
     """A reason as a person or an agent reads it."""
-    name, left = short_target(why.target), max(why.left or 0.0, 0.0)
+    # never within 0 s: what is over now takes its moment
+    name, left = short_target(why.target), max(why.left or 0.0, 1.0)
     more = f", with {_others(why.together - 1)}" if why.together > 1 else ""
     if why.waits is Waits.CI:
         return f"waiting for CI of {name}{_so_far(why.sight, now)}; lands within {left:.0f} s{more}"
