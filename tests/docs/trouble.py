@@ -11,7 +11,7 @@ from collections.abc import Callable
 from tests.doctor.damages import overwritten
 from tests.support.commands import call
 from tests.support.queueing import change
-from tests.support.scenes import Done, Scene, Worktree, finished, gate, script, until
+from tests.support.scenes import Done, Scene, Worktree, finished, gate, locked, script, until
 
 _DAY = r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun) (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 # What differs from one time to the other: ids of batches, object names, days, figures, and the room that these take.
@@ -252,6 +252,14 @@ def worktree_removed(scene: Scene, on: Screen) -> None:
     on.type("git branch -D ann")
     on.type("git uam status")
     on.type("git uam flush")
+
+
+def flush_locked(scene: Scene, on: Screen) -> None:
+    scene.git("config", "uam.push.mode", "manual")
+    scene.commit("a")
+    scene.git("push", "-q", "origin", "main")
+    with locked(scene.uam / "flush.lock"):
+        on.type("git uam flush --timeout 100ms", None, 3)
 
 
 def undo(scene: Scene, on: Screen) -> None:
