@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import re
+import warnings
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -20,7 +21,9 @@ def script_of(name: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, CHECKOUT / "docs" / f"{name}.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        # where pygal is loaded before, what it has put among the finders of modules is too old for any import after it
+        warnings.simplefilter("ignore", ImportWarning)
         patch.syspath_prepend(str(CHECKOUT))  # it puts the checkout onto the path; this takes it off again
         spec.loader.exec_module(module)
     return module
