@@ -90,6 +90,10 @@ class Shell:
         self._from, self._mark = len(self._shown.read_text()), f"-- {time.monotonic_ns()}"
         self.process.stdin.write(f"{{ {words}\n}} </dev/null; echo '{self._mark}'\n")
 
+    def end(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
     @property
     def idle(self) -> bool:
         return self._mark in self._shown.read_text()[self._from :]
@@ -241,5 +245,5 @@ def test_the_first_hour_of_the_readme(tmp_path: Path) -> None:
         assert b"uam" not in (home.path / "shop/.git/config").read_bytes()
     finally:
         for shell in home.shells.values():
-            shell.process.kill()
+            shell.end()
     assert any("--watch" in words for words in played)
