@@ -79,6 +79,7 @@ def test_manual_mode_waits_for_the_flush_command(scene: Scene) -> None:
     ],
 )
 def test_a_setting_that_makes_no_sense_is_named(scene: Scene, key: str, value: str, why: str) -> None:
+    scene.git("config", "--unset", "uam.flusher.linger")  # as it usually is: one that stays is begun at once
     scene.git("config", key, value)
     scene.commit("a")
     done = scene.push()

@@ -41,9 +41,9 @@ class PushSession(NamedTuple):
 
     def prepare_flusher(self, remote: str) -> None:
         """Let a flusher get ready while this process finds out what to queue, where one stays and pushes need one."""
-        if not self.settings["uam.flusher.linger"] or self.settings["uam.push.mode"] == "manual":
-            return
         with suppress(UamError, OSError):  # whoever queues something hears of it
+            if not self.settings["uam.flusher.linger"] or self.settings["uam.push.mode"] == "manual":
+                return
             prepare_flusher(self.paths, self.lane(remote), partial(reduced, os.environ, self.settings))
 
     def ask_remote(self, remote: str, *patterns: str, silence: float | None = None) -> dict[str, str]:
