@@ -59,14 +59,19 @@ def pytest_sessionstart(session: pytest.Session) -> None:
             import_module(name)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests that may take longest: at the end one worker would be at work, and the others wait."""
+    items.sort(key=lambda item: -max([mark.args[0] for mark in item.iter_markers("timeout")], default=0))
+
+
 @pytest.fixture(scope="session")
 def templates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Scene]:
     """One scene of each kind, made once and copied for every test."""
     made = Scene(tmp_path_factory.mktemp("plain"))
     found = {"plain": made}
-    for kind in ("wired", "unwired"):
+    for kind in ("wired", "staying", "unwired"):
         found[kind] = Scene(tmp_path_factory.mktemp(kind), made)
-        found[kind].install(hooks_only=kind == "unwired")
+        found[kind].install(hooks_only=kind == "unwired", linger="2m" if kind == "staying" else "0")
     return found
 
 
@@ -79,9 +84,10 @@ def plain(tmp_path: Path, templates: dict[str, Scene]) -> Iterator[Scene]:
 
 
 @pytest.fixture
-def scene(tmp_path: Path, templates: dict[str, Scene]) -> Iterator[Scene]:
-    """A hooked repository with a wired remote."""
-    found = Scene(tmp_path, templates["wired"])
+def scene(request: pytest.FixtureRequest, tmp_path: Path, templates: dict[str, Scene]) -> Iterator[Scene]:
+    """A hooked repository with a wired remote, whose flushers end; in tests marked `staying` they stay, as is usual."""
+    staying = request.node.get_closest_marker("staying") is not None
+    found = Scene(tmp_path, templates["staying" if staying else "wired"])
     yield found
     found.close()
 

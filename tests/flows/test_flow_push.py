@@ -6,6 +6,8 @@ import pytest
 
 from tests.support.scenes import AUTHOR, SHADOW, TRACKING, Scene, script
 
+pytestmark = pytest.mark.staying
+
 
 def result_line(old: str, new: str, branch: str = "main") -> str:
     """What git prints for a branch that was pushed."""
@@ -173,6 +175,7 @@ def test_what_others_pushed_is_named_when_it_conflicts(scene: Scene) -> None:
 
 
 def test_dry_run_leaves_queue_refs_and_remote_as_they_were(scene: Scene) -> None:
+    scene.git("config", "uam.flusher.linger", "0")  # nothing is begun in time for what comes
     scene.commit("a")
     tip = scene.commit("b")
     scene.report()  # takes the commits in, which a dry run may do as any command

@@ -10,6 +10,8 @@ import pytest
 from tests.support.landscape import by_hand, flushed, queue
 from tests.support.scenes import TRACKING, Done, Scene, Worktree, finished, gate, until
 
+pytestmark = pytest.mark.staying
+
 REJECTED = " ! [rejected]        main -> main (non-fast-forward)\n"
 
 

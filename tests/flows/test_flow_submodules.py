@@ -12,6 +12,8 @@ from tests.support.scenes import Done, Scene, Worktree
 from uam_hooks.git.repo import Repository
 from uam_hooks.install.install import install
 
+pytestmark = pytest.mark.staying
+
 
 class Super(Scene):
     """A scene with a submodule `sub`, of which the remote is sub.git."""
@@ -54,7 +56,7 @@ class Super(Scene):
 
 @pytest.fixture
 def both(tmp_path: Path, templates: dict[str, Scene]) -> Iterator[Super]:
-    found = Super(tmp_path, templates["wired"])
+    found = Super(tmp_path, templates["staying"])
     yield found
     found.close()
 

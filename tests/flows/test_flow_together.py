@@ -11,6 +11,8 @@ import pytest
 from tests.support.queueing import WINDOW, due_now, in_one_window
 from tests.support.scenes import SHADOW, TRACKING, Done, Scene, Worktree, finished, script, together, until
 
+pytestmark = pytest.mark.staying
+
 
 def test_five_processes_in_one_checkout(scene: Scene) -> None:
     index = threading.Lock()  # git itself lets one process at a time write the index

@@ -12,6 +12,8 @@ from tests.support.queueing import WINDOW, due_now, in_one_window
 from tests.support.scenes import Scene, Worktree, finished, script, until
 from uam_hooks.store.views import facts
 
+pytestmark = pytest.mark.staying
+
 ADAS = "token-of-ada-4711"
 NAMESPACED = "refs/namespaces/foo/refs/heads/main"
 

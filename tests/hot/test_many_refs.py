@@ -11,6 +11,8 @@ import pytest
 from tests.support.queueing import change
 from tests.support.scenes import Scene
 
+pytestmark = pytest.mark.staying
+
 FEW, MANY = 2, 8
 MORE = 12
 # git processes that move a branch which has not landed as it was

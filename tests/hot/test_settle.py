@@ -17,6 +17,8 @@ from uam_hooks.hot.push.request import Request, Spec
 from uam_hooks.hot.push.resolve import resolve
 from uam_hooks.hot.push.session import PushSession, open_session
 
+pytestmark = pytest.mark.staying
+
 
 def behind(scene: Scene) -> str:
     """Somebody else has pushed `theirs`: a landing on top of it changes files here."""

@@ -17,6 +17,8 @@ from tests.support.marks import bulk
 from tests.support.scenes import Kept, Scene, Worktree, script
 from uam_hooks.hot.core.steps import Settling
 
+pytestmark = pytest.mark.staying
+
 _GIT = """
 case " $* " in
 *" ${{KILL_BEFORE:--}} "*) kill -KILL $PPID $(cut -d' ' -f4 /proc/$PPID/stat) $$ ;;
@@ -79,7 +81,7 @@ def behind(scene: Scene) -> None:
 
 @pytest.fixture(scope="module")
 def late(tmp_path_factory: pytest.TempPathFactory, templates: dict[str, Scene]) -> Kept:
-    scene = Scene(tmp_path_factory.mktemp("late") / "scene", templates["wired"])
+    scene = Scene(tmp_path_factory.mktemp("late") / "scene", templates["staying"])
     behind(scene)
     return Kept(scene)
 
@@ -94,7 +96,7 @@ def scene(late: Kept) -> Iterator[Scene]:
 @pytest.fixture
 def fresh(tmp_path: Path, templates: dict[str, Scene]) -> Iterator[Scene]:
     """A scene in which nothing has happened yet."""
-    found = Scene(tmp_path, templates["wired"])
+    found = Scene(tmp_path, templates["staying"])
     yield found
     found.close()
 

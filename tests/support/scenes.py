@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.paths import RepoPaths
+from uam_hooks.hot.queue.bell import dismiss
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.install.install import install
 
@@ -275,9 +276,9 @@ class Scene(Worktree):
         self.push("-q", "-u", "origin", "main")
         script(self.remote / "hooks" / "post-receive", _POST_RECEIVE)
 
-    def install(self, *, hooks_only: bool = False, window: str = "50ms") -> None:
+    def install(self, *, hooks_only: bool = False, window: str = "50ms", linger: str = "0") -> None:
         """Enable the repository, with a short window that a lone agent waits for, too, and flushers that end."""
-        self.git("config", "uam.flusher.linger", "0")
+        self.git("config", "uam.flusher.linger", linger)
         self.git("config", "uam.window.push", window)
         self.git("config", "uam.window.company", "off")
         before = dict(os.environ)
@@ -392,8 +393,13 @@ class Scene(Worktree):
         return all(free(path) for path in self.uam.glob("flusher*.lock"))
 
     def idle(self) -> None:
-        """Wait until no background process is left."""
-        until(lambda: not self.flushers(starting=True), "the flusher's end")
+        """Wait until no background process is left; those that have nothing to do are asked to leave."""
+
+        def ended() -> bool:
+            dismiss(self.paths.bells)
+            return not self.flushers(starting=True)
+
+        until(ended, "the flusher's end")
 
     def close(self) -> None:
         """Leave no process behind; pushes first, since one that waits would start the next flusher."""
