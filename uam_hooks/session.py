@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 from uam_hooks.git.repo import Repository
 from uam_hooks.git.stamps import Stamp, settings_files, stamp, ways_to, which
@@ -15,6 +14,7 @@ from uam_hooks.hot.core.errors import NotInstalled
 from uam_hooks.hot.core.identity import Identity, agent_name, carried, identity_of
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.settings import Settings
+from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.queue.bell import FLUSHERS, WAITERS
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.lane import Lane

@@ -206,11 +206,12 @@ def test_a_push_from_a_subdirectory_of_a_linked_worktree_and_by_git_dir(scene: S
 
 @pytest.mark.slow
 def test_no_flusher_can_run(scene: Scene) -> None:
-    """The environment lost what only the flusher needs: the waiting push gives up on it and goes straight."""
+    """The package lost what only the flusher needs: the waiting push gives up on it and goes straight."""
     python, site = (scene.uam / "env").read_text().splitlines()
-    bare = scene.root / "bare-env"
-    subprocess.run([python, "-m", "venv", "--without-pip", str(bare)], check=True, capture_output=True)
-    point_env_at(scene, bare / "bin" / "python", site)
+    package = scene.root / "site" / "uam_hooks"
+    shutil.copytree(Path(site, "uam_hooks", "hot"), package / "hot")
+    shutil.copyfile(Path(site, "uam_hooks", "__init__.py"), package / "__init__.py")
+    point_env_at(scene, Path(python), str(package.parent))
     ours = pushed_straight(scene)
     assert ours == [f"no flusher could run, see {scene.paths.log}; this push goes straight to the remote."]
     assert scene.pushed() == ["cancelled"]

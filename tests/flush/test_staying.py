@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+import uam_hooks
 from tests.hot.test_files import asleep
 from tests.support.scenes import Scene, finished, free, until
 from uam_hooks.hot.queue.leader import begun
@@ -38,6 +41,19 @@ def idle(scene: Scene) -> bool:
 
 def gone(scene: Scene, pid: int) -> None:
     until(lambda: pid not in scene.flushers(), "the flusher's end")
+
+
+def test_it_begins_with_what_a_landing_needs_and_nothing_else() -> None:
+    """A push that finds no flusher waits for all that one imports."""
+    code = "import sys; sys.path.append(sys.argv[1]); import uam_hooks.flush.flusher; print(*sys.modules)"
+    package = Path(uam_hooks.__file__).resolve().parents[1]
+    told = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code, package], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert "uam_hooks.land.pushes" in told
+    seldom = {"concurrent.futures", "hashlib", "logging", "shutil", "tempfile", "traceback", "typing", "uuid"}
+    assert seldom & {*told} == set()
+    assert {name.partition(".")[0] for name in told} - sys.stdlib_module_names == {"uam_hooks", "__main__"}
 
 
 def test_one_flusher_lands_one_push_after_the_other(staying: Scene) -> None:

@@ -6,7 +6,6 @@ import weakref
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 from uam_hooks.api import submit, windows
 from uam_hooks.api.request import OPTIONS, ActionRequest, action_request
@@ -15,6 +14,7 @@ from uam_hooks.flush.flush import create_batch, execute_batch, flush, open_recov
 from uam_hooks.flush.noted_commits import refresh
 from uam_hooks.git.repo import clear_git_environment
 from uam_hooks.hot.core.errors import UsageError
+from uam_hooks.hot.core.typed import Any
 from uam_hooks.hot.core.words import show_line
 from uam_hooks.hot.queue.model import ActionType, Batch, BatchResult
 from uam_hooks.report import batch_view

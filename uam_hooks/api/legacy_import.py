@@ -6,11 +6,11 @@ import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from uam_hooks.api import submit
 from uam_hooks.api.request import action_request
 from uam_hooks.hot.core.errors import UamError, UsageError
+from uam_hooks.hot.core.typed import Any, NamedTuple
 from uam_hooks.hot.queue.model import iso
 from uam_hooks.session import Session
 from uam_hooks.store import legacy

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
 
 from uam_hooks.hot.core import gate
 from uam_hooks.hot.core.errors import UsageError
+from uam_hooks.hot.core.typed import Any, NamedTuple
 from uam_hooks.hot.queue.model import PRIORITY, ActionType, iso
 
 _MOST = 999_999_999

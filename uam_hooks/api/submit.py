@@ -12,7 +12,6 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from uam_hooks.api import snapshot
 from uam_hooks.api.request import ActionRequest
@@ -25,6 +24,7 @@ from uam_hooks.hot.core.identity import Asker, asker
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import HEADS, pin_ref, short_target
+from uam_hooks.hot.core.typed import Any, NamedTuple
 from uam_hooks.hot.queue.enqueue import push_action
 from uam_hooks.hot.queue.model import ActionType, NewAction, NewSource, iso
 from uam_hooks.hot.queue.windows import window

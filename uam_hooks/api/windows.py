@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from uam_hooks.hot.core.errors import UsageError
+from uam_hooks.hot.core.typed import Any
 from uam_hooks.hot.queue import enqueue
 from uam_hooks.hot.queue.model import URGENT_WINDOWS, ActionType
 from uam_hooks.session import Session

@@ -6,8 +6,7 @@ All times are in seconds since some moment, the same for all of them. A schedule
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.queue.ci import CiState, Sight
 
 # For how long an answer that nobody watches CI is believed: a gh that is not logged in now is so for a while.

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import time
 from threading import Thread
-from typing import NamedTuple
 
 from uam_hooks.command import github
 from uam_hooks.command.process import Command, Ended, Running
 from uam_hooks.hot.core.errors import UamError, UsageError
 from uam_hooks.hot.core.identity import reduced
 from uam_hooks.hot.core.refs import short_target
+from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.queue.ci import CiState, Sight
 from uam_hooks.hot.queue.lane import Lane
 from uam_hooks.hot.queue.model import iso, seconds_of

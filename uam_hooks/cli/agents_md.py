@@ -26,7 +26,7 @@ def agents_md(write: bool, as_json: bool) -> int:
     """Print what agents need to know of git uam, for AGENTS.md and CLAUDE.md."""
     fates: dict[str, Fate] = {}
     if write:
-        with Repository.at(Path.cwd()) as repo:
+        with Repository.at(Path.cwd(), brief=True) as repo:
             fates = advice.keep(repo)
     if as_json:
         show_json({"text": advice.TEXT, "files": fates})

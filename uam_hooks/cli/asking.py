@@ -22,7 +22,7 @@ _TEXTS = ("message", "ref", "source", "strategy", "method", "remote")
 
 def queue_action(said: dict[str, Any], *, starting: bool) -> int:
     """Queue the action that the options of `git uam queue` name; with `starting`, flushers are started for it."""
-    with opened(brief=True) as session:
+    with opened() as session:
         agent = said["agent_id"] or agent_here(session)
         options = {
             "urgent": said["urgent"], "priority": said["priority"], "dependencies": said["depends_on"],

@@ -25,7 +25,7 @@ from uam_hooks.store import views
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def batch(dry_run: bool, as_json: bool) -> int:
     """Make a batch of what is due, and show it."""
-    with open_session(Path.cwd()) if dry_run else opened() as session:
+    with open_session(Path.cwd(), brief=True) if dry_run else opened() as session:
         made = batch_view.would_be_created(session) if dry_run else _created(session)
     if as_json:
         show_json(None if made is None else _as_dict(made))
@@ -71,7 +71,7 @@ def _as_dict(batch: Batch) -> dict[str, Any]:
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def execute(batch_id: str, dry_run: bool, as_json: bool) -> int:
     """Execute a batch that `git uam batch` has made."""
-    with open_session(Path.cwd()) as session:
+    with open_session(Path.cwd(), brief=True) as session:
         if dry_run:
             known = views.existing_batch(session.store, batch_id)
             return print_plans(plans(session, batch_view.as_shown(session.store, known)), as_json)

@@ -23,7 +23,7 @@ from uam_hooks.hot.core.words import show_json, show_line
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def config(key: str | None, value: str | None, unset: bool, everywhere: bool, explain: bool, as_json: bool) -> int:
     """Show the settings, or write one into git config."""
-    with Repository.at(Path.cwd()) as repo:
+    with Repository.at(Path.cwd(), brief=True) as repo:
         if key is not None and (value is not None or unset):
             _write(repo, key, value, unset, "--global" if everywhere else "--local")
         elif unset or everywhere:

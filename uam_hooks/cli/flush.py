@@ -25,7 +25,7 @@ from uam_hooks.session import open_session
 @click.option("--timeout", type=Duration(), help="How long to wait for another flush (uam.flush.lockTimeout).")
 def flush(due: bool, dry_run: bool, as_json: bool, timeout: float | None) -> int:
     """Execute what is queued, now, whether or not CI is busy."""
-    with open_session(Path.cwd()) as session:
+    with open_session(Path.cwd(), brief=True) as session:
         if dry_run:
             return print_plans(preview(session, due), as_json)
         wait = session.settings["uam.flush.lockTimeout"] if timeout is None else timeout

@@ -85,7 +85,7 @@ def uninstall(path: Path, force: bool) -> None:
     It restores the config file and the hooks to what they would be without it. Exit status 4: something is
     queued, and nothing was changed; 3: something was still on its way to a remote after 30 s, and nothing was changed.
     """
-    with Repository.at(path) as repo, ExitStack() as opened:
+    with Repository.at(path, brief=True) as repo, ExitStack() as opened:
         queue = cache(lambda: _opened(repo, opened))
         report = stage.uninstall(repo, pending=lambda: _queued(queue()), closing=lambda: _closing(queue()), force=force)
     if not report.installed:

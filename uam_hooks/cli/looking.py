@@ -23,7 +23,7 @@ def show_status(*, everything: bool, as_json: bool, starting: bool) -> int:
 
     With `starting`, flushers are started for what waits.
     """
-    with opened(brief=True) as session:
+    with opened() as session:
         if starting:
             ensure_flush(session)
         if views.commits(session.store):

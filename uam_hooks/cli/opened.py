@@ -17,13 +17,13 @@ from uam_hooks.session import Session, open_session
 
 
 @contextmanager
-def opened(news: bool = True, *, brief: bool = False) -> Iterator[Session]:
+def opened(news: bool = True) -> Iterator[Session]:
     """The session of the repository around the current directory, with what a crashed flush left behind decided first.
 
     Remotes that came after the install are wired. With `news`, the agent of this worktree hears first what became of
-    its pushes that were killed. See Repository for `brief`.
+    its pushes that were killed.
     """
-    with open_session(Path.cwd(), brief=brief) as session:
+    with open_session(Path.cwd(), brief=True) as session:
         if unsettled(session.store):
             from uam_hooks.flush.flush import recover_here
 

@@ -91,7 +91,7 @@ def _watch(newest: int | None, as_json: bool, starting: bool) -> None:
     shows: Shows | None = None
     try:
         while True:
-            with opened(news=False, brief=True) as session:
+            with opened(news=False) as session:
                 if shows is None:
                     screen = Screen(session.settings)
                     shows = Board(screen) if screen.moves and not as_json else Pages(screen, as_json)

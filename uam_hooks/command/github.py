@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from pathlib import Path
 
 from uam_hooks.hot.core import files
@@ -68,4 +67,6 @@ def environment(session: Session, log: Path) -> dict[str, str]:
 
 def forget(log: Path) -> None:
     """Delete the cache of gh for the call with this log."""
-    shutil.rmtree(log.with_suffix(".gh"), ignore_errors=True)
+    from shutil import rmtree  # it loads all that unpacks archives
+
+    rmtree(log.with_suffix(".gh"), ignore_errors=True)

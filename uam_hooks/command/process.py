@@ -6,7 +6,6 @@ Each command leads its own process group, so that ending it ends every process t
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -15,10 +14,10 @@ from contextlib import suppress
 from errno import ENOENT
 from pathlib import Path
 from threading import Lock
-from typing import NamedTuple
 
 from uam_hooks.hot.core import files
 from uam_hooks.hot.core.errors import Refused, last_line
+from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.core.words import redact
 
 # How long a command has to end after SIGTERM.
@@ -134,7 +133,9 @@ class Running:
 
 def _is_there(command: Command) -> bool:
     name = command.words[0]
-    return shutil.which(command.at / name if "/" in name else name, path=command.env.get("PATH")) is not None
+    from shutil import which  # it loads all that unpacks archives
+
+    return which(command.at / name if "/" in name else name, path=command.env.get("PATH")) is not None
 
 
 def _communicate(process: subprocess.Popen[bytes], command: Command) -> None:

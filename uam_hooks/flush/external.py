@@ -6,7 +6,6 @@ after a crash it is not started again by itself.
 
 from __future__ import annotations
 
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from types import TracebackType
 
 from uam_hooks.command import github
@@ -22,6 +21,10 @@ from uam_hooks.land.retry import failure_of
 from uam_hooks.land.steps import Step, reached
 from uam_hooks.store import claim, finish
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
+
 # How long a signal to this process may go unnoticed.
 _LOOK_SECONDS = 0.5
 
@@ -32,7 +35,7 @@ class ExternalCommands:
     def __init__(self, run: BatchRun) -> None:
         self.run, self.session, self.batch = run, run.session, run.batch
         self._limit: int = run.session.settings["uam.batch.parallel"]
-        self._pool = ThreadPoolExecutor(max_workers=self._limit)
+        self._pool: ThreadPoolExecutor | None = None
         self._processes = Running()
         self._backlog: list[Action] = []
         self._running: dict[Future[Ended], Action] = {}
@@ -43,7 +46,8 @@ class ExternalCommands:
     def __exit__(self, kind: type[BaseException] | None, _error: object, _traceback: TracebackType | None) -> None:
         if kind is not None:
             self._processes.end_all()
-        self._pool.shutdown()
+        if self._pool is not None:
+            self._pool.shutdown()
 
     def add(self, action: Action) -> None:
         """Run the command of this action as soon as the limit allows."""
@@ -65,11 +69,20 @@ class ExternalCommands:
                 continue
             reached(Step.BEGUN)
             self.run.tell(action, "running")
-            self._running[self._pool.submit(self._processes.run, command)] = action
+            self._running[self._threads().submit(self._processes.run, command)] = action
         return ended
+
+    def _threads(self) -> ThreadPoolExecutor:
+        if self._pool is None:
+            from concurrent.futures import ThreadPoolExecutor  # most batches are pushes alone
+
+            self._pool = ThreadPoolExecutor(max_workers=self._limit)
+        return self._pool
 
     def wait(self) -> list[int]:
         """Wait until a command ends, and record how; returns the ids of the actions that ended."""
+        from concurrent.futures import FIRST_COMPLETED, wait
+
         ended: list[int] = []
         done: set[Future[Ended]] = set()
         while self._running and not done:  # a signal that arrives just before the wait begins does not end it

@@ -11,7 +11,6 @@ import os
 import signal
 import sys
 import time
-import traceback
 from contextlib import ExitStack
 from errno import EDQUOT, ENOSPC
 from functools import partial
@@ -66,7 +65,7 @@ def main(common_dir: str, lock: int, identity: str = "", remote: str | None = No
     try:
         paths = RepoPaths.of(Path(common_dir))
         if remote is None:
-            with Repository(paths.common_dir) as repo:
+            with Repository(paths.common_dir, brief=True) as repo:
                 _serve_every_lane(repo)
         else:
             begun(lock)
@@ -79,6 +78,8 @@ def main(common_dir: str, lock: int, identity: str = "", remote: str | None = No
         sys.exit(error.code)
     except Exception:
         say(f"{iso(time.time())} the flusher failed:")
+        import traceback  # with what it loads a tenth of all that a flusher does before its first landing
+
         traceback.print_exc()
         sys.exit(1)
 
@@ -108,7 +109,7 @@ def _work(paths: RepoPaths, lane: Lane, key: bytes, lock: int, bell: Bell) -> in
     may be removing the repository.
     """
     idle = 0
-    ground, known = Ground(paths, lane, lock), Repository(paths.common_dir)
+    ground, known = Ground(paths, lane, lock), Repository(paths.common_dir, brief=True)
     while True:
         with ExitStack() as opened:
             try:

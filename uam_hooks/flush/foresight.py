@@ -6,11 +6,11 @@ Every plan is made on top of what those before it would leave. Nothing moves.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from uam_hooks.flush.noted_commits import ended
 from uam_hooks.hot.core.errors import Failure
 from uam_hooks.hot.core.settings import Squash
+from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.queue.model import Action, Batch, Source, SourceStatus, Status
 from uam_hooks.integrate.plan import Plan
 from uam_hooks.integrate.tips import Tips

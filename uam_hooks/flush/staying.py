@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import os
 import resource
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
 
 from uam_hooks.git.stamps import stamp, which
 from uam_hooks.hot.core.errors import NotInstalled
 from uam_hooks.hot.core.paths import RepoPaths
+from uam_hooks.hot.core.typed import NoReturn
 from uam_hooks.hot.queue.bell import Bell
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.lane import Lane, due_at
@@ -118,8 +117,14 @@ def begin_anew(paths: RepoPaths, lane: Lane, lock: int) -> NoReturn:
 def _code() -> list[str]:
     """The files that this process was made from, and git."""
     files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
-    found = [sys.executable, shutil.which("git"), *files]
+    found = [sys.executable, _git(), *files]
     return [file for file in dict.fromkeys(found) if file]
+
+
+def _git() -> str | None:
+    """The git that this process starts; shutil, which finds programs too, loads all that unpacks archives."""
+    found = (os.path.join(directory, "git") for directory in os.get_exec_path())  # noqa: PTH118 - names as text
+    return next((path for path in found if os.access(path, os.X_OK) and Path(path).is_file()), None)
 
 
 def _memory() -> int:

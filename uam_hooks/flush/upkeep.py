@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from typing import NamedTuple
 
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import UamError
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.refs import HEADS, shadow_ref
 from uam_hooks.hot.core.settings import Settings
+from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.core.words import say
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.land.retention import expired

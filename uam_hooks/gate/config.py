@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
-from typing import NamedTuple
 
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import UsageError
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import HEADS, named_by, short_target
 from uam_hooks.hot.core.settings import Settings
+from uam_hooks.hot.core.typed import NamedTuple
 
 # What a command needs to run at all. Nothing of git's, of ours or of a forge's is among it: no token, no identity.
 _KEPT = re.compile(r"PATH|HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_[A-Z]+|TZ|TMPDIR|TEMP|TMP|XDG_[A-Z_]+")
@@ -36,7 +35,9 @@ class Gate(NamedTuple):
     @property
     def fingerprint(self) -> str:
         """What its verdicts depend on besides the tree."""
-        return hashlib.sha256(repr((self.words, self.env)).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+        from hashlib import sha256  # it loads OpenSSL, which a push without gates does not need
+
+        return sha256(repr((self.words, self.env)).encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
     def guards(self, ref: str) -> bool:
         """Whether it has to pass before this ref of a remote moves: it is a branch, and one of its own."""

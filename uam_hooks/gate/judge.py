@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from enum import Enum
 from pathlib import Path
-from typing import NamedTuple
 
 from uam_hooks.command.process import Ended, Running
 from uam_hooks.gate.config import Gate, environment
 from uam_hooks.gate.slots import SetupFailed, slot
 from uam_hooks.hot.core import files
 from uam_hooks.hot.core.plumbing import ZERO
+from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.core.words import redact, say
 from uam_hooks.session import Session
 from uam_hooks.store import verdicts

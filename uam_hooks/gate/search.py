@@ -9,7 +9,8 @@ first source that is red on what has landed is to blame.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+
+from uam_hooks.hot.core.typed import NamedTuple
 
 
 class Test(NamedTuple):

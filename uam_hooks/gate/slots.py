@@ -7,21 +7,19 @@ leaves behind and git ignores stays. Whoever holds the lock of a slot may do wit
 
 from __future__ import annotations
 
-import hashlib
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from fcntl import LOCK_UN, flock
 from pathlib import Path
-from typing import NamedTuple
 
 from uam_hooks.command.process import Command, Ended, Running
 from uam_hooks.gate.config import environment
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core import files
 from uam_hooks.hot.core.errors import GitFailed, UamError
+from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.queue.leader import try_lock
 from uam_hooks.session import Session
 
@@ -80,6 +78,8 @@ class Slot(NamedTuple):
         What the files were made of is kept: the index, in which a gate may have done what it likes, and `attributes`,
         which is not there while files are made.
         """
+        from shutil import copy2  # as below: a flusher without gates does not need what it loads
+
         repo, made_by, kept = self.session.repo, self.home / "attributes", self.home / "index"
         before = made_by.read_text() if made_by.is_file() else ""
         made_by.unlink(missing_ok=True)
@@ -87,7 +87,7 @@ class Slot(NamedTuple):
             index = self._index()
             index.with_name("index.lock").unlink(missing_ok=True)  # only who holds the slot works here
             if before:
-                shutil.copy2(kept, index)  # its time counts: what was changed in the same moment is looked at
+                copy2(kept, index)  # its time counts: what was changed in the same moment is looked at
             else:
                 index.unlink(missing_ok=True)
             repo.run(*_QUIET, "checkout", "--quiet", "--detach", "--force", commit, at=self.tree, turn=self.lock)
@@ -102,7 +102,7 @@ class Slot(NamedTuple):
             index = self._index()
         if (self.tree / ".gitmodules").is_file():
             self._check_out_submodules()
-        shutil.copy2(index, kept)
+        copy2(index, kept)
         made_by.write_text(self._attributes())
 
     def _index(self) -> Path:
@@ -119,10 +119,12 @@ class Slot(NamedTuple):
 
     def _attributes(self) -> str:
         """What the attributes of the files follow from."""
+        from hashlib import sha256
+
         repo = self.session.repo
         listed = repo.run("ls-files", "--stage", "-z", "--", ":(glob)**/.gitattributes", at=self.tree).out
         own = repo.paths.common_dir / "info" / "attributes"
-        return hashlib.sha256(listed + (own.read_bytes() if own.is_file() else b"")).hexdigest()
+        return sha256(listed + (own.read_bytes() if own.is_file() else b"")).hexdigest()
 
     def _remove(self) -> None:
         _forget(self.session.repo, self.tree)
@@ -135,9 +137,11 @@ class Slot(NamedTuple):
         words: list[str] = settings["uam.gate.setup"]
         if not words:
             return
+        from hashlib import sha256
+
         paths = [str(value) for value in settings.values("uam.gate.setup.paths")]
         listed = repo.run("ls-files", "--stage", "-z", "--", *paths, at=self.tree).out if paths else b""
-        mark = hashlib.sha256(repr(words).encode() + listed).hexdigest()
+        mark = sha256(repr(words).encode() + listed).hexdigest()
         ready = self.home / "ready"
         if ready.is_file() and ready.read_text() == mark:
             return
@@ -184,11 +188,13 @@ def slot(session: Session, running: Running, make_room: Callable[[], object] = l
 
 def _forget(repo: Repository, tree: Path) -> None:
     """Take a worktree of ours away, in whatever state it is."""
+    from shutil import rmtree
+
     for _ in range(2):  # what is no worktree any more is taken away as files; then git forgets it
         if repo.run("worktree", "remove", "--force", "--force", str(tree), ok=(0, 1, 128, 255)).code == 0:
             return
         _let_write(tree)
-        shutil.rmtree(tree, ignore_errors=True)
+        rmtree(tree, ignore_errors=True)
 
 
 def _let_write(tree: Path) -> None:

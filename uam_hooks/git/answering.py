@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import IO, NoReturn, Protocol
 
 from uam_hooks.hot.core.errors import GitFailed
 from uam_hooks.hot.core.plumbing import starting
+from uam_hooks.hot.core.typed import IO, NoReturn, Protocol
 
 
 class Process(Protocol):

@@ -9,7 +9,6 @@ merge needs it.
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +16,10 @@ from types import TracebackType
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.plumbing import ZERO, Answer
 from uam_hooks.hot.core.quoting import quoted, unquoted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import tempfile
 
 _NAME = b".gitattributes"
 # git ignores what is larger (attr.h, since 2.38.1)
@@ -35,6 +38,8 @@ class Attributes:
     def run(self, *args: str) -> Answer:
         """Run git where these attributes count; exit codes 0 and 1 are answers, as for merge-tree."""
         if self._directory is None:
+            import tempfile  # most landings need no merge of git's
+
             self._directory = tempfile.TemporaryDirectory(prefix="uam-")
             if self._commit != ZERO and (text := self._text()):
                 (Path(self._directory.name) / ".gitattributes").write_bytes(text)

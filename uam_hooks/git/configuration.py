@@ -11,10 +11,10 @@ import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 from uam_hooks.git.stamps import Stamp, stamp, usual_files
 from uam_hooks.hot.core.plumbing import Git
+from uam_hooks.hot.core.typed import NamedTuple
 
 _FILE = "file:"
 # A file that changed so shortly before it was read may change once more without another stamp: in nanoseconds, where

@@ -5,7 +5,6 @@ git-lfs itself does it from a pre-push hook, which no commit or push by name com
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable
 
 from uam_hooks.git.repo import Repository
@@ -15,7 +14,11 @@ from uam_hooks.hot.core.plumbing import ZERO
 
 def is_used(repo: Repository) -> bool:
     """Whether this repository has objects of git-lfs, and git-lfs is there to send them. Starts no process."""
-    return (repo.paths.common_dir / "lfs" / "objects").is_dir() and shutil.which("git-lfs") is not None
+    if not (repo.paths.common_dir / "lfs" / "objects").is_dir():
+        return False
+    from shutil import which  # it loads all that unpacks archives
+
+    return which("git-lfs") is not None
 
 
 def upload(repo: Repository, remote: str, url: str, tips: Iterable[str], silence: float) -> str:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import NoReturn
 
 from uam_hooks.git.answering import Process
 from uam_hooks.hot.core.errors import GitFailed
 from uam_hooks.hot.core.plumbing import Git, refuse_damaged, starting
+from uam_hooks.hot.core.typed import NoReturn
 
 # how many questions are asked before the first answer is read: all of them, and the answers, fit into a pipe
 _AT_ONCE = 100

@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import NamedTuple, TypeVar
 
 from uam_hooks.git import lfs
 from uam_hooks.git.repo import Repository
@@ -20,6 +19,7 @@ from uam_hooks.hot.core.plumbing import ZERO, Answer, listed_refs
 from uam_hooks.hot.core.refs import HEADS, default_ref, observed_ref
 from uam_hooks.hot.core.settings import Settings
 from uam_hooks.hot.core.sideband import Speaking
+from uam_hooks.hot.core.typed import NamedTuple, TypeVar
 from uam_hooks.hot.core.words import redact
 
 _HAS_PLACE = re.compile(r"[/:]")

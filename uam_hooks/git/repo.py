@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from errno import ENOENT
 from functools import cached_property
 from pathlib import Path
-from typing import cast
 
 from uam_hooks.git.answering import Answering
 from uam_hooks.git.collection import Collection
@@ -34,7 +33,7 @@ class Repository:
     """One repository. Implements `plumbing.Git`.
 
     `git_dir` is that of the worktree one stands in, `paths` are the repository's own: the main worktree's. One that is
-    `brief` is for a command that asks git little: it starts git without GitPython, whose import takes longer than that.
+    `brief` starts git without GitPython, whose import takes longer than what most commands and landings do.
     """
 
     def __init__(self, git_dir: Path, brief: bool = False) -> None:
@@ -375,6 +374,8 @@ def _started(
         pipe = subprocess.PIPE
         full = {**os.environ, "LC_ALL": "C", "LANGUAGE": "C", **env}
         return subprocess.Popen(command, cwd=at, env=full, stdin=stdin, stdout=pipe, stderr=pipe, pass_fds=kept)
+    from typing import cast
+
     import git  # half of what a short command would take
 
     try:

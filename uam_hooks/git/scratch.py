@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from uuid import uuid4
 
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import GitFailed
@@ -28,7 +27,7 @@ def lay_out(repo: Repository, objects: Mapping[str, str]) -> str:
     """
     if len(objects) <= FEW or not all(ref.startswith(_REFS) for ref in objects):
         return ""
-    prefix = f"{SCRATCH}{os.getpid()}.{uuid4().hex}/"
+    prefix = f"{SCRATCH}{os.getpid()}.{os.urandom(16).hex()}/"
     names = {prefix + ref.removeprefix(_REFS): oid for ref, oid in objects.items()}
     try:
         repo.move_refs([(name, oid, ZERO) for name, oid in names.items()], "uam: about to be pushed")

@@ -7,12 +7,12 @@ pushed tip itself, a moved commit, kept commits, or a squash. So each can be rev
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from uam_hooks.git.attributes import Attributes
 from uam_hooks.hot.core.objects import Commit
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.settings import Squash
+from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.queue.model import Source
 from uam_hooks.hot.queue.outcome import How
 from uam_hooks.integrate import squash

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import NamedTuple
 
 from uam_hooks.git import trees
 from uam_hooks.git.repo import Repository
 from uam_hooks.git.trees import Changed
 from uam_hooks.hot.core.errors import GitFailed
 from uam_hooks.hot.core.plumbing import ZERO, oid_of
+from uam_hooks.hot.core.typed import NamedTuple
 
 # So many trees are read for one landing before git is asked: reading one costs far less than starting a process.
 _NEAR = 60

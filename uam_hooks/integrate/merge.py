@@ -8,7 +8,6 @@ becomes part of it; one that does not fails alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from uam_hooks.git.attributes import Attributes
 from uam_hooks.git.repo import Repository
@@ -17,6 +16,7 @@ from uam_hooks.hot.core.merging import MERGE, Conflict, conflict_of
 from uam_hooks.hot.core.objects import Commit
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import short_target
+from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.core.words import visible
 from uam_hooks.hot.queue.model import Source
 from uam_hooks.integrate.graph import Graph, reachable, stands_on

@@ -8,11 +8,11 @@ needed: what the first plan proved holds for each of its paths, and every other 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from uam_hooks.git import trees
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.plumbing import ZERO
+from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.queue.outcome import How
 from uam_hooks.integrate.differences import Differences
 from uam_hooks.integrate.merge import shadow_of

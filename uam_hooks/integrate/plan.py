@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
 
 from uam_hooks.git.attributes import Attributes
 from uam_hooks.git.repo import Repository
@@ -16,6 +15,7 @@ from uam_hooks.hot.core.errors import Failure
 from uam_hooks.hot.core.merging import Conflict
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.settings import Squash
+from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.queue.model import Action, Source
 from uam_hooks.hot.queue.outcome import How, Proof
 from uam_hooks.integrate.compose import Composed, compose, shares

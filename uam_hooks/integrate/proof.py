@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import UamError
 from uam_hooks.hot.core.plumbing import ZERO
+from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.queue.outcome import Proof
 from uam_hooks.integrate.differences import Differences
 from uam_hooks.integrate.names import check_names

@@ -8,10 +8,10 @@ one by one.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.plumbing import ZERO
+from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.integrate.graph import Graph, parse
 
 

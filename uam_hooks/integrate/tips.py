@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NamedTuple
 
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import shadow_ref
+from uam_hooks.hot.core.typed import NamedTuple
 
 _HERE = ""
 

@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from threading import Event, Lock, Thread
-from typing import NamedTuple
 
 from uam_hooks.command.process import Running
 from uam_hooks.gate.config import Gate
 from uam_hooks.gate.judge import Judge
 from uam_hooks.hot.core.plumbing import ZERO
+from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.lane import Lane
 from uam_hooks.hot.queue.model import Action, Batch, Source

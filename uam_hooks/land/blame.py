@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from uam_hooks.gate.judge import Verdict
 from uam_hooks.hot.core.errors import Failure
 from uam_hooks.hot.core.refs import short_target
+from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.core.words import visible
 from uam_hooks.hot.queue.model import Action, Source
 from uam_hooks.hot.queue.outcome import Outcome, Rival

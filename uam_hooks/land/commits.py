@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from uam_hooks.git import trees
 from uam_hooks.git.attributes import Attributes
@@ -12,6 +11,7 @@ from uam_hooks.hot.core.merging import Conflict
 from uam_hooks.hot.core.objects import Commit
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.settings import Squash
+from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.queue.model import Action, Batch, Source
 from uam_hooks.hot.queue.outcome import How
 from uam_hooks.integrate import squash

@@ -7,12 +7,12 @@ recovery after a crash end a landing with the same `finish_landed`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from uam_hooks.git.remote import Remote, Seen
 from uam_hooks.git.repo import Repository
 from uam_hooks.git.verdict import RefOutcome
 from uam_hooks.hot.core.plumbing import ZERO
+from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.queue.model import Action, Landing, Source, SourceStatus
 from uam_hooks.hot.queue.outcome import How, Outcomes
 from uam_hooks.land.follow import settle_unattended

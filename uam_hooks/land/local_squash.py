@@ -10,7 +10,6 @@ import os
 import time
 from collections.abc import Collection, Sequence
 from functools import partial
-from typing import NamedTuple
 
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.head import head_of
@@ -18,6 +17,7 @@ from uam_hooks.hot.core.identity import ident
 from uam_hooks.hot.core.objects import Commit
 from uam_hooks.hot.core.refs import OBSERVED
 from uam_hooks.hot.core.settings import Squash
+from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.core.words import say
 from uam_hooks.hot.queue.model import Action, Batch, BatchResult
 from uam_hooks.hot.queue.outcome import How

@@ -6,7 +6,6 @@ They go in the landing's own push, and whatever is wrong with them is no reason 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from uam_hooks.git.remote import RefUpdate, Remote
 from uam_hooks.git.verdict import Pushed, RefOutcome
@@ -14,6 +13,7 @@ from uam_hooks.hot.core.errors import UamError
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import HEADS, observed_ref, originals_ref
 from uam_hooks.hot.core.sideband import Speaking
+from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.queue.model import Batch, Landing
 from uam_hooks.hot.queue.outcome import How
 from uam_hooks.integrate.merge import originals_of

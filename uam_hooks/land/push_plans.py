@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 from uam_hooks.git.repo import Repository
 from uam_hooks.git.superproject import named_by_superproject
 from uam_hooks.hot.core.errors import Failure, UamError
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import shadow_ref, short_target
+from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.queue.model import FAST_FORWARD, Action, ActionType, Batch, Source
 from uam_hooks.hot.queue.outcome import How
 from uam_hooks.integrate.context import Around, Context

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
-from typing import NamedTuple
 
 from uam_hooks.git.repo import Repository
 from uam_hooks.git.scratch import spent, used_up
@@ -26,6 +25,7 @@ from uam_hooks.hot.core.refs import (
     pin_ref,
     shadow_ref,
 )  # fmt: skip
+from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.queue.model import Source, SourceStatus, iso
 from uam_hooks.integrate.graph import heads, parse
 from uam_hooks.integrate.merge import shadow_of

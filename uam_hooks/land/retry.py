@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import errno
 import time
-import traceback
 from collections.abc import Callable
-from typing import TypeVar
 
 from uam_hooks.hot.core.errors import Failure, GitFailed, UamError
+from uam_hooks.hot.core.typed import TypeVar
 from uam_hooks.hot.core.words import say
 from uam_hooks.hot.queue.model import Action, iso
 from uam_hooks.hot.queue.outcome import failed
@@ -54,6 +53,8 @@ def failure_of(error: Exception) -> Failure:
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _NO_ROOM):
         why = error.strerror if isinstance(error, OSError) else "out of memory"
         return Failure(f"this machine has no room left: {why}", transient=True)
+    import traceback  # it takes long to load, and is hardly ever needed
+
     traceback.print_exception(error)
     return Failure(
         f"uam failed inside ({type(error).__name__}: {error}), see flush.log; UAM=off git push goes without it"

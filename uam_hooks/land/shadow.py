@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
 
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import GitFailed
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import shadow_ref, short_target
+from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.core.words import say
 from uam_hooks.hot.queue.model import Landing
 from uam_hooks.integrate.tips import Tips

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from uam_hooks.git.attributes import Attributes
 from uam_hooks.git.repo import Repository
@@ -20,6 +19,7 @@ from uam_hooks.hot.core.merging import Conflict
 from uam_hooks.hot.core.objects import Commit
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import next_ref, short_target
+from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.queue import enqueue, expected
 from uam_hooks.hot.queue.model import NewSource, Source
 from uam_hooks.hot.worktree.checkouts import unfinished

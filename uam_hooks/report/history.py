@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import Any, NamedTuple
 
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import Refused, UsageError
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import HEADS, short_target
+from uam_hooks.hot.core.typed import Any, NamedTuple
 from uam_hooks.hot.queue.model import Batch, Landing, Source, SourceStatus, where
 from uam_hooks.hot.queue.outcome import How, Outcome
 from uam_hooks.session import Session

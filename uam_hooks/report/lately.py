@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.gate import is_oid
 from uam_hooks.hot.core.refs import short_target
+from uam_hooks.hot.core.typed import Any
 from uam_hooks.hot.queue.model import Source, SourceStatus, iso, seconds_of
 from uam_hooks.store.conflicts import Met
 from uam_hooks.store.folded import Run

@@ -10,8 +10,8 @@ import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple
 
+from uam_hooks.hot.core.typed import Any, NamedTuple
 from uam_hooks.store.folded import Asked, Run
 
 

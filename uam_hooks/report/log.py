@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any
 
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core import files
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import short_target
+from uam_hooks.hot.core.typed import Any
 from uam_hooks.hot.queue.model import Action, ActionType, Landing, Source, SourceStatus, Status, iso, seconds_of, where
 from uam_hooks.hot.queue.rows import is_moment
 from uam_hooks.session import Session

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Any
 
 from uam_hooks.command.process import Running
 from uam_hooks.flush.flush import made_by_hand
@@ -15,6 +14,7 @@ from uam_hooks.gate.judge import Judge
 from uam_hooks.hot.core.errors import UamError
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import HEADS, short_target
+from uam_hooks.hot.core.typed import Any
 from uam_hooks.hot.queue.model import Action, ActionType, Batch, is_external, where
 from uam_hooks.integrate.plan import Plan
 from uam_hooks.land import outcomes

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from uam_hooks.flush.acting import differences, is_ours
 from uam_hooks.hot.core.paths import RepoPaths, worktree_name
 from uam_hooks.hot.core.refs import short_target
+from uam_hooks.hot.core.typed import Any
 from uam_hooks.hot.core.urls import own_helper
 from uam_hooks.hot.queue import enqueue
 from uam_hooks.hot.queue.ci import all_seen

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from uam_hooks.git.attributes import Attributes
 from uam_hooks.git.remote import Remote, Seen
@@ -14,6 +13,7 @@ from uam_hooks.hot.core.head import head_of
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import HEADS, short_target
+from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.worktree.settle import bring_over
 from uam_hooks.integrate.graph import parse
 from uam_hooks.integrate.plan import living_shadow

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 from uam_hooks.hot.core.colours import Colours
 from uam_hooks.hot.core.errors import Refused, UamError
 from uam_hooks.hot.core.paths import RepoPaths
+from uam_hooks.hot.core.typed import Protocol
 from uam_hooks.hot.core.words import say
 from uam_hooks.hot.push import messages
 from uam_hooks.hot.push.listening import Listener

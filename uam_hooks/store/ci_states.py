@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import full_target
+from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.queue.ci import CiState, Sight
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.lane import Lane

@@ -6,9 +6,9 @@ import json
 import sqlite3
 import time
 from collections.abc import Sequence
-from typing import Any, NamedTuple
 
 from uam_hooks.hot.core.errors import Failure
+from uam_hooks.hot.core.typed import Any, NamedTuple
 from uam_hooks.hot.queue import enqueue, rows
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.enqueue import CommitNote

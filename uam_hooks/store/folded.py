@@ -12,8 +12,8 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
 
+from uam_hooks.hot.core.typed import Any, NamedTuple
 from uam_hooks.hot.queue.model import iso, seconds_of
 
 # So many characters are a few hundred landings.

@@ -17,9 +17,9 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
 
 from uam_hooks.hot.core.errors import Refused, UamError, UsageError
+from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.store import folded, gate_days, ledger
 

@@ -8,9 +8,9 @@ import sqlite3
 import tempfile
 from contextlib import closing
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from uam_hooks.hot.core.errors import UsageError
+from uam_hooks.hot.core.typed import Any, NamedTuple
 from uam_hooks.hot.queue.connection import Store
 
 _COLUMNS = ("id", "agent_id", "action_type", "target", "payload", "status", "priority", "dependencies", "execute_after")

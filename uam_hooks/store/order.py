@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from heapq import heapify, heappop, heappush
-from typing import NamedTuple
 
 from uam_hooks.hot.core.refs import short_target
+from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.queue.model import Action, ActionType
 
 

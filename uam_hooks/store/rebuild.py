@@ -13,12 +13,12 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from uam_hooks.hot.core.errors import Locked, StoreError
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.processes import alive
 from uam_hooks.hot.core.refs import short_target
+from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.queue.bell import dismiss
 from uam_hooks.hot.queue.connection import BUSY_SECONDS, Store
 from uam_hooks.hot.queue.leader import try_lock

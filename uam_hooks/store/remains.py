@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from uam_hooks.hot.core.refs import full_target
+from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.enqueue import became
 from uam_hooks.hot.queue.model import Source

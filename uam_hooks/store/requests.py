@@ -6,9 +6,9 @@ import sqlite3
 import time
 from collections.abc import Sequence
 from graphlib import CycleError, TopologicalSorter
-from typing import NamedTuple
 
 from uam_hooks.hot.core.errors import Refused, UsageError
+from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.queue import events
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.enqueue import add

@@ -6,9 +6,9 @@ import sqlite3
 import time
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
 
 from uam_hooks.hot.core.errors import Failure
+from uam_hooks.hot.core.typed import Any
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.model import iso
 from uam_hooks.hot.queue.outcome import Outcome

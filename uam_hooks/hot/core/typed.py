@@ -1,5 +1,6 @@
-"""The names of `typing` that the hot path uses, without what they cost: that import, and the code that it compiles for
-each class of fields, are together a fifth of the time that a push takes to start (benchmarks/push_cost.py).
+"""The names of `typing` that the hot path and the flusher use, without what they cost: that import, and the code that
+it compiles for each class of fields, are together a fifth of the time that a push takes to start
+(benchmarks/push_cost.py).
 
 A type checker sees `typing` itself. At run time names that only stand in annotations are `object`, and `NamedTuple` is
 the class below: the same tuple with names, which checks its arguments when it is made instead of compiling a function
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import IO as IO
     from typing import Any as Any
     from typing import BinaryIO as BinaryIO
     from typing import Generic as Generic
@@ -27,7 +29,7 @@ else:
         def _tuplegetter(at, _):
             return property(itemgetter(at))
 
-    Any = BinaryIO = NoReturn = Protocol = TextIO = object
+    IO = Any = BinaryIO = NoReturn = Protocol = TextIO = object
 
     def TypeVar(name):
         return name

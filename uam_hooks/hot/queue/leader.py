@@ -143,6 +143,7 @@ def command(python: str, site: Path, paths: RepoPaths, lane: Lane, lock: int) ->
     return [
         python,
         "-I",
+        "-S",
         "-c",
         _START,
         str(site),
