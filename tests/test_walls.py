@@ -30,6 +30,8 @@ CROSSINGS = [
     ("report/status.py", "from uam_hooks.cli import results"),
     ("flush/flush.py", "import git"),
     ("report/history.py", "import sqlite3"),
+    ("cli/status.py", "import mcp"),
+    ("cli/results.py", "from uam_hooks.cli import serving"),
 ]
 
 

@@ -64,4 +64,4 @@ def test_every_command_opens_the_repository_and_the_queue_once(stocked: Scene, m
         opened.clear()
         assert call(stocked, *args).code == 0
         assert opened == [Repository], args
-    assert seen == set(COMMANDS) - {"config", "agents-md", "install", "doctor", "demo", "help"}
+    assert seen == set(COMMANDS) - {"config", "agents-md", "install", "doctor", "demo", "help", "mcp"}

@@ -28,6 +28,7 @@ COMMANDS = {
     "import": "Take over the queue of the tool that this one replaces.",
     "install": "Enable the tool in a repository.",
     "log": "List what was landed and what failed, or show all of one action.",
+    "mcp": "Serve an agent: status, log, show, wait, queue, retry and cancel as tools of MCP.",
     "prune": "Expire what landed long ago.",
     "queue": "Queue an action by name: a commit of files, a push, a merge, a workflow, a deploy.",
     "restore": "Bring unsquashed commits back as branches.",

@@ -28,11 +28,24 @@ LOG_BYTES, LEFT_BYTES = 10_000_000, 1_000_000
 _LOOK_SECONDS = 0.5
 # Ends its process group when the process that holds the other end of its stdin has ended, and runs a command in it
 # meanwhile. What watches is a child of nobody's: a command that waits for all of its children does not wait for it.
+_WATCHER = f"( ( trap '' TERM; read -r end <&3; kill -TERM 0; sleep {GRACE_SECONDS:.0f}; kill -KILL 0 )"
 # Its stderr is what it holds as long as anything of the group is there.
 _WATCHED = f"""exec 3<&0 4>&2 2>&1
-( ( trap '' TERM; read -r end <&3; kill -TERM 0; sleep {GRACE_SECONDS:.0f}; kill -KILL 0 ) & )
+{_WATCHER} & )
 exec "$@" </dev/null 3<&- 4>&-
 """
+_WATCHED_APART = f"""exec 3<&0
+{_WATCHER} >/dev/null 2>&1 & )
+exec "$@" </dev/null 3<&-
+"""
+
+
+def watched(words: Sequence[str]) -> list[str]:
+    """A command that ends, with its whole process group, when nobody holds the other end of its stdin any more.
+
+    It is to lead a group. What watches it is left in that group where it ends by itself.
+    """
+    return ["/bin/sh", "-c", _WATCHED_APART, "sh", *words]
 
 
 class Command(NamedTuple):
