@@ -19,6 +19,7 @@ from tests.support.commands import (
 from tests.support.landscape import write
 from tests.support.queueing import batcher, change, due_now
 from tests.support.scenes import Scene
+from tests.support.traces import traced
 from uam_hooks.hot.queue.model import iso, seconds_of
 
 # -- urgent ----------------------------------------------------------------------------------------------------------
@@ -79,6 +80,13 @@ def test_config(stocked: Scene) -> None:
     assert said(stocked, "config", "--unset", "uam.window.push") == "5s"
     assert stocked.run("config", "uam.window.push").code == 1
     assert said(stocked, "config", "uam.window.push", "0") == "0"
+
+
+def test_config_asks_git_where_settings_are_set_only_where_it_says_so(stocked: Scene) -> None:
+    with traced(stocked) as trace:
+        for args in (("uam.window.push",), ("--json",), ()):
+            assert call(stocked, "config", *args).code == 0
+    assert len([line for line in trace.here if "--show-origin --name-only" in line]) == 1
 
 
 def test_config_explains(stocked: Scene) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from uam_hooks.cli import completing
-from uam_hooks.cli.explained import Explained, explained
+from uam_hooks.cli.explained import Explained, explained, origins_of
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import ExitCode, UsageError
 from uam_hooks.hot.core.settings import KEYS, Settings
@@ -30,7 +30,8 @@ def config(key: str | None, value: str | None, unset: bool, everywhere: bool, ex
             raise UsageError("Which setting?", "Write `git uam config KEY VALUE`.")
         settings = Settings.read(repo)
         keys = KEYS if key is None else (Settings.key(key),)
-        found = explained(repo, settings, keys)
+        # where each is set is one more question to git, and not told of a value that is printed alone
+        found = explained(settings, keys, origins_of(repo) if explain or not (as_json or key) else {})
         for name, one in found.items():
             if one.value:
                 settings[name]  # a value that cannot be read is an error here, too

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from uam_hooks.git.repo import Repository
@@ -37,9 +37,8 @@ class Explained(NamedTuple):
     meaning: str
 
 
-def explained(repo: Repository, found: Settings, keys: Iterable[Key]) -> dict[str, Explained]:
-    """Each of these settings, by name."""
-    origins = origins_of(repo)
+def explained(found: Settings, keys: Iterable[Key], origins: Mapping[str, str]) -> dict[str, Explained]:
+    """Each of these settings, by name; see `origins_of`."""
     return {
         key.name: Explained(
             found.text(key.name), origins.get(settings.spelled(key.name), ""), key.default, _allowed(key), key.help
