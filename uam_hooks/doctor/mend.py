@@ -26,6 +26,7 @@ from uam_hooks.install.configured import asked_for
 from uam_hooks.install.hookdir import RECORD
 from uam_hooks.install.install import install
 from uam_hooks.install.later import wire
+from uam_hooks.install.wiring import has_wired
 from uam_hooks.session import Session, open_queue
 from uam_hooks.store import rebuild
 
@@ -81,8 +82,7 @@ def mend(repo: Repository, found: Sequence[Finding]) -> Mended:
 
 def _install(repo: Repository, of: Sequence[Finding], _said: list[str]) -> None:
     uam, now = repo.paths.uam, Installed.read(repo.paths)
-    after = uam / "config.after"
-    hooks_only = after.is_file() and b"remote-uam" not in after.read_bytes()
+    hooks_only = has_wired(uam) is False
     lost = any(one.code is Code.HALF_INSTALLED and one.about.endswith(RECORD) for one in of)
     # asked for, and not because git's hooks are among the files of a worktree, which install sees by itself
     door_only = (uam / "hooks").is_dir() and not (uam / RECORD).exists() and not lost and not asked_for(repo)

@@ -13,6 +13,7 @@ from uam_hooks.hot.core import files
 from uam_hooks.hot.core.identity import Identity
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.settings import Settings
+from uam_hooks.install.wiring import HELPER_ALIAS, has_wired
 from uam_hooks.store.looked import Looked
 
 # The directory that holds the package that looks.
@@ -72,8 +73,8 @@ class Seen(NamedTuple):
     @property
     def wired(self) -> bool:
         """Whether the install has wired remotes (it was none with --hooks-only), as far as that was written down."""
-        after = self.paths.uam / "config.after"
-        return b"remote-uam" in after.read_bytes() if after.is_file() else bool(self.settings.all("alias.remote-uam"))
+        found = has_wired(self.paths.uam)
+        return bool(self.settings.all(HELPER_ALIAS[0])) if found is None else found
 
 
 def held(path: Path) -> bool:

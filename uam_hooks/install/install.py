@@ -37,10 +37,18 @@ from uam_hooks.install.hookdir import (
     remove,
 )
 from uam_hooks.install.hookfile import HOOKS
-from uam_hooks.install.wiring import ConfigFile, Skipped, config_file, refuse_foreign_aliases, unwired, wired
+from uam_hooks.install.wiring import (
+    AFTER,
+    BEFORE,
+    ConfigFile,
+    Skipped,
+    config_file,
+    refuse_foreign_aliases,
+    unwired,
+    wired,
+)
 
 DROP_REFS = "git for-each-ref --format='delete %(refname)' refs/uam | git update-ref --stdin"
-_BEFORE, _AFTER = "config.before", "config.after"
 _OURS = "hooks"  # in .git/uam: our hooks, for git's config to name, and for hooks of others to call
 _SITE = Path(__file__).resolve().parents[2]
 
@@ -176,7 +184,7 @@ def uninstall(
         queued, close = _closed(pending, closing, force, held) if uam.is_dir() else ([], None)
         record = Record.read(uam) or _guess_record(repo)
         with config_file(repo) as config:
-            text = unwired(repo, config.text, _content(uam / _BEFORE), _content(uam / _AFTER))
+            text = unwired(repo, config.text, _content(uam / BEFORE), _content(uam / AFTER))
             installed = uam.is_dir() or text != config.text
             repo.paths.env_file.unlink(missing_ok=True)
             if text != config.text:
@@ -274,7 +282,7 @@ def _put_if_new(path: Path, data: bytes, undo: ExitStack, mode: int | None = Non
 
 def replace_config(repo: Repository, config: ConfigFile, text: bytes, undo: ExitStack) -> None:
     """Write the wired config; before it, write what an uninstall needs to revert exactly that."""
-    before, after = repo.paths.uam / _BEFORE, repo.paths.uam / _AFTER
+    before, after = repo.paths.uam / BEFORE, repo.paths.uam / AFTER
     old_before, old_after = _content(before), _content(after)
     if text == config.text and old_before is not None and old_after is not None:
         return

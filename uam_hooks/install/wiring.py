@@ -41,6 +41,8 @@ EARLIER_ALIASES = (  # ours, too: an install replaces them
     ("alias.uam", f"!{_SHIM}git-uam"),
     ("alias.remote-uam", f"!{_SHIM}git-remote-uam"),
 )
+# In .git/uam: the config file as it would be without us, and as we wrote it.
+BEFORE, AFTER = "config.before", "config.after"
 _LOCK_PATIENCE = 3.0  # seconds; git gives up at once, but several agents may install at the same time
 
 
@@ -126,6 +128,14 @@ def refuse_foreign_aliases(repo: Repository, text: bytes) -> None:
                     f"This repository has its own {key}.",
                     f"Rename it, or remove it with `git config --unset-all {key}`.",
                 )
+
+
+def has_wired(uam: Path) -> bool | None:
+    """Whether the install in `uam` has wired remotes, as it does without --hooks-only; None where that was not written
+    down.
+    """
+    after = uam / AFTER
+    return b"remote-uam" in after.read_bytes() if after.is_file() else None
 
 
 def wired(
