@@ -7,8 +7,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from uam_hooks.git.repo import Repository
+from uam_hooks.hot.core import whole
 from uam_hooks.hot.core.errors import Refused, UamError
-from uam_hooks.install.hookdir import write_file
 
 # The files that agents read, at the top of a worktree.
 NAMES = ("AGENTS.md", "CLAUDE.md")
@@ -75,7 +75,7 @@ def _keep(repo: Repository) -> dict[str, Fate]:
         if old == new:
             written[path] = Fate.CURRENT
             continue
-        write_file(path, new, path.stat().st_mode & 0o7777 if path.exists() else 0o644)
+        whole.put(path, new, path.stat().st_mode & 0o7777 if path.exists() else 0o644)
         written[path] = Fate.UPDATED if _BEGINS.search(old) else Fate.ADDED
     return {name: written[path] for name, path in targets.items()}
 

@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from uam_hooks.git.repo import Repository
+from uam_hooks.hot.core import whole
 from uam_hooks.hot.core.errors import Refused
 from uam_hooks.install.hookfile import HOOKS, KEPT, SAVED, State, checksum, put_aside, shipped_dir, state_of, supersedes
 
@@ -69,29 +70,12 @@ class Removed(NamedTuple):
     left: tuple[str, ...] = ()
 
 
-def write_file(path: Path, data: bytes, mode: int) -> None:
-    """Write `path` with this content and mode atomically; on an error it stays as it was."""
-    import tempfile  # what only looks loads neither this nor shutil
-
-    descriptor, name = tempfile.mkstemp(prefix=".uam-", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as out:
-            out.write(data)
-            os.fchmod(out.fileno(), mode)
-            out.flush()
-            os.fsync(out.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
 def put_file(path: Path, data: bytes, mode: int, undo: ExitStack) -> None:
-    """`write_file`; a callback that restores the earlier file, or deletes the new one, goes onto `undo`."""
+    """`whole.put`; a callback that restores the earlier file, or deletes the new one, goes onto `undo`."""
     earlier = (path.read_bytes(), path.stat().st_mode & 0o7777) if path.is_file() else None
-    write_file(path, data, mode)
+    whole.put(path, data, mode)
     if earlier:
-        undo.callback(write_file, path, *earlier)
+        undo.callback(whole.put, path, *earlier)
     else:
         undo.callback(path.unlink, missing_ok=True)
 
@@ -216,7 +200,7 @@ def _make_good(directory: Path, name: str, known: str | None, state: State, undo
         ours, mode = copy.read_bytes(), copy.stat().st_mode & 0o7777
         returns = state is State.FOREIGN and os.path.lexists(kept) and not supersedes(hook, kept)
         if undo:
-            undo.callback(write_file, copy, ours, mode)
+            undo.callback(whole.put, copy, ours, mode)
         if returns:
             _copy(kept, saved, undo)
             kept.replace(copy)  # a symlink moves as such
@@ -252,7 +236,7 @@ def _keep(hook: Path, undo: ExitStack) -> None:
     """Move a hook that is not ours to where ours runs it, in place of an earlier one of the same tool."""
     there = hook.with_name(hook.name + KEPT)
     if there.is_file() and not there.is_symlink():
-        undo.callback(write_file, there, there.read_bytes(), there.stat().st_mode & 0o7777)
+        undo.callback(whole.put, there, there.read_bytes(), there.stat().st_mode & 0o7777)
     hook.rename(there)  # a symlink moves as such
     undo.callback(there.rename, hook)
 
@@ -333,6 +317,6 @@ def _set_users(directory: Path, users: set[str], undo: ExitStack | None = None) 
 
 def _write_or_unlink(path: Path, text: bytes) -> None:
     if text:
-        write_file(path, text, 0o644)
+        whole.put(path, text, 0o644)
     else:
         path.unlink(missing_ok=True)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import stat
 import sys
-import tempfile
-from contextlib import suppress
 from pathlib import Path
 
+from uam_hooks.hot.core import whole
 from uam_hooks.hot.core.errors import UamError, UsageError
 
 STDOUT = "-"
@@ -35,28 +34,12 @@ def write(name: str, page: str) -> None:
         elif not path.parent.is_dir():
             raise UsageError(f"There is no directory {path.parent}.", "Make it, or name another file.")
         else:
-            _replace(path, data, _usual() if mode is None else stat.S_IMODE(mode))
+            whole.put(path, data, _usual() if mode is None else stat.S_IMODE(mode))
     except BrokenPipeError:
         raise
     except (OSError, ValueError, RuntimeError) as error:  # a name with a zero byte; links that go round in a circle
         why = (error.strerror if isinstance(error, OSError) else "") or str(error)
         raise UamError(f"{name} could not be written: {why}.", "A file that was there is as it was.") from None
-
-
-def _replace(path: Path, data: bytes, mode: int) -> None:
-    """Put a file with `data` in the place of what is there."""
-    fd, draft = tempfile.mkstemp(prefix=f".{path.name[:100]}.", dir=path.parent)
-    try:
-        with os.fdopen(fd, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fchmod(fd, mode)
-            os.fsync(fd)
-        Path(draft).replace(path)
-    except BaseException:
-        with suppress(OSError):
-            Path(draft).unlink()
-        raise
 
 
 def _usual() -> int:
