@@ -125,6 +125,10 @@ def _texts(node: ast.expr, names: dict[str, list[ast.expr]]) -> list[str]:
         return [*_texts(node.body, names), *_texts(node.orelse, names)]
     if isinstance(node, ast.Name):
         return _inserted(node, names)
+    if isinstance(node, ast.Call) and "Advice" in ast.unparse(node.func):
+        words, *command = node.args
+        quoted = " ".join(str(one.value) if isinstance(one, ast.Constant) else _VALUE for one in command)
+        return [text.replace("{}", f"`{quoted}`", 1) for text in _texts(words, names)]
     return [_VALUE]
 
 

@@ -166,7 +166,7 @@ def background(repo: Repository, store: Store, key: bytes, acting_as: str = "") 
 def _prepared(repo: Repository) -> Settings:
     """The settings of a repository in which git uam is enabled, with the modes in .git/uam that they ask for."""
     if not repo.paths.env_file.exists():
-        raise NotInstalled("git uam is not enabled in this repository.", "Run `git uam install` here.")
+        raise NotInstalled("git uam is not enabled in this repository.")
     settings = Settings.read(repo)
     repo.syncs_objects = settings.syncs_objects
     files.secure(repo.paths.uam, (settings.all("core.sharedrepository") or [""])[-1])

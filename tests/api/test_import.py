@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from tests.support.commands import UAM, call, facts, refused, said, select, source, unchanged
+from tests.support.commands import UAM, call, refused, said, select, source, told, unchanged
 from tests.support.landscape import write
 from tests.support.queueing import row, statuses
 from tests.support.scenes import Scene, script, unprivileged
+from tests.support.shapes import Seen
 
 # "Database Schema" of the original's documentation.
 _SCHEMA = """
@@ -89,10 +90,10 @@ def imported(scene: Scene, old: Original) -> list[str]:
 def taken(scene: Scene, old: Original) -> dict[str, Any]:
     """The same for programs."""
     before = old.content()
-    found = facts(scene, "import", str(old.path))
+    found = told(scene, "import", str(old.path))
     assert old.content() == before
-    assert isinstance(found, dict)
-    return found
+    Seen().check("import", found)
+    return {name: value for name, value in found.items() if name not in ("version", "next_action")}
 
 
 # -- what is taken over ----------------------------------------------------------------------------------------------

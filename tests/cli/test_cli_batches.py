@@ -17,6 +17,7 @@ from tests.support.commands import (
     refused,
     said,
     source,
+    told,
     unchanged,
 )
 from tests.support.landscape import write
@@ -31,7 +32,7 @@ UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
 def test_batch_and_execute(stocked: Scene) -> None:
     assert said(stocked, "batch") == "nothing is due"
-    assert facts(stocked, "batch") is None
+    assert facts(stocked, "batch") == {"batch": None}
     commit(stocked, "a", message="feat: a\n\nwith a body")
     commit(stocked, "b")
     asked(stocked, "push", "main")
@@ -68,7 +69,7 @@ def test_a_batch_for_programs(stocked: Scene) -> None:
     first = commit(stocked)
     asked(stocked, "push", "main", "--agent-id", "agent-1", "--priority", "7")
     due_now(stocked)
-    found = facts(stocked, "batch")
+    found = facts(stocked, "batch")["batch"]
     assert sorted(found) == ["actions", "createdAt", "id", "number", "status"]
     assert re.fullmatch(UUID, found["id"])
     assert (found["number"], found["status"]) == (1, "pending")
@@ -98,7 +99,7 @@ def test_dry_runs_change_nothing(stocked: Scene) -> None:
         assert said(stocked, "batch", "--dry-run").splitlines() == [
             "would be claimed:", "  #1 commit main: Add a", "  #2 push origin/main",
         ]  # fmt: skip
-        assert facts(stocked, "batch", "--dry-run")["number"] == 0
+        assert facts(stocked, "batch", "--dry-run")["batch"]["number"] == 0
         assert said(stocked, "flush", "--dry-run").startswith("origin/main: ")
         (plan,) = facts(stocked, "flush", "--dry-run")["plans"]
         assert (plan["where"], plan["type"], plan["old"]) == ("origin/main", "push", stocked.start_oid)
@@ -154,7 +155,7 @@ def test_a_number_is_no_beginning_of_an_id(stocked: Scene) -> None:
 def test_execute_by_the_beginning_of_an_id(stocked: Scene) -> None:
     asked(stocked, "deploy", "prod")
     due_now(stocked)
-    number = facts(stocked, "batch")["id"]
+    number = facts(stocked, "batch")["batch"]["id"]
     assert facts(stocked, "execute", "--batch-id", number[:13])["batchId"] == number
     assert statuses(stocked) == ["completed"]
 
@@ -279,7 +280,9 @@ def test_retry(stocked: Scene) -> None:
     assert call(stocked, "flush").code == 1
     (stocked.root / "deploy").chmod(0o755)
     assert said(stocked, "retry", str(first)) == f"#{first} is queued again as #3"
-    assert facts(stocked, "retry", str(second)) == {"retried": {str(second): 4}}
+    again = told(stocked, "retry", str(second))
+    assert again["retried"] == {str(second): 4}
+    assert again["next_action"]["command"] == ["git", "uam", "flush"]  # nobody else does it in manual mode
     assert row(stocked, 3)["agent_id"] == "agent-1"
     stocked.commit("a")
     done = call(stocked, "flush")

@@ -253,7 +253,7 @@ def test_where_git_uam_is_not_enabled(plain: Scene) -> None:
         ("queue", *_PUSH), ("batch",), ("execute", "--batch-id", "1"), ("cancel", "1"), ("retry", "1"),
         ("log", "1"), ("urgent",), ("status",), ("flush",), ("deploy", "status"),
     ):  # fmt: skip
-        refused(call(plain, *args), 4, "git uam is not enabled in this repository. Run `git uam install` here.")
+        refused(call(plain, *args), 4, "git uam is not enabled in this repository. Run `git uam install`.")
     assert not plain.uam.exists()
     assert call(plain, "config", "uam.window.push").out == "5s\n"
 

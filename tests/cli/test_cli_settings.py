@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 
@@ -14,6 +13,7 @@ from tests.support.commands import (
     facts,
     refused,
     said,
+    told,
     unchanged,
 )
 from tests.support.landscape import write
@@ -61,12 +61,12 @@ def test_config(stocked: Scene) -> None:
     own = stocked.top / ".git" / "config"
     assert f"uam.window.push = 50ms  # how long a push waits for company (set in {own}; default 5s)" in lines
     assert "uam.agent = (none)  # who acts here; `UAM_AGENT_ID` takes precedence" in lines
-    found = facts(stocked, "config")
+    found = facts(stocked, "config")["settings"]
     assert (found["uam.window.push"], found["uam.window.commit"], found["uam.agent"]) == ("50ms", "30s", "")
     assert said(stocked, "config", "uam.window.push", "7s") == "7s"
     assert stocked.git("config", "--local", "--get-all", "uam.window.push") == "7s"
     assert said(stocked, "config", "UAM.Window.Push") == "7s"
-    assert facts(stocked, "config", "uam.window.push") == {"uam.window.push": "7s"}
+    assert facts(stocked, "config", "uam.window.push") == {"settings": {"uam.window.push": "7s"}}
     # in every worktree, for every program
     linked = stocked.worktree("linked")
     assert said(linked, "config", "uam.window.push") == "7s"
@@ -91,8 +91,8 @@ def test_config_asks_git_where_settings_are_set_only_where_it_says_so(stocked: S
 
 def test_config_explains(stocked: Scene) -> None:
     """Each setting says what it may be, and where it is set: the file that counts, of several."""
-    found = facts(stocked, "config", "--explain")
-    assert set(found) == set(facts(stocked, "config"))
+    found = facts(stocked, "config", "--explain")["settings"]
+    assert set(found) == set(facts(stocked, "config")["settings"])
     assert all(one["allowed"] and one["meaning"] for one in found.values())
     own, persons = stocked.top / ".git" / "config", stocked.home / "gitconfig"
     assert found["uam.window.push"] == {
@@ -102,7 +102,8 @@ def test_config_explains(stocked: Scene) -> None:
     assert (found["uam.originals"]["origin"], found["uam.originals"]["allowed"]) == ("", "off, push")
     said(stocked, "config", "--global", "uam.originals", "push")
     said(stocked, "config", "uam.gate.tests.command", "true")
-    assert facts(stocked, "config", "uam.originals", "--explain")["uam.originals"]["origin"] == str(persons)
+    one = facts(stocked, "config", "uam.originals", "--explain")["settings"]["uam.originals"]
+    assert one["origin"] == str(persons)
     assert said(stocked, "config", "--explain", "uam.gate.Tests.command").splitlines()[3] == (
         "    set in   (nowhere: the default)"
     )
@@ -199,7 +200,7 @@ def test_status_of_everything(stocked: Scene) -> None:
     ]  # fmt: skip
     found = facts(stocked, "status")
     assert sorted(found) == [
-        "ci", "enabled", "failed", "hooks", "mode", "next", "repository", "running", "straight", "waiting", "window",
+        "ci", "enabled", "failed", "hooks", "mode", "repository", "running", "straight", "waiting", "window",
     ]  # fmt: skip
     assert all(sorted(one) == [
         "action", "agents", "apart", "asked", "attempts", "depends_on", "error", "held", "members", "seconds_left",
@@ -212,7 +213,7 @@ def test_status_of_everything(stocked: Scene) -> None:
         {"agent": "agent-1", "commit": stocked.rows("sources")[0]["tip"], "subject": "feat: a", "files": 1}
     ]
     assert found["waiting"][6]["depends_on"] == [6]
-    assert found == {**json.loads(said(stocked, "deploy", "status", "--json")), "waiting": found["waiting"]}
+    assert found == {**facts(stocked, "deploy", "status"), "waiting": found["waiting"]}
 
 
 def test_status_of_a_batch_that_was_made(stocked: Scene) -> None:
@@ -221,7 +222,10 @@ def test_status_of_a_batch_that_was_made(stocked: Scene) -> None:
     said(stocked, "batch")
     found = facts(stocked, "status")
     assert (found["waiting"], [one["status"] for one in found["running"]]) == ([], ["batched"])
-    assert found["next"] == "`git uam execute --batch-id` executes the batch that was made, and so does any flush"
+    assert told(stocked, "status")["next_action"] == {
+        "words": "`git uam execute --batch-id 1` executes the batch that was made, and so does any flush",
+        "command": ["git", "uam", "execute", "--batch-id", "1"],
+    }
     assert "running: 1 action" in said(stocked, "status").splitlines()
 
 
@@ -233,4 +237,7 @@ def test_status_of_what_failed(stocked: Scene) -> None:
     lines = said(stocked, "status").splitlines()
     assert "failed:  1" in lines
     assert f"  agent-1 deploy #{number} bad: {failed['error']}" in lines
-    assert lines[-1] == "next:    see what failed: resolve and push again, or `git uam retry ID`"
+    assert (
+        lines[-1]
+        == f"next:    `git uam log {number}` shows what failed; mend it and push again, or `git uam retry {number}`"
+    )

@@ -198,11 +198,14 @@ def test_errors_are_data_for_who_asked_for_json(stocked: Scene) -> None:
     """The same words as on stderr, with what to do about it."""
     done = call(stocked, "cancel", "99", "--json")
     assert done.code in (2, 4), done
-    told = json.loads(done.out)["error"]
-    assert (told["exit_status"], set(told)) == (done.code, {"kind", "exit_status", "what", "next_action"})
-    assert done.err == f"uam: {told['what']} {told['next_action']}".rstrip() + "\n"
+    found = json.loads(done.out)
+    told, step = found["error"], found["next_action"]
+    assert (told["exit_status"], set(told)) == (done.code, {"kind", "exit_status", "what"})
+    assert done.err == f"uam: {told['what']} {step['words']}\n"
+    assert step["command"] == ["git", "uam", "status"]
     wrong = call(stocked, "status", "--json", "--nonsense")
     assert (wrong.code, json.loads(wrong.out)["error"]["kind"]) == (2, "usage")
     assert "--nonsense" in json.loads(wrong.out)["error"]["what"]
+    assert json.loads(wrong.out)["next_action"]["command"] == ["git", "uam", "help", "status"]
     assert call(stocked, "cancel", "99").out == ""
     assert call(stocked, "cancel", "--", "--json").out == ""

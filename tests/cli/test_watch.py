@@ -20,6 +20,7 @@ from uam_hooks.cli.live import Row
 from uam_hooks.cli.screen import len_of
 from uam_hooks.cli.watch import LOOK_SECONDS, follow
 from uam_hooks.hot.queue.bell import WATCHERS, Bell
+from uam_hooks.report.next_step import Step
 from uam_hooks.session import open_session
 from uam_hooks.store.views import Waiting
 
@@ -167,9 +168,9 @@ def test_a_board_has_the_height_of_its_terminal(height: int) -> None:
              "agent": "cy", "subject": "Add c", "where": "origin/main"}  # fmt: skip
     busy = {"state": "busy", "where": "origin/main", "run": "7", "since": "2026-01-01T00:00:00.000Z", "said": ""}
     found = {"repository": "/r", "running": [row], "waiting": [row] * 20, "failed": [failure] * 9, "ci": [busy],
-             "hooks": [], "next": "nothing"}  # fmt: skip
-    look = Look(found, Waiting({"push": 30}, {"push": 30}, 0, 30, None), [Row("gate tests of main")],
-                {1: "waiting for CI of main"}, [{"entries": [entry] * 9, "created_at": ""}])  # fmt: skip
+             "hooks": []}  # fmt: skip
+    waits, past = Waiting({"push": 30}, {"push": 30}, 0, 30, None), [{"entries": [entry] * 9, "created_at": ""}]
+    look = Look(found, waits, [Row("gate tests of main")], {1: "waiting for CI of main"}, past, Step("nothing"))
     lines = board(look, 100, height)
     text = ["".join(cell if isinstance(cell, str) else cell.text for cell in line)
             for line in lines if not isinstance(line, Row)]  # fmt: skip

@@ -14,6 +14,7 @@ import pytest
 import uam_hooks.cli.demo as command
 import uam_hooks.demo.demo as demo
 from tests.support.scenes import script
+from tests.support.shapes import Seen
 from uam_hooks.demo.ci import Run, broken_for, together
 from uam_hooks.demo.demo import Outcome, play
 from uam_hooks.demo.scenario import Scenario, shipped
@@ -78,6 +79,7 @@ def played(place: Path) -> Played:
     )  # fmt: skip
     assert done.returncode == 0, done
     found = json.loads(done.stdout)
+    Seen().check("demo", found)
     kept = Path(found["kept"])
     assert [kept] == list(directory.iterdir())
     assert done.stderr == f"uam: the repositories of the demo are kept in {kept}\n"

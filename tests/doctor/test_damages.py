@@ -64,7 +64,7 @@ def everything(scene: Scene) -> dict[str, tuple[int, bytes | str]]:
 def looked(scene: Scene, *args: str) -> tuple[Done, dict[str, Any]]:
     done = call(scene, "doctor", "--json", *args)
     found = json.loads(done.out)
-    assert set(found) == {"sound", "findings", "next_action"}
+    assert set(found) == {"version", "sound", "findings", "next_action"}
     assert done.code == (0 if found["sound"] else 1)
     return done, found
 
@@ -75,7 +75,7 @@ def codes(found: dict[str, Any]) -> list[str]:
 
 def sound(scene: Scene) -> None:
     _, found = looked(scene)
-    assert found == {"sound": True, "findings": [], "next_action": "nothing"}
+    assert (found["sound"], found["findings"], found["next_action"]) == (True, [], None)
 
 
 DAMAGES = {**OF_INSTALL, **OF_QUEUE, **ALONE, **FOR_PEOPLE}
@@ -93,7 +93,8 @@ def test_each_damage_is_found_and_looking_changes_nothing(here: Scene, damage: D
     assert one["about"].endswith(damage.about)
     assert (one["fixable"], one["fixed"]) == (damage.fix is not None, False)
     assert one["means"] and one["mend"]
-    assert found["next_action"] == ("`git uam doctor --fix`" if damage.fix else one["mend"])
+    step = found["next_action"]
+    assert step["command"] == ["git", "uam", "doctor", "--fix"] if damage.fix else step["words"] == one["mend"]
     assert here.flushers(starting=True) == []
 
 

@@ -8,6 +8,7 @@ import signal
 
 import pytest
 
+from tests.support.commands import call
 from tests.support.queueing import WINDOW, due_now
 from tests.support.scenes import TRACKING, Scene, locked, script, until
 
@@ -26,7 +27,9 @@ def queued(scene: Scene, *names: str, window: str = "1h") -> list[str]:
 
 def test_nothing_to_do(scene: Scene) -> None:
     assert scene.run("uam", "flush") == (0, "nothing to land\n", "")
-    assert scene.run("uam", "flush", "--json") == (0, '{\n  "batches": [],\n  "left": 0\n}\n', "")
+    assert scene.run("uam", "flush", "--json") == (
+        0, '{\n  "version": 1,\n  "batches": [],\n  "left": 0,\n  "next_action": null\n}\n', "",
+    )  # fmt: skip
 
 
 def test_all_landed_is_exit_0(scene: Scene) -> None:
@@ -155,7 +158,8 @@ def test_a_waiting_push_and_its_commits(scene: Scene) -> None:
     ]
     report = scene.report()
     assert sorted(report) == [
-        "ci", "enabled", "failed", "hooks", "mode", "next", "repository", "running", "straight", "waiting", "window",
+        "ci", "enabled", "failed", "hooks", "mode", "next_action", "repository", "running", "straight", "version",
+        "waiting", "window",
     ]  # fmt: skip
     assert [(row["type"], row["where"], row["status"]) for row in report["waiting"]] == [
         ("commit", "main", "pending"),
@@ -174,7 +178,10 @@ def test_commits_that_nobody_pushed(scene: Scene) -> None:
     assert [row["members"] for row in report["waiting"]] == [
         [{"agent": "agent-7", "commit": tip, "subject": "Add a", "files": 1}]
     ]
-    assert report["next"] == "`git push` the waiting commits when they are done"
+    words = "`git push` the waiting commits when they are done"
+    assert report["next_action"] == {"words": words, "command": None}  # they are another agent's
+    own = json.loads(call(scene, "status", "--json", agent="agent-7").out)
+    assert own["next_action"] == {"words": words, "command": ["git", "push"]}
 
 
 @pytest.mark.slow
@@ -190,7 +197,8 @@ def test_failures_are_shown_until_they_are_mended(scene: Scene) -> None:
     assert "    remote: not on Fridays" in scene.git("uam", "status").splitlines()
     text = scene.git("uam", "status").splitlines()
     assert f"  ada@example.invalid@work push #2 {tip[:7]} to origin/main: {failed[0]['error']}" in text
-    assert text[-1] == "next:    see what failed: resolve and push again, or `git uam retry ID`"
+    assert text[-1] == "next:    `git uam log 2` shows what failed; mend it and push again, or `git uam retry 2`"
+    assert scene.report()["next_action"] == {"words": text[-1][9:], "command": ["git", "uam", "log", "2"]}
     hook.unlink()
     assert scene.push().code == 0
     assert scene.report()["failed"] == []
@@ -205,7 +213,7 @@ def test_status_without_an_installation_is_exit_4(plain: Scene) -> None:
     (plain.root / "env").rename(plain.root / "shim" / "env")
     done = plain.execute("sh", str(shim), "status")
     assert (done.code, done.err) == (
-        4, "uam: git uam is not enabled in this repository. Run `git uam install` here.\n",
+        4, "uam: git uam is not enabled in this repository. Run `git uam install`.\n",
     )  # fmt: skip
 
 
@@ -217,8 +225,8 @@ def test_what_status_says_of_the_next_step_is_true(scene: Scene) -> None:
     assert scene.push().code == 0
     os.kill(scene.flusher(), signal.SIGKILL)
     until(lambda: scene.unattended(), "the flusher's end")
-    if not scene.report()["next"].startswith("nothing"):
-        assert "git uam flush" in scene.report()["next"]
+    if (step := scene.report()["next_action"]) is not None:
+        assert step["command"] == ["git", "uam", "flush"]
         return
     due_now(scene)
     until(lambda: scene.there() != scene.start_oid, "the landing that status promised", patience=8)

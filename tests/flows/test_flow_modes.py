@@ -65,7 +65,9 @@ def test_manual_mode_waits_for_the_flush_command(scene: Scene) -> None:
     assert scene.flushers() == []
     assert scene.unattended()
     assert (scene.there(), scene.pushed()) == (scene.start_oid, ["pending"])
-    assert scene.report()["next"] == "`git uam flush` executes what waits"
+    assert scene.report()["next_action"] == {
+        "words": "`git uam flush` executes what waits", "command": ["git", "uam", "flush"],
+    }  # fmt: skip
     flush = scene.run("uam", "flush")
     assert flush == (0, f"batch 1: ada@example.invalid@work {tip[:7]} landed on origin/main as {tip[:7]}\n", "")
     assert scene.there() == tip == scene.oid(TRACKING)

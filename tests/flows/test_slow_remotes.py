@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from tests.support.remotes import BlackHole, black_hole
 from tests.support.scenes import Scene, finished, script, until
+from tests.support.shapes import Seen
 from uam_hooks.hot.core.errors import GitFailed
 from uam_hooks.hot.core.talk import HEAD_BYTES, TAIL_BYTES, talk
 
@@ -72,6 +74,9 @@ def test_b3_a_flush_by_hand_executes_everything_else_and_says_what_is_still_goin
         "Another flush was still at work after 0.1 s: #2 push hole/main. Wait for it, or give a longer --timeout."
     ]
     assert "landed on origin/main" in done.out
+    told = scene.run("uam", "flush", "--timeout", "100ms", "--json")
+    Seen().check("an error", json.loads(told.out))  # one object, whatever was executed before it gave up
+    assert told.code == json.loads(told.out)["error"]["exit_status"] == 3
     assert finished(waiting).code == 0
     assert scene.landed() == ["Add a"]
 

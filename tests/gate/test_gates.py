@@ -159,7 +159,7 @@ def test_a_flake_blames_nobody_and_is_counted(gated: Scene) -> None:
     once.unlink()
     queued(gated, "a")
     assert flush(gated).code == 0
-    (has,) = json.loads(gated.git("uam", "gate", "list", "--json"))
+    (has,) = json.loads(gated.git("uam", "gate", "list", "--json"))["gates"]
     assert has["flaky"] == 1
     assert json.loads(gated.git("uam", "stats", "--json"))["gates"][0]["flaky"] == 1
 

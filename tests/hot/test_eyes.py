@@ -198,6 +198,7 @@ _EXCEPTIONS = {
     "cli/screen.py": "asks how wide the terminal is; its cells and lines have been seen by words.visible",
     "cli/watch.py": "asks the terminal, and flushes; what it shows comes from screen",
     "page/written.py": "the page, in which everything is escaped",
+    "cli/program.py": "JSON, in which words.visible has seen each text",
     "cli/demo.py": "a table of cells that words.visible has seen",
     "cli/__init__.py": "closes stderr; what click says of an error goes to words.complain",
     "flush/flusher.py": "a traceback of its own, into flush.log",

@@ -49,6 +49,12 @@ def said(place: Worktree, *args: str) -> str:
 
 
 def facts(place: Worktree, *args: str) -> Any:
+    """What `uam args --json` says, without what all of it has: see told."""
+    found = told(place, *args)
+    return {name: value for name, value in found.items() if name not in ("version", "next_action")}
+
+
+def told(place: Worktree, *args: str) -> Any:
     return json.loads(said(place, *args, "--json"))
 
 

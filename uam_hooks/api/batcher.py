@@ -13,11 +13,12 @@ from uam_hooks.flush.batch_run import Tell
 from uam_hooks.flush.flush import create_batch, execute_batch, flush, open_recovered, recover_here
 from uam_hooks.flush.noted_commits import refresh
 from uam_hooks.git.repo import clear_git_environment
-from uam_hooks.hot.core.errors import UsageError
+from uam_hooks.hot.core.errors import UsageError, next_action
 from uam_hooks.hot.core.typed import Any
 from uam_hooks.hot.core.words import show_line
 from uam_hooks.hot.queue.model import ActionType, Batch, BatchResult
 from uam_hooks.report import batch_view
+from uam_hooks.report.next_step import of_queue
 from uam_hooks.report.preview import plans, preview
 from uam_hooks.report.status import state
 from uam_hooks.session import KeptSession, Session, open_session
@@ -247,7 +248,8 @@ class DeployBatcher:
         """The queue as data: what waits, what runs, what failed, and what to do next."""
         with self._session() as session:
             refresh(session.repo, session.store)
-            return state(session)
+            found, waiting = state(session), views.waiting(session.store, session.identity.id)
+            return found | {"next_action": next_action(of_queue(session, found, waiting).do)}
 
 
 def _request_of(agent_id: str, action: Mapping[str, Any]) -> ActionRequest:

@@ -18,7 +18,7 @@ from uam_hooks.api.request import ActionRequest
 from uam_hooks.command import github
 from uam_hooks.flush import deploy
 from uam_hooks.hot.core import gate
-from uam_hooks.hot.core.errors import UamError, UsageError
+from uam_hooks.hot.core.errors import Advice, UamError, UsageError
 from uam_hooks.hot.core.head import head_of
 from uam_hooks.hot.core.identity import Asker, asker
 from uam_hooks.hot.core.paths import RepoPaths
@@ -149,7 +149,9 @@ class RequestChecker:
         tip = self.session.repo.name_of(ref)[0]
         waiting = ref in promised or queue.commits_wait(self.session.store, short_target(ref))
         if not tip and not waiting:
-            raise UsageError(f"There is no branch {short_target(ref)} here to push.", "See `git branch`.")
+            raise UsageError(
+                f"There is no branch {short_target(ref)} here to push.", Advice.of("See {}.", "git", "branch")
+            )
         listed = _list(payload.get("push_options", ()), "push_options")
         gate.push_options(listed)
         options = tuple(gate.name(option, "push option", gate.OPTION_BYTES) for option in listed)
@@ -251,7 +253,9 @@ class RequestChecker:
         if _DEFAULT_REMOTE in remotes or len(remotes) == 1:
             return _DEFAULT_REMOTE if _DEFAULT_REMOTE in remotes else remotes[0]
         if needed:
-            raise UsageError("It is not clear which remote is meant.", "Name it; `git remote -v` lists them.")
+            raise UsageError(
+                "It is not clear which remote is meant.", Advice.of("Name it; {} lists them.", "git", "remote", "-v")
+            )
         return ""
 
     def ref_named(self, payload: Mapping[str, Any], remote: str) -> str:

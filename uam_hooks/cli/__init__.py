@@ -7,8 +7,8 @@ import sys
 from typing import NoReturn
 
 from uam_hooks.cli.plain import plain_command
-from uam_hooks.cli.program import tell_program
-from uam_hooks.hot.core.errors import UamError, report
+from uam_hooks.cli.program import fail
+from uam_hooks.hot.core.errors import UamError
 from uam_hooks.hot.core.interrupts import collect_garbage, interruptible
 
 
@@ -27,8 +27,7 @@ def _command() -> int:
     try:
         return _called(sys.argv[1:])
     except UamError as error:
-        tell_program(error.code, error.what, error.do)
-        return report(error)
+        return fail(error)
     except BrokenPipeError:
         sys.stderr.close()
         return 141

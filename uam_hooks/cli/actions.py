@@ -6,9 +6,11 @@ import click
 
 from uam_hooks.cli.opened import opened
 from uam_hooks.cli.parameters import Id
+from uam_hooks.cli.program import tell
 from uam_hooks.flush.starting import ensure_flush
 from uam_hooks.hot.core.errors import ExitCode
-from uam_hooks.hot.core.words import show_json, show_line
+from uam_hooks.hot.core.words import show_line
+from uam_hooks.report.next_step import wait_for
 from uam_hooks.store import requests
 
 
@@ -22,7 +24,7 @@ def cancel(ids: tuple[int, ...], as_json: bool) -> int:
     for number in ids if not as_json else ():
         show_line(f"#{number} is cancelled; commits in it stay in refs/uam/pin/")
     if as_json:
-        show_json({"cancelled": list(ids)}, indent=None)
+        tell({"cancelled": list(ids)}, None, indent=None)
     return ExitCode.OK
 
 
@@ -34,8 +36,9 @@ def retry(ids: tuple[int, ...], as_json: bool) -> int:
     with opened() as session:
         found = requests.retry(session.store, ids)
         ensure_flush(session)
+        do = wait_for(session, found.values())
     for number in ids if not as_json else ():
         show_line(f"#{number} is queued again as #{found[number]}")
     if as_json:
-        show_json({"retried": found}, indent=None)
+        tell({"retried": found}, do, indent=None)
     return ExitCode.OK

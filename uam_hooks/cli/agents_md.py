@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
+from uam_hooks.cli.program import tell
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import ExitCode
-from uam_hooks.hot.core.words import show_json, show_line
+from uam_hooks.hot.core.words import show_line
 from uam_hooks.install import advice
 from uam_hooks.install.advice import Fate
 
@@ -29,7 +30,7 @@ def agents_md(write: bool, as_json: bool) -> int:
         with Repository.at(Path.cwd(), brief=True) as repo:
             fates = advice.keep(repo)
     if as_json:
-        show_json({"text": advice.TEXT, "files": fates})
+        tell({"text": advice.TEXT, "files": fates}, None)
     elif write:
         for name, fate in fates.items():
             show_line(f"{name}: {_WORDS[fate]}")

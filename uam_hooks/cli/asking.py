@@ -9,11 +9,13 @@ from typing import Any
 from uam_hooks.api import submit
 from uam_hooks.api.request import action_request
 from uam_hooks.cli.opened import opened
+from uam_hooks.cli.program import tell
 from uam_hooks.flush.starting import ensure_flush
 from uam_hooks.hot.core import gate
 from uam_hooks.hot.core.errors import ExitCode
-from uam_hooks.hot.core.words import show_json, show_line
+from uam_hooks.hot.core.words import show_line
 from uam_hooks.hot.queue.model import seconds_of, where
+from uam_hooks.report.next_step import wait_for
 from uam_hooks.session import agent_here
 from uam_hooks.store import views
 
@@ -32,10 +34,11 @@ def queue_action(said: dict[str, Any], *, starting: bool) -> int:
         number = submit.enter(session, [request], Path.cwd())[0]
         runs = starting and ensure_flush(session)
         action = views.action(session.store, number)
+        do = wait_for(session, [number], starting=starting)
     assert action is not None
     due = max(action.execute_after, action.not_before)
     if said["as_json"]:
-        show_json({"id": number, "type": action.action_type.value, "where": where(action), "due": due}, indent=None)
+        tell({"id": number, "type": action.action_type.value, "where": where(action), "due": due}, do, indent=None)
         return ExitCode.OK
     left = max(0.0, seconds_of(due) - time.time())
     when = f"it is due in {left:.0f} s" if runs else f"it is due in {left:.0f} s, and `git uam flush` executes it"

@@ -9,12 +9,14 @@ import click
 
 from uam_hooks.cli.live import progress
 from uam_hooks.cli.opened import opened
-from uam_hooks.cli.results import as_dict, print_plans, report
+from uam_hooks.cli.program import tell
+from uam_hooks.cli.results import as_dict, of_results, print_plans, report
 from uam_hooks.flush.flush import create_batch, execute_batch
-from uam_hooks.hot.core.errors import ExitCode
-from uam_hooks.hot.core.words import show_json, show_line
+from uam_hooks.hot.core.errors import Advice, ExitCode
+from uam_hooks.hot.core.words import show_line
 from uam_hooks.hot.queue.model import Action, Batch, where
 from uam_hooks.report import batch_view
+from uam_hooks.report.next_step import execute as execute_it
 from uam_hooks.report.preview import plans
 from uam_hooks.session import Session, open_session
 from uam_hooks.store import views
@@ -28,7 +30,7 @@ def batch(dry_run: bool, as_json: bool) -> int:
     with open_session(Path.cwd(), brief=True) if dry_run else opened() as session:
         made = batch_view.would_be_created(session) if dry_run else _created(session)
     if as_json:
-        show_json(None if made is None else _as_dict(made))
+        tell({"batch": None if made is None else _as_dict(made)}, _next(made))
     elif made is None:
         show_line("nothing is due")
     else:
@@ -36,13 +38,19 @@ def batch(dry_run: bool, as_json: bool) -> int:
         for action in made.actions:
             show_line(f"  #{action.id} {action.action_type.value} {where(action)}{_what(action)}")
         if made.number:
-            show_line(f"`git uam execute --batch-id {made.number}` executes it, and so does any flush")
+            show_line(execute_it(made.number))
     return ExitCode.OK
 
 
 def _created(session: Session) -> Batch | None:
     created = create_batch(session)
     return None if created is None else batch_view.as_shown(session.store, created)
+
+
+def _next(made: Batch | None) -> Advice | None:
+    if made is None:
+        return None
+    return execute_it(made.number) if made.number else Advice.of("{} makes it", "git", "uam", "batch")
 
 
 def _what(action: Action) -> str:
@@ -74,10 +82,11 @@ def execute(batch_id: str, dry_run: bool, as_json: bool) -> int:
     with open_session(Path.cwd(), brief=True) as session:
         if dry_run:
             known = views.existing_batch(session.store, batch_id)
-            return print_plans(plans(session, batch_view.as_shown(session.store, known)), as_json)
-        with progress(session.store.database) as tell:
-            result = execute_batch(session, batch_id, session.settings["uam.flush.lockTimeout"], tell)
+            return print_plans(plans(session, batch_view.as_shown(session.store, known)), as_json,
+                               execute_it(known.number))  # fmt: skip
+        with progress(session.store.database) as show:
+            result = execute_batch(session, batch_id, session.settings["uam.flush.lockTimeout"], show)
         if not as_json:
             return report(session, [result], False)
-    show_json(as_dict(result))
+        tell(as_dict(result), of_results(session, [result]))
     return ExitCode.OK if result.success else ExitCode.FAILED

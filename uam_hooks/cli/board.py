@@ -18,6 +18,7 @@ from uam_hooks.cli.screen import Cell, Part, Screen, Tint, fitted, state
 from uam_hooks.hot.core.words import visible
 from uam_hooks.hot.queue.model import seconds_of
 from uam_hooks.hot.queue.rows import is_moment
+from uam_hooks.report.next_step import Step
 from uam_hooks.store.views import Waiting
 
 # How many lines there are of what failed, and of what has landed, where there is room for them.
@@ -31,8 +32,8 @@ Line = Sequence[Cell] | Row
 
 
 class Look(NamedTuple):
-    """The queue at one moment: its `state`, how much waits, the gates that run, why pushes wait, and the batches that
-    ended last.
+    """The queue at one moment: its `state`, how much waits, the gates that run, why pushes wait, the batches that
+    ended last, and the next step.
     """
 
     found: dict[str, Any]
@@ -40,6 +41,7 @@ class Look(NamedTuple):
     gates: Sequence[Row]
     why: dict[int, str]
     past: Sequence[dict[str, Any]]
+    step: Step
 
     def counts(self) -> bool:
         """Whether something on the board changes as time passes, and not with the queue alone."""
@@ -63,7 +65,7 @@ def board(look: Look, width: int, height: int) -> list[Line]:
         ci.append([Part("hooks:   ", Tint.BAD), f"{len(found['hooks'])} of ours do not run, see `git uam status`"])
     above: list[Line] = [*_lines(head, width), *look.gates]
     below = _lines(ci, width)
-    end = _lines([[f"next:    {found['next']}"], [Part("Ctrl-C ends this", Tint.PAST)]], width)
+    end = _lines([[f"next:    {look.step.said}"], [Part("Ctrl-C ends this", Tint.PAST)]], width)
     waits = [_waits(row, look.why) for row in reversed(found["waiting"])]
     first = _lines(waits[:_LEAST], width)
     room = height - len(above) - len(below) - len(end) - len(first) - 1

@@ -8,8 +8,8 @@ import io
 import click
 
 from uam_hooks import __version__
-from uam_hooks.cli.program import tell_program
-from uam_hooks.hot.core.errors import ExitCode
+from uam_hooks.cli.program import tell_error
+from uam_hooks.hot.core.errors import Advice, ExitCode
 from uam_hooks.hot.core.interrupts import INTERRUPTED
 from uam_hooks.hot.core.words import complain, say
 
@@ -89,9 +89,16 @@ def run() -> int:
         shown = io.StringIO()
         error.show(shown)
         code = ExitCode.USAGE if isinstance(error, click.UsageError) else ExitCode.FAILED
-        tell_program(code, error.format_message(), "`git uam help COMMAND` shows how a command is called.")
+        tell_error(code, error.format_message(), _how(error))
         complain(shown.getvalue())
         return code
     except click.Abort:
         say("interrupted; the next command finishes what was in progress.")
         return INTERRUPTED
+
+
+def _how(error: click.ClickException) -> Advice:
+    """What shows how the command is called."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    named = context.command_path.split()[2:] if context is not None else []
+    return Advice.of("{} shows how it is called.", "git", "uam", "help", *named)

@@ -8,10 +8,11 @@ import click
 
 from uam_hooks.cli import completing
 from uam_hooks.cli.explained import Explained, explained, origins_of
+from uam_hooks.cli.program import tell
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import ExitCode, UsageError
 from uam_hooks.hot.core.settings import KEYS, Settings
-from uam_hooks.hot.core.words import show_json, show_line
+from uam_hooks.hot.core.words import show_line
 
 
 @click.command(context_settings={"ignore_unknown_options": True})  # -5 is a value, and refused as one
@@ -36,7 +37,7 @@ def config(key: str | None, value: str | None, unset: bool, everywhere: bool, ex
             if one.value:
                 settings[name]  # a value that cannot be read is an error here, too
     if as_json:
-        show_json({name: one._asdict() if explain else one.value for name, one in found.items()})
+        tell({"settings": {name: one._asdict() if explain else one.value for name, one in found.items()}}, None)
     elif explain:
         for name, one in found.items():
             _explain(name, one)

@@ -12,10 +12,11 @@ from typing import Any
 
 import click
 
+from uam_hooks.cli.program import tell
 from uam_hooks.demo.demo import Outcome, Side, Told, play, silent
 from uam_hooks.demo.scenario import Scenario, shipped
 from uam_hooks.hot.core.errors import ExitCode, UsageError
-from uam_hooks.hot.core.words import say, show_json, show_line, show_lines, visible
+from uam_hooks.hot.core.words import say, show_line, show_lines, visible
 
 _PREFIX = "uam-demo-"
 # What a gate printed, among the lines that a push was told.
@@ -48,7 +49,7 @@ def demo(keep: bool, html: Path | None, as_json: bool) -> int:
             show_lines(_introduction(scenario))
         outcome = play(scenario, root.resolve(), silent if as_json else _tell, page)
     if as_json:
-        show_json(_as_dict(scenario, outcome, root if keep else None, page))
+        tell(_as_dict(scenario, outcome, root if keep else None, page), None)
     else:
         show_line("")
         _show(scenario, outcome)

@@ -9,12 +9,13 @@ from typing import Any
 
 import click
 
+from uam_hooks.cli.program import tell
 from uam_hooks.doctor.examine import examine, without_repository
-from uam_hooks.doctor.finding import Finding, Severity
+from uam_hooks.doctor.finding import FIX, Finding, Severity
 from uam_hooks.doctor.mend import mend, plan
 from uam_hooks.git.repo import Repository
-from uam_hooks.hot.core.errors import ExitCode, UsageError
-from uam_hooks.hot.core.words import say, show_json, show_line
+from uam_hooks.hot.core.errors import Advice, ExitCode, UsageError
+from uam_hooks.hot.core.words import say, show_line
 
 # How many findings of a kind are shown to people.
 _EACH = 5
@@ -59,7 +60,7 @@ def _mended(repo: Repository, found: Sequence[Finding], as_json: bool) -> list[F
 def _report(found: Sequence[Finding], as_json: bool) -> int:
     left = [one for one in found if not one.fixed]
     if as_json:
-        show_json({"sound": not left, "findings": [_facts(one) for one in found], "next_action": _next(left)})
+        tell({"sound": not left, "findings": [_facts(one) for one in found]}, _next(left))
         return ExitCode.FAILED if left else ExitCode.OK
     shown: Counter[str] = Counter()
     for one in found:
@@ -93,10 +94,10 @@ def _summary(left: Sequence[Finding]) -> str:
     return f"{counted}; `git uam doctor --fix` mends {fixable} of {len(left)}" if fixable else counted
 
 
-def _next(left: Sequence[Finding]) -> str:
+def _next(left: Sequence[Finding]) -> str | None:
     """The one thing to do next: what keeps something from working comes first."""
     if not left:
-        return "nothing"
+        return None
     if any(one.fix is not None for one in left):
-        return "`git uam doctor --fix`"
+        return Advice.of("{} mends what cannot lose anything", *FIX)
     return min(left, key=lambda one: one.severity is not Severity.ERROR).mend

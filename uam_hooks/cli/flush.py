@@ -8,11 +8,13 @@ import click
 
 from uam_hooks.cli.live import progress
 from uam_hooks.cli.parameters import Duration, under_deploy
-from uam_hooks.cli.results import print_plans, report
+from uam_hooks.cli.program import fail
+from uam_hooks.cli.results import of_flush, print_plans, report
 from uam_hooks.flush.acting import left_to_others
 from uam_hooks.flush.flush import StillGoing
 from uam_hooks.flush.flush import flush as flush_queue
 from uam_hooks.flush.starting import ensure_flush
+from uam_hooks.hot.core.errors import Advice
 from uam_hooks.report.preview import preview
 from uam_hooks.report.waited import hear_news
 from uam_hooks.session import open_session
@@ -27,13 +29,16 @@ def flush(due: bool, dry_run: bool, as_json: bool, timeout: float | None) -> int
     """Execute what is queued, now, whether or not CI is busy."""
     with open_session(Path.cwd(), brief=True) as session:
         if dry_run:
-            return print_plans(preview(session, due), as_json)
+            do = Advice.of("{} does it", "git", "uam", "flush", *(["--due"] if due else []))
+            return print_plans(preview(session, due), as_json, do)
         wait = session.settings["uam.flush.lockTimeout"] if timeout is None else timeout
         with progress(session.store.database) as tell:
             try:
                 results = flush_queue(session, due, wait, tell)
             except StillGoing as still:
-                report(session, still.results, as_json)
+                if as_json:
+                    return fail(still, **of_flush(still.results))
+                report(session, still.results, False)
                 raise
         if not under_deploy():
             ensure_flush(session)

@@ -8,12 +8,13 @@ import shlex
 import click
 
 from uam_hooks.cli.opened import opened
+from uam_hooks.cli.program import tell
 from uam_hooks.cli.screen import Screen, state
 from uam_hooks.command.process import Running
 from uam_hooks.gate.config import Gate, gates_of
 from uam_hooks.gate.judge import Judge
-from uam_hooks.hot.core.errors import ExitCode, UsageError
-from uam_hooks.hot.core.words import show_json, show_line, visible
+from uam_hooks.hot.core.errors import Advice, ExitCode, UsageError
+from uam_hooks.hot.core.words import show_line, visible
 from uam_hooks.session import Session
 from uam_hooks.store import verdicts
 from uam_hooks.store.verdicts import Usual
@@ -33,7 +34,7 @@ def list_(as_json: bool) -> int:
         usual = {one.gate: one for one in verdicts.usual(session.store)}
     found = [(one, usual.get(one.name, Usual(one.name, 0, 0, 0, None))) for one in gates]
     if as_json:
-        show_json([_facts(one, has) for one, has in found])
+        tell({"gates": [_facts(one, has) for one, has in found]}, None)
     elif not found:
         show_line("there are no gates here: `git uam config uam.gate.NAME.command 'COMMAND ...'` makes one")
     else:
@@ -98,7 +99,7 @@ def _chosen(session: Session, names: tuple[str, ...]) -> list[Gate]:
     known = [one.name for one in gates]
     for name in names:
         if name not in known:
-            raise UsageError(f"There is no gate '{name}' here.", "See `git uam gate list`.")
+            raise UsageError(f"There is no gate '{name}' here.", Advice.of("See {}.", "git", "uam", "gate", "list"))
     if not gates:
         raise UsageError("There are no gates here.", "`git uam config uam.gate.NAME.command 'COMMAND ...'` makes one.")
     return [one for one in gates if not names or one.name in names]

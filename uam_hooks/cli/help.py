@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from click.shell_completion import CompletionItem
 
-from uam_hooks.hot.core.errors import ExitCode, UsageError
+from uam_hooks.hot.core.errors import Advice, ExitCode, UsageError
 from uam_hooks.hot.core.words import show_lines
 
 
@@ -24,7 +24,9 @@ def help(names: tuple[str, ...]) -> int:
         found = group.get_command(context, name) if isinstance(group, click.Group) else None
         if found is None:
             asked = " ".join(["git uam", *names])
-            raise UsageError(f"There is no command `{asked}`.", "`git uam help` lists what there is.")
+            raise UsageError(
+                f"There is no command `{asked}`.", Advice.of("{} lists what there is.", "git", "uam", "help")
+            )
         context = click.Context(found, info_name=name, parent=context)
     show_lines(context.get_help())
     return ExitCode.OK

@@ -8,15 +8,17 @@ import click
 
 from uam_hooks.cli.completing import batches
 from uam_hooks.cli.opened import opened
+from uam_hooks.cli.program import tell
 from uam_hooks.cli.screen import Cell, Part, Screen, Tint, state
 from uam_hooks.flush.flush import prune as delete_expired
 from uam_hooks.flush.upkeep import delete_logs, fold_all
 from uam_hooks.hot.core.errors import ExitCode
-from uam_hooks.hot.core.words import from_remotes, show_json, show_line
+from uam_hooks.hot.core.words import from_remotes, show_line
 from uam_hooks.hot.push.messages import waited
 from uam_hooks.hot.queue.outcome import How
 from uam_hooks.report.history import describe, find_batch
 from uam_hooks.report.history import restore as create_branches
+from uam_hooks.report.next_step import of_actions
 
 
 @click.command()
@@ -25,9 +27,10 @@ from uam_hooks.report.history import restore as create_branches
 def show(batch: str, as_json: bool) -> int:
     """Show what BATCH landed: its number, its id, or the commit it landed as."""
     with opened() as session:
-        found = describe(session, find_batch(session, batch))
+        chosen = find_batch(session, batch)
+        found = describe(session, chosen)
         if as_json:
-            show_json(found)
+            tell(found, of_actions(session, (action.id for action in chosen.actions)))
             return ExitCode.OK
         screen = Screen(session.settings)
         with screen.paged(session.repo):

@@ -8,8 +8,9 @@ import click
 
 from uam_hooks.api.legacy_import import take_over
 from uam_hooks.cli.opened import opened
-from uam_hooks.hot.core.errors import ExitCode
-from uam_hooks.hot.core.words import show_json, show_line
+from uam_hooks.cli.program import tell
+from uam_hooks.hot.core.errors import Advice, ExitCode
+from uam_hooks.hot.core.words import show_line
 
 
 @click.command("import")
@@ -21,11 +22,12 @@ def import_(database: Path, as_json: bool) -> int:
         report = take_over(session, database, Path.cwd())
     taken = [one for one in report if one.here is not None]
     if as_json:
-        show_json({
+        facts = {
             "imported": {one.there: one.here for one in taken},
             "skipped": {one.there: one.words for one in report if one.here is None},
             "notes": {one.there: one.words for one in taken if one.words},
-        })  # fmt: skip
+        }  # fmt: skip
+        tell(facts, Advice.of("{} shows what waits", "git", "uam", "status") if taken else None)
         return ExitCode.OK
     for one in report:
         fate = f"skipped: {one.words}" if one.here is None else f"queued as #{one.here} {one.words}".rstrip()

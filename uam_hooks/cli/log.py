@@ -10,12 +10,13 @@ import click
 
 from uam_hooks.cli.opened import opened
 from uam_hooks.cli.parameters import Id, Moment, moment_of
+from uam_hooks.cli.program import tell
 from uam_hooks.cli.screen import Cell, Part, Screen, Tint, state
 from uam_hooks.hot.core.errors import ExitCode, UsageError
-from uam_hooks.hot.core.words import show_json
 from uam_hooks.hot.queue.model import seconds_of
 from uam_hooks.hot.queue.rows import is_moment
 from uam_hooks.report import log as past
+from uam_hooks.report.next_step import of_action
 from uam_hooks.session import Session
 from uam_hooks.store import history, views
 
@@ -39,7 +40,7 @@ def log(
             return _one(session, number, as_json)
         found = past.entries(session, moment_of(session.repo, since) or 0.0, agent, most)
         if as_json:
-            show_json({"batches": list(found)})
+            tell({"batches": list(found)}, None)
             return ExitCode.OK
         screen = Screen(session.settings)
         with screen.paged(session.repo):
@@ -118,7 +119,7 @@ def _one(session: Session, number: int, as_json: bool) -> int:
             raise history.missing_action(db, number)
     facts = past.of_id(session, action)
     if as_json:
-        show_json(facts)
+        tell(facts, of_action(session, action))
         return ExitCode.OK
     screen = Screen(session.settings)
     with screen.paged(session.repo):

@@ -6,10 +6,12 @@ from contextlib import nullcontext
 from typing import Any
 
 from uam_hooks.cli.opened import opened
+from uam_hooks.cli.program import tell
 from uam_hooks.cli.screen import Cell, Part, Screen, Tint, state
 from uam_hooks.flush.starting import ensure_flush
 from uam_hooks.hot.core.errors import ExitCode
-from uam_hooks.hot.core.words import from_remotes, show_json
+from uam_hooks.hot.core.words import from_remotes
+from uam_hooks.report.next_step import of_queue
 from uam_hooks.report.status import state as state_of
 from uam_hooks.session import Session
 from uam_hooks.store import views
@@ -33,12 +35,13 @@ def show_status(*, everything: bool, as_json: bool, starting: bool) -> int:
         found = state_of(session, None if everything or as_json else NEWEST)
         waiting = views.waiting(session.store, session.identity.id)
         found["hooks"] = hooks_gone(session)
+        step = of_queue(session, found, waiting)
         if as_json:
-            show_json(found)
+            tell(found, step.do)
             return ExitCode.OK
         screen = Screen(session.settings)
         with screen.paged(session.repo) if everything else nullcontext():
-            show(screen, found, waiting)
+            show(screen, found, waiting, step.said)
     return ExitCode.OK
 
 
@@ -49,8 +52,8 @@ def hooks_gone(session: Session) -> list[dict[str, Any]]:
     return [one._asdict() for one in displaced(session.repo)]
 
 
-def show(screen: Screen, found: dict[str, Any], waiting: Waiting) -> None:
-    """Print the queue, as `state` and `hooks_gone` describe it."""
+def show(screen: Screen, found: dict[str, Any], waiting: Waiting, step: str) -> None:
+    """Print the queue, as `state` and `hooks_gone` describe it, and the next step."""
     if left_out := waiting.total - len(found["waiting"]):
         screen.line(f"{left_out} more of what waits came before; `git uam status --all` lists all of it")
     rows = [_line(row) for row in found["running"] + found["waiting"]]
@@ -77,7 +80,7 @@ def show(screen: Screen, found: dict[str, Any], waiting: Waiting) -> None:
     if found["straight"]:
         screen.line(f"straight: pushes to {', '.join(found['straight'])} are made by a remote helper of its own")
     screen.line(f"window:  {_window(found['window'], found['mode'])}")
-    screen.line(f"next:    {found['next']}")
+    screen.line(f"next:    {step}")
 
 
 def _show_failed(screen: Screen, failed: list[dict[str, Any]]) -> None:

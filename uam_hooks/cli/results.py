@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from uam_hooks.cli.program import tell
 from uam_hooks.cli.screen import Cell, Part, Screen, Tint, state
-from uam_hooks.hot.core.errors import ExitCode
+from uam_hooks.hot.core.errors import Advice, ExitCode
 from uam_hooks.hot.core.refs import short_target
-from uam_hooks.hot.core.words import from_remotes, show_json, show_line
+from uam_hooks.hot.core.words import from_remotes, show_line
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.model import Action, ActionType, Batch, BatchResult, SourceStatus, Status, is_external, where
+from uam_hooks.report.next_step import of_actions
 from uam_hooks.session import Session
 from uam_hooks.store import views
 
 
-def print_plans(plans: list[dict[str, Any]], as_json: bool) -> int:
-    """Print what would be done; returns the exit status."""
+def print_plans(plans: list[dict[str, Any]], as_json: bool, do: Advice) -> int:
+    """Print what would be done, and what to `do` to have it done; returns the exit status."""
     lines = [f"{plan['where']}: {plan['summary']}" for plan in plans] or ["nothing to land"]
     if as_json:
-        show_json({"plans": plans})
+        tell({"plans": plans}, do if plans else None)
         return ExitCode.OK
     for line in lines:
         show_line(line)
@@ -32,7 +34,7 @@ def report(session: Session, results: Sequence[BatchResult], as_json: bool, left
     `left` actions wait for somebody with other settings.
     """
     if as_json:
-        show_json({"batches": [as_dict(result) for result in results], "left": left})
+        tell(of_flush(results, left), of_results(session, results, left))
     else:
         screen, store = Screen(session.settings), session.store
         for line in [line for result in results for line in _lines(store, result)] or [["nothing to land"]]:
@@ -41,6 +43,18 @@ def report(session: Session, results: Sequence[BatchResult], as_json: bool, left
             many = "1 action waits" if left == 1 else f"{left} actions wait"
             screen.line(f"{many} for agents with other settings, see git uam status")
     return ExitCode.OK if all(result.success for result in results) else ExitCode.FAILED
+
+
+def of_flush(results: Sequence[BatchResult], left: int = 0) -> dict[str, object]:
+    """The results of a flush, which left so many actions to others."""
+    return {"batches": [as_dict(result) for result in results], "left": left}
+
+
+def of_results(session: Session, results: Sequence[BatchResult], left: int = 0) -> Advice | None:
+    """What to do about what failed in these batches; else to see what the actions that are left wait for."""
+    batches = [views.batch(session.store, result.batch_id) for result in results]
+    failed = of_actions(session, (action.id for batch in batches if batch is not None for action in batch.actions))
+    return failed or (Advice.of("{} shows what the others wait for", "git", "uam", "status") if left else None)
 
 
 def as_dict(result: BatchResult) -> dict[str, object]:

@@ -35,7 +35,7 @@ from uam_hooks.cli.program import as_told
 from uam_hooks.cli.tools import TOOLS, Tool
 from uam_hooks.command.process import watched
 from uam_hooks.git.repo import Repository
-from uam_hooks.hot.core.errors import ExitCode, UamError, UsageError, last_line
+from uam_hooks.hot.core.errors import Advice, ExitCode, UamError, UsageError, last_line
 from uam_hooks.hot.core.words import visible
 from uam_hooks.install.advice import TEXT
 
@@ -79,7 +79,7 @@ async def _called(_context: ServerRequestContext[Any], params: CallToolRequestPa
         tool = _checked(params.name, params.arguments or {})
         found = _answer(await _run(tool.words(), await _place(tool.directory)))
     except UamError as error:
-        found = as_told(error.code, visible(error.what), visible(error.do))
+        found = as_told(error.code, error.what, error.do)
     text = TextContent(type="text", text=json.dumps(found))
     failed = isinstance(found.get("error"), dict)  # the facts about an action have one, too, which is a text
     return CallToolResult(content=[text], structured_content=found, is_error=failed)
@@ -170,5 +170,6 @@ def _answer(ended: _Ended) -> dict[str, Any]:
     if not isinstance(found, dict):
         why = f"ended with exit code {ended.code}" if ended.code >= 0 else f"was ended by signal {-ended.code}"
         what = last_line("\n".join(said)) or "it said nothing"
-        found = as_told(ExitCode.BROKEN, f"The command {why}: {what}.", "`git uam doctor` says what is wrong here.")
+        do = Advice.of("{} says what is wrong here.", "git", "uam", "doctor")
+        found = as_told(ExitCode.BROKEN, f"The command {why}: {what}.", do)
     return {**found, "said": said} if said else found

@@ -11,9 +11,10 @@ import click
 from uam_hooks.ci import ends
 from uam_hooks.cli.opened import opened
 from uam_hooks.cli.parameters import Moment, moment_of
+from uam_hooks.cli.program import tell
 from uam_hooks.cli.screen import Screen
 from uam_hooks.hot.core.errors import ExitCode, StoreError, UsageError
-from uam_hooks.hot.core.words import show_json, show_line
+from uam_hooks.hot.core.words import show_line
 from uam_hooks.hot.queue.model import iso
 from uam_hooks.page.written import STDOUT, write
 from uam_hooks.report import lately
@@ -45,7 +46,7 @@ def stats(since: float | str | None, as_json: bool, html: str | None) -> int:
         if draw is not None:
             draw(found)
         if as_json:
-            show_json(found)
+            tell(found, None)
         elif draw is None:
             screen = Screen(session.settings)
             with screen.paged(session.repo):

@@ -9,8 +9,9 @@ import click
 from uam_hooks.api.windows import set_urgent_mode, window_config
 from uam_hooks.cli.opened import opened
 from uam_hooks.cli.parameters import Duration
+from uam_hooks.cli.program import tell
 from uam_hooks.hot.core.errors import ExitCode, UsageError
-from uam_hooks.hot.core.words import show_json, show_line
+from uam_hooks.hot.core.words import show_line
 from uam_hooks.hot.queue import enqueue
 
 
@@ -28,7 +29,7 @@ def urgent(switch: str | None, seconds: float | None, as_json: bool) -> int:
         until = enqueue.urgent_mode(session.store, time.time())
         windows = window_config(session)
     if as_json:
-        show_json({"urgent": until is not None, "until": until or None, "windows_ms": windows}, indent=None)
+        tell({"urgent": until is not None, "until": until or None, "windows_ms": windows}, None, indent=None)
         return ExitCode.OK
     state = "off" if until is None else "on" if not until else f"on until {until}"
     shown = ", ".join(f"{kind} {milliseconds / 1000:g} s" for kind, milliseconds in windows.items())

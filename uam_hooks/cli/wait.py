@@ -7,9 +7,10 @@ import click
 from uam_hooks.cli.live import voice_of
 from uam_hooks.cli.opened import opened
 from uam_hooks.cli.parameters import Duration, Id
+from uam_hooks.cli.program import tell
 from uam_hooks.hot.core.errors import ExitCode
-from uam_hooks.hot.core.words import show_json
 from uam_hooks.report.log import of_id
+from uam_hooks.report.next_step import of_waited
 from uam_hooks.report.waited import wait_for
 from uam_hooks.store import views
 
@@ -27,7 +28,6 @@ def wait(ids: tuple[int, ...], timeout: float | None, as_json: bool) -> int:
     with opened(news=False) as session:
         done = wait_for(session, ids, timeout, voice_of)
         if as_json:
-            ended = {number: views.current(session.store, number) for number in ids}
-            facts = [of_id(session, action) for action in ended.values() if action is not None]
-            show_json({"done": done, "actions": facts})
+            now = [action for number in ids if (action := views.current(session.store, number)) is not None]
+            tell({"done": done, "actions": [of_id(session, action) for action in now]}, of_waited(session, now))
     return ExitCode.OK if done else ExitCode.FAILED

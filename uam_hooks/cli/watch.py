@@ -19,15 +19,16 @@ from uam_hooks.cli.board import Board, Look
 from uam_hooks.cli.live import gate_rows
 from uam_hooks.cli.looking import NEWEST, hooks_gone, show
 from uam_hooks.cli.opened import opened
+from uam_hooks.cli.program import tell
 from uam_hooks.cli.screen import Screen
 from uam_hooks.flush.noted_commits import refresh
 from uam_hooks.flush.starting import ensure_flush
 from uam_hooks.git.stamps import stamp, which
-from uam_hooks.hot.core.words import show_json
 from uam_hooks.hot.queue.bell import WATCHERS, Bell
 from uam_hooks.hot.queue.reasons import in_words, reason
 from uam_hooks.hot.queue.spool import take_in
 from uam_hooks.report import log
+from uam_hooks.report.next_step import of_queue
 from uam_hooks.report.status import lasting, state
 from uam_hooks.session import Session
 from uam_hooks.store import views
@@ -162,12 +163,14 @@ class _Eyes:
         found["hooks"] = self._hooks
         pushes = [row["action"] for row in found["waiting"] if row["type"] == "push"]
         reasons = {number: why for number in pushes if (why := reason(store, [number], now)) is not None}
+        waiting = views.waiting(store, session.identity.id)
         return Look(
             found,
-            views.waiting(store, session.identity.id),
+            waiting,
             gate_rows(store),
             {number: in_words(why, now) for number, why in reasons.items()},
             self._past,
+            of_queue(session, found, waiting),
         )
 
 
@@ -184,11 +187,11 @@ class Pages:
         if found == self._last:
             return
         if self._as_json:
-            show_json(look.found, indent=None)
+            tell(look.found, look.step.do, indent=None)
         else:
             if self._last is not None:
                 self._screen.line()
-            show(self._screen, look.found, look.waiting)
+            show(self._screen, look.found, look.waiting, look.step.said)
         sys.stdout.flush()
         self._last = found
 

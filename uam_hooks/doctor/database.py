@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 
 from uam_hooks.doctor.finding import BY_FIX, Code, Finding, Fix, error, warning
-from uam_hooks.hot.core.errors import StoreError
+from uam_hooks.hot.core.errors import Advice, StoreError
 from uam_hooks.store.looked import Damaged, Health, Looked, State
 
 # More than what years of pushes leave.
@@ -80,6 +80,6 @@ def _of_file(database: Path) -> list[Finding]:
     if (size := database.stat().st_size) > LARGE_BYTES:
         found.append(warning(
             Code.QUEUE_LARGE, str(database), f"It has {size / 1e6:.0f} MB, and whoever reads it takes its time.",
-            "Set a shorter uam.retention, and run `git uam prune`.",
+            Advice.of("Set a shorter uam.retention, and run {}.", "git", "uam", "prune"),
         ))  # fmt: skip
     return found

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 
 from uam_hooks.doctor.finding import BY_FIX, Code, Finding, Fix, error, warning
 from uam_hooks.doctor.seen import Seen, held
-from uam_hooks.hot.core.errors import Locked, NotInstalled, UsageError
+from uam_hooks.hot.core.errors import Advice, Locked, NotInstalled, UsageError
 from uam_hooks.hot.queue.lane import Lane
 from uam_hooks.hot.queue.model import Action, Batch, Status, iso, names_of, seconds_of, where
 from uam_hooks.hot.queue.rows import is_moment
@@ -84,7 +84,8 @@ def check_overdue(seen: Seen) -> Iterator[Finding]:
             if not held(lock):
                 yield warning(
                     Code.ENTRY_APART, about, f"They are due {since}, and wait for an agent with the settings they were"
-                    " queued with: nobody acts as somebody else.", "`git uam status` names what differs.",
+                    " queued with: nobody acts as somebody else.",
+                    Advice.of("{} names what differs.", "git", "uam", "status"),
                 )  # fmt: skip
         elif not held(seen.paths.lane_lock(Lane(seen.identity.id, one.remote).key)):
             if one.pushed:

@@ -12,7 +12,7 @@ from uam_hooks.doctor import commands, database, entries, places, programs, refs
 from uam_hooks.doctor.finding import Code, Finding, error
 from uam_hooks.doctor.seen import Installed, Seen
 from uam_hooks.git.repo import Repository
-from uam_hooks.hot.core.errors import GitFailed, NotInstalled, UamError
+from uam_hooks.hot.core.errors import Advice, GitFailed, NotInstalled, UamError
 from uam_hooks.hot.core.identity import Identity, identity_of, key_of
 from uam_hooks.hot.core.settings import Settings
 
@@ -39,12 +39,17 @@ def examine(repo: Repository) -> list[Finding]:
         settings = Settings.read(repo)
     except GitFailed as wrong:
         return [
-            error(Code.GIT_FAILS, "git", f"The settings cannot be read: {wrong.what}", "See what `git config -l` says.")
+            error(
+                Code.GIT_FAILS,
+                "git",
+                f"The settings cannot be read: {wrong.what}",
+                Advice.of("See what {} says.", "git", "config", "-l"),
+            )
         ]
     installed = Installed.read(repo.paths)
     inside = repo.paths.uam.is_dir()
     if not inside and not settings.all("alias.remote-uam"):
-        raise NotInstalled("git uam is not enabled in this repository.", "Run `git uam install` here.")
+        raise NotInstalled("git uam is not enabled in this repository.")
     found, steady = _looked(repo, settings, installed, inside, beside=False)
     # somebody has begun to write to the queue meanwhile: what was read may be of two moments
     if not steady:
@@ -97,5 +102,5 @@ def without_repository(at: Path, why: UamError | OSError) -> list[Finding] | Non
         return None
     return [error(
         Code.GIT_FAILS, "git", "There is a .git here, and git does not take it for a repository.",
-        "`git status` says why: see safe.directory, and whether HEAD and config are whole.",
+        Advice.of("{} says why: see safe.directory, and whether HEAD and config are whole.", "git", "status"),
     )]  # fmt: skip

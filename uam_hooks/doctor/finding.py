@@ -117,4 +117,5 @@ def warning(code: Code, about: str, means: str, mend: str, fix: Fix | None = Non
     return Finding(code, Severity.WARNING, about, means, mend, fix, of)
 
 
-BY_FIX = "`git uam doctor --fix`"
+FIX = ("git", "uam", "doctor", "--fix")
+BY_FIX = f"`{' '.join(FIX)}`"

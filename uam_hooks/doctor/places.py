@@ -11,7 +11,7 @@ from pathlib import Path
 from uam_hooks.doctor.finding import BY_FIX, Code, Finding, Fix, error, warning
 from uam_hooks.doctor.seen import Seen, held
 from uam_hooks.hot.core import files
-from uam_hooks.hot.core.errors import StoreError
+from uam_hooks.hot.core.errors import Advice, StoreError
 from uam_hooks.hot.core.identity import key_of
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.processes import alive
@@ -35,7 +35,7 @@ def check_directories(seen: Seen) -> Iterator[Finding]:
         if path.is_symlink() or (path.exists() and not path.is_dir()):
             yield error(
                 Code.DIRECTORY_ODD, str(path), "It is no directory of ours, so nothing is written to it.",
-                "Remove it, and run `git uam install`.",
+                Advice.of("Remove it, and run {}.", "git", "uam", "install"),
             )  # fmt: skip
         elif name in _NEEDED and not path.exists():
             yield error(

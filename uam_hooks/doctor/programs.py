@@ -9,6 +9,7 @@ from pathlib import Path
 from uam_hooks.doctor.finding import Code, Finding, Fix, error, warning
 from uam_hooks.doctor.seen import SITE, Seen
 from uam_hooks.git.repo import MINIMUM_GIT
+from uam_hooks.hot.core.errors import Advice
 from uam_hooks.install.hookdir import SHIMS
 from uam_hooks.install.hookfile import shipped_dir
 
@@ -46,7 +47,7 @@ def check_program(seen: Seen) -> Iterator[Finding]:
         yield warning(
             Code.PROGRAM_OTHER, str(now.site),
             f"The hooks start version {other or 'without a name'}, and this is {ours}.",
-            "Run `git uam install` of the version that is meant.",
+            Advice.of("Run {} of the version that is meant.", "git", "uam", "install"),
         )  # fmt: skip
 
 

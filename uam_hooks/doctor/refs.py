@@ -9,7 +9,7 @@ from typing import NamedTuple
 from uam_hooks.doctor.finding import BY_FIX, Code, Finding, Fix, error, warning
 from uam_hooks.doctor.seen import Seen
 from uam_hooks.git.repo import Repository
-from uam_hooks.hot.core.errors import GitFailed
+from uam_hooks.hot.core.errors import Advice, GitFailed
 from uam_hooks.hot.core.refs import HEADS, OURS, full_target, short_target
 from uam_hooks.hot.core.settings import Settings
 from uam_hooks.land.retention import PINS
@@ -36,7 +36,9 @@ def check_refs(seen: Seen) -> Iterator[Finding]:
     for name in broken:
         yield error(
             Code.REF_BROKEN, name, "Its object is not there: git cannot collect, and landings there may fail.",
-            f"`git fsck` says more; `git update-ref -d {quote(name)}` deletes it, and what it remembered.",
+            Advice.of(
+                f"{{}} says more; `git update-ref -d {quote(name)}` deletes it, and what it remembered.", "git", "fsck"
+            ),
         )  # fmt: skip
     sound = {name: oid for name, oid in refs.items() if name not in broken}
     if seen.store is None:
@@ -99,13 +101,15 @@ def _stray(repo: Repository, tip: str) -> Finding:
             f"Run {BY_FIX}.", Fix.UNPIN, (tip,),
         )  # fmt: skip
     subject = repo.commit(tip).subject if repo.kind(tip) == "commit" else "no commit"
-    again = f"Push {branches[0]} again" if branches else f"`git uam restore {tip[:12]}` makes a branch of it: push that"
+    drop = f", or drop it with `git update-ref -d {quote(name)}`."
+    again = Advice(f"Push {branches[0]} again{drop}") if branches else (
+        Advice.of(f"{{}} makes a branch of it: push that{drop}", "git", "uam", "restore", tip[:12]))  # fmt: skip
     at = f", the tip of {branches[0]}," if branches else ""
     return warning(
         Code.PIN_STRAY, name,
         f'"{subject}"{at} was pinned to be pushed, and no entry is about it: where it was to land is not known, and'
         " nobody lands it.",
-        f"{again}, or drop it with `git update-ref -d {quote(name)}`.",
+        again,
     )  # fmt: skip
 
 
@@ -132,7 +136,10 @@ def _unrecorded(seen: Seen, refs: Mapping[str, str]) -> Iterator[Finding]:
         else:
             yield warning(
                 Code.LANDING_STRAY, name, f"{means} Whether it has landed is not known.",
-                f"See `git log {quote(name)}`; `git update-ref -d {quote(name)}` drops it, with what only it holds.",
+                Advice.of(
+                    f"See {{}}; `git update-ref -d {quote(name)}` drops it, with what only it holds.",
+                    "git", "log", name,
+                ),
             )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from uam_hooks.doctor.finding import Code, Finding, Fix, error, warning
 from uam_hooks.doctor.seen import Seen
-from uam_hooks.hot.core.errors import Refused, UsageError
+from uam_hooks.hot.core.errors import Advice, Refused, UsageError
 from uam_hooks.hot.core.urls import unwired
 from uam_hooks.install.configured import asked_for
 from uam_hooks.install.displaced import displaced
@@ -15,7 +15,7 @@ from uam_hooks.install.hookdir import RECORD, Record, hooks_directory
 from uam_hooks.install.hookfile import HOOKS, State, shipped_dir, state_of
 from uam_hooks.install.wiring import CATCH_ALL, COMMAND_ALIAS, EARLIER_ALIASES, HELPER_ALIAS
 
-_AGAIN = "Run `git uam install`."
+_AGAIN = Advice.of("Run {}.", "git", "uam", "install")
 
 
 def check_installed(seen: Seen) -> Iterator[Finding]:
@@ -24,7 +24,7 @@ def check_installed(seen: Seen) -> Iterator[Finding]:
         yield error(
             Code.HALF_INSTALLED, str(seen.paths.env_file),
             "It is not there, so hooks do nothing, and pushes to a remote that is wired fail or go straight.",
-            "Run `git uam install`, or `git uam uninstall` to take out what is left.", Fix.INSTALL,
+            Advice.of("Run {}, or `git uam uninstall` to take out what is left.", "git", "uam", "install"), Fix.INSTALL,
         )  # fmt: skip
 
 
@@ -88,7 +88,9 @@ def check_aliases(seen: Seen) -> Iterator[Finding]:
         else:
             yield error(
                 Code.ALIAS_CHANGED, key, f"The config file gives it another value. {means}",
-                f"Rename it, or remove it with `git config --unset-all {key}`, and run `git uam install`.",
+                Advice.of(
+                    "Rename it, or remove it with {}, and run `git uam install`.", "git", "config", "--unset-all", key
+                ),
             )  # fmt: skip
     if seen.wired and CATCH_ALL[1] not in local.get(CATCH_ALL[0].lower(), []):
         yield warning(
@@ -113,7 +115,7 @@ def check_settings(seen: Seen) -> Iterator[Finding]:
         except UsageError as wrong:
             yield warning(
                 Code.SETTING_WRONG, name, f"{wrong.what} So it changes nothing.",
-                f"`git uam config` lists them; `git config --unset {name}` removes it.",
+                Advice.of("`git uam config` lists them; {} removes it.", "git", "config", "--unset", name),
             )  # fmt: skip
             continue
         try:

@@ -17,7 +17,7 @@ from uam_hooks.flush.execute import execute
 from uam_hooks.flush.noted_commits import refresh
 from uam_hooks.flush.recover import recover
 from uam_hooks.flush.result import recorded_result
-from uam_hooks.hot.core.errors import Locked, Refused
+from uam_hooks.hot.core.errors import Advice, Locked, Refused
 from uam_hooks.hot.queue.lane import EVERYTHING, Lane, Mark, mark, unsettled
 from uam_hooks.hot.queue.model import Batch, BatchResult, names_of
 from uam_hooks.land import retention
@@ -142,7 +142,10 @@ def execute_batch(session: Session, name: str, timeout: float, tell: Tell | None
     paths, store = session.repo.paths, session.store
     wanted = views.existing_batch(store, name)
     if not all(is_ours(session, action) for action in wanted.actions):
-        raise Refused(f"Batch {wanted.number} was made with other settings than those here.", "See `git uam status`.")
+        raise Refused(
+            f"Batch {wanted.number} was made with other settings than those here.",
+            Advice.of("See {}.", "git", "uam", "status"),
+        )
     deadline = time.monotonic() + timeout
     while True:
         recover(session, timeout)

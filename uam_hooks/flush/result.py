@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from uam_hooks.hot.core.errors import Refused
+from uam_hooks.hot.core.errors import Advice, Refused
 from uam_hooks.hot.queue.model import Batch, BatchResult, Status
 from uam_hooks.session import Session
 from uam_hooks.store import views
@@ -36,7 +36,9 @@ def result_of(session: Session, batch: Batch, took: float, asked: set[int]) -> B
 def recorded_result(batch: Batch) -> BatchResult:
     """The result that was recorded when the batch ended; raises Refused when it has none."""
     if batch.status not in (Status.COMPLETED, Status.FAILED):
-        raise Refused(f"Batch {batch.number} is {batch.status}.", "`git uam status` shows what waits.")
+        raise Refused(
+            f"Batch {batch.number} is {batch.status}.", Advice.of("{} shows what waits.", "git", "uam", "status")
+        )
     done = batch.result
     failed, later = int(done.get("failedActions", 0)), int(done.get("deferredActions", 0))
     errors = tuple(done.get("errors", ()))

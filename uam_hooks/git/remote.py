@@ -13,7 +13,7 @@ from uam_hooks.git.said import RemoteWords, bounded
 from uam_hooks.git.scratch import SCRATCH, lay_out, spent
 from uam_hooks.git.verdict import Pushed, RefOutcome, outcome_of, porcelain, renamed, status_is_transient
 from uam_hooks.hot.core import urls
-from uam_hooks.hot.core.errors import Failure, GitFailed, GitNotStarted, Refused, UamError, reason
+from uam_hooks.hot.core.errors import Advice, Failure, GitFailed, GitNotStarted, Refused, UamError, reason
 from uam_hooks.hot.core.gate import ARGUMENTS_BYTES, update_bytes
 from uam_hooks.hot.core.plumbing import ZERO, Answer, listed_refs
 from uam_hooks.hot.core.refs import HEADS, default_ref, observed_ref
@@ -75,7 +75,9 @@ class Remote:
         lost = name not in settings.remotes() and not _HAS_PLACE.search(name)  # it may have been one, and is no path
         for url in self.urls:
             if lost or urls.has_helper(url) or url.startswith("-") or not url:
-                raise Unreachable(f"{redact(url)} is not a URL that uam pushes to.", "See `git remote -v`.")
+                raise Unreachable(
+                    f"{redact(url)} is not a URL that uam pushes to.", Advice.of("See {}.", "git", "remote", "-v")
+                )
         try:
             self._there = {url: urls.at(settings, name, url) for url in self.urls}
         except Refused as error:

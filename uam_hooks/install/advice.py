@@ -8,7 +8,7 @@ from pathlib import Path
 
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core import whole
-from uam_hooks.hot.core.errors import Refused, UamError
+from uam_hooks.hot.core.errors import Advice, Refused, UamError
 
 # The files that agents read, at the top of a worktree.
 NAMES = ("AGENTS.md", "CLAUDE.md")
@@ -31,7 +31,8 @@ This repository uses git uam: the pushes of all agents go through one queue and 
 - A conflict names the files, whose work it is, and the command that begins to resolve it (`git uam sync --queued` for
   what waits, `git pull --rebase` for what has landed). Run that, resolve, and push.
 - A gate that failed names itself: `git uam log ID` has its output. Mend it, commit, and push.
-- `git uam status` says what waits, what failed, and what to do next; `--json` for programs.
+- `git uam status` says what waits, what failed, and what to do next. Each command says it with `--json` for programs;
+  `next_action` there has the command to run, as an argument list, or is null.
 - Leave `.git/uam` and `refs/uam/` alone, and do not go around the queue (`UAM=off`) unless a person says so.
 """
 
@@ -83,7 +84,9 @@ def _keep(repo: Repository) -> dict[str, Fate]:
 def _top(repo: Repository) -> Path:
     asked = repo.run("rev-parse", "--show-toplevel", at=Path.cwd(), ok=(0, 128))
     if asked.code:
-        raise Refused("There is no worktree here to write into.", "`git uam agents-md` prints the paragraph.")
+        raise Refused(
+            "There is no worktree here to write into.", Advice.of("{} prints the paragraph.", "git", "uam", "agents-md")
+        )
     return Path(asked.out.decode("utf-8", "surrogateescape").removesuffix("\n")).resolve()
 
 
@@ -95,7 +98,9 @@ def _inside(top: Path, name: str) -> Path:
         path = top
     within = path.is_relative_to(top) and ".git" not in path.relative_to(top).parts
     if not within or (path.exists() and not path.is_file()) or not path.parent.is_dir():
-        raise Refused(f"{name} is not a file of this worktree.", "`git uam agents-md` prints the paragraph.")
+        raise Refused(
+            f"{name} is not a file of this worktree.", Advice.of("{} prints the paragraph.", "git", "uam", "agents-md")
+        )
     return path
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from uam_hooks.git.repo import Repository, require_git
 from uam_hooks.hot.core import files
-from uam_hooks.hot.core.errors import Locked, Refused, UamError
+from uam_hooks.hot.core.errors import Advice, Locked, Refused, UamError
 from uam_hooks.hot.core.plumbing import asked_format
 from uam_hooks.hot.core.settings import Settings
 from uam_hooks.install import configured
@@ -231,7 +231,10 @@ def _refuse_queued(pending: Callable[[], list[str]], force: bool) -> list[str]:
         return [f"the whole queue, which cannot be read: {error.what}"]
     if queued and not force:
         count = "1 action is" if len(queued) == 1 else f"{len(queued)} actions are"
-        raise Refused(f"{count} queued: {'; '.join(queued)}.", "Run `git uam flush` first, or --force to drop them.")
+        raise Refused(
+            f"{count} queued: {'; '.join(queued)}.",
+            Advice.of("Run {} first, or --force to drop them.", "git", "uam", "flush"),
+        )
     return queued
 
 

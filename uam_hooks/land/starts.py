@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from uam_hooks.hot.core.errors import UamError
+from uam_hooks.hot.core.errors import Advice, UamError
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import short_target
 from uam_hooks.integrate.tips import Tips
@@ -20,4 +20,5 @@ def start_of(session: Session, ref: str, remote: str, tips: Tips | None = None) 
             return found[0]
     if session.repo.run("symbolic-ref", "--quiet", "HEAD", ok=(0, 1)).text == ref:
         return ZERO
-    raise UamError(f"There is no branch {short_target(ref)} here.", f"Make it with `git branch {short_target(ref)}`.")
+    name = short_target(ref)
+    raise UamError(f"There is no branch {name} here.", Advice.of("Make it with {}.", "git", "branch", name))

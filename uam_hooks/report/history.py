@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from uam_hooks.git.repo import Repository
-from uam_hooks.hot.core.errors import Refused, UsageError
+from uam_hooks.hot.core.errors import Advice, Refused, UsageError
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import HEADS, short_target
 from uam_hooks.hot.core.typed import Any, NamedTuple
@@ -26,7 +26,7 @@ def find_batch(session: Session, name: str) -> Batch:
         number = views.batch_of_commit(session.store, answer.text) if answer.code == 0 else None
         found = views.batch(session.store, str(number)) if number is not None else None
     if found is None:
-        raise history.missing_batch(session.store, name, "`git log` shows the Uam-Batch of a landing.")
+        raise history.missing_batch(session.store, name, "{} shows the Uam-Batch of a landing.", "git", "log")
     return found
 
 
@@ -128,7 +128,9 @@ def restore(session: Session, name: str, branch: str | None) -> list[Restored]:
         tips = list(dict.fromkeys([*((s.tip, s.agent) for s in sources), *((oid, "local") for oid in local)]))
         name = str(batch.number)
     if not tips:
-        raise Refused(f"Batch {name} has nothing to restore.", "`git uam show` shows what it did.")
+        raise Refused(
+            f"Batch {name} has nothing to restore.", Advice.of("{} shows what it did.", "git", "uam", "show", name)
+        )
     base = branch or f"restored-{name}"
     names = [base] if len(tips) == 1 else [f"{base}-{n}" for n in range(1, len(tips) + 1)]
     for one in names:

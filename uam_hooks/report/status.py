@@ -1,4 +1,4 @@
-"""The state of the queue as data: what waits, what runs, what failed, and what to do next."""
+"""The state of the queue as data: what waits, what runs and what failed."""
 
 from __future__ import annotations
 
@@ -14,20 +14,17 @@ from uam_hooks.hot.queue.ci import all_seen
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.model import Action, ActionType, Source, SourceStatus, Status, iso, seconds_of, where
 from uam_hooks.hot.queue.reasons import Waits, in_words, reason
-from uam_hooks.hot.queue.rows import is_moment
 from uam_hooks.hot.queue.windows import who_else, window
+from uam_hooks.report.next_step import FAILED_FOR_SECONDS
 from uam_hooks.session import Session, agent_here
-from uam_hooks.store import journal, views
+from uam_hooks.store import views
 from uam_hooks.store.views import QueuedCommit
-
-# Failures older than this are history, not news.
-FAILED_FOR_SECONDS = 24 * 3600.0
 
 
 def state(session: Session, newest: int | None = None) -> dict[str, Any]:
     """The queue as `git uam status --json` prints it, or, of what waits, only the `newest` actions.
 
-    It changes nothing: recover and refresh before it.
+    What to do next is asked of next_step. It changes nothing: recover and refresh before it.
     """
     now = time.time()
     commits = views.commits(session.store)
@@ -52,13 +49,12 @@ def state(session: Session, newest: int | None = None) -> dict[str, Any]:
         "ci": _ci(session),
         "straight": [r for r in session.settings.remotes() if own_helper(session.settings, r)],
         "window": _window(session, now),
-        "next": _next(session, views.waiting(session.store, session.identity.id), running, failed, now),
     }
 
 
 def lasting(found: dict[str, Any]) -> dict[str, Any]:
     """What of a `state` changes with the queue, and not merely as time passes."""
-    kept = {name: value for name, value in found.items() if name not in ("next", "window")}
+    kept = {name: value for name, value in found.items() if name != "window"}
     for name in ("waiting", "running"):
         rows = ({**row, "held": row["held"] is not None} for row in found[name])
         kept[name] = [{key: value for key, value in row.items() if key != "seconds_left"} for row in rows]
@@ -157,28 +153,6 @@ def _source(source: Source) -> dict[str, Any]:
         "worktree": worktree_name(source.worktree),
         "tip": source.tip,
     }
-
-
-def _next(session: Session, waiting: views.Waiting, running: list[Any], failed: list[Any], now: float) -> str:
-    """The one thing to do next, for a person or a program that reads nothing else."""
-    if not session.settings["uam.enabled"]:
-        return "pushes go straight to the remote (uam.enabled is false); `git config uam.enabled true` queues them"
-    if any(row["status"] == Status.BATCHED for row in running) and journal.made_by_hand(session.store):
-        return "`git uam execute --batch-id` executes the batch that was made, and so does any flush"
-    if running:
-        return "nothing: a batch is being executed"
-    if waiting.due is not None and session.settings["uam.push.mode"] == "manual":
-        return "`git uam flush` executes what waits"
-    if waiting.due is not None:
-        left = max(seconds_of(waiting.due) - now, 0.0) if is_moment(waiting.due) else 0.0
-        return f"nothing: it is executed within {max(left, 1.0):.0f} s, or now with `git uam flush`"
-    if waiting.actions:
-        return "nothing here: `git uam flush` with the settings that it was queued with executes what waits"
-    if failed:
-        return "see what failed: resolve and push again, or `git uam retry ID`"
-    if waiting.total:
-        return "`git push` the waiting commits when they are done"
-    return "nothing"
 
 
 def queued_lines(store: Store) -> list[str]:

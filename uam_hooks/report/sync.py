@@ -8,7 +8,7 @@ from pathlib import Path
 from uam_hooks.git.attributes import Attributes
 from uam_hooks.git.remote import Remote, Seen
 from uam_hooks.git.repo import Repository
-from uam_hooks.hot.core.errors import Refused, UsageError
+from uam_hooks.hot.core.errors import Advice, Refused, UsageError
 from uam_hooks.hot.core.head import head_of
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.plumbing import ZERO
@@ -73,14 +73,14 @@ def sync(session: Session, git_dir: Path, target: str | None) -> Synced:
     if new is None:
         raise Refused(
             f"Your unlanded commits conflict with {there[:7]}; nothing was touched.",
-            f"`git rebase --onto {there[:7]} {moved.fork[:7]}` lets you resolve it.",
+            Advice.of("{} lets you resolve it.", "git", "rebase", "--onto", there[:7], moved.fork[:7]),
         )
     name = here.name
     if new != now:
         if not set(unlanded).isdisjoint(views.pending_tips(session.store)):
             raise Refused(
                 f"{name} has commits that are queued, and would conflict with what they land as. Nothing was touched.",
-                "`git uam flush` lands them; then sync.",
+                Advice.of("{} lands them; then sync.", "git", "uam", "flush"),
             )
         settled = bring_over(session.repo, here.paths, here.branch, now, new, here.kept, unlanded)
         if settled.why:

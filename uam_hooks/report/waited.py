@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from uam_hooks.hot.core.colours import Colours
-from uam_hooks.hot.core.errors import Refused, UamError
+from uam_hooks.hot.core.errors import Advice, Refused, UamError
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.typed import Protocol
 from uam_hooks.hot.core.words import say
@@ -61,7 +61,8 @@ def wait_for(
         states = poll(session.store, [source.id for source in sources], timeout, ensure, show, step=voice.step)
     except Stuck:
         raise UamError(
-            f"No flusher could run, see {push.paths.log}.", "It stays queued; `git uam flush` lands it."
+            f"No flusher could run, see {push.paths.log}.",
+            Advice.of("It stays queued; {} lands it.", "git", "uam", "flush"),
         ) from None
     finally:
         voice.clear()
@@ -110,7 +111,7 @@ def _sources(session: Session, push: PushSession, number: int) -> list[Source]:
             raise history.missing_action(db, number)
     sources = [s for s in views.sources(session.store, action.id) if s.status != SourceStatus.REPLACED]
     if not sources:
-        raise Refused(f"#{number} are commits that wait for a push.", "`git push` lands them.")
+        raise Refused(f"#{number} are commits that wait for a push.", Advice.of("{} lands them.", "git", "push"))
     agent = agent_here(session)
     return [s for s in sources if _is_mine(push, s) and s.agent == agent] or sources
 

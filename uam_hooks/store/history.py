@@ -18,7 +18,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from uam_hooks.hot.core.errors import Refused, UamError, UsageError
+from uam_hooks.hot.core.errors import Advice, Refused, UamError, UsageError
 from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.store import folded, gate_days, ledger
@@ -59,26 +59,31 @@ def missing_action(db: sqlite3.Connection, action_id: int) -> UamError:
     """Why there is no action with this id: it is folded, or has never been."""
     newest = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'deploy_queue'").fetchone()
     if newest is None or not 0 < action_id <= newest["seq"]:
-        return UsageError(f"There is no action #{action_id}.", "`git uam status` lists what is queued.")
+        return UsageError(
+            f"There is no action #{action_id}.", Advice.of("{} lists what is queued.", "git", "uam", "status")
+        )
     return _folded(f"#{action_id}")
 
 
-def missing_batch(store: Store, name: str, do: str) -> UamError:
-    """Why there is no batch of this name: it is folded, or has never been, or nobody can tell any more."""
+def missing_batch(store: Store, name: str, words: str, *command: str) -> UamError:
+    """Why there is no batch of this name: it is folded, or has never been, or nobody can tell any more.
+
+    `words` and `command` say what to do about it, as in Advice.
+    """
     with store.reading() as db:
         newest = db.execute("SELECT coalesce(max(number), 0) FROM deploy_batches").fetchone()[0]
         until = _before(db)
     if name.isascii() and name.isdecimal() and len(name) < 10 and 0 < int(name) < newest:
         return _folded(f"Batch {int(name)}")
     if until and name:
-        do = f"What ended before {until[:10]} is folded into its day (uam.retention). {do}"
-    return UsageError(f"There is no batch '{name}' here.", do)
+        words = f"What ended before {until[:10]} is folded into its day (uam.retention). {words}"
+    return UsageError(f"There is no batch '{name}' here.", Advice.of(words, *command))
 
 
 def _folded(what: str) -> Refused:
     return Refused(
         f"{what} is no longer available: its retention has ended, and it is folded into its day.",
-        "`git uam stats` adds it up; see uam.retention.",
+        Advice.of("{} adds it up; see uam.retention.", "git", "uam", "stats"),
     )
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from graphlib import CycleError, TopologicalSorter
 
-from uam_hooks.hot.core.errors import Refused, UsageError
+from uam_hooks.hot.core.errors import Advice, Refused, UsageError
 from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.queue import events
 from uam_hooks.hot.queue.connection import Store
@@ -43,7 +43,10 @@ def _order(db: sqlite3.Connection, wanted: Sequence[tuple[str, Needs]]) -> list[
                     raise UsageError(f"There is no action '{need}' to depend on.")
                 sorter.add(place, places[need])
             elif db.execute("SELECT 1 FROM deploy_queue WHERE id = ?", (need,)).fetchone() is None:
-                raise UsageError(f"There is no action #{need} to depend on.", "`git uam status` lists what is queued.")
+                raise UsageError(
+                    f"There is no action #{need} to depend on.",
+                    Advice.of("{} lists what is queued.", "git", "uam", "status"),
+                )
     try:
         return list(sorter.static_order())
     except CycleError as error:
@@ -112,7 +115,10 @@ def _cancel(db: sqlite3.Connection, action_id: int, why: str) -> None:
     if db.execute(seen, (action_id,)).fetchone():
         raise Refused(f"#{action_id} is a commit on a branch here: it lands only when it is pushed.")
     if status != Status.PENDING:
-        raise Refused(f"#{action_id} is {status} and cannot be cancelled.", "`git uam status` shows the queue.")
+        raise Refused(
+            f"#{action_id} is {status} and cannot be cancelled.",
+            Advice.of("{} shows the queue.", "git", "uam", "status"),
+        )
     db.execute(
         "UPDATE deploy_queue SET status = 'cancelled', finished_at = ?, error = ? WHERE id = ?",
         (iso(time.time()), why, action_id),

@@ -211,13 +211,23 @@ def failed_sources(store: Store, since: float) -> list[tuple[Action, Source]]:
             " ORDER BY s.id DESC LIMIT 50",
             (iso(since),),
         ).fetchall()
-        return [
-            (
-                rows.action(row),
-                rows.source(db.execute("SELECT * FROM sources WHERE id = ?", (row["source_id"],)).fetchone()),
-            )
-            for row in found
-        ]
+        return [_with_source(db, row) for row in found]
+
+
+def failed_in(store: Store, action_ids: Iterable[int]) -> list[tuple[Action, Source]]:
+    """Those sources of the actions that failed, oldest first, with their action; what has landed since is left out."""
+    with store.reading() as db:
+        found = db.execute(
+            "SELECT s.id AS source_id, q.* FROM deploy_queue q CROSS JOIN sources s ON s.action_id = q.id"  # noqa: S608 - a constant
+            f" WHERE q.id IN (SELECT value FROM json_each(?)) AND {_STILL_FAILED} ORDER BY s.id",
+            (json.dumps(list(action_ids)),),
+        ).fetchall()
+        return [_with_source(db, row) for row in found]
+
+
+def _with_source(db: sqlite3.Connection, row: sqlite3.Row) -> tuple[Action, Source]:
+    source = db.execute("SELECT * FROM sources WHERE id = ?", (row["source_id"],)).fetchone()
+    return rows.action(row), rows.source(source)
 
 
 def failed_tips(store: Store) -> set[str]:
@@ -276,7 +286,7 @@ def existing_batch(store: Store, name: str) -> Batch:
     """`batch`, where there has to be one; raises UsageError where there is none, Refused where it is folded."""
     found = batch(store, name) if name else None
     if found is None:
-        raise history.missing_batch(store, name, "`git uam batch` makes one.")
+        raise history.missing_batch(store, name, "{} makes one.", "git", "uam", "batch")
     return found
 
 

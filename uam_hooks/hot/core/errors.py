@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from enum import IntEnum
 
-from uam_hooks.hot.core.typed import NamedTuple
+from uam_hooks.hot.core.typed import Any, NamedTuple
 from uam_hooks.hot.core.words import redact, say
 
 
@@ -36,15 +36,35 @@ class Failure(NamedTuple):
     unreachable: bool = False
 
 
+class Advice(str):
+    """What to do next, in a sentence. `command` is what does it, as an argument list; () where no single one does."""
+
+    command: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, words: str, *command: str) -> Advice:
+        """The sentence `words` with the command where it has `{}`, quoted as for a shell."""
+        import shlex  # only where something went wrong, or is asked for by a command
+
+        told = cls(redact(words.replace("{}", f"`{shlex.join(command)}`", 1)))
+        told.command = command
+        return told
+
+
+def next_action(do: str | None) -> dict[str, Any] | None:
+    """What to do next as every `--json` has it: the sentence, and the command where one does it; see Advice."""
+    return {"words": str(do), "command": list(do.command) or None if isinstance(do, Advice) else None} if do else None
+
+
 class UamError(Exception):
-    """Something that a person should read: `what` happened, and what to `do`."""
+    """Something that a person should read: `what` happened, and what to `do`; see Advice."""
 
     code = ExitCode.FAILED
 
     def __init__(self, what: str, do: str = "", *, transient: bool = False) -> None:
         super().__init__(what)
         self.what = redact(what)
-        self.do = redact(do)
+        self.do = do if isinstance(do, Advice) else redact(do)
         self.transient = transient
 
     @property
@@ -74,8 +94,8 @@ class Refused(UamError):
 class NotInstalled(Refused):
     """git uam is not enabled in this repository; by default, not any more."""
 
-    def __init__(self, what: str = "git uam is no longer enabled here.", do: str = "Run `git uam install`.") -> None:
-        super().__init__(what, do)
+    def __init__(self, what: str = "git uam is no longer enabled here.") -> None:
+        super().__init__(what, Advice.of("Run {}.", "git", "uam", "install"))
 
 
 class StoreError(UamError):

@@ -14,7 +14,7 @@ from contextlib import suppress
 from errno import EINVAL, ELOOP, ENOTDIR, ENXIO
 from pathlib import Path
 
-from uam_hooks.hot.core.errors import Refused
+from uam_hooks.hot.core.errors import Advice, Refused
 from uam_hooks.hot.core.paths import RepoPaths, worktree_around
 
 _PRIVATE = 0o700
@@ -76,7 +76,9 @@ def _directory(path: Path) -> int:
         return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
         if error.errno in (ELOOP, ENOTDIR):
-            raise Refused(f"{path} is no directory of its own.", "Remove it, and run `git uam install`.") from None
+            raise Refused(
+                f"{path} is no directory of its own.", Advice.of("Remove it, and run {}.", "git", "uam", "install")
+            ) from None
         raise
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 
-from uam_hooks.hot.core.errors import UsageError
+from uam_hooks.hot.core.errors import Advice, UsageError
 from uam_hooks.hot.core.plumbing import Git
 from uam_hooks.hot.core.refs import named_by
 from uam_hooks.hot.core.typed import Any, NamedTuple
@@ -335,7 +335,7 @@ class Settings:
         """The key of that name, in any case; UsageError for one that does not exist."""
         found = _BY_NAME.get(name.lower()) or _of_name(name)
         if found is None:
-            raise UsageError(f"There is no setting '{name}'.", "`git uam config` lists them.")
+            raise UsageError(f"There is no setting '{name}'.", Advice.of("{} lists them.", "git", "uam", "config"))
         return found
 
     def all(self, name: str) -> list[str]:
@@ -382,7 +382,7 @@ class Settings:
     def check_remote(self, remote: str) -> None:
         """Raise UsageError unless `remote` is configured here with a URL."""
         if remote not in self.remotes():
-            raise UsageError(f"There is no remote '{remote}' here.", "See `git remote -v`.")
+            raise UsageError(f"There is no remote '{remote}' here.", Advice.of("See {}.", "git", "remote", "-v"))
 
     def tracking_ref(self, remote: str, ref: str) -> str | None:
         """The remote-tracking ref that `git fetch` would write for `ref` of `remote`; None without one."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from uam_hooks.hot.core.errors import Refused
+from uam_hooks.hot.core.errors import Advice, Refused
 from uam_hooks.hot.core.settings import Settings
 from uam_hooks.hot.core.words import redact
 
@@ -75,7 +75,8 @@ def at(settings: Settings, remote: str, url: str) -> list[str]:
     if _rewritten(settings, url, ".insteadof") is not None:
         if "=" in url or _is_replaced(settings, url):
             raise Refused(
-                f"git would rewrite {redact(url)} once more, by url.<base>.insteadOf.", "See `git config -l`."
+                f"git would rewrite {redact(url)} once more, by url.<base>.insteadOf.",
+                Advice.of("See {}.", "git", "config", "-l"),
             )
         pairs.append((f"url.{url}.insteadOf", url))  # the longest one wins
     return [word for key, value in pairs for word in ("-c", f"{key}={value}")]

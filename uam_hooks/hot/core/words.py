@@ -1,8 +1,8 @@
 """What people read: the one way out for text, on which nothing of it acts on a terminal and no URL keeps its secret.
 
 Names, subjects, file names and the output of remotes and commands are written by others, and stored as they are. Here
-they become harmless, whoever prints them: `say` on stderr, `show` and its brothers on stdout, `visible` for what
-somebody else prints for us (git, a table). `redact` is also for what is stored.
+they become harmless, whoever prints them: `say` on stderr, `show_line` and its brothers on stdout, `visible` for what
+somebody else prints for us (git, a table, JSON). `redact` is also for what is stored.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
-from uam_hooks.hot.core.typed import Any, TextIO
+from uam_hooks.hot.core.typed import TextIO
 
 # What git puts behind each line of a remote, to be read where more was, as in a progress that goes on.
 PADDING = " " * 8
@@ -104,23 +104,6 @@ def show_lines(text: str) -> None:
 def _whole_lines(text: str) -> str:
     shown = visible(text, lines=True)
     return shown if shown.endswith("\n") else shown + "\n"
-
-
-def show_json(value: object, indent: int | None = 2) -> None:
-    """Print `value` as JSON on stdout: harmless also for whoever decodes it and prints what is inside."""
-    import json  # 3 ms that a push does not need
-
-    _put(sys.stdout, json.dumps(_visible_all(value), indent=indent) + "\n")
-
-
-def _visible_all(value: Any) -> Any:
-    if isinstance(value, str):
-        return visible(value, lines=True)
-    if isinstance(value, Mapping):
-        return {_visible_all(key): _visible_all(one) for key, one in value.items()}
-    if isinstance(value, Sequence):
-        return [_visible_all(one) for one in value]
-    return value
 
 
 def _put(stream: TextIO, text: str) -> None:

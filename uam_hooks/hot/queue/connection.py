@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from uam_hooks.hot.core import files
-from uam_hooks.hot.core.errors import NotInstalled, StoreError, UsageError
+from uam_hooks.hot.core.errors import Advice, NotInstalled, StoreError, UsageError
 from uam_hooks.hot.core.typed import Any
 from uam_hooks.hot.queue import events
 from uam_hooks.hot.queue.bell import FLUSHERS, ring
@@ -144,7 +144,12 @@ class Store:
         why = error.strerror if isinstance(error, OSError) else error
         return StoreError(
             f"The queue {self.database} cannot be used: {why}.",
-            "If this persists, `git uam doctor` says what mends it; git keeps every queued commit under refs/uam/.",
+            Advice.of(
+                "If this persists, {} says what mends it; git keeps every queued commit under refs/uam/.",
+                "git",
+                "uam",
+                "doctor",
+            ),
             transient=_without_room(error),
         )
 
