@@ -49,6 +49,13 @@ def _hook(scene: Scene, name: str) -> Path:
     return scene.top / ".git" / "hooks" / name
 
 
+def _untold(scene: Scene) -> None:
+    scene.git("config", "uam.notify.command", "true")
+    failed = scene.uam / "log" / "notify.failed"
+    failed.write_text("bell ended with exit code 4: no bell\n")
+    failed.chmod(0o600)
+
+
 def _other_version(scene: Scene) -> None:
     site = scene.root / "site" / "uam_hooks"
     (site / "hot" / "push").mkdir(parents=True, exist_ok=True)
@@ -213,6 +220,9 @@ FOR_PEOPLE = {
                      "uam.deploy.prod.command"),
     "CI": Damage(_config("uam.ci", "command"), Code.CI_TOOL_MISSING, "uam.ci.command"),
     "no answer of CI": Damage(_no_answer, Code.CI_UNKNOWN, "origin/main"),
+    "command that is told": Damage(_config("uam.notify.command", "/nowhere/bell"), Code.COMMAND_MISSING,
+                                   "uam.notify.command"),
+    "command that failed": Damage(_untold, Code.NOTIFY_FAILED, "uam.notify.command"),
     "slot": Damage(lambda s: _linked(s.uam / "gate"), Code.SLOT_ODD, "gate"),
     "link": Damage(lambda s: _linked(s.uam / "log"), Code.DIRECTORY_ODD, "log"),
     "key": Damage(lambda s: (s.uam / "identity.key").write_bytes(b"short"), Code.KEY_DAMAGED, "identity.key"),

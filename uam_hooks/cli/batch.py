@@ -18,6 +18,7 @@ from uam_hooks.hot.queue.model import Action, Batch, where
 from uam_hooks.report import batch_view
 from uam_hooks.report.next_step import execute as execute_it
 from uam_hooks.report.preview import plans
+from uam_hooks.report.waited import hear_news
 from uam_hooks.session import Session, open_session
 from uam_hooks.store import views
 
@@ -86,6 +87,7 @@ def execute(batch_id: str, dry_run: bool, as_json: bool) -> int:
                                execute_it(known.number))  # fmt: skip
         with progress(session.store.database) as show:
             result = execute_batch(session, batch_id, session.settings["uam.flush.lockTimeout"], show)
+        hear_news(session, [result.batch_id])
         if not as_json:
             return report(session, [result], False)
         tell(as_dict(result), of_results(session, [result]))

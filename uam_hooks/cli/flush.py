@@ -42,5 +42,5 @@ def flush(due: bool, dry_run: bool, as_json: bool, timeout: float | None) -> int
                 raise
         if not under_deploy():
             ensure_flush(session)
-        hear_news(session)
+        hear_news(session, [result.batch_id for result in results])
         return report(session, results, as_json, left_to_others(session))

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from uam_hooks.doctor.finding import Code, Finding, error, warning
 from uam_hooks.doctor.seen import Seen
 from uam_hooks.gate.config import gates_of
+from uam_hooks.hot.core import files
 from uam_hooks.hot.core.errors import UsageError
 from uam_hooks.hot.core.refs import short_target
 from uam_hooks.hot.queue.ci import CiState, all_seen
@@ -75,6 +76,18 @@ def check_ci(seen: Seen) -> Iterator[Finding]:
                 f"Whether CI works on it could not be told, which counts as idle: {sight.said}",
                 "See that what uam.ci names can answer.",
             )  # fmt: skip
+
+
+def check_notify(seen: Seen) -> Iterator[Finding]:
+    """The command that is told of failures is there, and has not failed when it was last told."""
+    words = _words(seen, "uam.notify.command")
+    yield from _there(seen, "uam.notify.command", words, "Nobody is told of failures that nobody waits for.")
+    failed = files.text_of(seen.paths.notify_failed) if words else None
+    if failed:
+        yield warning(
+            Code.NOTIFY_FAILED, "uam.notify.command", f"It failed when it was last told of a failure: {failed.strip()}",
+            f"See {seen.paths.logs / 'notify.log'}; it is forgotten when it has been told of one without failing.",
+        )  # fmt: skip
 
 
 def _words(seen: Seen, name: str) -> list[str]:

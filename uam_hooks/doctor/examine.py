@@ -26,7 +26,7 @@ INSIDE: tuple[Check, ...] = (
     programs.check_shims, wiring.check_hooks, places.check_directories, places.check_key, places.check_room,
     places.check_settles, places.check_marks, places.check_git_locks, entries.check_entries, entries.check_batches,
     entries.check_overdue, refs.check_refs, commands.check_gates, commands.check_slots, commands.check_deploys,
-    commands.check_ci,
+    commands.check_ci, commands.check_notify,
 )  # fmt: skip
 
 

@@ -37,6 +37,7 @@ class Code(StrEnum):
     SLOT_ODD = "slot-odd"
     CI_TOOL_MISSING = "ci-tool-missing"
     CI_UNKNOWN = "ci-unknown"
+    NOTIFY_FAILED = "notify-failed"
     DIRECTORY_MISSING = "directory-missing"
     DIRECTORY_ODD = "directory-odd"
     NOT_WRITABLE = "not-writable"

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
+from uam_hooks.flush import notices
 from uam_hooks.flush.acting import is_ours
 from uam_hooks.flush.batch_run import Tell
 from uam_hooks.flush.execute import execute
@@ -66,8 +67,10 @@ def flush(
     while True:
         since = mark(session.store)
         recover(session, timeout, own)
+        notices.tell(session)
         for result in _executed(session, due_only, timeout, tell, own, tried, newest, before_claim, ahead):
             results.append(result)
+            notices.tell(session)
         if not due_only or session.settings["uam.commit.onWindow"] == "squash":
             refresh(session.repo, session.store)
             results += squash_ready(session, time.time() if due_only else None, timeout)
@@ -152,7 +155,9 @@ def execute_batch(session: Session, name: str, timeout: float, tell: Tell | None
         mine = partial(_of_id, session, wanted.id)
         with owners.adopted(paths, store, timeout, mine) as batch:
             if batch is not None:
-                return execute(session, batch, tell)
+                done = execute(session, batch, tell)
+                notices.tell(session)
+                return done
         others = [batch for batch in owners.held(paths, store, timeout) if batch.id == wanted.id]
         if not others:
             return recorded_result(views.existing_batch(store, wanted.id))
@@ -206,3 +211,4 @@ def recover_here(session: Session) -> None:
     if unsettled(session.store):
         with suppress(Locked):  # then the next command finds out
             recover(session, RECOVERY_SECONDS)
+            notices.tell(session)

@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from uam_hooks.ci.watch import Watch
+from uam_hooks.flush import notices
 from uam_hooks.flush.flush import flush, prune
 from uam_hooks.flush.noted_commits import refresh
 from uam_hooks.flush.starting import ensure_flush
@@ -167,6 +168,7 @@ def _round(session: Session, watch: Watch, bell: Bell, ahead: Ahead, idle: int) 
     held = lane in waiting_for_others(session.store, lane.identity or "")
     if due is None and (not (open_batch or held) or idle > MAX_IDLE_ROUNDS):
         refresh(session.repo, session.store)
+        notices.tell(session)  # of a push whose process died with what it was about to hear
         return None
     if due is not None and not open_batch:
         refresh(session.repo, session.store)  # while nobody waits for it

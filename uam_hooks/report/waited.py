@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from uam_hooks.hot.core.colours import Colours
 from uam_hooks.hot.core.errors import Advice, Refused, UamError
@@ -81,11 +81,14 @@ def as_push_session(session: Session) -> PushSession:
     )
 
 
-def hear_news(session: Session) -> None:
-    """Say what became of pushes of this agent that did not stay to hear it, and settle their branches."""
+def hear_news(session: Session, reported: Collection[str] = ()) -> None:
+    """Say what became of pushes of this agent that did not stay to hear it, and settle their branches.
+
+    What failed in the batches `reported` was told by who executed them.
+    """
     push = as_push_session(session)
     news = News(push)
-    news.tell()
+    news.tell(reported)
     news.settle(OwnBranches(push, ""))
     news.done()
 

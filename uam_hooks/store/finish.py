@@ -12,6 +12,7 @@ from uam_hooks.hot.core.typed import Any, NamedTuple
 from uam_hooks.hot.queue import enqueue, rows
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.enqueue import CommitNote
+from uam_hooks.hot.queue.events import fail
 from uam_hooks.hot.queue.model import Action, Batch, Landing, SourceStatus, Status, iso
 from uam_hooks.hot.queue.outcome import Outcome, Outcomes
 from uam_hooks.store import happened
@@ -36,10 +37,13 @@ def failed(store: Store, outcomes: Outcomes) -> None:
 def _write_outcomes(db: sqlite3.Connection, outcomes: Outcomes) -> None:
     """A source that has its outcome keeps it."""
     for source_id, outcome in outcomes.items():
-        written = db.execute(
-            "UPDATE sources SET status = ?, outcome = ? WHERE id = ? AND status = 'pending'",
-            (SourceStatus.after(outcome).value, outcome.text(), source_id),
-        ).rowcount
+        if outcome.failure is not None:
+            written = fail(db, source_id, outcome.text())
+        else:
+            written = bool(db.execute(
+                "UPDATE sources SET status = 'landed', outcome = ? WHERE id = ? AND status = 'pending'",
+                (outcome.text(), source_id),
+            ).rowcount)  # fmt: skip
         if written:
             happened.ended(db, source_id, outcome)
 

@@ -6,8 +6,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from uam_hooks.hot.core.processes import alive
-from uam_hooks.hot.queue.events import Facts, conflict, note
+from uam_hooks.hot.queue.events import Facts, conflict, is_waited_for, note
 from uam_hooks.hot.queue.model import Action, Batch
 from uam_hooks.hot.queue.outcome import Outcome
 
@@ -22,6 +21,11 @@ def begun(db: sqlite3.Connection, batch: Batch) -> None:
 
 def ended(db: sqlite3.Connection, source: int, outcome: Outcome) -> None:
     """A source has its outcome."""
+    note(db, *end_of(db, source, outcome))
+
+
+def end_of(db: sqlite3.Connection, source: int, outcome: Outcome) -> tuple[str, Facts]:
+    """The event that a source has an outcome: which it is, and its facts."""
     row = db.execute(
         "SELECT s.id, s.agent_id, s.branch, s.tip, s.waiter, s.waiter_started, s.action_id, q.action_type, q.remote,"
         " q.target, q.batch_id, b.number FROM sources s JOIN deploy_queue q ON q.id = s.action_id"
@@ -36,19 +40,16 @@ def ended(db: sqlite3.Connection, source: int, outcome: Outcome) -> None:
     if outcome.failure is None:
         how = None if outcome.how is None else outcome.how.value
         if not outcome.ref:
-            note(db, "done", {**facts, "how": how, "exit_code": outcome.exit_code})
-            return
-        note(db, "landed", {
+            return "done", {**facts, "how": how, "exit_code": outcome.exit_code}
+        return "landed", {
             **facts, "how": how, "ref": outcome.ref, "old": outcome.old, "new": outcome.new,
             "commit": outcome.landed_as, "commits": outcome.commits, "with": list(outcome.company),
-        })  # fmt: skip
-        return
-    facts["waited_for"] = bool(row["waiter"]) and alive(row["waiter"], row["waiter_started"])
+        }  # fmt: skip
+    facts["waited_for"] = is_waited_for(row)
     if outcome.files:
-        note(db, "conflict", {**facts, **conflict(outcome)})
-    else:
-        why = outcome.failure
-        note(db, "failed", {**facts, "error": why.what, "transient": why.transient, "exit_code": outcome.exit_code})
+        return "conflict", {**facts, **conflict(outcome)}
+    why = outcome.failure
+    return "failed", {**facts, "error": why.what, "transient": why.transient, "exit_code": outcome.exit_code}
 
 
 def failed_bare(db: sqlite3.Connection, action: int, why: str) -> None:

@@ -266,7 +266,7 @@ def _choose_what_stays(db: sqlite3.Connection) -> None:
     """
     db.execute(
         "WITH RECURSIVE stay (id) AS (SELECT id FROM sources WHERE action_id IN going AND (status = 'pending'"
-        "  OR (status IN ('failed', 'withdrawn') AND tip <> '') OR (untold = 1 AND worktree IN living_worktrees))"
+        "  OR (status IN ('failed', 'withdrawn') AND tip <> '') OR (untold <> 0 AND worktree IN living_worktrees))"
         " UNION SELECT s.id FROM sources s JOIN stay ON s.replaced_by = stay.id)"
         " INSERT INTO staying SELECT id FROM stay"
     )

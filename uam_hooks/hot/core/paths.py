@@ -111,6 +111,11 @@ class RepoPaths(NamedTuple):
         return self.logs / f"{action}.log"
 
     @property
+    def notify_failed(self) -> Path:
+        """Why the last run of uam.notify.command has failed; not there where it has not."""
+        return self.logs / "notify.failed"
+
+    @property
     def worktree(self) -> Path:
         """The top of this worktree, or the git directory itself where there is none."""
         if self.git_dir != self.common_dir:

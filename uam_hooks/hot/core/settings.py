@@ -190,6 +190,8 @@ KEYS = (
     Key("uam.flush.retries", "5", count, "how often a landing is integrated again when others pushed in between"),
     Key("uam.retry.count", "4", count, "how often a transient failure is retried"),
     Key("uam.retry.delay", "2s", duration, "the pause before the first retry; each next one is twice as long"),
+    Key("uam.notify.command", "", words, "a command that is told of failures that nobody waits for: an argument list,"
+        " no shell"),
     Key("uam.deploy.timeout", "10m", duration, "after how long a deploy command is killed, with all that it started"),
     Key("uam.gate.timeout", "30m", duration, "after how long a gate is ended, with all that it started"),
     Key("uam.gate.slots", "1", positive, "how many gates run at the same time"),

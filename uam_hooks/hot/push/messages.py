@@ -150,16 +150,25 @@ def unknown(actions: Sequence[int]) -> tuple[str, str]:
     return f"{numbers} may have landed: nobody could record it;", "`git uam status` asks the remote once it can"
 
 
-def ended(source: Source, remote: str, *, earlier: bool = False, mine: bool = True) -> str:
+def tried_again(source: Source) -> str:
+    """What to do about something that failed, where nothing else is known to help."""
+    number = source.action_id
+    return f"`git uam log {number}` shows what is known of it, `git uam retry {number}` tries it again"
+
+
+def ended(source: Source, remote: str, *, earlier: bool = False, mine: bool = True, called: str = "") -> str:
     """What became of a source, for whom `landed` may not be enough: who waited for its number, or comes back later.
 
-    `earlier` if its agent is doing something else by now, `mine` if the reader is who pushed it.
+    `earlier` if its agent is doing something else by now, `mine` if the reader is who pushed it. `called` is what it is
+    if it is no push.
     """
     number = f"#{source.action_id}{' from before' * earlier}"
     facts = source.outcome
     if source.status == SourceStatus.WITHDRAWN:
         return f"{number} was taken out of the queue, nothing of it lands: {facts.error or 'cancelled'}"
     if source.status != SourceStatus.LANDED:
+        if called:
+            return f"{number}, {called}, has failed: {facts.error}"
         return f"{number} did not land: {facts.error}"
     said = landed(source, remote) if mine else None
     if said is not None:

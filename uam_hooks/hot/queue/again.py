@@ -7,10 +7,11 @@ from collections.abc import Iterable, Sequence
 
 from uam_hooks.hot.core.processes import alive, started
 from uam_hooks.hot.core.refs import short_target
+from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.queue import rows
 from uam_hooks.hot.queue.ci import Moments
 from uam_hooks.hot.queue.connection import Store
-from uam_hooks.hot.queue.model import NewSource, Source
+from uam_hooks.hot.queue.model import ActionType, NewSource, Source
 
 
 def open_ones(db: sqlite3.Connection, pushed: Sequence[tuple[NewSource, str]]) -> list[sqlite3.Row | None]:
@@ -52,7 +53,7 @@ def wait_on(db: sqlite3.Connection, entry: sqlite3.Row, new: NewSource, moments:
     Not where another still waits, and not where the agent was told "queued" with exit 0: then Ctrl-C does not take that
     back. The window does not end later than before.
     """
-    if entry["untold"] and not (entry["waiter"] and alive(entry["waiter"], entry["waiter_started"])):
+    if entry["untold"] == 1 and not (entry["waiter"] and alive(entry["waiter"], entry["waiter_started"])):
         db.execute(
             "UPDATE sources SET waiter = ?, waiter_started = ? WHERE id = ?",
             (new.waiter, started(new.waiter), entry["id"]),
@@ -66,19 +67,49 @@ def wait_on(db: sqlite3.Connection, entry: sqlite3.Row, new: NewSource, moments:
     return moments.due
 
 
-def untold(store: Store, worktree: str, agent: str) -> list[tuple[str, Source]]:
-    """Ended pushes of this agent from this worktree that nobody has told it about, with their remotes, oldest first.
+class Untold(NamedTuple):
+    """Something that has ended: the remote it was for, its source, and what it is called if it is no push.
 
-    Those that a live process waits for are left to it.
+    `batch` is the id of the batch in which it failed while nobody had ever waited for it.
+    """
+
+    remote: str
+    source: Source
+    called: str = ""
+    batch: str = ""
+
+
+def untold(store: Store, worktree: str, agent: str) -> list[Untold]:
+    """What has ended of this agent from this worktree that nobody has told it about, oldest first.
+
+    What a live process waits for is left to it.
     """
     with store.reading() as db:
         found = db.execute(
-            "SELECT s.*, q.remote FROM sources s JOIN deploy_queue q ON q.id = s.action_id WHERE s.untold = 1"
+            "SELECT s.*, q.remote, q.action_type, q.target, q.batch_id FROM sources s"
+            " JOIN deploy_queue q ON q.id = s.action_id WHERE s.untold <> 0"
             " AND s.worktree = ? AND s.agent_id = ? AND s.status IN ('landed', 'failed', 'withdrawn') ORDER BY s.id",
             (worktree, agent),
         ).fetchall()
-    ended = [(str(row["remote"]), rows.source(row)) for row in found]
-    return [(remote, source) for remote, source in ended if not source.is_waited_for]
+    ended = [
+        Untold(str(row["remote"]), rows.source(row), _called(row), row["batch_id"] or "" if row["untold"] == 2 else "")
+        for row in found
+    ]
+    return [one for one in ended if not one.source.is_waited_for]
+
+
+def _called(row: sqlite3.Row) -> str:
+    return "" if row["action_type"] == ActionType.PUSH else f"{row['action_type']} {row['target']}"
+
+
+def unheard(store: Store, worktree: str) -> list[str]:
+    """The agents in a worktree that have not heard of something that failed."""
+    with store.reading() as db:
+        found = db.execute(
+            "SELECT DISTINCT agent_id FROM sources WHERE untold <> 0 AND worktree = ? AND status = 'failed'",
+            (worktree,),
+        ).fetchall()
+    return [str(row["agent_id"]) for row in found]
 
 
 def told(store: Store, source_ids: Iterable[int]) -> None:
@@ -86,7 +117,7 @@ def told(store: Store, source_ids: Iterable[int]) -> None:
     ids = [(source_id,) for source_id in source_ids]
     if ids:
         with store.transaction() as db:
-            db.executemany("UPDATE sources SET untold = 0 WHERE id = ?", ids)
+            db.executemany("UPDATE sources SET untold = 0, notice = 0 WHERE id = ?", ids)
 
 
 def replaced_by(store: Store, source_ids: Sequence[int]) -> list[int]:

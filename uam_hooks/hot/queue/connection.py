@@ -15,7 +15,7 @@ from pathlib import Path
 from uam_hooks.hot.core import files
 from uam_hooks.hot.core.errors import Advice, NotInstalled, StoreError, UsageError
 from uam_hooks.hot.core.typed import Any
-from uam_hooks.hot.queue import events
+from uam_hooks.hot.queue import events, hints
 from uam_hooks.hot.queue.bell import FLUSHERS, ring
 from uam_hooks.hot.queue.model import iso
 from uam_hooks.hot.queue.schema import MIGRATIONS
@@ -193,11 +193,14 @@ class Store:
             self._turn.take(BUSY_SECONDS)
             self.db.execute("BEGIN IMMEDIATE")
             self.db.noted.clear()
+            self.db.unheard.clear()
             try:
                 yield self.db
             except BaseException:
                 self.db.execute("ROLLBACK")
                 raise
+            if self.db.unheard:  # before: nothing is made after somebody may have been told the end of something
+                hints.leave(self.database.parent, self.db.unheard)
             self.db.execute("COMMIT")
             if self.db.noted:  # with the turn to write, so that the lines are in the order of what happened
                 events.write(self.database, self.db.noted)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from uam_hooks.hot.core import files
 from uam_hooks.hot.core.errors import UamError
+from uam_hooks.hot.core.processes import alive
 from uam_hooks.hot.core.refs import short_target
 from uam_hooks.hot.core.typed import Any
 from uam_hooks.hot.core.words import redact
@@ -44,12 +45,38 @@ class Noting(sqlite3.Connection):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.noted: list[Facts] = []
+        self.unheard: list[tuple[str, str]] = []  # worktree and agent of what failed while nobody waited for it
 
 
 def note(db: sqlite3.Connection, kind: str, facts: Mapping[str, Any]) -> None:
     """Inside a transaction, say what happens by it. `facts` begin with `batch`, `batch_id` and `action`."""
     if isinstance(db, Noting):
         db.noted.append({"v": VERSION, "at": iso(time.time()), "event": kind, **facts})
+
+
+def fail(db: sqlite3.Connection, source: int, outcome: str) -> bool:
+    """Inside a transaction, let a pending source fail. Its agent is to hear of it, unless it waits and hears anyway;
+    returns whether it was pending.
+    """
+    row = db.execute(
+        "SELECT worktree, agent_id, waiter, waiter_started FROM sources WHERE id = ? AND status = 'pending'", (source,)
+    ).fetchone()
+    if row is None:
+        return False
+    db.execute(
+        "UPDATE sources SET status = 'failed', outcome = ?, untold = CASE untold WHEN 0 THEN 2 ELSE untold END,"
+        " notice = 1 WHERE id = ?",
+        (outcome, source),
+    )
+    if isinstance(db, Noting) and not is_waited_for(row):
+        db.unheard.append((row["worktree"], row["agent_id"]))
+    return True
+
+
+def is_waited_for(row: sqlite3.Row) -> bool:
+    """Whether the process that pushed a source still waits for it. What a row says may be anything."""
+    waiter, since = row["waiter"], row["waiter_started"]
+    return isinstance(waiter, int) and isinstance(since, str) and waiter > 0 and alive(waiter, since)
 
 
 def write(database: Path, noted: Sequence[Facts]) -> None:

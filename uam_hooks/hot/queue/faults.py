@@ -27,7 +27,7 @@ def ended(db: sqlite3.Connection, row: sqlite3.Row) -> bool:
     faults = {source["id"]: why for source in pending if (why := fault or rows.source(source).fault)}
     for number, why in faults.items():
         text = Outcome(failure=Failure(why)).text()
-        db.execute("UPDATE sources SET status = 'failed', outcome = ? WHERE id = ?", (text, number))
+        events.fail(db, number, text)
     if fault or faults:
         events.unreadable(db, row, fault or "; ".join(dict.fromkeys(faults.values())))
     if not fault and (not faults or len(faults) < len(pending)):

@@ -346,4 +346,15 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         CREATE INDEX gate_runs_by_time ON gate_runs (ended_at);
         """,
     ),
+    (
+        "failures that nobody waited for",
+        """
+        -- untold is 2 where something has failed whose agent was told "queued", and nothing since
+        DROP INDEX sources_untold;
+        CREATE INDEX sources_untold ON sources (worktree, agent_id) WHERE untold <> 0;
+        -- 1: it has failed, and uam.notify.command may have to be told so
+        ALTER TABLE sources ADD COLUMN notice INTEGER NOT NULL DEFAULT 0;
+        CREATE INDEX sources_notice ON sources (id) WHERE notice = 1;
+        """,
+    ),
 )
