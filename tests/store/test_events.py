@@ -64,6 +64,15 @@ def test_a_line_is_bounded_ascii_and_has_no_secret(database: Path) -> None:
     assert (cut["cut"], "cut" in refused) == (True, False)
 
 
+def test_whatever_an_entry_says_it_can_end(database: Path) -> None:
+    """A row may hold anything: neither its event nor its hint keeps the change from being made."""
+    with Store(database) as store, store.transaction() as db:
+        assert isinstance(db, events.Noting)
+        db.unheard += [("/a\0b/.git", "me"), ("/w/\ud800", "me"), (7, None)]  # type: ignore[list-item]
+        events.note(db, "queued", {"agent": "\ud800", "remote": b"bytes"})
+    assert lines(database) == []
+
+
 def test_what_a_full_disk_has_cut_off_takes_nothing_else_with_it(database: Path) -> None:
     path = database.parent / "log" / "events.jsonl"
     path.write_text('{"event": "que')

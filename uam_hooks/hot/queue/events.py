@@ -17,7 +17,6 @@ from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 
 from uam_hooks.hot.core import files
-from uam_hooks.hot.core.errors import UamError
 from uam_hooks.hot.core.processes import alive
 from uam_hooks.hot.core.refs import short_target
 from uam_hooks.hot.core.typed import Any
@@ -82,7 +81,7 @@ def is_waited_for(row: sqlite3.Row) -> bool:
 def write(database: Path, noted: Sequence[Facts]) -> None:
     """Append what was noted, a write for each; whatever cannot be written is lost."""
     path = database.parent / "log" / "events.jsonl"
-    with suppress(OSError, UamError):
+    with suppress(Exception):  # whatever it is: the change has been made
         fd = _opened(path, make=not any(one["event"] in _QUIET for one in noted))
         try:
             size = os.fstat(fd).st_size

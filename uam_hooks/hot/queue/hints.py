@@ -12,7 +12,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from uam_hooks.hot.core import files
-from uam_hooks.hot.core.errors import UamError
 from uam_hooks.hot.core.words import visible
 
 _MOST_BYTES = 4096
@@ -26,7 +25,7 @@ def place(uam: Path, worktree: str) -> Path:
 def leave(uam: Path, whose: Iterable[tuple[str, str]]) -> None:
     """Leave hints for these worktrees and agents, a line for each; what cannot be written is done without."""
     for worktree, agent in whose:
-        with suppress(OSError, UamError):
+        with suppress(Exception):  # no room, or an entry that says nonsense: it is to end all the same
             fd = files.opened(place(uam, worktree), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             try:
                 if os.fstat(fd).st_size < _MOST_BYTES:
