@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 import pytest
 
@@ -48,6 +49,25 @@ def test_a_conflict_is_told_while_the_first_push_waits(table: Scene, mode: str) 
     assert finished(waiting).code == 0
     table.idle()
     assert table.landed()[-1] == "Say one"
+
+
+@pytest.mark.parametrize("mode", ["manual", "wait"])
+def test_a_command_that_a_message_names_takes_a_ref_as_one_word(table: Scene, mode: str) -> None:
+    """git allows names of branches that act in a shell, and who copies the command runs them."""
+    name = "x;touch${IFS}pwned;$(touch${IFS}pwned)"
+    a, b = table.worktree("a"), table.worktree("b")
+    assert a.push("origin", f"HEAD:refs/heads/{name}").code == 0
+    flush(a)
+    table.git("config", "uam.push.mode", mode)
+    edit(a, 0, "one")
+    edit(b, 0, "two")
+    assert a.push("origin", f"HEAD:refs/heads/{name}").code == 0
+    done = b.push("origin", f"HEAD:refs/heads/{name}")
+    assert done.code == 1
+    command = done.ours[-1].split("`")[1]
+    assert shlex.split(command)[-1].endswith(name)
+    b.execute("sh", "-c", command)
+    assert not (b.top / "pwned").exists()
 
 
 def test_what_was_cancelled_is_in_nobodys_way(table: Scene) -> None:

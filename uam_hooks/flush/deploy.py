@@ -10,6 +10,7 @@ from pathlib import Path
 from uam_hooks.command.process import Command
 from uam_hooks.hot.core.errors import UsageError
 from uam_hooks.hot.core.identity import reduced
+from uam_hooks.hot.core.quoting import word
 from uam_hooks.hot.core.refs import full_target
 from uam_hooks.hot.queue.model import Action, Batch
 from uam_hooks.session import Session
@@ -29,7 +30,7 @@ def words_of(session: Session, target: str) -> list[str]:
     """The argument list that is configured for `target`; raises UsageError where there is none."""
     key = f"uam.deploy.{target}.command"
     if not session.settings.all(key):
-        raise UsageError(f"There is no deploy '{target}' here.", f"Name its command: `git uam config {key} ...`.")
+        raise UsageError(f"There is no deploy '{target}' here.", f"Name its command: `git uam config {word(key)} ...`.")
     words: list[str] = session.settings[key]
     return words
 

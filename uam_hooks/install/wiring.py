@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import GitFailed, Refused
+from uam_hooks.hot.core.quoting import word
 from uam_hooks.hot.core.settings import Settings
 from uam_hooks.hot.core.urls import SCHEME, own_helper
 from uam_hooks.install import configured
@@ -126,7 +127,7 @@ def refuse_foreign_aliases(repo: Repository, text: bytes) -> None:
             if any((key, found) not in (*_ALIASES, *EARLIER_ALIASES) for found in draft.get(key)):
                 raise Refused(
                     f"This repository has its own {key}.",
-                    f"Rename it, or remove it with `git config --unset-all {key}`.",
+                    f"Rename it, or remove it with `git config --unset-all {word(key)}`.",
                 )
 
 

@@ -1,4 +1,6 @@
-r"""git's C-style quoting of names: `"a\tb"`, as quote.c of git reads and writes it. Names are bytes."""
+r"""Names as others read them: git, in the C style of its quote.c (`"a\tb"`; names are bytes), and the shell of somebody
+who copies a command from a message.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,13 @@ _ESCAPE = rb'\\(?:([abfnrtv"\\])|([0-3][0-7]{2}))'
 _WHOLE = rb'"((?:[^"\\]|\\[abfnrtv"\\]|\\[0-3][0-7]{2})*)"'
 _LETTERS = dict(zip(b'abfnrtv"\\', b'\a\b\f\n\r\t\v"\\', strict=True))
 _SPECIAL = rb'[\x00-\x1f"\\\x7f]'
+
+
+def word(name: str) -> str:
+    """`name` as one word of a command that a message names: a ref or a path may hold what acts in a shell."""
+    from shlex import quote  # messages that name a command are rare, and its import is not for every push
+
+    return quote(name)
 
 
 def quoted(name: bytes) -> bytes:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.plumbing import Git
+from uam_hooks.hot.core.quoting import word
 from uam_hooks.hot.core.refs import OURS
 
 _GITLINK = "160000"
@@ -32,7 +33,7 @@ def lost_submodule(git: Git, paths: RepoPaths, tip: str) -> str:
         if mode == _GITLINK and (where := _landed_otherwise(git, paths.worktree / path, oid)):
             return (
                 f"submodule {path} is at {oid[:7]}, which landed on {where} in another form, so nobody can check it"
-                f" out: `git -C {path} uam sync {where}`, `git add {path}`, commit, and push again"
+                f" out: `git -C {word(path)} uam sync {word(where)}`, `git add {word(path)}`, commit, and push again"
             )
     return ""
 
