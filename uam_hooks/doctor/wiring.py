@@ -13,7 +13,7 @@ from uam_hooks.install.configured import asked_for
 from uam_hooks.install.displaced import displaced
 from uam_hooks.install.hookdir import RECORD, Record, hooks_directory
 from uam_hooks.install.hookfile import HOOKS, State, shipped_dir, state_of
-from uam_hooks.install.wiring import CATCH_ALL, COMMAND_ALIAS, EARLIER_ALIASES, HELPER_ALIAS
+from uam_hooks.install.wiring import CATCH_ALL, CATCH_SCHEMES, COMMAND_ALIAS, EARLIER_ALIASES, HELPER_ALIAS
 
 _AGAIN = Advice.of("Run {}.", "git", "uam", "install")
 
@@ -96,6 +96,12 @@ def check_aliases(seen: Seen) -> Iterator[Finding]:
         yield warning(
             Code.CATCH_ALL_MISSING, CATCH_ALL[0],
             "It is not in the config file, so pushes to a URL, and to remotes that are not wired, go straight.",
+            _AGAIN, Fix.INSTALL,
+        )  # fmt: skip
+    for key in [key for key, value in CATCH_SCHEMES if seen.wired and value not in local.get(key.lower(), [])]:
+        yield warning(
+            Code.CATCH_ALL_MISSING, key,
+            "It is not in the config file, so git shows the password that somebody pushes to a URL with.",
             _AGAIN, Fix.INSTALL,
         )  # fmt: skip
     for remote in unwired(seen.settings):

@@ -21,7 +21,7 @@ from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import GitFailed, Refused
 from uam_hooks.hot.core.quoting import word
 from uam_hooks.hot.core.settings import Settings
-from uam_hooks.hot.core.urls import SCHEME, own_helper
+from uam_hooks.hot.core.urls import SCHEME, SCHEMES, own_helper
 from uam_hooks.install import configured
 from uam_hooks.install.draft import Draft, draft_of
 
@@ -38,6 +38,11 @@ _ALIASES = (COMMAND_ALIAS, HELPER_ALIAS)
 # Every URL that is pushed to and that no pushurl and no longer pushInsteadOf decides: URLs on the command line, and
 # remotes that are not wired yet.
 CATCH_ALL = (f"url.{SCHEME}.pushInsteadOf", "")
+# The same for URLs of a scheme, with the helper's alias for each.
+CATCH_SCHEMES = (
+    *((f"url.uam-{scheme}.pushInsteadOf", scheme) for scheme in SCHEMES),
+    *((f"alias.remote-uam-{scheme.removesuffix('://')}", HELPER_ALIAS[1]) for scheme in SCHEMES),
+)
 EARLIER_ALIASES = (  # ours, too: an install replaces them
     ("alias.uam", f"!{_SHIM}git-uam"),
     ("alias.remote-uam", f"!{_SHIM}git-remote-uam"),
@@ -159,7 +164,7 @@ def wired(
                     _unwire_remote(draft, f"remote.{name}")
             elif _wire_remote(repo, draft, name):
                 remotes.append(name)
-        ours = _ALIASES if later else (CATCH_ALL, *_ALIASES)
+        ours = _ALIASES if later else (CATCH_ALL, *CATCH_SCHEMES, *_ALIASES)
         for key, value in [COMMAND_ALIAS] if hooks_only else ours:
             if draft.get(key) != [value]:
                 draft.put(key, [value])
@@ -280,7 +285,7 @@ def _unset(repo: Repository, text: bytes) -> bytes:
         keys = [key.rpartition(".") for key, _ in draft.entries() if key.startswith("remote.")]
         for section in dict.fromkeys(section for section, _, name in keys if name.endswith("pushurl")):
             _unwire_remote(draft, section)
-        for key, value in (*_ALIASES, *EARLIER_ALIASES, CATCH_ALL):
+        for key, value in (*_ALIASES, *EARLIER_ALIASES, CATCH_ALL, *CATCH_SCHEMES):
             draft.unset(key, value)
         configured.erase(draft)
         return _without_headers(draft)
@@ -289,6 +294,7 @@ def _unset(repo: Repository, text: bytes) -> bytes:
 def _without_headers(draft: Draft) -> bytes:
     """The text without the headers of our own sections, which git leaves where a comment of somebody's follows."""
     used = {key.rpartition(".")[0] for key, _ in draft.entries()}
-    ours = [("url", SCHEME), *(("hook", name) for name in configured.SECTIONS)]
+    urls = [SCHEME, *(f"uam-{scheme}" for scheme in SCHEMES)]
+    ours = [*(("url", url) for url in urls), *(("hook", name) for name in configured.SECTIONS)]
     headers = {f'[{kind} "{name}"]'.encode() for kind, name in ours if f"{kind}.{name}" not in used}
     return b"".join(line for line in draft.text.splitlines(keepends=True) if line.strip() not in headers)

@@ -13,6 +13,9 @@ from uam_hooks.hot.core.settings import Settings
 from uam_hooks.hot.core.words import redact
 
 SCHEME = "uam::"
+# A URL of one of these becomes uam-https://... instead: git shows no name and password of a URL that has a scheme, and
+# all of one that begins with `uam::` (transport_anonymize_url, git 2.39).
+SCHEMES = ("https://", "http://", "ssh://")
 # The remote that git is told about on its command line; no other can have this name, for git refuses its colons.
 NAME = "uam::there"
 # Given as false where packs for that remote are to stand alone: git has an option for it, and no setting.
@@ -93,6 +96,8 @@ def _rewritten(settings: Settings, url: str, kind: str) -> str | None:
     """`url` with its longest prefix replaced that a url.<base>.<kind> names, of equally long ones the first."""
     best, base = "", None
     for name, prefix in settings.rewriting(kind):
+        if name == f"uam-{prefix}":  # ours, as that with the empty prefix is
+            continue
         if len(prefix) > len(best) and url.startswith(prefix):
             best, base = prefix, name
     return None if base is None else base + url[len(best) :]
