@@ -179,7 +179,7 @@ def every_agent_committed_by_itself_in_its_own_worktree(played: Played) -> None:
 def the_page_is_about_what_was_played(played: Played) -> None:
     assert played.found["page"] == str(played.page)
     page = played.page.read_text()
-    for word in (*played.scenario.agents, "NEWS.md", "Add the cart"):
+    for word in (*played.scenario.agents, "NEWS.md", "Test the cart"):
         assert word in page
 
 
