@@ -54,6 +54,28 @@ def test_two_queued_pushes_are_one_landing(scene: Scene) -> None:
     assert len(scene.pushes()) == 1
 
 
+@pytest.mark.staying
+def test_a_flusher_that_lives_for_others_leaves_what_is_manual(scene: Scene) -> None:
+    other, third = scene.worktree("other"), scene.worktree("third")
+    scene.commit("a")
+    assert scene.push().code == 0
+    by_hand = scene.commit("b")
+    manual = ("-c", "uam.push.mode=manual", "push")
+    assert scene.run(*manual).code == 0
+    other.commit("c")
+    assert other.push("origin", "HEAD:other").code == 0
+    assert scene.pushed() == ["completed", "pending", "completed"]
+    assert " landed on origin/main " in scene.git("uam", "flush")
+    assert (scene.there(), scene.pushed()) == (by_hand, ["completed"] * 3)
+    # who waits for the same branch takes along what they merge with
+    third.git("reset", "-q", "--hard", by_hand)
+    third.commit("d")
+    assert third.run(*manual, "origin", "HEAD:main").code == 0
+    scene.commit("e")
+    assert scene.push().code == 0
+    assert scene.files() == ["README", "a", "b", "d", "e"]
+
+
 def test_manual_mode_waits_for_the_flush_command(scene: Scene) -> None:
     scene.git("config", "uam.push.mode", "manual")
     tip = scene.commit("a")

@@ -116,7 +116,9 @@ def _choices(
     lane: Lane = EVERYTHING, after: str | None = None,
 ) -> list[Choice]:  # fmt: skip
     found = db.execute(
-        "SELECT * FROM deploy_queue WHERE status = 'pending' AND (action_type <> 'commit' OR asked = 1) ORDER BY id"
+        "SELECT * FROM deploy_queue WHERE status = 'pending' AND (action_type <> 'commit' OR asked = 1)"
+        " AND (by_hand = 0 OR :remote IS NULL) ORDER BY id",
+        {"remote": lane.remote},
     ).fetchall()
     meant = [row for row in found if row["id"] not in without and (upto is None or row["id"] <= upto)]
     actions = [action for action in map(rows.action, meant) if lane.acts_for(action) and not action.fault]

@@ -45,9 +45,11 @@ def enter(session: PushSession, specs: Sequence[ResolvedSpec], *, urgent: bool, 
     """
     store = session.store
     urgent = urgent or windows.urgent_here()
+    by_hand = not waits and session.settings["uam.push.mode"] == "manual"
+    replaced = [_replaced(one.source, session.git, store) for one in specs]
     specs = [
-        one._replace(source=one.source._replace(replaces=_replaced(one.source, session.git, store), waited_for=waits))
-        for one in specs
+        one._replace(source=one.source._replace(replaces=older, waited_for=waits, by_hand=by_hand))
+        for one, older in zip(specs, replaced, strict=True)
     ]
     found = accepted(session, specs, waits)
     refused = [(one, found[n].refusal) for n, one in enumerate(specs)]

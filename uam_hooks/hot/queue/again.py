@@ -61,8 +61,9 @@ def wait_on(db: sqlite3.Connection, entry: sqlite3.Row, new: NewSource, moments:
     if entry["status"] == "pending":
         moments = Moments(entry["execute_after"], entry["hold_until"], bool(entry["held"])).joined_by(moments)
         db.execute(
-            "UPDATE deploy_queue SET execute_after = ?, hold_until = ?, held = ? WHERE id = ?",
-            (*moments, entry["action_id"]),
+            "UPDATE deploy_queue SET execute_after = ?, hold_until = ?, held = ?, by_hand = min(by_hand, ?)"
+            " WHERE id = ?",
+            (*moments, new.by_hand, entry["action_id"]),
         )
     return moments.due
 

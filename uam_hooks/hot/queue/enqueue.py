@@ -97,8 +97,9 @@ def push_action(source: NewSource, window: float, hold: float | None = None) -> 
     if key is None or not source.ref.startswith(HEADS):  # what gathers nothing would wait for nothing
         hold = None
     return NewAction(
-        source.agent, ActionType.PUSH, short_target(source.ref), source.remote, payload, window, key, hold=hold
-    )
+        source.agent, ActionType.PUSH, short_target(source.ref), source.remote, payload, window, key, hold=hold,
+        by_hand=source.by_hand,
+    )  # fmt: skip
 
 
 def _moments(new: NewAction, now: float) -> Moments:
@@ -108,7 +109,8 @@ def _moments(new: NewAction, now: float) -> Moments:
 def add(db: sqlite3.Connection, new: NewAction, source: NewSource, replaces: Sequence[int], now: float) -> Ticket:
     """Inside a transaction, queue an action with its source, or let the source join the pending action it merges with.
 
-    The merged action keeps the earlier end of its window and the higher priority. The pending sources `replaces` give
+    The merged action keeps the earlier end of its window and the higher priority, and is left to a flush by hand only
+    where all of it is. The pending sources `replaces` give
     way to the new one.
     """
     moments = _moments(new, now)
@@ -118,11 +120,11 @@ def add(db: sqlite3.Connection, new: NewAction, source: NewSource, replaces: Seq
     if found is None:
         action_id = db.execute(
             "INSERT INTO deploy_queue (agent_id, action_type, target, payload, queued_at, execute_after, remote,"
-            " merge_key, priority, dependencies, not_before, asked, identity, place, url, hold_until)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " merge_key, priority, dependencies, not_before, asked, identity, place, url, hold_until, by_hand)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (new.agent, new.action_type.value, new.target, json.dumps(new.payload), iso(now), moments.due, new.remote,
              key, new.priority, json.dumps(new.dependencies), new.not_before, new.explicit,
-             by.identity, by.place.id, by.place.url, moments.hold_until),
+             by.identity, by.place.id, by.place.url, moments.hold_until, new.by_hand),
         ).lastrowid  # fmt: skip
         if by.identity:
             db.execute("INSERT OR IGNORE INTO identities (id, facts) VALUES (?, ?)", (by.identity, by.facts))
@@ -130,9 +132,9 @@ def add(db: sqlite3.Connection, new: NewAction, source: NewSource, replaces: Seq
         action_id = found["id"]
         moments = Moments(found["execute_after"], found["hold_until"], bool(found["held"])).joined_by(moments)
         db.execute(
-            "UPDATE deploy_queue SET execute_after = ?, hold_until = ?, held = ?, priority = max(priority, ?)"
-            " WHERE id = ?",
-            (*moments, new.priority, action_id),
+            "UPDATE deploy_queue SET execute_after = ?, hold_until = ?, held = ?, priority = max(priority, ?),"
+            " by_hand = min(by_hand, ?) WHERE id = ?",
+            (*moments, new.priority, new.by_hand, action_id),
         )
     assert action_id is not None
     source_id = _add_source(db, source, action_id, iso(now), moments.held)

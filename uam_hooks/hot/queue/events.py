@@ -82,6 +82,7 @@ def write(database: Path, noted: Sequence[Facts]) -> None:
     """Append what was noted, a write for each; whatever cannot be written is lost."""
     path = database.parent / "log" / "events.jsonl"
     with suppress(Exception):  # whatever it is: the change has been made
+        files.check_directory(path.parent)  # a link would lead out of the repository
         fd = _opened(path, make=not any(one["event"] in _QUIET for one in noted))
         try:
             size = os.fstat(fd).st_size

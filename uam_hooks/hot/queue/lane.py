@@ -42,10 +42,11 @@ EVERYTHING = Lane(None, None)
 
 
 # What could be claimed once its time has come. Actions that wait for another action, or for what another batch is
-# changing, do not count. In step with `choose`.
+# changing, do not count; nor, in a lane, do those that are left to a flush by hand. In step with `choose`.
 _CLAIMABLE = (
     " FROM deploy_queue q WHERE status = 'pending' AND (action_type <> 'commit' OR asked = 1)"
-    " AND (:remote IS NULL OR remote = :remote) AND (:identity IS NULL OR identity IN ('', :identity))"
+    " AND (:remote IS NULL OR (remote = :remote AND by_hand = 0))"
+    " AND (:identity IS NULL OR identity IN ('', :identity))"
     " AND NOT EXISTS (SELECT 1 FROM deploy_queue b WHERE b.target = q.target AND b.status IN ('batched', 'executing')"
     "  AND ((b.remote = q.remote AND q.action_type <> 'commit') OR (q.asked = 1"
     "   AND q.action_type IN ('commit', 'merge', 'push') AND b.action_type IN ('commit', 'merge'))))"
@@ -71,7 +72,7 @@ def at_work(store: Store, identity: str) -> list[Lane]:
     """The lanes of an identity in which something waits for its time."""
     with store.reading() as db:
         found = db.execute(
-            f"SELECT DISTINCT remote{_CLAIMABLE} ORDER BY remote",
+            f"SELECT DISTINCT remote{_CLAIMABLE} AND by_hand = 0 ORDER BY remote",
             {"remote": None, "identity": identity},
         ).fetchall()
     return [Lane(identity, row["remote"]) for row in found]

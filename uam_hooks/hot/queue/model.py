@@ -77,7 +77,7 @@ class NewSource(NamedTuple):
     `replaces` are the ids of the pending sources whose work it contains: it takes their place.
     `asker` is who it acts as.
     `waited_for` tells whether the process `waiter` stays to hear what became of it. `wish` is what is to become of its
-    commits.
+    commits. `by_hand` tells whether only a flush that somebody asks for lands it (the mode `manual`).
     """
 
     remote: str
@@ -100,6 +100,7 @@ class NewSource(NamedTuple):
     asker: Asker = Asker()
     waited_for: bool = False
     wish: Wish = Wish.NONE
+    by_hand: bool = False
 
 
 class NewAction(NamedTuple):
@@ -122,6 +123,7 @@ class NewAction(NamedTuple):
     not_before: str = ""
     explicit: bool = False
     hold: float | None = None
+    by_hand: bool = False
 
 
 class Source(NamedTuple):

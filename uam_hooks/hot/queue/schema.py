@@ -357,4 +357,11 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         CREATE INDEX sources_notice ON sources (id) WHERE notice = 1;
         """,
     ),
+    (
+        "what was queued in the mode manual",
+        """
+        -- 1: only a flush that somebody asks for takes it, and no flusher that lives for others
+        ALTER TABLE deploy_queue ADD COLUMN by_hand INTEGER NOT NULL DEFAULT 0;
+        """,
+    ),
 )
