@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.support.commands import UAM, call, facts, refused
+from tests.support.commands import UAM, call, refused, told
 from tests.support.queueing import WINDOW, due_now
 from tests.support.scenes import PATIENCE, Scene, Worktree, alive, ends_with_its_scene, until
 
@@ -113,7 +113,7 @@ def test_each_tool_does_what_the_command_of_its_name_does(queueing: Scene) -> No
             tip = scene.commit("mine")
             number = queued(scene, scene)
             status = await tools("status")
-            assert set(status) == set(facts(scene, "status"))
+            assert set(status) == set(told(scene, "status"))
             assert pushes(status) == [number]
             await _refuses(scene, tools, number)
             other.commit("theirs")
@@ -128,11 +128,11 @@ def test_each_tool_does_what_the_command_of_its_name_does(queueing: Scene) -> No
             assert (await tools("wait", ids=[number], directory="../other"))["done"]
             assert other.oid("HEAD") == scene.there()
             known = await tools("log", id=number)
-            assert known == facts(scene, "log", str(number))
+            assert known == told(scene, "log", str(number))
             assert next(one["tip"] for one in known["entries"] if one["agent"] != "other") == tip
             found = await tools("log", limit=1)
-            assert found == facts(scene, "log", "-n1")
-            assert await tools("show", batch=known["batch"]) == facts(scene, "show", str(known["batch"]))
+            assert found == told(scene, "log", "-n1")
+            assert await tools("show", batch=known["batch"]) == told(scene, "show", str(known["batch"]))
             assert (await tools("show", batch=scene.there()))["batch"] == known["batch"]
             await _conflicts_and_tries_again(scene, other, tools)
 
