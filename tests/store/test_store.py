@@ -20,7 +20,7 @@ from uam_hooks.hot.core.errors import Failure, StoreError
 from uam_hooks.hot.queue import connection, enqueue, reasons, schema
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.enqueue import CommitNote, Ticket
-from uam_hooks.hot.queue.lane import EVERYTHING, due_at, unsettled
+from uam_hooks.hot.queue.lane import EVERYTHING, Lane, due_at, unsettled
 from uam_hooks.hot.queue.model import Action, Batch, NewSource, SourceStatus, Status, iso, seconds_of
 from uam_hooks.hot.queue.outcome import Detail, How, Outcome
 from uam_hooks.store import ci_states, claim, finish, journal, views
@@ -318,6 +318,22 @@ def test_a_released_action_takes_the_younger_open_group_in(store: Store) -> None
     ]
     assert push(store, source(4))[0].action == old_1.action
     assert states(store, old_2, new_3) == [SourceStatus.PENDING] * 2
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_what_is_left_to_a_flush_by_hand_goes_on_so_unless_somebody_else_is_in_it(store: Store, waits: bool) -> None:
+    lane = Lane(None, "origin")
+    push(store, source(1)._replace(by_hand=True))
+    assert (due_at(store, lane), claim.due(store, None, lane=lane)) == (None, None)
+    batch = claimed(store)
+    push(store, source(2)._replace(by_hand=not waits))
+    finish.release(store, batch.actions[0])
+    again = claim.due(store, None, lane=lane)
+    assert (again is not None) == waits
+    push(store, source(3, ref="refs/heads/joined")._replace(by_hand=True))
+    push(store, source(4, ref="refs/heads/joined"))
+    joined = claim.due(store, None, lane=lane)
+    assert joined is not None and [action.target for action in joined.actions] == ["joined"]
 
 
 def landing(action: Action, new: str = "f" * 40) -> NewLanding:

@@ -241,7 +241,7 @@ def _release(db: sqlite3.Connection, action: Action) -> bool:
     other = (
         row["merge_key"]
         and db.execute(
-            "SELECT id FROM deploy_queue WHERE merge_key = ? AND status = 'pending'", (row["merge_key"],)
+            "SELECT id, by_hand FROM deploy_queue WHERE merge_key = ? AND status = 'pending'", (row["merge_key"],)
         ).fetchone()
     )
     if other:
@@ -254,6 +254,8 @@ def _release(db: sqlite3.Connection, action: Action) -> bool:
         "UPDATE deploy_queue SET status = 'pending', batch_id = NULL, carried_by = NULL WHERE id = ?", (action.id,)
     )
     if other:
+        # somebody may wait for a part of it
+        db.execute("UPDATE deploy_queue SET by_hand = min(by_hand, ?) WHERE id = ?", (other["by_hand"], action.id))
         db.execute("UPDATE sources SET action_id = ? WHERE action_id = ?", (action.id, other["id"]))
         db.execute("UPDATE queued_commits SET action_id = ? WHERE action_id = ?", (action.id, other["id"]))
         _depend_on(db, action.id, other["id"])
