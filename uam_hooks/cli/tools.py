@@ -45,7 +45,7 @@ class Tool(ABC):
 @dataclass(frozen=True, kw_only=True)
 class Status(Tool):
     """The queue of this repository: what waits and until when, what runs, what failed within a day and why, what CI
-    does, and `next`, which is what to do now. Start here.
+    does, and `next_action`, which is what to do now. Start here.
     """
 
     changes = False
