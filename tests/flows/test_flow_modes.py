@@ -65,6 +65,7 @@ def test_a_flusher_that_lives_for_others_leaves_what_is_manual(scene: Scene) -> 
     other.commit("c")
     assert other.push("origin", "HEAD:other").code == 0
     assert scene.pushed() == ["completed", "pending", "completed"]
+    assert "`git uam flush` executes what waits" in scene.git("uam", "status")
     assert " landed on origin/main " in scene.git("uam", "flush")
     assert (scene.there(), scene.pushed()) == (by_hand, ["completed"] * 3)
     # who waits for the same branch takes along what they merge with

@@ -289,7 +289,7 @@ def test_a_config_that_was_rearranged_loses_ours_and_nothing_else(top: Path) -> 
     path = top / ".git" / "config"
     path.write_text(ODD_CONFIG)
     put_in(top)
-    text = path.read_text().replace("\tremote-uam", "\tx = y\n\tremote-uam").replace("pushurl = uam", "PUSHURL=uam")
+    text = path.read_text().replace("\tremote-uam =", "\tx = y\n\tremote-uam =").replace("pushurl = uam", "PUSHURL=uam")
     path.write_text(text + "\n# the end\n")
     take_out(top)
     assert "uam" not in path.read_text()

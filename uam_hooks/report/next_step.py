@@ -36,7 +36,7 @@ def of_queue(session: Session, found: dict[str, Any], waiting: views.Waiting) ->
             return _step(execute(batch.number, "the batch that was made, and so does any flush"))
     if found["running"]:
         return Step("nothing: a batch is being executed")
-    if waiting.due is not None and manual:
+    if waiting.due is not None and (manual or waiting.by_hand):
         return _step(Advice.of("{} executes what waits", "git", "uam", "flush"))
     if waiting.due is not None:
         left = max(seconds_of(waiting.due) - time.time(), 0.0) if is_moment(waiting.due) else 0.0

@@ -15,7 +15,7 @@ from uam_hooks.hot.push.news import News, say_ended, settle_ended
 from uam_hooks.hot.push.own_branch import OwnBranches
 from uam_hooks.hot.push.session import PushSession
 from uam_hooks.hot.push.waiting import Stuck, poll
-from uam_hooks.hot.queue import again
+from uam_hooks.hot.queue import again, enqueue
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.lane import due_at, unsettled
 from uam_hooks.hot.queue.model import ActionType, Source, SourceStatus, Status, where
@@ -45,6 +45,8 @@ def wait_for(
     sources = [source for number in ids for source in _sources(session, push, number)]
     timeout = session.settings["uam.push.waitTimeout"] if timeout is None else timeout
     by_hand = session.settings["uam.push.mode"] == "manual"
+    if not by_hand:
+        enqueue.attend(session.store, {source.action_id for source in sources})
 
     def ensure(states: Sequence[Source], start: bool) -> bool:
         return not by_hand and _ensure_flushers(session, push, states, start)

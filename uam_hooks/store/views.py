@@ -120,7 +120,8 @@ def actions(store: Store, *states: str, most: int = 1000) -> list[Action]:
 class Waiting(NamedTuple):
     """How much waits: actions by type, those asked for by name, their sources by type, and noted commits.
 
-    `due` is when the last of them may be executed that this identity may execute, None where there is none such.
+    `due` is when the last of them may be executed that this identity may execute, None where there is none such, and
+    `by_hand` whether some of these are left to a flush by hand.
     """
 
     actions: dict[str, int]
@@ -128,6 +129,7 @@ class Waiting(NamedTuple):
     commits: int
     total: int
     due: str | None
+    by_hand: bool = False
 
 
 def waiting(store: Store, identity: str) -> Waiting:
@@ -144,12 +146,12 @@ def waiting(store: Store, identity: str) -> Waiting:
         ).fetchone()
         total = db.execute("SELECT count(*) FROM deploy_queue WHERE status = 'pending'").fetchone()
         due = db.execute(
-            f"SELECT max(max(execute_after, not_before)) FROM deploy_queue q WHERE {going}"  # noqa: S608 - a constant
+            f"SELECT max(max(execute_after, not_before)), max(by_hand) FROM deploy_queue q WHERE {going}"  # noqa: S608 - a constant
             " AND identity IN ('', ?)",
             (identity,),
         ).fetchone()
     actions = {row["action_type"]: row["actions"] for row in counted}
-    return Waiting(actions, {row["action_type"]: row["sources"] for row in counted}, seen[0], total[0], due[0])
+    return Waiting(actions, {row["action_type"]: row["sources"] for row in counted}, seen[0], total[0], *due)
 
 
 def newest_waiting(store: Store, most: int) -> list[Action]:

@@ -181,6 +181,17 @@ def state(store: Store, source_ids: Iterable[int]) -> list[Source]:
     return found
 
 
+def attend(store: Store, action_ids: Iterable[int]) -> None:
+    """Let flushers take these actions, if they were left to a flush by hand: somebody waits for them now."""
+    which = "id IN (SELECT value FROM json_each(?)) AND by_hand = 1 AND status = 'pending'"
+    ids = json.dumps(list(action_ids))
+    with store.reading() as db:
+        if db.execute(f"SELECT 1 FROM deploy_queue WHERE {which}", (ids,)).fetchone() is None:  # noqa: S608 - a constant
+            return
+    with store.transaction() as db:
+        db.execute(f"UPDATE deploy_queue SET by_hand = 0 WHERE {which}", (ids,))  # noqa: S608
+
+
 def withdraw(store: Store, source_ids: Sequence[int], why: str, waiter: int | None = None) -> list[int]:
     """Take back the sources that no batch has claimed; returns their ids.
 
