@@ -91,7 +91,7 @@ class RequestChecker:
         later = "" if request.execute_after is None else iso(request.execute_after)
         action = NewAction(
             request.agent, request.kind, target, remote, payload, seconds, None if alone else key, request.priority, (),
-            later, True, by_hand=self.session.settings["uam.push.mode"] == "manual",
+            later, True,
         )  # fmt: skip
         return CheckedRequest(action, source, request.dependencies, request.name, pin)
 
