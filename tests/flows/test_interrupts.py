@@ -177,6 +177,23 @@ def test_c4_a_push_that_is_killed_with_all_its_family_lands(scene: Scene) -> Non
     assert scene.there() == tip
 
 
+def test_g7_an_interrupt_in_a_callback_ends_the_process_without_a_word() -> None:
+    """An import drops the lock of its module by one; Python prints what that raises, and goes on."""
+    code = (
+        "import signal, sys, weakref\n"
+        "from uam_hooks.hot.core.interrupts import interruptible\n"
+        "def run():\n"
+        "    one = type('One', (), {})()\n"
+        "    there = weakref.ref(one, lambda _: signal.raise_signal(signal.SIGINT))\n"
+        "    del one\n"
+        "    print('went on')\n"
+        "    return 0\n"
+        "sys.exit(interruptible(run))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
 def test_c4_a_signal_that_comes_in_a_destructor_is_not_lost(scene: Scene) -> None:
     """Python prints what a signal's handler raises there, and goes on as if nothing had happened."""
     scene.git("config", "uam.window.push", WINDOW)

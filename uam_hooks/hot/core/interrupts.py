@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import signal
+import sys
 from collections.abc import Callable
 
 INTERRUPTED = 130
@@ -21,6 +22,17 @@ def collect_garbage() -> None:
     gc.enable()
 
 
+def _end_where_it_is_lost(lost: sys.UnraisableHookArgs) -> None:
+    """End by SIGINT where a destructor or a callback has raised KeyboardInterrupt: Python prints that and goes on.
+
+    The import of a module has such a callback.
+    """
+    if lost.exc_type is KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.raise_signal(signal.SIGINT)
+    sys.__unraisablehook__(lost)
+
+
 def interruptible(run: Callable[[], int]) -> int:
     """What `run` returns, or 130 when a KeyboardInterrupt ended it.
 
@@ -29,6 +41,7 @@ def interruptible(run: Callable[[], int]) -> int:
     """
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         return run()
+    hook, sys.unraisablehook = sys.unraisablehook, _end_where_it_is_lost
     try:
         try:
             if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:
@@ -36,5 +49,6 @@ def interruptible(run: Callable[[], int]) -> int:
             return run()
         finally:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
+            sys.unraisablehook = hook
     except KeyboardInterrupt:  # also one that came before the line above had its effect
         return INTERRUPTED
