@@ -116,8 +116,8 @@ def _choices(
     lane: Lane = EVERYTHING, after: str | None = None,
 ) -> list[Choice]:  # fmt: skip
     found = db.execute(
-        "SELECT * FROM deploy_queue WHERE status = 'pending' AND (action_type <> 'commit' OR asked = 1)"
-        " AND (by_hand = 0 OR :remote IS NULL) ORDER BY id",
+        "SELECT * FROM deploy_queue WHERE status = 'pending' AND entrusted = ''"
+        " AND (action_type <> 'commit' OR asked = 1) AND (by_hand = 0 OR :remote IS NULL) ORDER BY id",
         {"remote": lane.remote},
     ).fetchall()
     meant = [row for row in found if row["id"] not in without and (upto is None or row["id"] <= upto)]

@@ -206,6 +206,12 @@ KEYS = (
     Key("uam.remote.timeout", "60s", duration, "after how long a remote that is silent counts as not answering"),
     Key("uam.flush.lockTimeout", "30s", duration, "how long `git uam flush` waits for what another flush is executing"),
     Key("uam.retention", "30d", duration, "how long originals of what landed are kept"),
+    Key("uam.queue", "", anything, "another clone on this machine, whose queue takes the pushes of this one"),
+    Key("uam.fleet", "", anything, "the fleet whose machines share one queue"),
+    Key("uam.fleet.url", "", anything, "the PostgreSQL database of the fleet, without a password"),
+    Key("uam.fleet.refs", "refs/uam/fleet/", anything, "below which refs of the remote a fleet hands over its pushes"),
+    Key("uam.fleet.onLoss", "wait", OneOf("wait", "local"),
+        "what becomes of pushes while the database does not answer: they wait, or land by themselves"),
     Key("uam.identity.env", "", anything,
         "one more environment variable that a landing needs, and that keeps pushes apart; may be given several times"),
 )  # fmt: skip

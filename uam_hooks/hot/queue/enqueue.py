@@ -204,7 +204,7 @@ def withdraw(store: Store, source_ids: Sequence[int], why: str, waiter: int | No
             changed = db.execute(
                 "UPDATE sources SET status = 'withdrawn', outcome = json_object('error', ?), untold = 0 WHERE id = ?"
                 " AND status = 'pending' AND waiter = coalesce(?, waiter)"
-                " AND (SELECT status FROM deploy_queue WHERE id = action_id) = 'pending'",
+                " AND (SELECT status FROM deploy_queue WHERE id = action_id AND entrusted = '') = 'pending'",
                 (why, source_id, waiter),
             ).rowcount
             if not changed:

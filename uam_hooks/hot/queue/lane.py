@@ -44,7 +44,7 @@ EVERYTHING = Lane(None, None)
 # What could be claimed once its time has come. Actions that wait for another action, or for what another batch is
 # changing, do not count; nor, in a lane, do those that are left to a flush by hand. In step with `choose`.
 _CLAIMABLE = (
-    " FROM deploy_queue q WHERE status = 'pending' AND (action_type <> 'commit' OR asked = 1)"
+    " FROM deploy_queue q WHERE status = 'pending' AND entrusted = '' AND (action_type <> 'commit' OR asked = 1)"
     " AND (:remote IS NULL OR (remote = :remote AND by_hand = 0))"
     " AND (:identity IS NULL OR identity IN ('', :identity))"
     " AND NOT EXISTS (SELECT 1 FROM deploy_queue b WHERE b.target = q.target AND b.status IN ('batched', 'executing')"

@@ -364,4 +364,21 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         ALTER TABLE deploy_queue ADD COLUMN by_hand INTEGER NOT NULL DEFAULT 0;
         """,
     ),
+    (
+        "pushes that another queue lands, and those that are landed here for another queue",
+        """
+        -- where a pending action was handed over to (empty: it is landed from here). Nothing here claims it meanwhile
+        ALTER TABLE deploy_queue ADD COLUMN entrusted TEXT NOT NULL DEFAULT '';
+        CREATE INDEX queue_entrusted ON deploy_queue (id) WHERE entrusted <> '' AND status = 'pending';
+        -- the name of a source that was handed over, the same however often that is tried
+        ALTER TABLE sources ADD COLUMN entry TEXT NOT NULL DEFAULT '';
+        CREATE UNIQUE INDEX sources_by_entry ON sources (entry) WHERE entry <> '';
+        -- of a source that another queue has handed over to this one: that queue, a slash, its entry
+        ALTER TABLE sources ADD COLUMN origin TEXT NOT NULL DEFAULT '';
+        CREATE UNIQUE INDEX sources_by_origin ON sources (origin) WHERE origin <> '';
+        -- 1: it has ended, and the other queue has not been told so
+        ALTER TABLE sources ADD COLUMN owed INTEGER NOT NULL DEFAULT 0;
+        CREATE INDEX sources_owed ON sources (id) WHERE owed = 1;
+        """,
+    ),
 )
