@@ -16,7 +16,7 @@ from uam_hooks.hot.core import urls
 from uam_hooks.hot.core.errors import Advice, Failure, GitFailed, GitNotStarted, Refused, UamError, reason
 from uam_hooks.hot.core.gate import ARGUMENTS_BYTES, update_bytes
 from uam_hooks.hot.core.plumbing import ZERO, Answer, listed_refs
-from uam_hooks.hot.core.refs import HEADS, default_ref, observed_ref
+from uam_hooks.hot.core.refs import HEADS, default_in, default_ref, defaults, observed_ref
 from uam_hooks.hot.core.settings import Settings
 from uam_hooks.hot.core.sideband import Speaking
 from uam_hooks.hot.core.typed import NamedTuple, TypeVar
@@ -106,11 +106,9 @@ class Remote:
         It may be another by now, so this is only for what is pushed with its lease: that asks the remote.
         """
         own, tracking = {ref: observed_ref(self.name, ref) for ref in refs}, {ref: self.tracking(ref) for ref in refs}
-        default = default_ref(self.name)
-        names = [default, f"refs/remotes/{self.name}/", *prefixes, *own.values(), *tracking.values()]
+        names = [f"{defaults(self.name)}*", f"refs/remotes/{self.name}/", *prefixes, *own.values(), *tracking.values()]
         now = self._read = self._at([name for name in names if name is not None])
-        if not self.repo.heads.get(self.name) and default in now:
-            self.repo.heads[self.name] = self.repo.blob(now[default]).decode("utf-8", "surrogateescape")
+        self.repo.heads[self.name] = self.repo.heads.get(self.name) or default_in(self.name, now)
         if not self.repo.heads.get(self.name) and self._head not in now:
             return None
         found = {ref: self._newer(now.get(own[ref]), now.get(tracking[ref] or "")) for ref in refs}
@@ -150,19 +148,24 @@ class Remote:
             self.repo.move_refs(moves, "uam: what the remote has")
         return found
 
-    def _default(self, at: Mapping[str, str]) -> list[tuple[str, str, str]]:
-        """The move with which the default branch is remembered that the remote has named, if no ref here says it."""
-        default, name = default_ref(self.name), self.repo.heads.get(self.name)
-        if not name or self._head in at:  # one that has nothing yet names none, and will
-            return []
-        data = name.encode("utf-8", "surrogateescape")
-        before = at.get(default, ZERO)
-        if self.repo.object_format.object_name("blob", data) == before:
-            return []
-        try:
-            return [(default, self.repo.write("blob", data), before)]
-        except (GitFailed, OSError):  # then it is asked again the next time
-            return []
+    def _default(self, at: Mapping[str, str], moves: Sequence[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+        """The moves, besides these, with which the default branch is remembered that the remote has named, if no ref
+        here says it.
+
+        It is remembered by a ref's name, and that ref is at what another one goes to in the same transaction: an object
+        of its own, between being written and being named, could be collected.
+        """
+        start, name, is_said = defaults(self.name), self.repo.heads.get(self.name), self._head in at
+        wanted = default_ref(self.name, name) if name and not is_said else None
+        known = [ref for ref in at if ref.startswith(start)]
+        # one that has nothing yet names no default branch, and will: what is known stays, but what nobody reads
+        drop = [(ref, ZERO, at[ref]) for ref in known if ref != wanted and (name or is_said or ref == start)]
+        after = {**at, **{ref: new for ref, new, _ in moves}}
+        held = {oid for ref, oid in after.items() if ref not in known and oid != ZERO}
+        if wanted is None or at.get(wanted) in held:
+            return drop
+        there = next((new for _, new, _ in moves if new != ZERO), None)
+        return [*drop, (wanted, there, at.get(wanted, ZERO))] if there else drop
 
     @property
     def _head(self) -> str:
@@ -230,7 +233,7 @@ class Remote:
                 self.repo.move_refs(self._moves(seen, at), "uam: what the remote has")
                 return
         own = [observed_ref(self.name, one.ref) for one in seen]
-        names = [default_ref(self.name), self._head, *own, *(self.tracking(one.ref) for one in seen)]
+        names = [f"{defaults(self.name)}*", self._head, *own, *(self.tracking(one.ref) for one in seen)]
         moves = self._moves(seen, self._at([name for name in names if name is not None]))
         self.repo.move_each(moves, "uam: what the remote has")
 
@@ -247,7 +250,7 @@ class Remote:
             with suppress(GitFailed):  # it has landed, whatever cannot be found out or written here
                 if self._follows(one, now):
                     moves.append((tracking, one.oid, now))
-        return [*moves, *self._default(at)]
+        return [*moves, *self._default(at, moves)]
 
     def _follows(self, seen: Seen, now: str) -> bool:
         """Whether the tracking ref that is at `now` goes to what was seen."""

@@ -16,7 +16,7 @@ from uam_hooks.hot.core.refs import (
     NEXT,
     OBSERVED,
     ORIGINALS,
-    default_ref,
+    defaults,
     landing_ref,
     next_ref,
     observed_ref,
@@ -66,8 +66,9 @@ def prune(session: Session, retention: float) -> Pruned:
     originals = [ref for ref in refs if ref.startswith(ORIGINALS) and original_since(ref) < ended]
     recent = remains.refs_since(session.store, before)
     wanted = {observed_ref(remote, name) for remote, ref in recent for name in (ref, originals_ref(ref))}
-    wanted |= {default_ref(remote) for remote, _ in recent}
-    observed = [ref for ref in refs if ref.startswith((OBSERVED, DEFAULTS)) and ref not in wanted]
+    observed = [ref for ref in refs if ref.startswith(OBSERVED) and ref not in wanted]
+    named = tuple({f"{defaults(remote)}-" for remote, _ in recent})
+    observed += [ref for ref in refs if ref.startswith(DEFAULTS) and not ref.startswith(named)]
     waited_for = {next_ref(*where) for where in remains.refs_since(session.store, iso(time.time()))}
     expected = [ref for ref in refs if ref.startswith(NEXT) and ref not in waited_for]
     drop = [(ref, ZERO, refs[ref]) for ref in (*pins, *landings, *originals, *observed, *expected, *spent(refs))]

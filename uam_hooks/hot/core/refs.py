@@ -14,6 +14,8 @@ ORIGINALS = "refs/uam/original/"
 OBSERVED = "refs/uam/remote/"
 DEFAULTS = "refs/uam/default/"
 NEXT = "refs/uam/next/"
+# What every file system has room for in one part of a path, with git's `.lock` behind it.
+_PART_BYTES = 240
 # A remote that can be part of a ref's name unchanged; for a URL its hash is used.
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9_./-]*[A-Za-z0-9_-]|[A-Za-z0-9_]"
 
@@ -62,9 +64,33 @@ def observed_ref(remote: str, ref: str) -> str:
     return f"{OBSERVED}{_number('ref', f'{remote} {ref}')[:20]}"
 
 
-def default_ref(remote: str) -> str:
-    """The ref of a blob that holds the name of the default branch of `remote`, as it was when it was last asked."""
+def defaults(remote: str) -> str:
+    """What the refs begin with that say which branch is the default one of `remote`; nothing else begins with it.
+
+    A ref that is this and nothing more is one of an earlier version, whose blob had the name and may be lost.
+    """
     return f"{DEFAULTS}{_number('ref', f'{remote} HEAD')[:20]}"
+
+
+def default_ref(remote: str, branch: str) -> str | None:
+    """The ref whose name says that the branch, a full ref, is the default one of `remote`; None for too long a name.
+
+    What it is at means nothing, so that no object has to be made for it. The name is in hex, as one part of the ref's:
+    the default branch may have been topic, and be topic/more or Topic by now.
+    """
+    name = f"{defaults(remote)}-{short_target(branch).encode('utf-8', 'surrogateescape').hex()}"
+    return name if len(name) - len(DEFAULTS) <= _PART_BYTES else None
+
+
+def default_in(remote: str, refs: Iterable[str]) -> str:
+    """The default branch of `remote` that the one of these refs says which is such a ref; "" where it is not one."""
+    start = defaults(remote) + "-"
+    said = [ref.removeprefix(start) for ref in refs if ref.startswith(start)]
+    try:
+        (name,) = said
+        return full_target(bytes.fromhex(name).decode("utf-8", "surrogateescape"))
+    except ValueError:
+        return ""
 
 
 def _number(kind: str, text: str) -> str:
