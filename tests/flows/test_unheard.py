@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -124,3 +125,11 @@ def test_a_command_that_fails_is_in_nobodys_way_and_the_doctor_sees_it(scene: Sc
 def test_without_a_command_nothing_is_kept_for_one_that_comes_later(scene: Scene) -> None:
     two_that_conflict(scene)
     assert {row["notice"] for row in scene.rows("sources")} == {0}
+
+
+def test_who_tells_a_command_loads_no_more_than_a_flusher(stocked: Scene) -> None:
+    ask(stocked, "deploy", "prod", agent="one")  # it needs a queue
+    start = "import sys; from uam_hooks.flush.notifier import main; main(sys.argv[1], 'nobody'); print(*sys.modules)"
+    done = stocked.execute(sys.executable, "-I", "-c", start, str(stocked.paths.common_dir))
+    assert (done.code, done.err) == (0, "")
+    assert {"git", "click", "rich"}.isdisjoint(done.out.split())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from tests.support.marks import bulk
 from tests.support.scenes import Scene, script, unprivileged, until
 from uam_hooks.hot.core.processes import alive, started
+from uam_hooks.hot.core.urls import SCHEMES
 
 # what POSIX counts as utilities and these hooks may start; anything else is a surprise
 TOOLS = ("git", "python", "python3", "sh", "env", "rm", "cat", "sleep", "date", "mv", "mkdir", "sed", "grep", "tr")
@@ -32,6 +34,13 @@ def run_hook(scene: Scene, name: str, feed: str = "") -> tuple[str, list[str]]:
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (0, "")
     return done.stderr, log.read_text().splitlines()
+
+
+@pytest.mark.parametrize(("name", "places"), [("git-remote-uam", 2), ("pre-push", 1)])
+def test_hooks_know_the_schemes_that_are_wired(name: str, places: int) -> None:
+    lines = (Path(__file__).parents[2] / "hooks" / name).read_text().splitlines()
+    named = [set(re.findall(r"\buam-([a-z]+://)\*", line)) for line in lines if "uam-" in line and "://*" in line]
+    assert named == [set(SCHEMES)] * places
 
 
 # -- what they start ---------------------------------------------------------------------------------------

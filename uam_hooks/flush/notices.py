@@ -7,13 +7,13 @@ What has been told, and what not, stands in the queue.
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 from uam_hooks.hot.core import files
 from uam_hooks.hot.core.errors import UamError
 from uam_hooks.hot.core.identity import reduced
+from uam_hooks.hot.core.processes import start_apart
 from uam_hooks.hot.core.words import say
 from uam_hooks.session import Session
 from uam_hooks.store import notices
@@ -43,10 +43,6 @@ def _start(session: Session) -> None:
     try:
         words = [sys.executable, "-I", "-c", _START, str(Path(__file__).resolve().parents[2]), str(paths.common_dir),
                  session.identity.id]  # fmt: skip
-        # as a flusher is started: it is nobody's child, and holds no pipe of who starts it
-        subprocess.run(
-            ["sh", "-c", '"$@" &', "sh", *words], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            start_new_session=True, cwd=paths.common_dir, env=reduced(os.environ, session.settings), check=False,
-        )  # fmt: skip
+        start_apart(words, log, paths.common_dir, reduced(os.environ, session.settings))
     finally:
         os.close(log)

@@ -29,7 +29,7 @@ def main(common_dir: str, identity: str) -> None:
     """Entry of the process that tells: all that there is, of one identity."""
     paths = RepoPaths.of(Path(common_dir))
     try:
-        with Repository(paths.common_dir) as repo, Store(paths.database, make=False) as store:
+        with Repository(paths.common_dir, brief=True) as repo, Store(paths.database, make=False) as store:
             session = background(repo, store, key_of(paths, make=False), identity)
             words: list[str] = session.settings["uam.notify.command"]
             while words and (event := notices.take(store, identity)) is not None:

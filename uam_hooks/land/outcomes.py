@@ -5,7 +5,7 @@ from __future__ import annotations
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.merging import Conflict
 from uam_hooks.hot.core.plumbing import ZERO
-from uam_hooks.hot.core.quoting import word
+from uam_hooks.hot.core.quoting import pull_rebase, shown
 from uam_hooks.hot.core.refs import shadow_ref, short_target
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.model import Batch, Source
@@ -48,8 +48,7 @@ def _conflict(repo: Repository, store: Store, batch: Batch, plan: Plan, source: 
     rival = _rival(repo, store, batch, plan, source, conflict)
     action = plan.action
     where = f"{action.remote}/{short_target(action.ref)}"
-    onto = f"{word(action.remote)} {word(short_target(action.ref))}"
-    ways = [f"`git pull --rebase {onto}`, resolve, and push again"]
+    ways = [f"{shown(pull_rebase(action.remote, action.ref))}, resolve, and push again"]
     return conflicting(source.tip, where, conflict.files, rival, "landed on", ways)
 
 

@@ -8,7 +8,7 @@ from uam_hooks.git.repo import Repository
 from uam_hooks.git.superproject import named_by_superproject
 from uam_hooks.hot.core.errors import Failure, UamError
 from uam_hooks.hot.core.plumbing import ZERO
-from uam_hooks.hot.core.quoting import word
+from uam_hooks.hot.core.quoting import pull_rebase, shown
 from uam_hooks.hot.core.refs import shadow_ref, short_target
 from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.queue.model import FAST_FORWARD, Action, ActionType, Batch, Source
@@ -169,10 +169,9 @@ def _check_rewrites(session: Session, action: Action, source: Source) -> None:
             continue
         if landing and not repo.is_ancestor(landing, source.tip):
             name, where = short_target(source.branch), f"{action.remote}/{action.target}"
-            onto = f"{word(action.remote)} {word(action.target)}"
             raise UamError(
                 f"{name} was at {tip[:7]}, which has landed on {where} meanwhile, and has been rewritten;"
-                f" `git pull --rebase {onto}` puts your commits on top of what landed"
+                f" {shown(pull_rebase(action.remote, action.ref))} puts your commits on top of what landed"
             )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from uam_hooks.hot.core.errors import Advice
-from uam_hooks.hot.core.refs import short_target
+from uam_hooks.hot.core.quoting import pull_rebase
 from uam_hooks.hot.queue.model import Action, ActionType, Source, Status, seconds_of
 from uam_hooks.hot.queue.rows import is_moment
 from uam_hooks.session import Session, agent_here
@@ -73,8 +73,7 @@ def of_failed(session: Session, failed: Sequence[tuple[Action, Source]], *, seen
         if outcome.failure is not None and (outcome.failure.transient or outcome.failure.unreachable):
             return Advice.of("{} tries it again", "git", "uam", "retry", number)
         if outcome.files and action.action_type == ActionType.PUSH and source.worktree == here:
-            pull = ("git", "pull", "--rebase", action.remote, short_target(action.ref))
-            return Advice.of("it conflicts: {}, resolve, and push again", *pull)
+            return Advice.of("it conflicts: {}, resolve, and push again", *pull_rebase(action.remote, action.ref))
         if seen:
             return Advice.of("mend what failed and push again, or {}", "git", "uam", "retry", number)
         words = f"{{}} shows what failed; mend it and push again, or `git uam retry {number}`"

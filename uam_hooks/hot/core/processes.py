@@ -1,4 +1,5 @@
-"""Which process a mark names: its number alone is given to another process sooner or later.
+"""Which process a mark names: its number alone is given to another process sooner or later. And processes that are
+started to stay.
 
 The second half of the name is when the process started, as the system writes it. What cannot be found out is "", and
 then the number alone has to do.
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -43,6 +45,19 @@ def alive(pid: int, start: str = "") -> bool:
     if state in ("Z", "X"):  # it only waits to be reaped, and does nothing any more
         return False
     return not (start and now) or start == now
+
+
+def start_apart(words: Sequence[str], log: int, at: Path, env: Mapping[str, str], keep: Sequence[int] = ()) -> None:
+    """Start a command that has nothing to do with this process; OSError where that is not possible. Its output goes to
+    the descriptor `log`, and it inherits those to `keep`.
+
+    It has a session of its own and holds no pipe of this process: a child that inherits stderr keeps the caller's pipe
+    open. sh ends at once, so it is nobody's child: shells that end a command end its whole family.
+    """
+    subprocess.run(
+        ["sh", "-c", '"$@" &', "sh", *words], stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=keep,
+        start_new_session=True, cwd=at, env=dict(env), check=False,
+    )  # fmt: skip
 
 
 def _stat(pid: int) -> tuple[str, str]:

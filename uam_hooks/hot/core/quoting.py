@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import re
 
+from uam_hooks.hot.core.refs import short_target
+
 _ESCAPE = rb'\\(?:([abfnrtv"\\])|([0-3][0-7]{2}))'
 _WHOLE = rb'"((?:[^"\\]|\\[abfnrtv"\\]|\\[0-3][0-7]{2})*)"'
 _LETTERS = dict(zip(b'abfnrtv"\\', b'\a\b\f\n\r\t\v"\\', strict=True))
@@ -17,6 +19,16 @@ def word(name: str) -> str:
     from shlex import quote  # messages that name a command are rare, and its import is not for every push
 
     return quote(name)
+
+
+def pull_rebase(remote: str, ref: str) -> tuple[str, ...]:
+    """The command that puts a branch on top of what `ref` of `remote` has by now, as an argument list."""
+    return ("git", "pull", "--rebase", remote, short_target(ref))
+
+
+def shown(command: tuple[str, ...]) -> str:
+    """A command as a message names it."""
+    return f"`{' '.join(map(word, command))}`"
 
 
 def quoted(name: bytes) -> bytes:

@@ -16,7 +16,7 @@ from uam_hooks.hot.core.merging import Conflict, merge_pairs
 from uam_hooks.hot.core.object_format import format_of
 from uam_hooks.hot.core.objects import Commit
 from uam_hooks.hot.core.plumbing import is_ancestor
-from uam_hooks.hot.core.quoting import word
+from uam_hooks.hot.core.quoting import pull_rebase, shown, word
 from uam_hooks.hot.core.refs import short_target
 from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.push.resolve import ResolvedSpec
@@ -187,7 +187,7 @@ def _refusal(session: PushSession, one: _Trial) -> Outcome:
     hit = next((n for n, result in enumerate(results) if isinstance(result, Conflict)), len(steps) - 1)
     if not hit:
         rival = Rival("", None, one.one.seen.known, f"what {where} has ({one.one.seen.known[:7]})")
-        ways = [f"`git pull --rebase {word(source.remote)} {word(there)}`, resolve, and push again"]
+        ways = [f"{shown(pull_rebase(source.remote, there))}, resolve, and push again"]
         return conflicting(source.tip, where, one.conflict.files, rival, "queued for", ways)
     rivals = [each.source for each in one.ahead[steps[hit - 1][0] : steps[hit][0]]]
     words = " or ".join(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from uam_hooks.hot.core.quoting import word
+from uam_hooks.hot.core.quoting import pull_rebase, shown, word
 from uam_hooks.hot.core.refs import short_target
 from uam_hooks.hot.push.rewritten import Change, Dropped
 from uam_hooks.hot.queue.model import Source, SourceStatus
@@ -87,14 +87,14 @@ def dropped(branch: str, remote: str, ref: str, what: Dropped, change: Change) -
     name = short_target(branch) or "HEAD"
     where = f"{remote}/{short_target(ref)}"
     was, landing = what.was[:7], what.landing[:7]
-    there, target = word(where), word(short_target(ref))
+    there = word(where)
     as_what = f" as {landing}" if landing != was else ""
     done = "set back" if change == Change.SET_BACK else "rewritten"
     ways = {
         Change.SET_BACK: f"`git uam sync {there}` brings it back here; then `git revert {landing}` and a push undo it",
         Change.REWORDED: f"what it changes is there, and a message stays as it landed: `git uam sync {there}` takes it",
         Change.AMENDED: f"`git reset --soft {was}`, `git commit`, `git push` land what is new as a commit of its own",
-        Change.REWRITTEN: f"`git pull --rebase {word(remote)} {target}` puts your commits on top of what landed",
+        Change.REWRITTEN: f"{shown(pull_rebase(remote, ref))} puts your commits on top of what landed",
     }
     return [
         f"{name} was at {was}, which has landed on {where}{as_what}, and has been {done} since; nothing was moved",

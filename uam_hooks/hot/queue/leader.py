@@ -1,8 +1,7 @@
 """Electing the process that flushes a lane for everybody.
 
 Whoever gets the flusher lock is the leader: it starts the flusher and hands it the locked descriptor, so the lock
-lives exactly as long as the flusher does, however either of them ends. The flusher runs in a session of its own,
-is no child of its starter, and holds no pipe of its starter: a child that inherits stderr keeps the caller's pipe open.
+lives exactly as long as the flusher does, however either of them ends.
 
 The file of the lock tells of the flusher that holds it: a fingerprint of its environment, and once it has begun its
 process id, and whether it has anything to do.
@@ -11,7 +10,6 @@ process id, and whether it has anything to do.
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import time
 from _blake2 import blake2b
@@ -24,6 +22,7 @@ from uam_hooks.hot.core import files
 from uam_hooks.hot.core.errors import NotInstalled
 from uam_hooks.hot.core.identity import key_of
 from uam_hooks.hot.core.paths import RepoPaths
+from uam_hooks.hot.core.processes import start_apart
 from uam_hooks.hot.queue.bell import dismiss
 from uam_hooks.hot.queue.lane import Lane
 
@@ -156,15 +155,4 @@ def command(python: str, site: Path, paths: RepoPaths, lane: Lane, lock: int) ->
 
 def _start(fd: int, log: int, paths: RepoPaths, lane: Lane, env: Mapping[str, str]) -> None:
     words = command(sys.executable, Path(__file__).resolve().parents[3], paths, lane, fd)
-    # sh ends at once, so the flusher is nobody's child: shells that end a command end its whole family
-    subprocess.run(
-        ["sh", "-c", '"$@" &', "sh", *words],
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=log,
-        pass_fds=(fd,),
-        start_new_session=True,
-        cwd=paths.common_dir,
-        env=dict(env),
-        check=False,
-    )
+    start_apart(words, log, paths.common_dir, env, (fd,))
