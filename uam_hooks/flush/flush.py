@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
+from uam_hooks.fleet.abroad import Elsewhere
 from uam_hooks.flush import notices
 from uam_hooks.flush.acting import is_ours
 from uam_hooks.flush.batch_run import Tell
@@ -47,17 +48,20 @@ class StillGoing(Locked):
 
 def flush(
     session: Session, due_only: bool, timeout: float, tell: Tell | None = None, lane: Lane | None = None,
-    before_claim: Callable[[], object] | None = None, ahead: Ahead | None = None,
+    before_claim: Callable[[], object] | None = None, ahead: Ahead | None = None, elsewhere: Elsewhere | None = None,
 ) -> list[BatchResult]:  # fmt: skip
     """Execute everything that is queued in a lane, or what is due; returns a result for each batch. Without a `lane`
     it is all that this process may do.
 
     Batches that a crashed flush left unfinished come first, then batches that were created and never executed. A flush
     of all lanes then waits for what other processes are executing. `before_claim` may change what is due. What comes
-    next may be tested `ahead`.
+    next may be tested `ahead`. What other queues land is handed over, by the `elsewhere` of the process if it has one.
     Raises StillGoing when that takes more than `timeout` seconds, and Locked when the flush lock is not free in that
     time.
     """
+    if elsewhere is None:
+        with Elsewhere() as elsewhere:
+            return flush(session, due_only, timeout, tell, lane, before_claim, ahead, elsewhere)
     own = lane or session.lane
     # what others queue from now on is theirs to wait for: otherwise a flush by hand might never end
     newest = None if due_only else views.newest_action(session.store)
@@ -68,7 +72,8 @@ def flush(
         since = mark(session.store)
         recover(session, timeout, own)
         notices.tell(session)
-        for result in _executed(session, due_only, timeout, tell, own, tried, newest, before_claim, ahead):
+        for result in _executed(session, due_only, timeout, tell, own, tried, newest, before_claim, ahead,
+                                elsewhere):  # fmt: skip
             results.append(result)
             notices.tell(session)
         if not due_only or session.settings["uam.commit.onWindow"] == "squash":
@@ -86,7 +91,7 @@ def flush(
 
 def _executed(
     session: Session, due_only: bool, timeout: float, tell: Tell | None, lane: Lane, tried: set[int],
-    newest: int | None, before_claim: Callable[[], object] | None, ahead: Ahead | None,
+    newest: int | None, before_claim: Callable[[], object] | None, ahead: Ahead | None, elsewhere: Elsewhere,
 ) -> Iterator[BatchResult]:  # fmt: skip
     """Execute batches that were made by hand, then all that can be claimed of the actions up to `newest`."""
     paths, store = session.repo.paths, session.store
@@ -96,10 +101,13 @@ def _executed(
                 break
             yield execute(session, batch, tell, ahead)
     while True:
+        abroad = elsewhere.now(session.settings)
+        abroad.exchange(session, lane, landing=True)
         if before_claim is not None:
             newest = views.newest_action(store)  # what comes after that has not been seen by it
             before_claim()
-        claim_next = partial(_claim, session, due_only, lane, without=frozenset(tried), upto=newest)
+        without = frozenset(tried) | abroad.left()
+        claim_next = partial(_claim, session, due_only, lane, without=without, upto=newest)
         with owners.claimed(paths, store, timeout, claim_next) as batch:
             if batch is None:
                 return

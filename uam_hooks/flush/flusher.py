@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from uam_hooks.ci.watch import Watch
+from uam_hooks.fleet.abroad import Elsewhere
 from uam_hooks.flush import notices
 from uam_hooks.flush.flush import flush, prune
 from uam_hooks.flush.noted_commits import refresh
@@ -38,7 +39,7 @@ from uam_hooks.hot.queue.leader import begun, ensure_flusher, try_lock
 from uam_hooks.hot.queue.model import iso, seconds_of
 from uam_hooks.land.ahead import Ahead
 from uam_hooks.session import Session, background
-from uam_hooks.store import claim, remains
+from uam_hooks.store import claim, entrusted, remains
 
 # What changes the queue wakes a flusher that sleeps; an answer of CI does not, and a clock that jumps does not.
 NAP_SECONDS = 0.1
@@ -48,6 +49,8 @@ MAX_IDLE_ROUNDS = 20
 PRUNE_SECONDS = 24 * 3600.0
 # How long to wait for the flush lock, which others hold for moments.
 LOCK_SECONDS = 60.0
+# How often it is looked what became of what other queues land, where none of them has told.
+ABROAD_SECONDS = 5.0
 
 
 def main(common_dir: str, lock: int, identity: str = "", remote: str | None = None) -> None:
@@ -98,11 +101,14 @@ def _serve_every_lane(repo: Repository) -> None:
 def _serve(paths: RepoPaths, lane: Lane, lock: int, bell: Bell) -> None:
     key = key_of(paths, make=False)
     held: int | None = lock
-    while held is not None:
-        held = _work(paths, lane, key, held, bell)
+    with Elsewhere() as elsewhere:
+        while held is not None:
+            held = _work(paths, lane, key, held, bell, elsewhere)
 
 
-def _work(paths: RepoPaths, lane: Lane, key: bytes, lock: int, bell: Bell) -> int | None:
+def _work(
+    paths: RepoPaths, lane: Lane, key: bytes, lock: int, bell: Bell, elsewhere: Elsewhere
+) -> int | None:  # fmt: skip
     """Flush until nothing of the lane waits for its window, stay for more, and let go of its lock; what is returned
     holds it again, because more was queued meanwhile.
 
@@ -115,8 +121,9 @@ def _work(paths: RepoPaths, lane: Lane, key: bytes, lock: int, bell: Bell) -> in
         with ExitStack() as opened:
             try:
                 store = opened.enter_context(Store(paths.database, make=False, rings=(FLUSHERS, WAITERS)))
+                upkeep = Upkeep(known, store).bite
                 while stay(
-                    store, lane, bell, ground, _rounds(known, store, lane, key, bell), Upkeep(known, store).bite
+                    store, lane, bell, ground, _rounds(known, store, lane, key, bell, elsewhere, ground), upkeep
                 ):
                     pass
             except (StoreError, OSError) as error:
@@ -127,13 +134,18 @@ def _work(paths: RepoPaths, lane: Lane, key: bytes, lock: int, bell: Bell) -> in
                 idle += 1
                 time.sleep(_pause(idle))
                 continue
-            if ground.is_ours() and ground.is_old() and due_at(store, lane) is not None:
+            if ground.is_ours() and ground.is_old() and _is_left(store, lane):
                 begin_anew(paths, lane, lock)
             os.close(lock)
             # whoever queued while the lock was held relied on this process: look now that others can take it
             if not ground.has_lock() or (ground.has_queue() and due_at(store, lane) is None):
                 return None
             return _taken_again(paths, lane)
+
+
+def _is_left(store: Store, lane: Lane) -> bool:
+    """Whether something of the lane waits, here or in another queue."""
+    return due_at(store, lane) is not None or entrusted.any_handed_over(store, lane)
 
 
 def _taken_again(paths: RepoPaths, lane: Lane) -> int | None:
@@ -143,24 +155,36 @@ def _taken_again(paths: RepoPaths, lane: Lane) -> int | None:
         raise NotInstalled from None
 
 
-def _rounds(known: Repository, store: Store, lane: Lane, key: bytes, bell: Bell) -> float:
+def _rounds(
+    known: Repository, store: Store, lane: Lane, key: bytes, bell: Bell, elsewhere: Elsewhere, ground: Ground
+) -> float:  # fmt: skip
     """Flush until nothing of the lane waits for its window; returns how long to stay then, in seconds.
 
     The repository is opened for these rounds alone: what was read of it is not true for ever. Its settings are `known`
     until a file of theirs changes.
     """
-    idle: int | None = 0
-    with known.anew() as repo, Watch(lane) as watch, Ahead() as ahead:
-        while idle is not None:
-            session, tried = background(repo, store, key, lane.identity or ""), idle
-            idle = _round(session, watch, bell, ahead, tried)
+    while True:
+        idle: int | None = 0
+        with known.anew() as repo, Watch(lane) as watch, Ahead() as ahead:
+            while idle is not None:
+                session, tried = background(repo, store, key, lane.identity or ""), idle
+                idle = _round(session, watch, bell, ahead, tried, elsewhere)
+        abroad = elsewhere.now(session.settings)
+        if not abroad.waits(session, lane):
+            break
+        if not ground.is_ours() or ground.is_old() or bell.asked_to_leave:
+            return 0.0
+        abroad.wait(bell, ABROAD_SECONDS)
     # what has led to nothing so often is left to the next command
     return session.settings["uam.flusher.linger"] if tried <= MAX_IDLE_ROUNDS else 0.0
 
 
-def _round(session: Session, watch: Watch, bell: Bell, ahead: Ahead, idle: int) -> int | None:
+def _round(
+    session: Session, watch: Watch, bell: Bell, ahead: Ahead, idle: int, elsewhere: Elsewhere
+) -> int | None:  # fmt: skip
     """One flush of the lane when it is due; returns how many have led to nothing since `idle` did, None at the end."""
     lane = watch.lane
+    elsewhere.now(session.settings).exchange(session, lane)
     watch.look(session)
     due = due_at(session.store, lane)
     # of a process that is gone, of a remote that does not answer, or of a flush by hand that holds our refs
@@ -178,7 +202,8 @@ def _round(session: Session, watch: Watch, bell: Bell, ahead: Ahead, idle: int) 
         session = session._replace(settings=Settings.read(session.repo))
     since = mark(session.store)
     look = partial(watch.look, session)
-    done = flush(session, due_only=True, timeout=LOCK_SECONDS, lane=lane, before_claim=look, ahead=ahead)
+    done = flush(session, due_only=True, timeout=LOCK_SECONDS, lane=lane, before_claim=look, ahead=ahead,
+                 elsewhere=elsewhere)  # fmt: skip
     if done:
         ensure_flush(session)  # what waited in other lanes for something of this one may go on
     left = due_at(session.store, lane)

@@ -195,6 +195,13 @@ class Remote:
         with suppress(GitFailed):  # another flush has seen something newer
             self.repo.move_refs(moves, "uam: what the remote has")
 
+    def bring(self, refs: list[str]) -> dict[str, str]:
+        """What the remote has in these refs, with the objects brought here; nothing is remembered of it.
+
+        Unreachable when it does not answer, or has not one of them.
+        """
+        return self._fetch(refs)
+
     def _fetch(self, refs: list[str]) -> dict[str, str]:
         """Bring refs here; one may have moved since it was listed, so they are read again."""
         own = self._bring(refs)

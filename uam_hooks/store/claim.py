@@ -184,7 +184,7 @@ def one(store: Store, action: Action) -> Batch | None:
         return None if row is None else _new_batch(db, [Choice(row["id"])], False)
 
 
-def _random_uuid() -> str:
+def random_uuid() -> str:
     """A UUID of version 4 (RFC 9562). The module of that name loads all that tells one platform from another."""
     bits = int.from_bytes(os.urandom(16), "big") & ~(0xF << 76 | 0x3 << 62) | 4 << 76 | 2 << 62
     text = f"{bits:032x}"
@@ -192,7 +192,7 @@ def _random_uuid() -> str:
 
 
 def _new_batch(db: sqlite3.Connection, choices: Sequence[Choice], by_hand: bool) -> Batch:
-    batch_id = _random_uuid()
+    batch_id = random_uuid()
     number = db.execute("SELECT coalesce(max(number), 0) + 1 FROM deploy_batches").fetchone()[0]
     created = iso(time.time())
     db.execute(

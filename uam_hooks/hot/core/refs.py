@@ -44,6 +44,11 @@ def shadow_ref(remote: str, ref: str) -> str:
     return f"refs/uam/shadow/{_part(remote)}/{short_target(ref)}"
 
 
+def shared_shadow_ref(ref: str) -> str:
+    """The ref of a remote that has the shadow of its branch `ref`, for all machines of a fleet."""
+    return f"refs/uam/shadow/{ref.removeprefix(HEADS)}"
+
+
 def next_ref(remote: str, ref: str) -> str:
     """The ref that says what is expected in `ref` of `remote` once all that waits has landed, as of the last look."""
     return f"{NEXT}{_part(remote)}/{short_target(ref)}"

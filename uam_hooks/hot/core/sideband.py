@@ -34,9 +34,16 @@ class Speaking:
         self._head = ""
         self._able = True
 
+    @classmethod
+    def to_nobody(cls) -> Speaking:
+        """Of a push that nobody waits for."""
+        nobody = cls(Path(os.devnull), {}, lambda: None)
+        nobody._able = False
+        return nobody
+
     def about(self, refs: Iterable[str]) -> None:
         """What comes now is about these refs."""
-        self._head = f"{_ABOUT}{' '.join(str(self._actions[ref]) for ref in refs)}\n"
+        self._head = f"{_ABOUT}{' '.join(str(self._actions[ref]) for ref in refs if ref in self._actions)}\n"
 
     def say(self, line: str) -> None:
         """The remote has said this line."""

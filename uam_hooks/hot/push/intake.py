@@ -67,7 +67,7 @@ def enter(session: PushSession, specs: Sequence[ResolvedSpec], *, urgent: bool, 
         return Entered([], conflicts)
     window = windows.window(session.settings, store, ActionType.PUSH, urgent)
     hold = windows.hold(session.settings, store, waits, urgent)
-    if waits and window and windows.who_else(session.settings, store, session.paths, specs[0].source.agent).alone:
+    if waits and window and _is_alone(session, specs[0].source.agent):
         window = 0.0
     targets = {short_target(one.source.ref) for one in specs}
     window = windows.before_gates(session.settings, store, specs[0].source.remote, targets, window)
@@ -88,6 +88,13 @@ def enter(session: PushSession, specs: Sequence[ResolvedSpec], *, urgent: bool, 
     except Passed:
         raise BranchMoved from None
     return Entered([one._replace(ticket=ticket) for one, ticket in zip(specs, tickets, strict=True)], conflicts)
+
+
+def _is_alone(session: PushSession, agent: str) -> bool:
+    """Whether nobody else is at work, here or where the queue is shared with others, whom nobody here sees."""
+    settings = session.settings
+    shared = settings["uam.fleet"] or settings["uam.queue"]
+    return not shared and windows.who_else(settings, session.store, session.paths, agent).alone
 
 
 def _named(specs: Sequence[ResolvedSpec]) -> list[tuple[str, str]]:

@@ -76,6 +76,11 @@ class Bell:
                 while True:
                     self.asked_to_leave |= self._socket.recv(8) == _LEAVE
 
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """What is readable once it is rung, for who waits for other things, too."""
+        return () if self._socket is None or self._signals is None else (self._socket.fileno(), self._signals[0])
+
     @contextmanager
     def rung_by_signals(self) -> Iterator[None]:
         """Let signals that have handlers ring it too: a wait that is under way goes on after a handler has returned."""

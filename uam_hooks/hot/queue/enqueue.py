@@ -140,8 +140,9 @@ def add(db: sqlite3.Connection, new: NewAction, source: NewSource, replaces: Seq
     source_id = _add_source(db, source, action_id, iso(now), moments.held)
     for old in replaces:
         db.execute(
-            "UPDATE sources SET status = 'replaced', replaced_by = ? WHERE id = ? AND action_id = ?"
-            " AND status = 'pending'",
+            "UPDATE sources SET status = 'replaced', replaced_by = ? WHERE id = ? AND status = 'pending'"
+            " AND (action_id = ? OR action_id IN"
+            "  (SELECT id FROM deploy_queue WHERE entrusted <> '' AND status = 'pending'))",
             (source_id, old, action_id),
         )
     joined = found is not None
@@ -153,12 +154,12 @@ def _add_source(db: sqlite3.Connection, new: NewSource, action_id: int, now: str
     source_id = db.execute(
         "INSERT INTO sources (action_id, agent_id, worktree, branch, tip, exact, expect, push_group, atomic,"
         " waiter, queued_at, follow, base, message, waiter_started, author, committer, untold,"
-        " wish, held) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " wish, held, origin, owed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (action_id, new.agent, new.worktree, new.branch, new.tip, new.verbatim, new.expect, new.group,
          new.atomic, new.waiter, now, new.tracks_branch, new.base, new.message,
          started(new.waiter) if new.waiter else "",
          *(who.encode("utf-8", "replace").decode() for who in (new.asker.author, new.asker.committer)),
-         new.waited_for, new.wish.value, held),
+         new.waited_for, new.wish.value, held, new.origin, bool(new.origin)),
     ).lastrowid  # fmt: skip
     assert source_id is not None
     for path in new.files:

@@ -77,7 +77,8 @@ class NewSource(NamedTuple):
     `replaces` are the ids of the pending sources whose work it contains: it takes their place.
     `asker` is who it acts as.
     `waited_for` tells whether the process `waiter` stays to hear what became of it. `wish` is what is to become of its
-    commits. `by_hand` tells whether only a flush that somebody asks for lands it (the mode `manual`).
+    commits. `by_hand` tells whether only a flush that somebody asks for lands it (the mode `manual`). `origin` is what
+    another queue calls it, for which it is landed here; "" for what was pushed here.
     """
 
     remote: str
@@ -101,6 +102,7 @@ class NewSource(NamedTuple):
     waited_for: bool = False
     wish: Wish = Wish.NONE
     by_hand: bool = False
+    origin: str = ""
 
 
 class NewAction(NamedTuple):
@@ -130,7 +132,8 @@ class Source(NamedTuple):
     """One line of work in the queue (see NewSource); `tip` is empty for a deletion.
 
     `author` and `committer` are who commits that are made of it name, `Name <mail>`; empty where that is not known.
-    `held` if it has waited for CI. `fault` is why its entry cannot be read; empty as a rule.
+    `held` if it has waited for CI. `entry` is its name in the queue that it was handed over to, `origin` the one in the
+    queue that has handed it over to this one. `fault` is why its entry cannot be read; empty as a rule.
     """
 
     id: int
@@ -157,6 +160,8 @@ class Source(NamedTuple):
     fault: str = ""
     wish: Wish = Wish.NONE
     held: bool = False
+    entry: str = ""
+    origin: str = ""
 
     @property
     def by_name(self) -> bool:

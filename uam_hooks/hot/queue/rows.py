@@ -221,6 +221,8 @@ def _source(row: sqlite3.Row) -> Source:
         reader.text("committer"),
         wish=reader.as_("wish", Wish, Wish.NONE),
         held=bool(row["held"]),
+        entry=reader.text("entry"),
+        origin=reader.text("origin"),
     )
     return found._replace(fault=reader.fault) if reader.fault else found
 

@@ -376,7 +376,7 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         -- of a source that another queue has handed over to this one: that queue, a slash, its entry
         ALTER TABLE sources ADD COLUMN origin TEXT NOT NULL DEFAULT '';
         CREATE UNIQUE INDEX sources_by_origin ON sources (origin) WHERE origin <> '';
-        -- 1: it has ended, and the other queue has not been told so
+        -- 1: the other queue is still to be told what became of it, or to be rid of what it was handed over by
         ALTER TABLE sources ADD COLUMN owed INTEGER NOT NULL DEFAULT 0;
         CREATE INDEX sources_owed ON sources (id) WHERE owed = 1;
         """,

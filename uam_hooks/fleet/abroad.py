@@ -1,0 +1,69 @@
+"""Where pushes go that are not landed from here: nowhere, to the queue of another clone, or to a fleet."""
+
+from __future__ import annotations
+
+from uam_hooks.hot.core.settings import Settings
+from uam_hooks.hot.queue.bell import Bell
+from uam_hooks.hot.queue.lane import Lane
+from uam_hooks.session import Session
+
+
+class Abroad:
+    """What one process does about other queues; this one does nothing, and loads nothing.
+
+    It lives as long as the flusher, or a command that flushes.
+    """
+
+    def exchange(self, session: Session, lane: Lane, *, landing: bool = False) -> None:
+        """Hand over what is landed elsewhere, and write down what has become of it there; with `landing`, take in what
+        is to land in the batch that is claimed next.
+        """
+
+    def left(self) -> frozenset[int]:
+        """The actions that are not to be claimed here for now."""
+        return frozenset()
+
+    def waits(self, _session: Session, _lane: Lane) -> bool:
+        """Whether something of the lane is in the hands of others."""
+        return False
+
+    def wait(self, bell: Bell, seconds: float) -> None:
+        """Wait until the bell rings, others have something to tell, or for `seconds`."""
+        bell.wait(seconds)
+
+    def close(self) -> None:
+        """Let go of everything that is held for a lane."""
+
+
+class Elsewhere:
+    """The `Abroad` of a process: that of the settings as they are, the same for as long as these are the same."""
+
+    def __init__(self) -> None:
+        self._asked: tuple[str, ...] = ()
+        self._now = Abroad()
+
+    def now(self, settings: Settings) -> Abroad:
+        """What these settings ask for."""
+        asked = tuple(str(settings[name]) for name in ("uam.fleet", "uam.fleet.url", "uam.queue"))
+        if any(asked) and asked != self._asked:
+            self.close()
+            self._now = _made(settings)
+        elif not any(asked):
+            self.close()
+        self._asked = asked
+        return self._now
+
+    def close(self) -> None:
+        """Let go of everything; what is asked for next is made anew."""
+        self._now.close()
+        self._now, self._asked = Abroad(), ()
+
+    def __enter__(self) -> Elsewhere:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+
+def _made(_settings: Settings) -> Abroad:
+    return Abroad()
