@@ -92,7 +92,7 @@ STEPS = [
     Step(
         "git show <id>", "git log -1 --format=%B origin/main | sed -n 's/^Uam-Original: //p' | head -1 | xargs git show"
     ),
-    Step("git push origin :refs/uam/originals/main", "cd ../stranger && git push origin :refs/uam/originals/main"),
+    Step("git push origin :refs/uam/originals/main"),
     Step("", "git config --unset uam.originals"),
     Step("git log refs/uam/shadow/origin/main"),
     Step("git log"),

@@ -56,6 +56,14 @@ def test_it_begins_with_what_a_landing_needs_and_nothing_else() -> None:
     assert {name.partition(".")[0] for name in told} - sys.stdlib_module_names == {"uam_hooks", "__main__"}
 
 
+def test_a_dry_run_starts_none(staying: Scene) -> None:
+    staying.commit("a")
+    for how in ("--dry-run", "-n"):
+        done = staying.push(how)
+        assert done.code == 0 and "main -> main" in done.err
+    assert list(staying.uam.glob("flusher*")) == []
+
+
 def test_one_flusher_lands_one_push_after_the_other(staying: Scene) -> None:
     pids = {landed(staying, name) for name in "abc"}
     assert len(pids) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import errno
 import json
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import uam_hooks
 from tests.support.commands import call
 from tests.support.landscape import write
 from tests.support.scenes import Scene, script
+from uam_hooks.hot.core.errors import GitFailed, GitNotStarted
 from uam_hooks.hot.core.words import has_secret, redact, visible
 from uam_hooks.hot.push.protocol import refused
 
@@ -105,6 +107,13 @@ def test_e3_neither_status_nor_the_queue_has_the_secret_of_a_remote(scene: Scene
     shown = "".join(line for line in done.err.splitlines() if line.startswith(("uam:", " !")))
     for text in (shown, said.out, said.err, kept.decode("latin-1")):
         assert "cr3t" not in text
+    assert "uam: origin did not answer: " in shown
+
+
+def test_e3_a_url_that_is_cut_shows_no_secret() -> None:
+    command = ["-c", f"remote.x.url=https://user:{'s3cr3t' * 20}@host.invalid/", "fetch", "x"]
+    for error in (GitFailed(command, 1, "", "no"), GitNotStarted(command, OSError(errno.ENOMEM, "no"))):
+        assert error.what.startswith("`git fetch https://***@host.invalid/` ")
 
 
 # -- E2 ------------------------------------------------------------------------------------------------------

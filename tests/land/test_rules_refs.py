@@ -283,3 +283,23 @@ def test_a_ref_of_ours_that_is_named_is_refused_in_words(kind: str, request: pyt
     if kind == "scene":  # what is pushed beside it lands
         done = scene.push("origin", "HEAD:refs/uam/x", "HEAD:main")
         assert (done.code, scene.there(), taken(scene)) == (1, tip, [])
+
+
+@pytest.mark.parametrize("kind", ["on", "off", "hook door"])
+def test_what_the_remote_has_of_ours_is_deleted_by_name_and_by_no_mirror(
+    kind: str, request: pytest.FixtureRequest
+) -> None:
+    scene: Scene = request.getfixturevalue("unwired" if kind == "hook door" else "scene")
+    scene.git("update-ref", "refs/uam/original/1/x", "HEAD")
+    there = "refs/uam/originals/main"
+    uam = "off" if kind == "off" else ""
+    for name in (there, "refs/uam/other"):
+        scene.bare.git("update-ref", name, "main")
+    scene.push("--mirror", "origin", UAM=uam)
+    assert taken(scene) == [there, "refs/uam/other"]
+    done = scene.push("origin", f":{there}", UAM=uam)
+    assert (done.code, taken(scene)) == (0, ["refs/uam/other"]), done
+    assert f" - [deleted]         {there}" in done.err
+    tip = scene.commit("beside")
+    done = scene.push("origin", ":refs/uam/other", "main", UAM=uam)
+    assert (done.code, taken(scene), scene.there()) == (0, [], tip), done

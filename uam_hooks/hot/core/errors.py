@@ -117,17 +117,25 @@ class GitFailed(UamError):
 
     def __init__(self, command: Sequence[str], code: int, stdout: str, stderr: str) -> None:
         words = reason(stderr) or last_line(stdout) or "no output"
-        named = list(command)
-        while named[:1] == ["-c"]:  # which command it was says more than its settings
-            del named[:2]
-        shown = " ".join(part[:60] for part in ["git", *named][:4])
         # it was killed, or for a moment there was no room, or another git held a lock of this repository
         passes = code < 0 or any(word in stderr for word in _PASSES)
-        super().__init__(f"`{shown}` failed with exit code {code}: {words}.", transient=passes)
+        super().__init__(f"{_shown(command)} failed with exit code {code}: {words}.", transient=passes)
         self.command = [redact(part) for part in command]
         self.returncode = code
         self.stdout = redact(stdout)
         self.stderr = redact(stderr)
+
+
+def _shown(command: Sequence[str]) -> str:
+    """The beginning of a command of git: without its settings, and with the URL of a remote that is one of them."""
+    named, urls = list(command), {}
+    while named[:1] == ["-c"]:
+        key, _, value = "".join(named[1:2]).partition("=")
+        if key.startswith("remote.") and key.endswith(".url"):
+            urls[key[len("remote.") : -len(".url")]] = value
+        del named[:2]
+    # what is cut off may be by what a secret is known
+    return f"`{' '.join(redact(urls.get(part, part))[:60] for part in ['git', *named][:4])}`"
 
 
 class GitNotStarted(GitFailed):
@@ -136,7 +144,7 @@ class GitNotStarted(GitFailed):
     def __init__(self, command: Sequence[str], error: OSError | ValueError) -> None:
         words = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
         super().__init__(command, 127, "", words)
-        self.what = redact(f"`git {' '.join(part[:60] for part in command[:3])}` could not be started: {words}.")
+        self.what = redact(f"{_shown(command)} could not be started: {words}.")
         self.transient = isinstance(error, OSError) and error.errno in _SCARCE
 
 

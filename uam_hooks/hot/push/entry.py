@@ -19,7 +19,7 @@ from uam_hooks.hot.core.typed import NoReturn
 from uam_hooks.hot.core.urls import NAME, THIN
 from uam_hooks.hot.core.words import say
 from uam_hooks.hot.push.address import called, stranger
-from uam_hooks.hot.push.arguments import is_thin, push_arguments, receive_pack
+from uam_hooks.hot.push.arguments import is_dry_run, is_thin, push_arguments, receive_pack
 from uam_hooks.hot.push.session import PushSession, open_session
 
 STRAIGHT = 65
@@ -49,7 +49,8 @@ def _serve(session: PushSession, remote: str, shim: str) -> int:
 
     collect_garbage()
     try:
-        session.prepare_flusher(remote)
+        if not is_dry_run(push_arguments()):  # nor would anything else ask one to land it
+            session.prepare_flusher(remote)
         return RemoteHelper(session, remote, shim).serve(sys.stdin.buffer)
     except UamError as error:
         report(error)

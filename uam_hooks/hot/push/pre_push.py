@@ -40,7 +40,7 @@ def push_lines(stdin: bytes) -> list[list[str]]:
 
 def names_ours(lines: list[list[str]]) -> bool:
     """Whether the push names refs of uam's own, and a message if so. A hook can only refuse a push as a whole."""
-    if not any(line[2].startswith(OURS) for line in lines):
+    if not any(line[2].startswith(OURS) and line[1].strip("0") for line in lines):  # there they may be deleted
         return False
     say(f"{OURS} belongs to this repository and is never pushed; push branches and tags by name.")
     return True

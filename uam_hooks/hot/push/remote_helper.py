@@ -8,6 +8,7 @@ judge by them; `meaning` says where that is.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 from uam_hooks.hot.core.errors import GitFailed, UamError
 from uam_hooks.hot.core.refs import HEADS, OURS
@@ -18,7 +19,7 @@ from uam_hooks.hot.push.answers import Answers
 from uam_hooks.hot.push.meaning import Listing
 from uam_hooks.hot.push.news import News
 from uam_hooks.hot.push.protocol import GitDied, listed, passed_over, read_request, refused
-from uam_hooks.hot.push.request import Request
+from uam_hooks.hot.push.request import Request, Spec
 from uam_hooks.hot.push.session import PushSession
 from uam_hooks.hot.push.straight import DIED, list_straight, push_straight
 from uam_hooks.hot.push.wired_push import GoStraight, land
@@ -128,9 +129,10 @@ class RemoteHelper:
     def push(self, lines: list[str]) -> list[str]:
         """Push what the `push` lines name, and answer for each ref when its work has landed."""
         request = read_request(self.remote, self.options, lines, self.known if self.asked else {})
-        refused = [_refused(spec.dst) for spec in request.specs if spec.dst.startswith(OURS)]
-        lines = [line for spec, line in zip(request.specs, lines, strict=True) if not spec.dst.startswith(OURS)]
-        request = request._replace(specs=tuple(s for s in request.specs if not s.dst.startswith(OURS)))
+        stays = [_never_pushed(spec, request.specs) for spec in request.specs]
+        refused = [_refused(spec.dst) for spec, here in zip(request.specs, stays, strict=True) if here]
+        lines = [line for line, here in zip(lines, stays, strict=True) if not here]
+        request = request._replace(specs=tuple(s for s, here in zip(request.specs, stays, strict=True) if not here))
         if not request.specs:
             return refused
         if request.dry_run or self.goes_straight:
@@ -163,8 +165,21 @@ class RemoteHelper:
         return push_straight(self.shim, self.remote, self.options, lines, self.known) if lines else []
 
 
+def _never_pushed(spec: Spec, others: Sequence[Spec]) -> bool:
+    """Whether this is about a ref of uam's own, and no deletion by name: those of this repository stay here, and what
+    the remote has of them is nothing that a mirror may delete.
+    """
+    if not spec.dst.startswith(OURS):
+        return False
+    return bool(spec.src) or not _are_named() or any(one.src and one.dst.startswith(OURS) for one in others)
+
+
+def _are_named() -> bool:
+    return any(OURS in argument for argument in arguments.push_arguments())
+
+
 def _refused(dst: str) -> str:
     """The answer for a ref of uam's own: a mirror or a pattern passes over it, a push that names it is told why."""
-    if any(OURS in argument for argument in arguments.push_arguments()):
+    if _are_named():
         return refused(dst, f"{OURS} belongs to this repository and is never pushed")
     return passed_over(dst)

@@ -8,13 +8,14 @@ from functools import partial
 from pathlib import Path
 
 from uam_hooks.hot.core import files, urls
-from uam_hooks.hot.core.errors import UamError
+from uam_hooks.hot.core.errors import GitFailed, GitNotStarted, UamError, reason
 from uam_hooks.hot.core.gate import ARGUMENTS_BYTES, update_bytes
 from uam_hooks.hot.core.identity import Identity, identity_of, reduced
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.plumbing import Git, HotGit, listed_refs
 from uam_hooks.hot.core.settings import Settings
 from uam_hooks.hot.core.typed import NamedTuple
+from uam_hooks.hot.core.words import redact
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.lane import Lane
 from uam_hooks.hot.queue.leader import ensure_flusher, prepare_flusher
@@ -56,7 +57,12 @@ class PushSession(NamedTuple):
         there = urls.at(self.settings, remote, url)
         asked = (*there, "ls-remote", "--", urls.NAME, *(patterns if few else ()))
         silence = self.settings["uam.remote.timeout"] if silence is None else silence
-        return listed_refs(self.git.talk(*asked, silence=silence))
+        try:
+            return listed_refs(self.git.talk(*asked, silence=silence))
+        except GitFailed as error:
+            if error.returncode > 0 and not isinstance(error, GitNotStarted) and (why := reason(error.stderr)):
+                error.what = redact(f"{remote} did not answer: {why}.")  # as a landing says it
+            raise
 
 
 def open_session(git_dir: Path) -> PushSession | None:
