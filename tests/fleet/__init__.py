@@ -1,0 +1,1 @@
+"""What several clones have in common: their fleet."""
