@@ -127,6 +127,32 @@ def test_without_a_command_nothing_is_kept_for_one_that_comes_later(scene: Scene
     assert {row["notice"] for row in scene.rows("sources")} == {0}
 
 
+def test_who_waits_by_command_counts_as_long_as_it_lives(scene: Scene) -> None:
+    log = notified(scene)
+    scene.git("config", "uam.push.mode", "manual")
+    scene.git("config", "uam.push.accept", "false")
+    agents = [scene.worktree(name) for name in ("one", "two", "three")]
+    for agent in agents:
+        agent.commit("file", f"{agent.top}\n")
+        assert agent.push("origin", "HEAD:main").code == 0
+    number = str(scene.rows("sources")[0]["action_id"])
+    waits = [agent.start("uam", "wait", number, "--timeout", "1m") for agent in agents[1:]]
+    until(lambda: all(row["listener"] for row in scene.rows("sources")[1:]), "commands that wait")
+    os.killpg(waits[1].pid, signal.SIGKILL)
+    finished(waits[1])
+    os.killpg(waits[0].pid, signal.SIGSTOP)  # it lives, and is not quick
+    flush(scene)
+    assert [one["agent"] for one in until(lambda: told(log), "the command")] == ["three"]
+    until(lambda: [row["notice"] for row in scene.rows("sources")] == [0, 1, 0], "all that is to be told")
+    os.killpg(waits[0].pid, signal.SIGCONT)
+    done = finished(waits[0])
+    assert (done.code, any("did not land: conflict in file" in line for line in done.ours)) == (1, True), done
+    assert scene.rows("sources")[1]["notice"] == 0
+    assert len(told(log)) == 1
+    assert committed(agents[1], "a") == []
+    assert committed(agents[2], "a")[0].startswith("#")
+
+
 def test_who_tells_a_command_loads_no_more_than_a_flusher(stocked: Scene) -> None:
     ask(stocked, "deploy", "prod", agent="one")  # it needs a queue
     start = "import sys; from uam_hooks.flush.notifier import main; main(sys.argv[1], 'nobody'); print(*sys.modules)"

@@ -48,6 +48,10 @@ def wait_for(
     if not by_hand:
         enqueue.attend(session.store, {source.action_id for source in sources})
 
+    own = [source.id for source in sources if _is_mine(push, source) and source.status == SourceStatus.PENDING]
+    if own:  # it is told here: nobody else need say it, nor uam.notify.command be told
+        again.listen(session.store, own)
+
     def ensure(states: Sequence[Source], start: bool) -> bool:
         return not by_hand and _ensure_flushers(session, push, states, start)
 
@@ -69,6 +73,9 @@ def wait_for(
     finally:
         voice.clear()
     assert states is not None
+    if any(state.status == SourceStatus.PENDING for state in states):
+        again.leave(session.store, own)
+        states = enqueue.state(session.store, [source.id for source in sources])  # what has failed meanwhile is ours
     listener.rest([state for state in states if _is_mine(push, state)])
     branches = OwnBranches(push, "")
     done = [_report(session, push, state, branches, by_hand) for state in _once(states)]

@@ -27,8 +27,9 @@ def ended(db: sqlite3.Connection, source: int, outcome: Outcome) -> None:
 def end_of(db: sqlite3.Connection, source: int, outcome: Outcome) -> tuple[str, Facts]:
     """The event that a source has an outcome: which it is, and its facts."""
     row = db.execute(
-        "SELECT s.id, s.agent_id, s.branch, s.tip, s.waiter, s.waiter_started, s.action_id, q.action_type, q.remote,"
-        " q.target, q.batch_id, b.number FROM sources s JOIN deploy_queue q ON q.id = s.action_id"
+        "SELECT s.id, s.agent_id, s.branch, s.tip, s.waiter, s.waiter_started, s.listener, s.listener_started,"
+        " s.action_id, q.action_type, q.remote, q.target, q.batch_id, b.number"
+        " FROM sources s JOIN deploy_queue q ON q.id = s.action_id"
         " LEFT JOIN deploy_batches b ON b.id = q.batch_id WHERE s.id = ?",
         (source,),
     ).fetchone()

@@ -13,7 +13,7 @@ from uam_hooks.hot.queue.outcome import Outcome
 from uam_hooks.store import happened
 
 _OPEN = (
-    "SELECT s.id, s.outcome, s.waiter, s.waiter_started, q.finished_at FROM sources s"
+    "SELECT s.id, s.outcome, s.waiter, s.waiter_started, s.listener, s.listener_started, q.finished_at FROM sources s"
     " JOIN deploy_queue q ON q.id = s.action_id WHERE s.notice = 1 AND q.identity IN ('', ?) ORDER BY s.id"
 )
 

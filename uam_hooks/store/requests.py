@@ -162,7 +162,7 @@ def _retry(db: sqlite3.Connection, action_id: int) -> int:
     assert new is not None
     moved = db.execute(
         "UPDATE sources SET action_id = ?, status = 'pending', outcome = '{}', waiter = 0, waiter_started = '',"
-        " untold = untold & 1, notice = 0"
+        " listener = 0, untold = untold & 1, notice = 0"
         " WHERE action_id = ? AND status IN ('failed', 'withdrawn')",
         (new, action_id),
     ).rowcount

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterable, Sequence
 
@@ -11,6 +12,7 @@ from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.queue import rows
 from uam_hooks.hot.queue.ci import Moments
 from uam_hooks.hot.queue.connection import Store
+from uam_hooks.hot.queue.events import is_waited_for
 from uam_hooks.hot.queue.model import ActionType, NewSource, Source
 
 
@@ -92,11 +94,11 @@ def untold(store: Store, worktree: str, agent: str) -> list[Untold]:
             " AND s.worktree = ? AND s.agent_id = ? AND s.status IN ('landed', 'failed', 'withdrawn') ORDER BY s.id",
             (worktree, agent),
         ).fetchall()
-    ended = [
+    return [
         Untold(str(row["remote"]), rows.source(row), _called(row), row["batch_id"] or "" if row["untold"] == 2 else "")
         for row in found
+        if not is_waited_for(row)
     ]
-    return [one for one in ended if not one.source.is_waited_for]
 
 
 def _called(row: sqlite3.Row) -> str:
@@ -111,6 +113,29 @@ def unheard(store: Store, worktree: str) -> list[str]:
             (worktree,),
         ).fetchall()
     return [str(row["agent_id"]) for row in found]
+
+
+def listen(store: Store, source_ids: Sequence[int]) -> None:
+    """Let this process be who hears what becomes of these sources and says it to their agent, until its end or until
+    `leave`. Where another living one is that already, it stays that.
+    """
+    me = os.getpid()
+    with store.transaction() as db:
+        for source_id in source_ids:
+            row = db.execute("SELECT listener, listener_started FROM sources WHERE id = ?", (source_id,)).fetchone()
+            if not (row["listener"] and alive(row["listener"], row["listener_started"])):
+                db.execute(
+                    "UPDATE sources SET listener = ?, listener_started = ? WHERE id = ? AND status = 'pending'",
+                    (me, started(me), source_id),
+                )
+
+
+def leave(store: Store, source_ids: Iterable[int]) -> None:
+    """This process does not listen any more. What has failed until now it is still to say."""
+    with store.transaction() as db:
+        db.executemany(
+            "UPDATE sources SET listener = 0 WHERE id = ? AND listener = ?", [(one, os.getpid()) for one in source_ids]
+        )
 
 
 def told(store: Store, source_ids: Iterable[int]) -> None:

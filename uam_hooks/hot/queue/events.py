@@ -58,7 +58,9 @@ def fail(db: sqlite3.Connection, source: int, outcome: str) -> bool:
     returns whether it was pending.
     """
     row = db.execute(
-        "SELECT worktree, agent_id, waiter, waiter_started FROM sources WHERE id = ? AND status = 'pending'", (source,)
+        "SELECT worktree, agent_id, waiter, waiter_started, listener, listener_started FROM sources"
+        " WHERE id = ? AND status = 'pending'",
+        (source,),
     ).fetchone()
     if row is None:
         return False
@@ -73,9 +75,13 @@ def fail(db: sqlite3.Connection, source: int, outcome: str) -> bool:
 
 
 def is_waited_for(row: sqlite3.Row) -> bool:
-    """Whether the process that pushed a source still waits for it. What a row says may be anything."""
-    waiter, since = row["waiter"], row["waiter_started"]
-    return isinstance(waiter, int) and isinstance(since, str) and waiter > 0 and alive(waiter, since)
+    """Whether the process that pushed a source still waits for it, or another one that will say to its agent what
+    became of it. What a row says may be anything.
+    """
+    return any(
+        isinstance(pid, int) and isinstance(since, str) and pid > 0 and alive(pid, since)
+        for pid, since in ((row["waiter"], row["waiter_started"]), (row["listener"], row["listener_started"]))
+    )
 
 
 def write(database: Path, noted: Sequence[Facts]) -> None:

@@ -381,4 +381,12 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         CREATE INDEX sources_owed ON sources (id) WHERE owed = 1;
         """,
     ),
+    (
+        "commands that wait for what others have pushed",
+        """
+        -- a process that hears what becomes of a source, and has not pushed it: 0 for none
+        ALTER TABLE sources ADD COLUMN listener INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE sources ADD COLUMN listener_started TEXT NOT NULL DEFAULT '';
+        """,
+    ),
 )
