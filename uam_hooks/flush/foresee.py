@@ -15,6 +15,7 @@ from uam_hooks.git.remote import Remote
 from uam_hooks.hot.core.errors import Failure, UamError
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.queue.model import Action, ActionType, Batch, Source, SourceStatus, Status, is_external
+from uam_hooks.land import shared_shadow
 from uam_hooks.land.branch import conflict_words
 from uam_hooks.land.commits import plan_commits
 from uam_hooks.land.follow import followed, would_follow
@@ -151,7 +152,7 @@ class _Batch:
         """Foresee pushes that go out together, and the branches that follow them."""
         sources = {action.id: self.sources_of(action) for action in actions}
         began = len(self.so_far.all)
-        for (_, _, atomic), group in groups(self.session.store, actions).items():
+        for (_, _, atomic, _), group in groups(self.session, actions).items():
             try:
                 there = self.there(group)
             except _NotHere as error:
@@ -214,12 +215,17 @@ class _Batch:
             if oid != ZERO and not self.session.repo.kind(oid):
                 raise _NotHere(f"the remote is at {oid[:7]}, which is not here yet; fetch to see a plan")
             found[action.ref] = oid
+            for ref in shared_shadow.refs_of(self.session, [action.ref]):
+                theirs = self.so_far.tips.there(action.remote, ref, listed.get(ref, ZERO))
+                if self.session.repo.kind(theirs):
+                    self.so_far.tips = self.so_far.tips.seen(action.remote, {ref: theirs})
         return found
 
     def ask(self, remote: str) -> dict[str, str] | UamError:
         refs = {a.ref for a in self.batch.actions if a.remote == remote and a.action_type in _ON_REFS}
         try:
-            return Remote(self.session.repo, self.session.settings, remote).refs(*sorted(refs))
+            asked = sorted(refs | set(shared_shadow.refs_of(self.session, sorted(refs))))
+            return Remote(self.session.repo, self.session.settings, remote).refs(*asked)
         except UamError as error:
             return error
 

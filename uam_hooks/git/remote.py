@@ -16,7 +16,7 @@ from uam_hooks.hot.core import urls
 from uam_hooks.hot.core.errors import Advice, Failure, GitFailed, GitNotStarted, Refused, UamError, reason
 from uam_hooks.hot.core.gate import ARGUMENTS_BYTES, update_bytes
 from uam_hooks.hot.core.plumbing import ZERO, Answer, listed_refs
-from uam_hooks.hot.core.refs import HEADS, default_in, default_ref, defaults, observed_ref
+from uam_hooks.hot.core.refs import HEADS, SHADOWS, default_in, default_ref, defaults, observed_ref
 from uam_hooks.hot.core.settings import Settings
 from uam_hooks.hot.core.sideband import Speaking
 from uam_hooks.hot.core.typed import NamedTuple, TypeVar
@@ -250,14 +250,17 @@ class Remote:
         own = {observed_ref(self.name, one.ref): one for one in seen}
         # what is tracked is remembered by that, and what was seen before is out of date
         moves = [(name, one.there, at.get(name, ZERO)) for name, one in own.items()
-                 if at.get(name, ZERO) != one.there
-                 and (name in at or (one.ref.startswith(HEADS) and self.tracking(one.ref) is None))]  # fmt: skip
+                 if at.get(name, ZERO) != one.there and (name in at or self._is_remembered(one.ref))]  # fmt: skip
         for tracking, one in wanted.items():
             now = at.get(tracking, ZERO)
             with suppress(GitFailed):  # it has landed, whatever cannot be found out or written here
                 if self._follows(one, now):
                     moves.append((tracking, one.oid, now))
         return [*moves, *self._default(at, moves)]
+
+    def _is_remembered(self, ref: str) -> bool:
+        """Whether what the remote has in a ref is to be remembered from the first time that it is known."""
+        return ref.startswith((HEADS, SHADOWS)) and self.tracking(ref) is None
 
     def _follows(self, seen: Seen, now: str) -> bool:
         """Whether the tracking ref that is at `now` goes to what was seen."""
@@ -288,17 +291,20 @@ class Remote:
         return None if tracking is not None and tracking.startswith(HEADS) else tracking
 
     def push(
-        self, updates: Sequence[RefUpdate], options: Sequence[str], atomic: bool, speaking: Speaking
-    ) -> dict[str, RefOutcome]:
+        self, updates: Sequence[RefUpdate], options: Sequence[str], atomic: bool, speaking: Speaking,
+        along: Sequence[RefUpdate] = (),
+    ) -> dict[str, RefOutcome]:  # fmt: skip
         """One `git push` of all updates, each with its lease, to the first URL; then the same to the others.
 
         What the remote says of them meanwhile is passed on to `speaking`. Updates that do not fit into one command are
-        several, unless they are to be atomic. The hooks here have seen these pushes when the agents made them, so they
+        several, unless they are to be atomic. What goes `along` is for the first URL alone, which takes all or nothing
+        then. The hooks here have seen these pushes when the agents made them, so they
         do not run again.
         """
         outcomes: dict[str, RefOutcome] = {}
-        for some in [list(updates)] if atomic else _that_fit(updates, lambda update: update.ref):
-            outcomes |= self._push_to(self.urls[0], some, options, atomic, speaking, lease=True)
+        whole = atomic or bool(along)
+        for some in [[*updates, *along]] if whole else _that_fit(updates, lambda update: update.ref):
+            outcomes |= self._push_to(self.urls[0], some, options, whole, speaking, lease=True)
         landed = [u for u in updates if outcomes[u.ref].pushed == Pushed.LANDED]
         for url in self.urls[1:]:
             more: dict[str, RefOutcome] = {}

@@ -42,6 +42,11 @@ class RefOutcome(NamedTuple):
         """Whether the lease did not hold, so that nothing was sent."""
         return self.pushed == Pushed.CONTENDED and self.words == "[rejected] (stale info)"
 
+    @property
+    def collateral(self) -> bool:
+        """Whether the ref is as it was because of another one of the same atomic push, and for no other reason."""
+        return self.words in ("[rejected] (atomic push failed)", "atomic push failure")
+
 
 class PushLine(NamedTuple):
     """A line of `git push --porcelain`: what was pushed ("" for a deletion), its flag and reason."""
@@ -86,6 +91,8 @@ def outcome_of(flag: str, why: str, said: tuple[str, ...]) -> RefOutcome:
     """What became of a ref, by its `flag` and reason in `porcelain`, "" where git printed no line for it."""
     if flag in (" ", "+", "-", "*", "="):
         return RefOutcome(Pushed.LANDED, "", said=said, same=flag == "=")
+    if flag != "!" and "does not support --atomic push" in why:  # nothing was sent
+        return RefOutcome(Pushed.REJECTED, redact(why), said=said)
     if flag != "!":
         return RefOutcome(Pushed.UNKNOWN, redact(why), said=said)
     theirs = why.startswith("[remote ")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.settings import Settings, Squash
@@ -17,9 +17,9 @@ class Context(NamedTuple):
     """What a plan is made with, the same for all targets of a batch.
 
     `tips` are the refs as planning sees them, `noted` tells whether our hooks saw all these commits,
-    `memories` returns what has landed on a ref of a remote (see `living_shadow`), `around` is what was asked about it.
-    `tagged` are commits that pushed tags or a superproject name: they keep their identity. `squash` says what becomes
-    of the commits of a source.
+    `shadow` returns the shadow that counts of a ref of a remote which is at some commit (see `living_shadow`), `around`
+    is what was asked about the remote. `tagged` are commits that pushed tags or a superproject name: they keep their
+    identity. `squash` says what becomes of the commits of a source.
     """
 
     repo: Repository
@@ -27,7 +27,7 @@ class Context(NamedTuple):
     settings: Settings
     batch_id: str
     noted: Callable[[Sequence[str]], bool]
-    memories: Callable[[str, str], Iterable[tuple[str, str]]]
+    shadow: Callable[[str, str, str], str | None]
     around: Around
     tagged: frozenset[str]
     squash: Callable[[Source], Squash]

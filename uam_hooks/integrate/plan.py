@@ -85,7 +85,7 @@ def make_plan(context: Context, action: Action, sources: Sequence[Source], there
     repo, around = context.repo, context.around
     ground = around.ground(action, tuple(source.tip for source in sources))
     if ground is None:
-        shadow = living_shadow(repo, context.memories(action.remote, action.ref), there)
+        shadow = context.shadow(action.remote, action.ref, there)
         asked = Asked(tuple(source.tip for source in sources), there, shadow, seen=False)
         ground = survey(repo, asked, around.others(context.settings.tracking_ref(action.remote, action.ref)))
     base, news = ground.base, ground.news

@@ -64,6 +64,10 @@ class Tips(NamedTuple):
         """What a remote has in a ref, where it was listed as `listed`."""
         return self.foreseen.get((remote, ref), listed)
 
+    def seen(self, remote: str, there: Mapping[str, str]) -> Tips:
+        """These tips with what a remote was seen to have in more refs than the branches that are asked about."""
+        return self._replace(foreseen={**self.foreseen, **{(remote, ref): oid for ref, oid in there.items()}})
+
     def memories(self, remote: str, ref: str) -> list[tuple[str, str]]:
         """What would have landed on a ref, newest first, as `plan.living_shadow` takes it."""
         return [memory for place, memory in self.remembered if place == (remote, ref)]

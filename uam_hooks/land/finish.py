@@ -15,6 +15,7 @@ from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.queue.model import Action, Landing, Source, SourceStatus
 from uam_hooks.hot.queue.outcome import How, Outcomes
+from uam_hooks.land import shared_shadow
 from uam_hooks.land.follow import settle_unattended
 from uam_hooks.land.retention import unpin
 from uam_hooks.land.shadow import remember
@@ -52,7 +53,10 @@ def finish_landed(session: Session, remote: Remote, landed: Sequence[Landed]) ->
         return
     remember(session.repo, [one.landing for one in landed])
     reached(Step.REMEMBERED)
-    remote.track([Seen(one.landing.ref, one.landing.new, one.there) for one in landed])
+    remote.track([
+        *(Seen(one.landing.ref, one.landing.new, one.there) for one in landed),
+        *shared_shadow.seen(session, [one.landing for one in landed]),
+    ])  # fmt: skip
     reached(Step.TRACKED)
     ends = [
         End(one.action, noted(one.landing.detail.outcomes, one.note, one.said), one.landing.id,

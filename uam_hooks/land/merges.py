@@ -16,10 +16,10 @@ from uam_hooks.hot.queue.model import FAST_FORWARD, Action, Batch, NewSource, So
 from uam_hooks.hot.queue.outcome import How, Outcome
 from uam_hooks.integrate import squash
 from uam_hooks.integrate.merge import merge_tree, remembering
-from uam_hooks.integrate.plan import Plan, living_shadow
+from uam_hooks.integrate.plan import Plan
 from uam_hooks.integrate.tips import Tips
+from uam_hooks.land import shared_shadow
 from uam_hooks.land.branch import conflict_words, land_here
-from uam_hooks.land.shadow import memories
 from uam_hooks.land.starts import start_of
 from uam_hooks.session import Session
 from uam_hooks.store import claim, finish
@@ -41,8 +41,10 @@ def merge_to_push(session: Session, batch: Batch, action: Action) -> None:
 
     Raises UamError where that cannot be, Unreachable when the remote does not answer.
     """
-    there = Remote(session.repo, session.settings, action.remote).observe([action.ref])[action.ref]
-    plan = _without_conflict(plan_merge(session, batch, action, Tips(session.repo), there))
+    shadows = shared_shadow.refs_of(session, [action.ref])
+    found = Remote(session.repo, session.settings, action.remote).observe([action.ref, *shadows])
+    tips = Tips(session.repo).seen(action.remote, {ref: found[ref] for ref in shadows})
+    plan = _without_conflict(plan_merge(session, batch, action, tips, found[action.ref]))
     made = plan.landed[0]
     session.repo.pin({pin_ref(plan.new): plan.new})
     claim.bring(session.store, action, NewSource(
@@ -122,7 +124,7 @@ def _merged(
 
 def _with_memory(session: Session, action: Action, base: str, tips: Tips) -> str:
     """The commit to merge into: `base`, with what of others' work has landed in it squashed."""
-    shadow = living_shadow(session.repo, memories(session, action.remote, action.ref, tips), base)
+    shadow = shared_shadow.living(session, action.remote, action.ref, base, tips)
     return base if shadow is None else remembering(session.repo, base, shadow)
 
 

@@ -39,7 +39,9 @@ def refs_of(session: Session, refs: Sequence[str]) -> list[str]:
 
 
 class Sending(NamedTuple):
-    """A push of plans to a remote: the `updates` of their refs, and how git is to send them."""
+    """A push of plans to a remote: the `updates` of their refs, how git is to send them, and what goes `along`: their
+    shadows, where machines share them.
+    """
 
     remote: Remote
     plans: Sequence[Plan]
@@ -47,6 +49,7 @@ class Sending(NamedTuple):
     options: Sequence[str]
     atomic: bool
     speaking: Speaking
+    along: Sequence[RefUpdate]
 
 
 def push(session: Session, sending: Sending, there: Mapping[str, str], *, apart: bool) -> tuple[Results, Results]:
@@ -56,14 +59,14 @@ def push(session: Session, sending: Sending, there: Mapping[str, str], *, apart:
     it (`apart`): an atomic push lands with all that it has or not at all. Where the landing is refused, it is sent
     once more without them: a hook may judge a push as a whole.
     """
-    remote, plans, updates, options, atomic, speaking = sending
-    apart = apart or atomic
+    remote, plans, updates, options, atomic, speaking, along = sending
+    apart = apart or atomic or bool(along)
     more, sent = ([], {}) if apart else _updates(session, remote, plans, there)
-    results = remote.push([*updates, *more], options, atomic, speaking)
+    results = remote.push([*updates, *more], options, atomic, speaking, along)
     sent |= {update.ref: results.pop(update.ref) for update in more}
     refused = [update for update in updates if results[update.ref].pushed == Pushed.REJECTED]
     if more and refused:
-        results |= remote.push(refused, options, atomic, speaking)
+        results |= remote.push(refused, options, atomic, speaking)  # nothing goes along then
     late = [
         plan for plan in plans if results[plan.ref].pushed == Pushed.LANDED
         and (apart or ((one := sent.get(originals_ref(plan.ref))) is not None and one.pushed == Pushed.CONTENDED))

@@ -16,12 +16,12 @@ from uam_hooks.hot.queue.outcome import How
 from uam_hooks.integrate.context import Around, Context
 from uam_hooks.integrate.differences import Differences
 from uam_hooks.integrate.merge import shadow_of
-from uam_hooks.integrate.plan import Plan, living_shadow, make_plan, verbatim_plan
+from uam_hooks.integrate.plan import Plan, make_plan, verbatim_plan
 from uam_hooks.integrate.survey import Asked, Ground, survey_all
 from uam_hooks.integrate.tips import Tips
 from uam_hooks.land.forms import default_branch, form_of
 from uam_hooks.land.retry import failure_of, persistently
-from uam_hooks.land.shadow import memories
+from uam_hooks.land.shared_shadow import are_shared, living
 from uam_hooks.session import Session
 from uam_hooks.store import remains, views
 
@@ -52,13 +52,13 @@ def prepare(
     read. GitFailed where git fails; then each push is prepared by itself.
     """
     repo, settings = session.repo, session.settings
-    prefix, shadow = f"refs/remotes/{remote}/", shadow_ref(remote, "")
+    prefix, memory = f"refs/remotes/{remote}/", shadow_ref(remote, "")
     tracked = tips.under(prefix) if refs is None else {ref: oid for ref, oid in refs.items() if ref.startswith(prefix)}
     brought = [*there.values(), *(source.tip for _, sources in pushes for source in sources)]
     kinds = repo.kinds([*tracked.values(), *brought])
     repo.read_ahead(oid for oid in brought if kinds.get(oid) == "commit")
     branches = {name: oid for name, oid in tracked.items() if kinds[oid] == "commit"}
-    shadows = repo.refs(shadow) if refs is None else {ref: oid for ref, oid in refs.items() if ref.startswith(shadow)}
+    shadows = repo.refs(memory) if refs is None else {ref: oid for ref, oid in refs.items() if ref.startswith(memory)}
     kept = _kept(session, remote, [source for _, sources in pushes for source in sources])
     asked = {}
     for action, sources in pushes:
@@ -66,8 +66,8 @@ def prepare(
         if (at == ZERO or kinds.get(at) == "commit") and all(
             not source.verbatim and kinds.get(source.tip) == "commit" for source in sources
         ):
-            living = living_shadow(repo, memories(session, remote, action.ref, tips, shadows), at)
-            asked[action.id] = Asked(tuple(s.tip for s in sources), at, living, own in branches)
+            shadow = living(session, remote, action.ref, at, tips, shadows)
+            asked[action.id] = Asked(tuple(s.tip for s in sources), at, shadow, own in branches)
     found = survey_all(repo, list(asked.values()), branches.values())
     grounds = {number: ground for number, ground in zip(asked, found, strict=True) if ground is not None}
     differences = Differences(repo)
@@ -143,7 +143,7 @@ def _plan(
     context = Context(
         session.repo, tips, session.settings, batch.id,
         lambda oids: views.noted(session.store, [oid for oid in oids if oid not in tips.made]),
-        lambda remote, ref: memories(session, remote, ref, tips, ready.shadows),
+        lambda remote, ref, at: living(session, remote, ref, at, tips, ready.shadows),
         ready.around,
         ready.kept,
         lambda source: form_of(session.settings, action, source, ready.head),
@@ -151,9 +151,12 @@ def _plan(
     plan = make_plan(context, action, sources, there)
     if action.action_type == ActionType.MERGE and action.payload.get("strategy") == "squash" and plan.new != plan.old:
         # what was squashed here has landed, as far as later pushes of it are concerned
-        shadow = living_shadow(session.repo, context.memories(action.remote, action.ref), there)
+        shadow = context.shadow(action.remote, action.ref, there)
         held = [oid for oid in (plan.keep, shadow, sources[0].base) if oid and oid != plan.new]
         plan = plan._replace(keep=shadow_of(session.repo, plan.new, *dict.fromkeys(held)))
+    if plan.landed and plan.keep == plan.new == there != ZERO and are_shared(session):
+        # another machine may have landed it: its branch here follows, because the shadow has its commits
+        plan = plan._replace(keep=context.shadow(action.remote, action.ref, there) or there)
     return plan
 
 

@@ -14,16 +14,15 @@ from uam_hooks.git.scratch import clear
 from uam_hooks.git.verdict import Pushed, RefOutcome
 from uam_hooks.hot.core.errors import Failure, GitFailed
 from uam_hooks.hot.core.plumbing import ZERO
-from uam_hooks.hot.core.refs import original_ref, originals_ref
+from uam_hooks.hot.core.refs import original_ref, originals_ref, shared_shadow_ref
 from uam_hooks.hot.core.sideband import Speaking, path_of, together
 from uam_hooks.hot.core.words import say
 from uam_hooks.hot.queue.bell import WAITERS, ring
-from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.model import Action, Batch, Landing, Source, Status
 from uam_hooks.hot.queue.outcome import Detail, failed
 from uam_hooks.integrate.plan import Plan
 from uam_hooks.integrate.tips import Tips
-from uam_hooks.land import originals, outcomes
+from uam_hooks.land import originals, outcomes, shared_shadow
 from uam_hooks.land.ahead import Ahead
 from uam_hooks.land.finish import Landed, bring_along, contains, finish_landed, finish_renamed, noted
 from uam_hooks.land.gated import Gating
@@ -48,7 +47,7 @@ def land_pushes(session: Session, batch: Batch, pushes: Sequence[Action], ahead:
 
     While a gate runs, what comes next is tested `ahead`.
     """
-    for (remote, options, atomic), actions in groups(session.store, pushes).items():
+    for (remote, options, atomic, _), actions in groups(session, pushes).items():
         with Gating(session, batch, ahead) as gating:
             left = actions
             while left:  # where a gate lets a part of them land, the rest has its turn at once
@@ -98,14 +97,17 @@ def _planned_here(session: Session, batch: Batch, action: Action) -> bool:
     return landing is not None and landing.batch_id == batch.id
 
 
-def groups(store: Store, pushes: Sequence[Action]) -> dict[tuple[str, tuple[str, ...], str], list[Action]]:
-    """The actions that share one `git push`, by remote, push options, and the name of an atomic push ("": none)."""
-    found: dict[tuple[str, tuple[str, ...], str], list[Action]] = {}
-    brought = claim.sources_of(store, [action.id for action in pushes])
+def groups(session: Session, pushes: Sequence[Action]) -> dict[tuple[str, tuple[str, ...], str, str], list[Action]]:
+    """The actions that share one `git push`, by remote, push options, the name of an atomic push ("": none), and the
+    branch that has one to itself ("": none): one that goes with its shadow is not to fail with others.
+    """
+    found: dict[tuple[str, tuple[str, ...], str, str], list[Action]] = {}
+    brought = claim.sources_of(session.store, [action.id for action in pushes])
     for action in pushes:
         waiting = brought[action.id]
         atomic = next((s.group for s in waiting if s.atomic), "")
-        key = action.remote, tuple(action.payload.get("push_options", ())), atomic
+        alone = action.ref if not atomic and shared_shadow.refs_of(session, [action.ref]) else ""
+        key = action.remote, tuple(action.payload.get("push_options", ())), atomic, alone
         found.setdefault(key, []).append(action)
     return found
 
@@ -126,14 +128,15 @@ def _land_group(
         try:
             remote = Remote(session.repo, session.settings, name)
             if not asked:
-                plans = [] if atomic else from_memory(session, batch, remote, actions, gating)
+                plans, there = ([], {}) if atomic else from_memory(session, batch, remote, actions, gating)
                 if not plans:
                     continue
             else:
                 plans, there = over_theirs(session, remote, quicker)
                 if not there:
                     refs = [action.ref for action in actions]
-                    there = remote.observe(refs, originals.refs_of(session, refs))
+                    shadows = shared_shadow.refs_of(session, refs)
+                    there = remote.observe([*refs, *shadows], originals.refs_of(session, refs))
                 plans = plans or _plans(session, batch, remote, actions, there, atomic, asked_again, gating, unsent)
         except Unreachable as error:
             _fail(session, actions, error.failure, said)
@@ -141,16 +144,18 @@ def _land_group(
         if not plans:
             return
         updates = [RefUpdate(p.action.ref, p.old, p.new, hidden.get(p.action.ref) == p.old) for p in plans]
-        results = _push(session, batch, remote, plans, updates, there, options, atomic, asked_again, said, gating,
-                        asked)  # fmt: skip
+        along = shared_shadow.updates(session, plans, there, hidden, asked=asked)
+        results = _push(session, batch, remote, plans, updates, along, there, options, atomic, asked_again, said,
+                        gating, asked)  # fmt: skip
         said |= {ref: result.said for ref, result in results.items() if result.said}
-        hidden = {one.ref: one.old for one in updates if results[one.ref].stale and not one.hidden}
+        stale = {ref for ref, result in results.items() if result.stale}
+        hidden = {one.ref: one.old for one in (*updates, *along) if one.ref in stale and not one.hidden}
         unsent = {ref for ref, result in results.items() if result.same}
         asked_again = asked_again or any(result.transient for result in results.values())
         again = [plan for plan in plans if results[plan.action.ref].pushed in (Pushed.CONTENDED, Pushed.UNPINNED)]
         pinned = all(results[plan.action.ref].pushed == Pushed.CONTENDED for plan in again)
-        # where originals go along, it has to be known where those of others are by now; and a gate has to see it
-        quick = pinned and not asked_again and not originals.are_pushed(session)
+        # where more goes along, it has to be known where that of others is by now; and a gate has to see it
+        quick = pinned and not (asked_again or originals.are_pushed(session) or shared_shadow.are_shared(session))
         quicker = again if quick and not any(gating.guards(plan.action) for plan in again) else []
         actions = [plan.action for plan in again]
         if not actions:
@@ -166,7 +171,8 @@ def _plans(
     """The plans that need a push; everything else is finished here. Of the refs `unsent` the batch has sent nothing."""
     found: list[Plan] = []
     broken = False
-    tips = Tips(session.repo)
+    shadows = shared_shadow.refs_of(session, [action.ref for action in actions])
+    tips = Tips(session.repo).seen(remote.name, {ref: there[ref] for ref in shadows})
     waiting = []
     for action in actions:
         _finish_late(session, remote, action, there[action.ref], batch.id if action.ref in unsent else "")
@@ -225,7 +231,7 @@ def _prepared(
 
 
 def _push(
-    session: Session, batch: Batch, remote: Remote, plans: list[Plan], updates: list[RefUpdate],
+    session: Session, batch: Batch, remote: Remote, plans: list[Plan], updates: list[RefUpdate], along: list[RefUpdate],
     there: Mapping[str, str], options: list[str], atomic: bool, last: bool, said: Said, gating: Gating, asked: bool,
 ) -> dict[str, RefOutcome]:  # fmt: skip
     """Write the plan, pin what it made, push, and finish what landed.
@@ -243,11 +249,14 @@ def _push(
         return {plan.action.ref: RefOutcome(Pushed.UNPINNED, why) for plan in plans}
     reached(Step.PINNED)
     heard_in = path_of(session.repo.paths.batches, batch.id, landings[0].id)
-    about = {name: plan.action.id for plan in plans for name in (plan.ref, originals_ref(plan.ref))}
+    about = {name: plan.action.id for plan in plans
+             for name in (plan.ref, originals_ref(plan.ref), shared_shadow_ref(plan.ref))}  # fmt: skip
     with Speaking(heard_in, about, partial(ring, session.repo.paths.bells, WAITERS)) as speaking:
-        sending = originals.Sending(remote, plans, updates, options, atomic, speaking)
+        sending = originals.Sending(remote, plans, updates, options, atomic, speaking, along)
         results, kept = originals.push(session, sending, there, apart=last)
-    reached(Step.PUSHED)
+        reached(Step.PUSHED)
+        shared_shadow.make_room(remote, along, results, speaking)
+    results = shared_shadow.judged(remote, along, results)
     results = {
         ref: result._replace(said=bounded(together(said.get(ref, ()), result.said))) for ref, result in results.items()
     }
@@ -276,9 +285,10 @@ def _push(
 
 def _together(results: dict[str, RefOutcome]) -> dict[str, RefOutcome]:
     """An atomic push has one outcome: refs that the remote would have taken share the fate of the one it refused."""
-    refused = [r for r in results.values() if r.pushed == Pushed.REJECTED]
+    refused = [r for r in results.values() if r.pushed == Pushed.REJECTED and not r.collateral]
     if not refused:
-        return results
+        contended = any(r.pushed == Pushed.CONTENDED for r in results.values())
+        return {r: o._replace(pushed=Pushed.CONTENDED) if contended and o.collateral else o for r, o in results.items()}
     why = f"another ref of this atomic push was refused ({refused[0].words})"
     mates = RefOutcome(Pushed.REJECTED, why, said=refused[0].said)
     return {ref: result if result.pushed == Pushed.REJECTED else mates for ref, result in results.items()}

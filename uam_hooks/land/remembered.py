@@ -17,7 +17,7 @@ from uam_hooks.hot.queue.model import Action, ActionType, Batch
 from uam_hooks.integrate.onto import FAR, onto, ready
 from uam_hooks.integrate.plan import Plan
 from uam_hooks.integrate.tips import Tips
-from uam_hooks.land import originals
+from uam_hooks.land import originals, shared_shadow
 from uam_hooks.land.gated import Gating
 from uam_hooks.land.push_plans import plan_push, prepare
 from uam_hooks.session import Session
@@ -26,27 +26,29 @@ from uam_hooks.store import claim, journal, remains
 
 def from_memory(
     session: Session, batch: Batch, remote: Remote, actions: Sequence[Action], gating: Gating
-) -> list[Plan]:
-    """The plans of these pushes, all of which move a branch as git would without force; none where that is not so of
-    one of them, or where it is not known what the remote had.
+) -> tuple[list[Plan], dict[str, str]]:
+    """The plans of these pushes, all of which move a branch as git would without force, over what the remote was last
+    known to have, which comes with them; none where that is not so of one of them, or where that is not known.
     """
     # a gate takes longer than a look, and is not to test what was out of date
     if originals.are_pushed(session) or any(gating.guards(action) for action in actions):
-        return []
+        return [], {}
     if any(action.action_type != ActionType.PUSH or not action.ref.startswith(HEADS) for action in actions):
-        return []
+        return [], {}
     # what a push before may have brought there is found out by asking
     if any(journal.landings(session.store, action.remote, action.ref) for action in actions):
-        return []
+        return [], {}
     brought = claim.sources_of(session.store, [action.id for action in actions])
     if not all(brought.values()) or any(source.verbatim for sources in brought.values() for source in sources):
-        return []
+        return [], {}
     try:
-        known = remote.remembered([action.ref for action in actions], shadow_ref(remote.name, ""))
+        refs = [action.ref for action in actions]
+        shadows = shared_shadow.refs_of(session, refs)
+        known = remote.remembered([*refs, *shadows], shadow_ref(remote.name, ""))
         if known is None or any(session.repo.kind(oid) != "commit" for oid in known.there.values()):
-            return []
+            return [], {}
         there = known.there
-        tips = Tips(session.repo)
+        tips = Tips(session.repo).seen(remote.name, {ref: there[ref] for ref in shadows})
         pushes = [(action, brought[action.id]) for action in actions]
         prepared = prepare(session, remote.name, pushes, there, tips, known.refs)
         plans = [
@@ -54,8 +56,8 @@ def from_memory(
             for action, sources in pushes
         ]
     except (UamError, OSError):  # the plan on what is there finds out what is wrong, and whose it is
-        return []
-    return plans if all(map(_moves, plans)) else []
+        return [], {}
+    return (plans, there) if all(map(_moves, plans)) else ([], {})
 
 
 def _moves(plan: Plan) -> bool:

@@ -24,6 +24,7 @@ from uam_hooks.hot.core.refs import (
     originals_ref,
     pin_ref,
     shadow_ref,
+    shared_shadow_ref,
 )  # fmt: skip
 from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.queue.model import Source, SourceStatus, iso
@@ -65,7 +66,8 @@ def prune(session: Session, retention: float) -> Pruned:
     ended = time.time() - retention
     originals = [ref for ref in refs if ref.startswith(ORIGINALS) and original_since(ref) < ended]
     recent = remains.refs_since(session.store, before)
-    wanted = {observed_ref(remote, name) for remote, ref in recent for name in (ref, originals_ref(ref))}
+    names = {(remote, name) for remote, ref in recent for name in (ref, originals_ref(ref), shared_shadow_ref(ref))}
+    wanted = {observed_ref(remote, name) for remote, name in names}
     observed = [ref for ref in refs if ref.startswith(OBSERVED) and ref not in wanted]
     named = tuple({f"{defaults(remote)}-" for remote, _ in recent})
     observed += [ref for ref in refs if ref.startswith(DEFAULTS) and not ref.startswith(named)]

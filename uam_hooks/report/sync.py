@@ -16,9 +16,9 @@ from uam_hooks.hot.core.refs import HEADS, short_target
 from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.worktree.settle import bring_over
 from uam_hooks.integrate.graph import parse
-from uam_hooks.integrate.plan import living_shadow
 from uam_hooks.integrate.replay import own_work, replay
-from uam_hooks.land.shadow import memories
+from uam_hooks.integrate.tips import Tips
+from uam_hooks.land import shared_shadow
 from uam_hooks.session import Session
 from uam_hooks.store import views
 
@@ -97,12 +97,14 @@ def place_of(session: Session, git_dir: Path, target: str | None) -> Place:
     if not now:
         raise Refused("There is no commit here yet.", "Commit first.")
     known = Remote(session.repo, session.settings, remote)
-    there = known.observe([ref])[ref]
+    found = known.observe([ref, *shared_shadow.refs_of(session, [ref])])
+    there = found.pop(ref)
     known.track([Seen(ref, there, there)])  # whoever asks for it sees it, as after a fetch
     place = Place(paths, branch, now, remote, ref, there, None)
     if there == ZERO:
         raise Refused(f"{place.where} does not exist on the remote.", "Push to it, or name another one.")
-    return place._replace(memory=living_shadow(session.repo, memories(session, remote, ref), there))
+    tips = Tips(session.repo).seen(remote, found)
+    return place._replace(memory=shared_shadow.living(session, remote, ref, there, tips))
 
 
 def _split(session: Session, target: str) -> tuple[str, str]:

@@ -14,6 +14,7 @@ ORIGINALS = "refs/uam/original/"
 OBSERVED = "refs/uam/remote/"
 DEFAULTS = "refs/uam/default/"
 NEXT = "refs/uam/next/"
+SHADOWS = "refs/uam/shadow/"
 # What every file system has room for in one part of a path, with git's `.lock` behind it.
 _PART_BYTES = 240
 # A remote that can be part of a ref's name unchanged; for a URL its hash is used.
@@ -41,12 +42,12 @@ def full_target(target: str) -> str:
 
 def shadow_ref(remote: str, ref: str) -> str:
     """The ref of the shadow of `ref` on `remote`: the memory of what has landed there."""
-    return f"refs/uam/shadow/{_part(remote)}/{short_target(ref)}"
+    return f"{SHADOWS}{_part(remote)}/{short_target(ref)}"
 
 
 def shared_shadow_ref(ref: str) -> str:
     """The ref of a remote that has the shadow of its branch `ref`, for all machines of a fleet."""
-    return f"refs/uam/shadow/{ref.removeprefix(HEADS)}"
+    return f"{SHADOWS}{ref.removeprefix(HEADS)}"
 
 
 def next_ref(remote: str, ref: str) -> str:
