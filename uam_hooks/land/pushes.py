@@ -148,8 +148,8 @@ def _land_group(
         results = _push(session, batch, remote, plans, updates, along, there, options, atomic, asked_again, said,
                         gating, asked)  # fmt: skip
         said |= {ref: result.said for ref, result in results.items() if result.said}
-        stale = {ref for ref, result in results.items() if result.stale}
-        hidden = {one.ref: one.old for one in (*updates, *along) if one.ref in stale and not one.hidden}
+        hidden = {one.ref: one.old for one in updates if results[one.ref].stale and not one.hidden}
+        hidden |= shared_shadow.unseen(along, results)
         unsent = {ref for ref, result in results.items() if result.same}
         asked_again = asked_again or any(result.transient for result in results.values())
         again = [plan for plan in plans if results[plan.action.ref].pushed in (Pushed.CONTENDED, Pushed.UNPINNED)]
@@ -253,10 +253,8 @@ def _push(
              for name in (plan.ref, originals_ref(plan.ref), shared_shadow_ref(plan.ref))}  # fmt: skip
     with Speaking(heard_in, about, partial(ring, session.repo.paths.bells, WAITERS)) as speaking:
         sending = originals.Sending(remote, plans, updates, options, atomic, speaking, along)
-        results, kept = originals.push(session, sending, there, apart=last)
-        reached(Step.PUSHED)
-        shared_shadow.make_room(remote, along, results, speaking)
-    results = shared_shadow.judged(remote, along, results)
+        results, kept = shared_shadow.push(session, sending, there, apart=last)
+    reached(Step.PUSHED)
     results = {
         ref: result._replace(said=bounded(together(said.get(ref, ()), result.said))) for ref, result in results.items()
     }

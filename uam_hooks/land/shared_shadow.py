@@ -21,11 +21,12 @@ from uam_hooks.git.verdict import Pushed, RefOutcome
 from uam_hooks.hot.core.errors import Advice, UamError
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import HEADS, SHADOWS, shared_shadow_ref
-from uam_hooks.hot.core.sideband import Speaking
 from uam_hooks.hot.queue.model import Landing
 from uam_hooks.integrate.merge import shadow_of
 from uam_hooks.integrate.plan import Plan, living_shadow
 from uam_hooks.integrate.tips import Tips
+from uam_hooks.land import originals
+from uam_hooks.land.originals import Results, Sending
 from uam_hooks.land.shadow import memories
 from uam_hooks.session import Session
 
@@ -106,25 +107,75 @@ def updates(
     return found
 
 
-def judged(remote: Remote, along: Sequence[RefUpdate], results: Mapping[str, RefOutcome]) -> dict[str, RefOutcome]:
-    """What became of branches, and of the shadows that went along with them: a branch shares what befell its shadow."""
-    found = dict(results)
+def push(session: Session, sending: Sending, there: Mapping[str, str], *, apart: bool) -> tuple[Results, Results]:
+    """Push plans with the shadows that go along, as `originals.push` does; a branch shares what befalls its shadow."""
+    if not sending.along:
+        return originals.push(session, sending, there, apart=apart)
+    along, refused = _begun(session, sending)
+    if refused:
+        return refused, {}
+    results, kept = originals.push(session, sending._replace(along=along), there, apart=apart)
     for update in along:
-        branch = HEADS + update.ref.removeprefix(SHADOWS)
-        found[branch] = _judged(remote, update, results[branch], results[update.ref])
-    return found
+        ref = _branch_of(update)
+        results[ref] = _judged(sending.remote, update, results[ref], results[update.ref])
+    return results, kept
+
+
+def unseen(along: Sequence[RefUpdate], results: Results) -> dict[str, str]:
+    """The shadows whose leases alone did not hold, with what they were seen at: who lists that again hides the ref."""
+    return {
+        one.ref: one.old for one in along if (own := results.get(one.ref)) is not None and own.stale
+        and not results[_branch_of(one)].stale
+    }  # fmt: skip
+
+
+def _branch_of(update: RefUpdate) -> str:
+    return HEADS + update.ref.removeprefix(SHADOWS)
+
+
+def _begun(session: Session, sending: Sending) -> tuple[list[RefUpdate], Results]:
+    """Make the shadows that the remote has not, with nothing in them yet; gives the updates over these, and what
+    becomes of the whole push where one of them cannot be made.
+
+    A remote that refuses a ref because it is hidden takes the branch of the same atomic push (git 2.39), so that is
+    found out before.
+    """
+    remote, plans = sending.remote, {plan.ref: plan for plan in sending.plans}
+    outcomes = {one.ref: _hidden(remote, one) for one in sending.along if one.hidden}
+    starts = {}
+    for one in sending.along if not outcomes else ():
+        if one.old == ZERO:
+            plan = plans[_branch_of(one)]
+            starts[one.ref] = plan.keep if plan.old == ZERO else shadow_of(session.repo, plan.old)
+    if starts:
+        new = [RefUpdate(ref, ZERO, start) for ref, start in starts.items()]
+        outcomes = remote.push((), sending.options, True, sending.speaking, new)
+        _make_room(sending, outcomes)
+    failed = {ref for ref, one in outcomes.items() if one.pushed != Pushed.LANDED and not one.collateral}
+    bad = next((one for one in sending.along if one.ref in failed), None)
+    if bad is None:
+        return [one._replace(old=starts.get(one.ref, one.old)) for one in sending.along], {}
+    own = outcomes[bad.ref]
+    if own.pushed == Pushed.REJECTED:
+        branch = _refused(remote, bad, own, own.words)
+    else:
+        branch = own._replace(words=f"{bad.ref}: {own.words}")
+    return [], {**dict.fromkeys(plans, branch), **outcomes}
+
+
+def _hidden(remote: Remote, update: RefUpdate) -> RefOutcome:
+    return RefOutcome(Pushed.REJECTED, f"{remote.name} shows {update.ref} otherwise to those who fetch")
 
 
 def _judged(remote: Remote, update: RefUpdate, branch: RefOutcome, own: RefOutcome) -> RefOutcome:
     if own.pushed == Pushed.LANDED or branch.pushed in (Pushed.UNKNOWN, Pushed.RENAMED):
         return branch
     if branch.pushed == Pushed.LANDED:
-        # somebody else has landed the very commit, and it is to be seen what else
-        return branch._replace(pushed=Pushed.CONTENDED) if branch.same else branch
+        if branch.same:  # somebody else has landed the very commit, and it is to be seen what else
+            return branch._replace(pushed=Pushed.CONTENDED)
+        return branch._replace(words=f"{remote.name} did not take {update.ref} ({own.words})")
     if not branch.collateral and branch.words != own.words:
         return branch
-    if own.stale and update.hidden:
-        return _refused(remote, update, own, f"{remote.name} does not show that ref to those who fetch as it is")
     if own.pushed == Pushed.CONTENDED and not own.collateral:
         return branch._replace(pushed=Pushed.CONTENDED)
     if own.pushed != Pushed.REJECTED or own.collateral:
@@ -140,19 +191,17 @@ def _refused(remote: Remote, update: RefUpdate, own: RefOutcome, why: str) -> Re
     return own._replace(pushed=Pushed.REJECTED, words=words)
 
 
-def make_room(
-    remote: Remote, along: Sequence[RefUpdate], results: Mapping[str, RefOutcome], speaking: Speaking
-) -> None:
+def _make_room(sending: Sending, outcomes: Results) -> None:
     """Drop those of the remote's shadows whose names are in the way of new ones: of topic, now that it has topic/more.
 
     Their branches are not there any more, so they count for nothing. Only looked for where the remote could not make
     the ref.
     """
-    new = [update.ref for update in along if update.old == ZERO and _could_not_be_made(results[update.ref])]
+    new = [ref for ref, one in outcomes.items() if one.pushed == Pushed.CONTENDED and not one.stale]
     if not new:
         return
     try:
-        listed = remote.refs()
+        listed = sending.remote.refs()
     except UamError:  # it is contended, and will be asked again
         return
     drop = [
@@ -161,11 +210,7 @@ def make_room(
         and any(name.startswith(f"{ref}/") or ref.startswith(f"{name}/") for name in new)
     ]  # fmt: skip
     if drop:
-        remote.push(drop, (), False, speaking)
-
-
-def _could_not_be_made(outcome: RefOutcome) -> bool:
-    return outcome.pushed == Pushed.CONTENDED and not outcome.stale and not outcome.collateral
+        sending.remote.push(drop, (), False, sending.speaking)
 
 
 # -- what is remembered of the remote --------------------------------------------------------------------------
