@@ -185,8 +185,8 @@ def _judged(remote: Remote, update: RefUpdate, branch: RefOutcome, own: RefOutco
 
 def _refused(remote: Remote, update: RefUpdate, own: RefOutcome, why: str) -> RefOutcome:
     words = (
-        f"{why} (with the branch goes {update.ref}, because of uam.fleet: where {remote.name} does not take that,"
-        " allow it there, or leave the fleet)"
+        f"{why}; with the branch goes {update.ref}, because of uam.fleet: where {remote.name} does not take that,"
+        " allow it there, or leave the fleet"
     )
     return own._replace(pushed=Pushed.REJECTED, words=words)
 
