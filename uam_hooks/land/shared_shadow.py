@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from uam_hooks.git.remote import RefUpdate, Remote, Seen
 from uam_hooks.git.repo import Repository
 from uam_hooks.git.verdict import Pushed, RefOutcome
-from uam_hooks.hot.core.errors import Advice, UamError
+from uam_hooks.hot.core.errors import UamError
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.refs import HEADS, SHADOWS, shared_shadow_ref
 from uam_hooks.hot.queue.model import Landing
@@ -75,8 +75,8 @@ def _counts(repo: Repository, shadow: str, there: str) -> bool:
     if repo.is_ancestor(landing, there):
         return True
     if repo.run("rev-parse", "--is-shallow-repository").text == "true":
-        what = "This clone is shallow: it cannot tell what of other machines' work has landed."
-        raise UamError(what, Advice.of("Run {}.", "git", "fetch", "--unshallow"))
+        what = "this clone is shallow, and cannot tell what of other machines' work has landed"
+        raise UamError(f"{what}: `git fetch --unshallow` brings the rest")
     return False
 
 
