@@ -38,21 +38,23 @@ class Session(NamedTuple):
 
 @contextmanager
 def open_session(
-    at: Path, own: Mapping[str, str] | None = None, database: Path | None = None, *, brief: bool = False
-) -> Iterator[Session]:
+    at: Path, own: Mapping[str, str] | None = None, database: Path | None = None, *, brief: bool = False,
+    mends: bool = True,
+) -> Iterator[Session]:  # fmt: skip
     """Find the repository around the directory `at` and open its queue; see `open_queue`, and Repository for `brief`.
 
     Raises UsageError where there is no repository. A command calls this once, usually by `open_recovered`.
     """
-    with Repository.at(at, brief) as repo, open_queue(repo, own, database) as session:
+    with Repository.at(at, brief) as repo, open_queue(repo, own, database, mends) as session:
         yield session
 
 
 @contextmanager
 def open_queue(
-    repo: Repository, own: Mapping[str, str] | None = None, database: Path | None = None
+    repo: Repository, own: Mapping[str, str] | None = None, database: Path | None = None, mends: bool = True
 ) -> Iterator[Session]:
-    """Open the queue of `repo` and import the spool into it. What is missing in .git/uam is made.
+    """Open the queue of `repo` and import the spool into it. What is missing in .git/uam is made, and with `mends` a
+    branch that a dead process was moving is brought to where it belongs.
 
     `own` holds settings that override git config. The spool is imported into the repository's own queue, never into
     another `database`. Raises NotInstalled where git uam is not enabled.
@@ -63,7 +65,8 @@ def open_queue(
         settings = settings.signing_as(Settings.read(repo, repo.git_dir))
         repo.configure(carried(settings))
     files.furnish(repo.paths)
-    repair(repo, repo.paths)
+    if mends:
+        repair(repo, repo.paths)
     with Store(database or repo.paths.database, rings=(FLUSHERS, WAITERS)) as store:
         if database is None:
             take_in(store, repo.paths, settings["uam.window.commit"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 from tests.support.commands import UAM, call, refused, told
 from tests.support.queueing import WINDOW, due_now
 from tests.support.scenes import PATIENCE, Scene, Worktree, alive, ends_with_its_scene, until
+from uam_hooks.land.steps import Step
 
 anyio = pytest.importorskip("anyio", reason="the MCP SDK is not in this environment: it came with an extra")
 pytest.importorskip("mcp", reason="the MCP SDK is not in this environment: it came with an extra")
@@ -138,6 +140,34 @@ def test_each_tool_does_what_the_command_of_its_name_does(queueing: Scene) -> No
 
     anyio.run(story)
     none_left(scene)
+
+
+@pytest.mark.slow
+def test_what_is_offered_as_read_only_starts_and_decides_nothing(queueing: Scene) -> None:
+    """Its flusher has died in the middle: `git uam status` would find out what became of that, and start the next."""
+    scene = queueing
+    scene.commit("a")
+    queued(scene, scene)
+    os.kill(scene.flusher(), signal.SIGKILL)
+    scene.idle()
+    due_now(scene)
+    assert scene.run("uam", "flush", UAM_DIE_AT=Step.PUSHED).code == 137
+    tables = ("sources", "landings", "deploy_batches")
+    before = [scene.rows(table) for table in tables], scene.git("for-each-ref")
+
+    async def story() -> None:
+        async with serving(scene) as tools:
+            status = await tools("status")
+            assert [row["status"] for row in status["running"]] == ["executing"]
+            await tools("log")
+            await tools("log", id=status["running"][0]["action"])
+            await tools("show", batch=1)
+
+    anyio.run(story)
+    assert ([scene.rows(table) for table in tables], scene.git("for-each-ref")) == before
+    assert (scene.pushed(), scene.flushers(starting=True)) == (["executing"], [])
+    call(scene, "status")
+    assert scene.pushed() == ["completed"]
 
 
 async def _offers(tools: Tools) -> None:

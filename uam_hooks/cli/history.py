@@ -26,7 +26,7 @@ from uam_hooks.report.next_step import of_actions
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def show(batch: str, as_json: bool) -> int:
     """Show what BATCH landed: its number, its id, or the commit it landed as."""
-    with opened() as session:
+    with opened(shows=True) as session:
         chosen = find_batch(session, batch)
         found = describe(session, chosen)
         if as_json:

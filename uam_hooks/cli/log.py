@@ -35,7 +35,7 @@ def log(
     """List the batches, newest first; with an ID, show all that is known of that action."""
     if number is not None and (oneline or most is not None or since is not None or agent):
         raise UsageError("An ID names one action, and the other options choose batches.", "Leave out one of them.")
-    with opened() as session:
+    with opened(shows=True) as session:
         if number is not None:
             return _one(session, number, as_json)
         found = past.entries(session, moment_of(session.repo, since) or 0.0, agent, most)

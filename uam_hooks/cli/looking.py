@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import Any
 
-from uam_hooks.cli.opened import opened
+from uam_hooks.cli.opened import only_looks, opened
 from uam_hooks.cli.program import tell
 from uam_hooks.cli.screen import Cell, Part, Screen, Tint, state
 from uam_hooks.flush.starting import ensure_flush
@@ -23,10 +23,10 @@ NEWEST = 20
 def show_status(*, everything: bool, as_json: bool, starting: bool) -> int:
     """Print the queue: all that waits as JSON or with `everything`, else the newest actions.
 
-    With `starting`, flushers are started for what waits.
+    With `starting`, flushers are started for what waits, unless the command only looks.
     """
-    with opened() as session:
-        if starting:
+    with opened(shows=True) as session:
+        if starting and not only_looks():
             ensure_flush(session)
         if views.commits(session.store):
             from uam_hooks.flush.noted_commits import refresh

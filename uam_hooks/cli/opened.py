@@ -16,14 +16,23 @@ from uam_hooks.hot.queue.lane import unsettled
 from uam_hooks.session import Session, open_session
 
 
+def only_looks() -> bool:
+    """Whether commands that show something are to do nothing else: UAM_LOOK=1, as for git GIT_OPTIONAL_LOCKS=0."""
+    return os.environ.get("UAM_LOOK") == "1"
+
+
 @contextmanager
-def opened(news: bool = True) -> Iterator[Session]:
+def opened(news: bool = True, shows: bool = False) -> Iterator[Session]:
     """The session of the repository around the current directory, with what a crashed flush left behind decided first.
 
     Remotes that came after the install are wired. With `news`, the agent of this worktree hears first what became of
-    its pushes that were killed.
+    its pushes that were killed. A command that only `shows` something does none of this where `only_looks`.
     """
-    with open_session(Path.cwd(), brief=True) as session:
+    looks = shows and only_looks()
+    with open_session(Path.cwd(), brief=True, mends=not looks) as session:
+        if looks:
+            yield session
+            return
         if unsettled(session.store):
             from uam_hooks.flush.flush import recover_here
 

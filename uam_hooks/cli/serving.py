@@ -77,7 +77,7 @@ def _offer(name: str, kind: type[Tool]) -> Offer:
 async def _called(_context: ServerRequestContext[Any], params: CallToolRequestParams) -> CallToolResult:
     try:
         tool = _checked(params.name, params.arguments or {})
-        found = _answer(await _run(tool.words(), await _place(tool.directory)))
+        found = _answer(await _run(tool.words(), await _place(tool.directory), tool.changes))
     except UamError as error:
         found = as_told(error.code, error.what, error.do)
     text = TextContent(type="text", text=json.dumps(found))
@@ -121,14 +121,18 @@ class _Ended(NamedTuple):
     err: bytes
 
 
-async def _run(words: list[str], at: Path | None) -> _Ended:
-    """Run a command of ours until it ends; where the call is given up, or this process ends, it is ended."""
+async def _run(words: list[str], at: Path | None, changes: bool) -> _Ended:
+    """Run a command of ours until it ends; where the call is given up, or this process ends, it is ended.
+
+    One that `changes` nothing starts nothing either: clients are told so, and need not ask anybody about it.
+    """
+    env = {**os.environ, "UAM_LOOK": "0" if changes else "1"}
     command = watched([sys.executable, "-I", "-c", _START, str(_SITE), *words])
     # files: a pipe is at its end only when everybody has closed it who has inherited it
     with TemporaryFile() as out, TemporaryFile() as err, _held() as (held, let_go):
         try:
             process = await anyio.open_process(
-                command, stdin=held, stdout=out, stderr=err, cwd=at, start_new_session=True
+                command, stdin=held, stdout=out, stderr=err, cwd=at, env=env, start_new_session=True
             )
         except (OSError, ValueError) as error:  # ValueError: a NUL or a lone surrogate in its arguments
             why = error.strerror if isinstance(error, OSError) else str(error)
