@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 from uam_hooks.hot.core.settings import Settings
 from uam_hooks.hot.queue.bell import Bell
 from uam_hooks.hot.queue.lane import Lane
@@ -65,5 +68,20 @@ class Elsewhere:
         self.close()
 
 
-def _made(_settings: Settings) -> Abroad:
+def _made(settings: Settings) -> Abroad:
+    if settings["uam.fleet"]:
+        _reach_packages()
+        from uam_hooks.fleet.member import Member
+
+        return Member()
     return Abroad()
+
+
+def _reach_packages() -> None:
+    """Let packages be found that lie in the environment of this interpreter: flushers start without `site`, and this
+    one may run from a checkout.
+    """
+    lib = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    found = Path(sys.executable).parents[1] / "lib" / lib / "site-packages"
+    if str(found) not in sys.path and found.is_dir():
+        sys.path.append(str(found))

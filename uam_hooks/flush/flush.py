@@ -101,10 +101,11 @@ def _executed(
                 break
             yield execute(session, batch, tell, ahead)
     while True:
+        if before_claim is not None:
+            newest = views.newest_action(store)  # what comes after that has not been seen by these
         abroad = elsewhere.now(session.settings)
         abroad.exchange(session, lane, landing=True)
         if before_claim is not None:
-            newest = views.newest_action(store)  # what comes after that has not been seen by it
             before_claim()
         without = frozenset(tried) | abroad.left()
         claim_next = partial(_claim, session, due_only, lane, without=without, upto=newest)

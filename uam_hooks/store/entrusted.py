@@ -11,11 +11,11 @@ import time
 from collections.abc import Collection, Sequence
 
 from uam_hooks.hot.core.typed import NamedTuple
-from uam_hooks.hot.queue import rows
+from uam_hooks.hot.queue import enqueue, rows
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.lane import Lane
 from uam_hooks.hot.queue.model import Action, Batch, Source, SourceStatus, iso
-from uam_hooks.store import claim
+from uam_hooks.store import claim, finish
 
 # What only git judges, or what belongs to a branch here, is landed from here; so is what came from elsewhere.
 _MAY_GO = (
@@ -107,11 +107,20 @@ def entrust(store: Store, handed: Entrusted, where: str) -> bool:
         ).rowcount)  # fmt: skip
 
 
-def bring_home(store: Store, action_ids: Collection[int]) -> None:
-    """Let pushes be landed from here again: the other queue has let go of them."""
+def bring_home(store: Store, actions: Sequence[Action], *, waits: bool) -> None:
+    """Let pushes be landed from here again, where others may join them as before. Handed over once more, they have
+    another name. `waits` tells whether the other queue may still land them.
+    """
     with store.transaction() as db:
-        for action_id in action_ids:
-            db.execute("UPDATE deploy_queue SET entrusted = '' WHERE id = ? AND status = 'pending'", (action_id,))
+        for action in actions:
+            row = db.execute(
+                "SELECT id FROM deploy_queue WHERE id = ? AND status = 'pending' AND entrusted <> ''", (action.id,)
+            ).fetchone()
+            if row is not None:
+                key = enqueue.merge_key_of(action)
+                _is_over(db, "s.action_id = ? AND s.status = 'pending'", action.id, waits=waits)
+                finish.join_open(db, action.id, key)
+                db.execute("UPDATE deploy_queue SET entrusted = '', merge_key = ? WHERE id = ?", (key, action.id))
 
 
 def claimed(store: Store, action: Action) -> Batch | None:
@@ -121,6 +130,14 @@ def claimed(store: Store, action: Action) -> Batch | None:
             "SELECT id FROM deploy_queue WHERE id = ? AND status = 'pending' AND entrusted <> ''", (action.id,)
         ).fetchone()
     return None if row is None else claim.one(store, action)
+
+
+def hold_up(store: Store, action_ids: Collection[int], why: str) -> None:
+    """Say why these pushes wait."""
+    with store.transaction() as db:
+        for action_id in action_ids:
+            db.execute("UPDATE deploy_queue SET error = ? WHERE id = ? AND status = 'pending' AND error <> ?",
+                       (why, action_id, why))  # fmt: skip
 
 
 def end_empty(store: Store, action: Action) -> None:
@@ -135,26 +152,63 @@ def end_empty(store: Store, action: Action) -> None:
 
 
 def offered(store: Store, source_ids: Collection[int]) -> None:
-    """Remember that these sources have something on the remote that is to go once they have ended."""
-    _owe(store, source_ids, 1)
-
-
-def cleared(store: Store, source_ids: Collection[int]) -> None:
-    """Nothing of these sources is left on the remote."""
-    _owe(store, source_ids, 0)
-
-
-def _owe(store: Store, source_ids: Collection[int], owed: int) -> None:
+    """Remember, before anything of them leaves, that the other queue and the remote may know of these sources."""
     with store.transaction() as db:
         for source_id in source_ids:
-            db.execute("UPDATE sources SET owed = ? WHERE id = ?", (owed, source_id))
+            db.execute("UPDATE sources SET owed = 1 WHERE id = ?", (source_id,))
 
 
-def to_clear(store: Store, remote: str, most: int = 100) -> list[Source]:
-    """Sources that have ended and of which something may be left on the remote."""
+def over(store: Store, source_ids: Collection[int]) -> None:
+    """Of those of these sources that have ended nothing waits in the other queue any more."""
+    with store.transaction() as db:
+        for source_id in source_ids:
+            _is_over(db, "s.id = ? AND s.status <> 'pending'", source_id, waits=False)
+
+
+def _is_over(db: sqlite3.Connection, which: str, value: int, *, waits: bool) -> None:
+    chosen = f"s.entry <> '' AND {which}"
+    db.execute(
+        "INSERT OR REPLACE INTO handed_over (entry, remote, tip, waits) SELECT s.entry, q.remote, s.tip, ?"  # noqa: S608
+        f" FROM sources s JOIN deploy_queue q ON q.id = s.action_id WHERE {chosen}",
+        (waits, value),
+    )
+    db.execute(f"UPDATE sources AS s SET owed = 0, entry = '' WHERE {chosen}", (value,))  # noqa: S608
+
+
+def to_take_back(store: Store, remote: str) -> list[str]:
+    """The names of what is over here, and of which the other queue may not know that."""
+    with store.reading() as db:
+        ended = db.execute(
+            "SELECT s.id FROM sources s JOIN deploy_queue q ON q.id = s.action_id WHERE s.owed = 1 AND s.entry <> ''"
+            " AND s.status <> 'pending' AND q.remote = ? LIMIT 1000", (remote,),
+        ).fetchall()  # fmt: skip
+    if ended:
+        with store.transaction() as db:
+            for row in ended:
+                _is_over(db, "s.id = ? AND s.status <> 'pending'", row["id"], waits=True)
+    with store.reading() as db:
+        found = db.execute("SELECT entry FROM handed_over WHERE waits = 1 AND remote = ? LIMIT 1000", (remote,))
+        return [str(row["entry"]) for row in found]
+
+
+def taken_back(store: Store, entries: Collection[str]) -> None:
+    """The other queue knows that these are over."""
+    with store.transaction() as db:
+        for entry in entries:
+            db.execute("UPDATE handed_over SET waits = 0 WHERE entry = ?", (entry,))
+
+
+def to_clear(store: Store, remote: str, most: int = 100) -> dict[str, str]:
+    """What is over everywhere, and may have left a ref on the remote: names, and what these refs are at."""
     with store.reading() as db:
         found = db.execute(
-            "SELECT s.* FROM sources s JOIN deploy_queue q ON q.id = s.action_id WHERE s.owed = 1 AND s.entry <> ''"
-            " AND s.status <> 'pending' AND q.remote = ? ORDER BY s.id LIMIT ?", (remote, most),
-        ).fetchall()  # fmt: skip
-    return [rows.source(row) for row in found]
+            "SELECT entry, tip FROM handed_over WHERE waits = 0 AND remote = ? ORDER BY entry LIMIT ?", (remote, most)
+        ).fetchall()
+    return {str(row["entry"]): str(row["tip"]) for row in found}
+
+
+def cleared(store: Store, entries: Collection[str]) -> None:
+    """Nothing of these is left on the remote."""
+    with store.transaction() as db:
+        for entry in entries:
+            db.execute("DELETE FROM handed_over WHERE entry = ?", (entry,))

@@ -238,28 +238,36 @@ def _release(db: sqlite3.Connection, action: Action) -> bool:
         return False
     for commit in db.execute("SELECT * FROM deploy_queue WHERE carried_by = ?", (action.id,)).fetchall():
         _release(db, rows.action(commit))
-    other = (
-        row["merge_key"]
-        and db.execute(
-            "SELECT id, by_hand FROM deploy_queue WHERE merge_key = ? AND status = 'pending'", (row["merge_key"],)
-        ).fetchone()
-    )
-    if other:
-        # the open group is younger: it takes the older place, so that queue order holds
-        db.execute(
-            "UPDATE deploy_queue SET status = 'cancelled', finished_at = ?, error = ?, goes_on_as = ? WHERE id = ?",
-            (iso(time.time()), f"it goes on as #{action.id}", action.id, other["id"]),
-        )
+    join_open(db, action.id, row["merge_key"])
     db.execute(
         "UPDATE deploy_queue SET status = 'pending', batch_id = NULL, carried_by = NULL WHERE id = ?", (action.id,)
     )
-    if other:
-        # somebody may wait for a part of it
-        db.execute("UPDATE deploy_queue SET by_hand = min(by_hand, ?) WHERE id = ?", (other["by_hand"], action.id))
-        db.execute("UPDATE sources SET action_id = ? WHERE action_id = ?", (action.id, other["id"]))
-        db.execute("UPDATE queued_commits SET action_id = ? WHERE action_id = ?", (action.id, other["id"]))
-        _depend_on(db, action.id, other["id"])
     return True
+
+
+def join_open(db: sqlite3.Connection, action_id: int, merge_key: str | None) -> None:
+    """Inside a transaction, before an action is pending again: what others have joined meanwhile becomes a part of it.
+
+    The open group is younger: it takes the older place, so that queue order holds.
+    """
+    other = (
+        merge_key
+        and db.execute(
+            "SELECT id, by_hand FROM deploy_queue WHERE merge_key = ? AND status = 'pending' AND id <> ?",
+            (merge_key, action_id),
+        ).fetchone()
+    )
+    if not other:
+        return
+    db.execute(
+        "UPDATE deploy_queue SET status = 'cancelled', finished_at = ?, error = ?, goes_on_as = ? WHERE id = ?",
+        (iso(time.time()), f"it goes on as #{action_id}", action_id, other["id"]),
+    )
+    # somebody may wait for a part of it
+    db.execute("UPDATE deploy_queue SET by_hand = min(by_hand, ?) WHERE id = ?", (other["by_hand"], action_id))
+    db.execute("UPDATE sources SET action_id = ? WHERE action_id = ?", (action_id, other["id"]))
+    db.execute("UPDATE queued_commits SET action_id = ? WHERE action_id = ?", (action_id, other["id"]))
+    _depend_on(db, action_id, other["id"])
 
 
 def _depend_on(db: sqlite3.Connection, new: int, old: int) -> None:

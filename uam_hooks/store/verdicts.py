@@ -116,6 +116,39 @@ def record(
         happened.judged(db, *about, gate, tree, verdict.green, took)
 
 
+class Verdict(NamedTuple):
+    """A verdict, with what it is about."""
+
+    gate: str
+    fingerprint: str
+    tree: str
+    green: bool
+    sure: bool
+    said: str
+
+
+def everything(store: Store) -> list[Verdict]:
+    """All verdicts that are known."""
+    with store.reading() as db:
+        found = db.execute("SELECT gate, fingerprint, tree, green, sure, said FROM gate_verdicts").fetchall()
+    return [
+        Verdict(row["gate"], row["fingerprint"], row["tree"], bool(row["green"]), bool(row["sure"]), row["said"])
+        for row in found
+    ]
+
+
+def learn(store: Store, verdicts: Sequence[Verdict]) -> None:
+    """Take over what gates have said elsewhere; what was found out here stays, unless that is surer."""
+    with store.transaction() as db:
+        for one in verdicts:
+            db.execute(
+                "INSERT INTO gate_verdicts (gate, fingerprint, tree, green, sure, said) VALUES (?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (gate, fingerprint, tree) DO UPDATE SET green = excluded.green, sure = excluded.sure,"
+                " said = excluded.said WHERE excluded.sure > gate_verdicts.sure",
+                one,
+            )
+
+
 def forget(store: Store, gates: Sequence[str]) -> int:
     """Forget the verdicts of these gates, of all without any; how many there were."""
     with store.transaction() as db:

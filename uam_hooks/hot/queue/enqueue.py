@@ -14,7 +14,7 @@ from uam_hooks.hot.queue import again, events, expected, faults, rows
 from uam_hooks.hot.queue.ci import Moments
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.expected import Expected
-from uam_hooks.hot.queue.model import ActionType, NewAction, NewSource, Source, SourceStatus, iso
+from uam_hooks.hot.queue.model import Action, ActionType, NewAction, NewSource, Source, SourceStatus, iso
 
 
 class CommitNote(NamedTuple):
@@ -100,6 +100,12 @@ def push_action(source: NewSource, window: float, hold: float | None = None) -> 
         source.agent, ActionType.PUSH, short_target(source.ref), source.remote, payload, window, key, hold=hold,
         by_hand=source.by_hand,
     )  # fmt: skip
+
+
+def merge_key_of(action: Action) -> str:
+    """The key by which others join a push that is neither verbatim nor atomic, as `add` has given it."""
+    options = action.payload.get("push_options", ())
+    return "\0".join(("push", action.remote, action.ref, *options, action.identity, action.place.id))
 
 
 def _moments(new: NewAction, now: float) -> Moments:

@@ -376,9 +376,16 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         -- of a source that another queue has handed over to this one: that queue, a slash, its entry
         ALTER TABLE sources ADD COLUMN origin TEXT NOT NULL DEFAULT '';
         CREATE UNIQUE INDEX sources_by_origin ON sources (origin) WHERE origin <> '';
-        -- 1: the other queue is still to be told what became of it, or to be rid of what it was handed over by
+        -- 1: the other queue is to be told what became of it, or that it is over
         ALTER TABLE sources ADD COLUMN owed INTEGER NOT NULL DEFAULT 0;
         CREATE INDEX sources_owed ON sources (id) WHERE owed = 1;
+        -- what was handed over and is over. waits, 1: the other queue may not know that. 0: only its ref is left
+        CREATE TABLE handed_over (
+            entry TEXT PRIMARY KEY,
+            remote TEXT NOT NULL,
+            tip TEXT NOT NULL,
+            waits INTEGER NOT NULL
+        ) WITHOUT ROWID;
         """,
     ),
     (

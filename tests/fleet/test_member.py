@@ -1,0 +1,226 @@
+"""Clones in a fleet: pushes of several machines land together, whoever of them dies, stops, or cannot ask anybody."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+
+from tests.fleet.machines import Clone, clones, database_of, pushed_together, url_of, waiting
+from tests.support.postgres import Server
+from tests.support.scenes import Scene, finished, until
+from uam_hooks.fleet.steps import Handing
+
+pytestmark = [pytest.mark.slow, pytest.mark.staying]
+
+
+@pytest.fixture
+def machines(plain: Scene, postgres: Server) -> Iterator[list[Clone]]:
+    """Three machines, whose flushers are at work."""
+    plain.commit("lines", "".join(f"{n}\n" for n in range(20)))
+    plain.git("push", "-q", "origin", "main")
+    made = clones(plain, postgres, ["ada", "bob", "eve"])
+    yield made
+    for one in made:
+        one.close()
+
+
+def warm(machines: list[Clone]) -> None:
+    """Let each machine have a flusher, and all of them what is on the remote."""
+    for one in machines:
+        one.commit(f"warm-{one.top.name}")
+        assert one.push("origin", "main").code == 0
+    for one in machines:
+        one.git("pull", "-q", "--rebase", "origin", "main")
+
+
+def runs(scene: Scene) -> int:
+    """How often main was pushed to: what CI would run for."""
+    return sum(":refs/heads/main" in line for line in scene.pushes())
+
+
+def once(scene: Scene, *subjects: str) -> None:
+    """These subjects are on main exactly once each."""
+    there = scene.bare.subjects("main")
+    assert {subject: there.count(subject) for subject in subjects} == dict.fromkeys(subjects, 1)
+
+
+def _has_ended(one: Clone) -> bool:
+    return not set(one.pushed()) - {"completed", "failed", "cancelled"}
+
+
+def _has_died_or_ended(one: Clone) -> bool:
+    return _has_ended(one) or not one.flushers()
+
+
+def nothing_left(machines: list[Clone]) -> None:
+    """No queue has anything that waits, and no branch is behind or ahead."""
+    for one in machines:
+        until(partial(_has_ended, one), "the end of its pushes")
+        one.git("fetch", "-q")
+        one.git("merge", "-q", "--ff-only", "origin/main")
+        assert one.clean(), one.status()
+
+
+def test_what_three_machines_push_within_a_window_is_one_push(plain: Scene, machines: list[Clone]) -> None:
+    warm(machines)
+    before = runs(plain)
+    for one in machines:
+        one.commit(f"work-{one.top.name}", message=f"Work of {one.top.name}")
+    done = pushed_together(machines)
+    assert [one.code for one in done] == [0, 0, 0], done
+    assert runs(plain) == before + 1
+    once(plain, *(f"Work of {one.top.name}" for one in machines))
+    main = plain.there()
+    for one, how in zip(machines, done, strict=True):
+        assert one.oid("HEAD") == one.oid("refs/remotes/origin/main") == main
+        assert one.clean()
+        others = [other.top.name for other in machines if other is not one]
+        assert f"{others[0]} and {others[1]} landed in the same push" in how.err
+    # the unsquashed history is there for whoever comes later
+    assert plain.there("refs/uam/shadow/main")
+    nothing_left(machines)
+
+
+def test_who_conflicts_with_another_machine_is_told_with_whose_work(plain: Scene, machines: list[Clone]) -> None:
+    warm(machines)
+    ada, bob = machines[:2]
+    for one in (ada, bob):
+        one.commit("lines", f"{one.top.name}\n", message=f"Mine, {one.top.name}")
+    done = pushed_together([ada, bob])
+    assert sorted(how.code for how in done) == [0, 1], done
+    loser = next(n for n, how in enumerate(done) if how.code)
+    winner = (ada, bob)[1 - loser].top.name
+    assert f"lines conflicts with the work of {winner}" in done[loser].err
+    assert "`git pull --rebase origin main`, resolve, and push again" in done[loser].err
+    assert (ada, bob)[loser].subjects("-1") == [f"Mine, {(ada, bob)[loser].top.name}"]
+    once(plain, f"Mine, {winner}")
+
+
+def test_a_push_of_another_form_lands_from_its_own_machine(plain: Scene, machines: list[Clone]) -> None:
+    warm(machines)
+    ada = machines[0]
+    ada.git("tag", "-m", "One", "v1")
+    ada.git("checkout", "-q", "-b", "topic")
+    ada.commit("topic")
+    assert ada.push("origin", "v1", "topic").code == 0
+    assert plain.there("refs/tags/v1") == ada.oid("v1")
+    assert plain.there("refs/heads/topic") == ada.oid("topic")
+    ada.git("commit", "-q", "--amend", "-m", "Another topic")
+    assert ada.push("--force-with-lease", "origin", "topic").code == 0
+    assert ada.push("origin", ":topic").code == 0
+    assert not plain.there("refs/heads/topic")
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_holder_that_dies_or_stops_is_replaced(
+    plain: Scene, postgres: Server, machines: list[Clone], how: signal.Signals
+) -> None:
+    warm(machines)
+    ada, bob = machines[:2]
+    ada.git("config", "uam.window.push", "1h")
+    ada.commit("held", message="Held")
+    assert ada.push("origin", "main", UAM_AGENT_ID="ada", GIT_CONFIG_COUNT="1", GIT_CONFIG_KEY_0="uam.push.mode",
+                    GIT_CONFIG_VALUE_0="queue").code == 0  # fmt: skip
+    holders = "SELECT count(*) FROM uam.holders WHERE pid > 0"
+    until(lambda: postgres.sql(holders, database=database_of(url_of(ada))) == "1", "a holder")
+    bob.commit("urgent", message="Urgent")
+    process = bob.start("push", "origin", "main")
+    waiting(postgres, url_of(bob), 1)
+    for pid in ada.flushers():
+        os.kill(pid, how)
+    done = finished(process)
+    assert done.code == 0, done
+    once(plain, "Urgent")
+    assert "Held" not in plain.bare.subjects("main")
+    for pid in ada.flushers():
+        os.kill(pid, signal.SIGCONT)
+    ada.git("config", "uam.window.push", "0")
+    ada.commit("more", message="More")
+    assert ada.push("origin", "main").code == 0
+    until(lambda: "Held" in plain.bare.subjects("main"), "the landing of what was held")
+    once(plain, "Urgent", "Held", "More")
+    nothing_left(machines)
+
+
+@pytest.mark.parametrize("step", Handing)
+def test_whoever_dies_at_a_step_nothing_is_lost_and_nothing_lands_twice(
+    plain: Scene, machines: list[Clone], step: Handing
+) -> None:
+    """Both machines die there: the one that hands over, and the one that lands."""
+    ada, bob = machines[:2]
+    for one in (ada, bob):
+        one.git("config", "uam.push.mode", "queue")
+        one.commit(f"work-{one.top.name}", message=f"Work of {one.top.name}")
+        assert one.push("origin", "main", UAM_DIE_AT=step).code == 0
+    for one in (ada, bob):
+        until(partial(_has_died_or_ended, one), "the death of its flusher")
+    for one in (ada, bob):
+        one.git("config", "uam.push.mode", "wait")
+        one.commit(f"more-{one.top.name}", message=f"More of {one.top.name}")
+        done = one.push("origin", "main")
+        assert done.code == 0, done
+    once(plain, *(f"{what} of {one.top.name}" for one in (ada, bob) for what in ("Work", "More")))
+    nothing_left([ada, bob])
+
+
+def test_without_the_database_pushes_wait_and_land_when_it_is_back(
+    plain: Scene, postgres: Server, machines: list[Clone]
+) -> None:
+    warm(machines)
+    ada = machines[0]
+    postgres.kill()
+    ada.commit("waits", message="Waits")
+    process = ada.start("push", "origin", "main")
+    until(lambda: [r for r in ada.rows("deploy_queue") if "fleet's database" in r["error"]], "the reason")
+    assert "Waits" not in plain.bare.subjects("main")
+    postgres.start()
+    done = finished(process)
+    assert done.code == 0, done
+    once(plain, "Waits")
+
+
+def test_without_the_database_each_machine_lands_by_itself_where_that_is_wished(
+    plain: Scene, postgres: Server, machines: list[Clone]
+) -> None:
+    warm(machines)
+    ada, bob = machines[:2]
+    for one in (ada, bob):
+        one.git("config", "uam.fleet.onLoss", "local")
+        one.commit(f"alone-{one.top.name}", message=f"Alone, {one.top.name}")
+    bob.git("config", "uam.window.push", "1h")
+    held = bob.start("push", "origin", "main")
+    until(lambda: bob.rows("sources")[-1:], "the push of bob")
+    process = ada.start("push", "origin", "main")
+    waiting(postgres, url_of(ada), 1)
+    postgres.kill()
+    done = finished(process)
+    assert done.code == 0, done
+    once(plain, "Alone, ada")
+    postgres.start()
+    bob.git("config", "uam.window.push", "0")
+    os.killpg(held.pid, signal.SIGTERM)
+    finished(held)
+    bob.commit("more", message="More")
+    done = bob.push("origin", "main")
+    assert done.code == 0, done
+    once(plain, "Alone, ada", "Alone, bob", "More")
+
+
+def test_a_remote_that_loses_its_hidden_refs_loses_nothing(
+    plain: Scene, postgres: Server, machines: list[Clone]
+) -> None:
+    warm(machines)
+    ada, bob = machines[:2]
+    ada.git("config", "uam.window.push", "1s")
+    for one in (ada, bob):
+        one.commit(f"work-{one.top.name}", message=f"Work of {one.top.name}")
+    running = [one.start("push", "origin", "main") for one in (ada, bob)]
+    waiting(postgres, url_of(bob), 1)
+    for ref in plain.bare.git("for-each-ref", "--format=%(refname)", "refs/uam/").splitlines():
+        plain.bare.git("update-ref", "-d", ref)
+    assert [finished(process).code for process in running] == [0, 0]
+    once(plain, "Work of ada", "Work of bob")

@@ -1,0 +1,213 @@
+"""The steps between the queue here and a fleet: tell, hear, hand over, take in. Each can be repeated after a crash.
+
+What is handed over gets its name first, then its hidden ref on the remote, then its row in the database, and at last
+nobody here claims it any more. What is taken in is pinned before it is queued, once for each name.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+
+from uam_hooks.fleet.clone import clone_of, terms_of
+from uam_hooks.fleet.database import Fleet
+from uam_hooks.fleet.ended import end
+from uam_hooks.fleet.steps import Handing, reached
+from uam_hooks.fleet.values import Branch, Entry
+from uam_hooks.git.remote import RefUpdate, Remote, Unreachable
+from uam_hooks.git.verdict import Pushed
+from uam_hooks.hot.core.errors import Failure, GitFailed, UamError
+from uam_hooks.hot.core.identity import asker
+from uam_hooks.hot.core.plumbing import ZERO
+from uam_hooks.hot.core.refs import pin_ref, shared_shadow_ref
+from uam_hooks.hot.core.sideband import Speaking
+from uam_hooks.hot.core.words import say
+from uam_hooks.hot.queue.model import NewSource, Source, SourceStatus, Wish, seconds_of
+from uam_hooks.hot.queue.outcome import Outcome, Outcomes
+from uam_hooks.session import Session
+from uam_hooks.store import entrusted, guests
+from uam_hooks.store.entrusted import Entrusted
+from uam_hooks.store.guests import Guest, Staying
+
+
+def tell(session: Session, db: Fleet, ended: Sequence[Staying]) -> None:
+    """Tell what became of what was landed here for others."""
+    by_branch: dict[Branch, dict[str, tuple[bool, str]]] = {}
+    for one in ended:
+        source = one.source
+        if source.status in (SourceStatus.LANDED, SourceStatus.FAILED):
+            branch = Branch(one.remote, source.outcome.ref or f"refs/heads/{one.target}")
+            told = source.status == SourceStatus.LANDED, source.outcome.text()
+            by_branch.setdefault(branch, {})[_entry(source)] = told
+    for branch, outcomes in by_branch.items():
+        db.report(branch, outcomes)
+        reached(Handing.TOLD)
+    if ended:
+        guests.told(session.store, [one.source.id for one in ended])
+
+
+def _entry(source: Source) -> str:
+    return source.origin.rpartition("/")[2]
+
+
+def take_back(session: Session, db: Fleet, remote: str) -> None:
+    """Let nobody land what has ended here otherwise: a newer push has taken its place, or it landed from here."""
+    past = entrusted.to_take_back(session.store, remote)
+    if past:
+        db.take_home(past)
+        entrusted.taken_back(session.store, past)
+
+
+def hear(session: Session, db: Fleet, remote: str, handed: Sequence[Entrusted]) -> None:
+    """Write down what has become of what was handed over. What nobody lands any more comes home, and so does what is
+    said to have landed and has not.
+    """
+    if not handed:
+        return
+    ended = {one.id: one for one in db.ended([source.entry for one in handed for source in one.pending])}
+    for one in handed:
+        told = [ended[source.entry] for source in one.pending if source.entry in ended]
+        home = {entry.id for entry in told if entry.state == "home"}
+        said = {
+            source.id: _outcome(ended[source.entry].outcome)
+            for source in one.pending
+            if source.entry in ended and source.entry not in home
+        }
+        left = {source.entry for source in one.pending if source.id not in said}
+        if (said and not _write_down(session, remote, one, said)) or (left and left <= home):
+            entrusted.bring_home(session.store, [one.action], waits=False)
+        entrusted.end_empty(session.store, one.action)
+    entrusted.over(session.store, [s.id for one in handed for s in one.pending if s.entry in ended])
+
+
+def come_home(session: Session, db: Fleet, handed: Sequence[Entrusted]) -> None:
+    """Take back what still waits of these pushes: this machine lands their branches now."""
+    wanted = [source.entry for one in handed for source in one.pending]
+    home = db.take_home(wanted) if wanted else set()
+    reached(Handing.HOME)
+    whole = [one.action for one in handed if one.pending and all(s.entry in home for s in one.pending)]
+    entrusted.bring_home(session.store, whole, waits=False)
+
+
+def _outcome(text: str) -> Outcome:
+    """What another machine has written; a failure that cannot be read is one all the same."""
+    try:
+        return Outcome.parse(text)
+    except (ValueError, TypeError, AttributeError):
+        return Outcome(failure=Failure("another machine of the fleet could not land it, and says nothing readable"))
+
+
+def _write_down(session: Session, name: str, one: Entrusted, said: Outcomes) -> bool:
+    """Whether what is said of a push could be written down; an unreachable remote leaves that for later."""
+    there = ZERO
+    remote = Remote(session.repo, session.settings, name)
+    if any(outcome.failure is None for outcome in said.values()):
+        try:
+            there = remote.observe([one.action.ref], [shared_shadow_ref(one.action.ref)])[one.action.ref]
+        except Unreachable as error:
+            say(error.what)
+            return True
+    return end(session, remote, one, said, there)
+
+
+def hand_over(session: Session, db: Fleet, remote: Remote, own: Sequence[Entrusted], terms: str) -> None:
+    """Hand pushes over to whoever lands their branches. Raises UamError where the remote takes no hidden refs."""
+    fleet = str(session.settings["uam.fleet"])
+    named = entrusted.name(session.store, own)
+    sources = [(one, source) for one in named for source in one.pending]
+    reached(Handing.NAMED)
+    entrusted.offered(session.store, [source.id for _, source in sources])
+    _send(session, remote, [source for _, source in sources])
+    reached(Handing.SENT)
+    db.enter([
+        Entry(source.entry, Branch(remote.name, one.action.ref), source.tip, hidden_ref(session, source.entry),
+              source.agent, terms, urgent=False, window=max(0.0, seconds_of(one.action.execute_after) - time.time()),
+              facts=_facts(one, source))
+        for one, source in sources
+    ])  # fmt: skip
+    reached(Handing.ENTERED)
+    for one in named:
+        entrusted.entrust(session.store, one, fleet)
+    reached(Handing.ENTRUSTED)
+
+
+def hidden_ref(session: Session, entry: str) -> str:
+    """The ref of the remote that has the tip of an entry."""
+    return f"{session.settings['uam.fleet.refs']}{entry}"
+
+
+def _facts(one: Entrusted, source: Source) -> dict[str, object]:
+    return {
+        "options": list(one.action.payload.get("push_options", ())), "wish": source.wish.value,
+        "author": source.author, "committer": source.committer, "branch": source.branch,
+    }  # fmt: skip
+
+
+def _send(session: Session, remote: Remote, sources: Sequence[Source]) -> None:
+    """Push the tips as hidden refs, and take away those of what has ended, in one connection."""
+    past = entrusted.to_clear(session.store, remote.name)
+    updates = [RefUpdate(hidden_ref(session, one.entry), ZERO, one.tip) for one in sources]
+    clearing = {hidden_ref(session, entry): entry for entry in past}
+    updates += [RefUpdate(ref, past[entry], ZERO) for ref, entry in clearing.items()]
+    results = remote.push(updates, (), False, Speaking.to_nobody())
+    done = [entry for ref, entry in clearing.items() if results[ref].pushed == Pushed.LANDED or results[ref].stale]
+    if done:
+        entrusted.cleared(session.store, done)
+    wrong = {u.ref: results[u.ref] for u in updates if u.new != ZERO and results[u.ref].pushed != Pushed.LANDED}
+    if not wrong:
+        return
+    there = remote.refs(*wrong)  # what an earlier try has sent is there
+    for update in updates:
+        if update.ref in wrong and there.get(update.ref) != update.new:
+            raise UamError(f"{remote.name} does not take {update.ref}: {wrong[update.ref].words}.")
+
+
+def take_in(session: Session, db: Fleet, branch: Branch, due: bool) -> None:
+    """Queue what others have handed over for a branch: if something of it, or (`due`) something from here, is due."""
+    fleet, terms = str(session.settings["uam.fleet"]), terms_of(session.settings, os.environ)
+    waiting = db.waiting(branch, terms)
+    if not waiting or not (due or any(entry.due_in <= 0 for entry in waiting)):
+        return
+    known = guests.known(session.store, [f"{fleet}/{entry.id}" for entry in waiting])
+    own = clone_of(session.repo.paths).id  # what is from here lands from here, or of another identity
+    new = [entry for entry in waiting if entry.machine != own and f"{fleet}/{entry.id}" not in known]
+    if not new:
+        return
+    remote = Remote(session.repo, session.settings, branch.remote)
+    here = _brought(session, remote, new)
+    if here:
+        session.repo.pin({pin_ref(entry.tip): entry.tip for entry in here})
+        reached(Handing.BROUGHT)
+        guests.take_in(session.store, [_guest(session, fleet, entry) for entry in here], time.time())
+        reached(Handing.TAKEN_IN)
+
+
+def _brought(session: Session, remote: Remote, entries: Sequence[Entry]) -> list[Entry]:
+    """Those of the entries whose tips could be brought here: one that this remote has not is of another repository."""
+    try:
+        found: Mapping[str, str] = remote.bring([entry.hidden for entry in entries])
+    except (Unreachable, GitFailed):
+        found = {}
+        for entry in entries:
+            try:
+                found = {**found, **remote.bring([entry.hidden])}
+            except (Unreachable, GitFailed):
+                say(f"{remote.name} has no {entry.hidden}, which {entry.agent} has handed over.")
+    return [e for e in entries if found.get(e.hidden) == e.tip and session.repo.kind(e.tip) == "commit"]
+
+
+def _guest(session: Session, fleet: str, entry: Entry) -> Guest:
+    facts = entry.facts
+    who = asker(session.identity, session.settings, os.environ, entry.branch.remote)
+    who = who._replace(author=str(facts.get("author", "")), committer=str(facts.get("committer", "")))
+    # nothing here is the worktree of a guest: its branch is none of ours
+    place = session.repo.paths.uam / "guests" / entry.machine
+    wish = str(facts.get("wish", ""))
+    options = facts.get("options", ())
+    source = NewSource(
+        entry.branch.remote, entry.branch.ref, entry.agent, str(place), "", entry.tip,
+        options=tuple(map(str, options)) if isinstance(options, list | tuple) else (),
+        asker=who, wish=Wish(wish) if wish in list(Wish) else Wish.NONE, origin=f"{fleet}/{entry.id}",
+    )  # fmt: skip
+    return Guest(source, max(0.0, entry.due_in))
