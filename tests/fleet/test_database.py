@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import pytest
+
 from tests.fleet.conftest import machine
-from uam_hooks.fleet.database import Fleet
-from uam_hooks.fleet.values import Branch, Entry
+from uam_hooks.fleet import holding
+from uam_hooks.fleet.database import Fleet, join, leave
+from uam_hooks.fleet.values import Branch, Entry, FleetAway, Verdict
 
 MAIN = Branch("origin", "refs/heads/main")
 Connect = Callable[[int], Fleet]
@@ -82,6 +87,15 @@ def test_a_branch_has_one_holder_who_wakes_the_next_when_it_lets_go(connect: Con
     ]  # fmt: skip
 
 
+def test_who_ends_lets_go_of_all_that_it_holds(connect: Connect) -> None:
+    first, second = connect(1), connect(2)
+    assert first.hold(MAIN)
+    assert not second.hold(MAIN)
+    first.close()
+    assert second.wait(5)
+    assert second.hold(MAIN)
+
+
 def test_who_lands_a_branch_does_not_hear_of_others(connect: Connect) -> None:
     first, second = connect(1), connect(2)
     assert first.hold(MAIN)
@@ -139,3 +153,103 @@ def test_who_holds_a_branch_no_more_may_say_what_has_landed_and_not_what_failed(
     assert {one.state: json.loads(one.outcome) for one in ours.ended(ids(handed))} == {
         "landed": json.loads(LANDED), "failed": json.loads(failed),
     }  # fmt: skip
+
+
+def test_what_is_taken_home_and_reported_at_once_has_one_end(connect: Connect) -> None:
+    """Whoever is second waits for the first one, and finds that it waits no more."""
+    ours, theirs, reporter = connect(1), connect(2), connect(2)
+    one, other = entry(), entry()
+    ours.enter([one, other])
+    assert theirs.hold(MAIN)
+    written: list[set[str]] = []
+    thread = threading.Thread(
+        target=lambda: written.append(reporter.report(MAIN, {one.id: (True, LANDED), other.id: (True, LANDED)}))
+    )
+    with ours.link.transaction():
+        assert ours.take_home([one.id]) == {one.id}
+        thread.start()
+        until = time.monotonic() + 3
+        while not theirs.link.ask("SELECT 1 FROM pg_locks WHERE NOT granted AND pid = %(pid)s", pid=reporter.link.pid):
+            assert time.monotonic() < until
+    thread.join()
+    assert written == [{other.id}]
+    assert {ended.id: ended.state for ended in ours.ended([one.id, other.id])} == {one.id: "home", other.id: "landed"}
+
+
+def test_what_a_beat_has_heard_wakes_who_waits(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other thread may read from the connection what was told, before this one waits for it."""
+    monkeypatch.setattr(holding, "BEAT_SECONDS", 0.01)
+    ours, theirs = connect(1), connect(2)
+    assert theirs.hold(MAIN)
+    for _ in range(20):
+        ours.enter([entry()])
+        until = time.monotonic() + 5
+        while not theirs.link.heard:
+            assert time.monotonic() < until
+        theirs.link.heard = 0
+        assert theirs.wait(5)
+        assert not theirs.wait(0)
+
+
+def test_a_machine_that_was_taken_out_holds_nothing(
+    connect: Connect, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(holding, "BEAT_SECONDS", 0.02)
+    ours, theirs = connect(1), connect(2)
+    assert theirs.hold(MAIN)
+    leave(url, "shop", theirs.machine.id)
+    with pytest.raises(FleetAway):
+        theirs.wait(10)
+    assert theirs.held == frozenset()
+    assert ours.hold(MAIN)
+
+
+# -- gates ---------------------------------------------------------------------------------------------------
+
+
+def test_what_gates_have_said_is_known_to_all_and_what_is_sure_stays(connect: Connect) -> None:
+    ours, theirs = connect(1), connect(2)
+    red = Verdict("test", "f" * 64, "c" * 40, False, False, "1 failed \udc80\n")
+    ours.share_verdicts([red, red._replace(tree="d" * 40)])
+    found = theirs.verdicts(0)
+    assert [one._replace(number=0) for one in found] == [red, red._replace(tree="d" * 40)]
+    seen = found[-1].number
+    assert theirs.verdicts(seen) == []
+    sure = red._replace(sure=True)
+    theirs.share_verdicts([sure])
+    ours.share_verdicts([red])
+    again = ours.verdicts(seen)
+    assert [one._replace(number=0) for one in again] == [sure]
+
+
+# -- what there is -------------------------------------------------------------------------------------------
+
+
+def test_what_has_ended_is_folded_into_sums_of_its_day(connect: Connect) -> None:
+    ours = connect(1)
+    handed = [entry() for _ in range(6)]
+    ours.enter(handed)
+    assert ours.hold(MAIN)
+    failed = json.dumps({"error": "conflict"})
+    ours.report(MAIN, {handed[0].id: (True, LANDED), handed[1].id: (True, LANDED), handed[2].id: (False, failed)})
+    assert ours.fold(3600) == 0
+    assert ours.fold(-1) == 3
+    ours.take_home([handed[3].id])
+    assert ours.fold(-1) == 1
+    [day] = ours.status().days
+    assert (day.branch, day.landed, day.failed, day.home) == (MAIN, 2, 1, 1)
+    assert ours.ended(ids(handed)) == []
+    assert ids(ours.waiting(MAIN, "")) == ids(handed[4:])
+
+
+def test_two_fleets_in_one_database_know_nothing_of_each_other(connect: Connect, url: str) -> None:
+    ours = connect(1)
+    join(url, "other", machine(1))
+    theirs = Fleet(url, "other", machine(1))
+    ours.enter([entry()])
+    assert ours.hold(MAIN)
+    assert theirs.hold(MAIN)
+    assert theirs.waiting(MAIN, "") == []
+    ours.share_verdicts([Verdict("test", "f", "c" * 40, True, True, "")])
+    assert theirs.verdicts(0) == []
+    theirs.close()

@@ -4,7 +4,10 @@ whether another try makes sense.
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+import threading
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +16,7 @@ import pytest
 
 from tests.fleet.conftest import machine
 from tests.fleet.test_database import MAIN, entry, ids
-from tests.support.postgres import Server
+from tests.support.postgres import LOCKED, OWNER, Server
 from uam_hooks.fleet import fleet_schema, link
 from uam_hooks.fleet.database import Fleet, join, leave
 from uam_hooks.fleet.values import FleetAway, FleetRefused
@@ -67,6 +70,32 @@ def test_no_connection_left_may_be_left_later(postgres: Server) -> None:
     postgres.sql("CREATE ROLE few LOGIN CONNECTION LIMIT 0")
     with pytest.raises(FleetAway, match="no connection left"):
         join(postgres.url(user="few"), "shop", machine(1))
+
+
+def test_a_password_comes_from_its_own_file(postgres: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None and a wrong one are no matter of time; the words of neither hold it."""
+    postgres.sql(f"CREATE ROLE {LOCKED} LOGIN PASSWORD 'hunter2'")
+    url = postgres.url(postgres.database(LOCKED), LOCKED)
+    passwords = tmp_path / "pgpass"
+    monkeypatch.setenv("PGPASSFILE", str(passwords))
+    for line in ("", f"*:*:*:{LOCKED}:hunter3"):
+        passwords.write_text(line)
+        passwords.chmod(0o600)
+        with pytest.raises(FleetRefused, match="does not let this role in") as found:
+            join(url, "shop", machine(1))
+        assert "hunter" not in found.value.what + found.value.do
+        assert ".pgpass" in found.value.do
+    passwords.write_text(f"*:*:*:{LOCKED}:hunter2")
+    join(url, "shop", machine(1))
+
+
+def test_a_service_names_the_database(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    services = tmp_path / "services"
+    monkeypatch.setenv("PGSERVICEFILE", str(services))
+    host, name = url.split("host=")[1], name_of(url)
+    services.write_text(f"[shop]\nhost={host}\ndbname={name}\nuser={OWNER}\n")
+    join("service=shop", "shop", machine(1))
+    Fleet(url, "shop", machine(1)).close()
 
 
 def test_a_role_that_owns_the_schema_needs_nothing_else(postgres: Server) -> None:
@@ -180,7 +209,7 @@ def test_a_standby_is_away(postgres: Server, url: str, connect: Connect) -> None
 
 @pytest.mark.slow
 def test_a_server_that_stands_still_is_given_up(
-    postgres: Server, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    postgres: Server, url: str, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(link, "ANSWER_SECONDS", 0.5)
     ours = connect(1)
@@ -189,7 +218,7 @@ def test_a_server_that_stands_still_is_given_up(
         with pytest.raises(FleetAway, match="does not answer"):
             ours.hold(MAIN)
         with pytest.raises(FleetAway):
-            connect(1)
+            join(f"{url}&connect_timeout=2", "shop", machine(1))
     finally:
         postgres.thaw()
     assert connect(2).hold(MAIN)
@@ -233,3 +262,16 @@ def test_names_are_any_bytes_and_any_server_encoding_holds_them(postgres: Server
     assert ours.status().holders[0][:2] == (odd, "☃")
     ours.close()
     assert re.fullmatch("[ -~]*", postgres.sql("SELECT * FROM uam.entries", database=name))
+
+
+def test_who_is_interrupted_holds_nothing(connect: Connect) -> None:
+    ours = connect(1)
+    assert ours.hold(MAIN)
+    timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        ours.link.ask("SELECT pg_sleep(0.5)")
+    timer.join()
+    assert ours.held == frozenset()
+    with pytest.raises(FleetAway):
+        ours.hold(MAIN)

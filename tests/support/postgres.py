@@ -22,6 +22,7 @@ BIN = _FOUND[-1].parent if _FOUND else None
 needs_postgres = pytest.mark.skipif(BIN is None, reason="PostgreSQL is not installed: apt-get install postgresql")
 
 OWNER = "uam"  # the superuser of the cluster; who may reach the socket may be it
+LOCKED = "locked"  # a role of this name needs its password
 _STARTED = 30.0
 
 
@@ -39,6 +40,8 @@ class Server:
             os.chown(self.root, self._user.pw_uid, self._user.pw_gid)
             self.root.chmod(0o711)
         self._run("initdb", "-D", self._data, "-U", OWNER, "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C")
+        access = self.root / "data" / "pg_hba.conf"
+        access.write_text(f"local all {LOCKED} scram-sha-256\n{access.read_text()}")
         self.start()
 
     @property

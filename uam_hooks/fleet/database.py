@@ -4,9 +4,9 @@ Every method is one statement on one connection, or says why not, so that there 
 dies. Order and locks are all that the database is needed for: the remote says what has landed, and what was handed over
 stays in the queue of its machine until it has.
 
-**Who lands a branch** has an advisory lock of its session, and a row that says who that is. It beats every
-`BEAT_SECONDS`. Whoever wants the branch and finds nothing heard of its holder for `STALE_SECONDS` has the server end
-that session; the lock of a machine that died is free at once.
+**Who lands a branch** has an advisory lock of its session, and a row that says who it is; see `holding`. Its beat is a
+statement every two seconds. Whoever wants the branch, and finds that nothing was heard of its holder for six, has the
+server end that session; the lock of a machine that died is free at once.
 
 **Rights.** All machines of a fleet connect as one role, which owns the schema `uam` and needs nothing else; it may end
 and look at its own sessions without more. `CREATE ROLE uam LOGIN; CREATE SCHEMA uam AUTHORIZATION uam;` in a database
@@ -15,40 +15,30 @@ that it may connect to (`GRANT CONNECT`), or `CREATE DATABASE uam OWNER uam`. A 
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 
 from uam_hooks.fleet import standing, statements, values
 from uam_hooks.fleet.fleet_schema import opened
+from uam_hooks.fleet.holding import Holding
 from uam_hooks.fleet.link import Link
-from uam_hooks.fleet.values import Branch, Ended, Entry, FleetRefused, Machine, Verdict
+from uam_hooks.fleet.values import Branch, Ended, Entry, FleetAway, FleetRefused, Machine, Verdict
 from uam_hooks.hot.core import gate
 from uam_hooks.hot.core.errors import Advice
 from uam_hooks.hot.core.typed import Any
-
-BEAT_SECONDS = 2.0
-STALE_SECONDS = 6.0
-_ATTEMPTS = 3
 
 
 class Fleet:
     """One connection to the database of a fleet, for one flusher of `machine`; another thread of its own keeps it.
 
-    A lost connection is not made again: every method raises FleetAway from then on. Errors of all of them: FleetAway,
-    FleetRefused, and UsageError for what cannot be stored.
+    What has ended before it was there is not told: look with `ended`. A lost connection is not made again: every method
+    raises FleetAway from then on. Errors of all of them: FleetAway, FleetRefused, and UsageError for what cannot be
+    stored.
     """
 
     def __init__(self, url: str, name: str, machine: Machine) -> None:
         self.name = gate.name(name, "name of the fleet")
         self.machine = values.checked_machine(machine)
-        self._held: dict[int, Branch] = {}
-        self._again: dict[int, float] = {}  # when a holder who refused us may be stale, by the clock of this process
-        self._listening: set[str] = set()
-        self._turn = threading.Lock()  # what is held and what is known of it change together
-        self._stop = threading.Event()
-        self._keeper: threading.Thread | None = None
         self.link = Link(url)
         try:
             opened(self.link, make=False)
@@ -58,108 +48,40 @@ class Fleet:
             if not rows:
                 raise _no_member(name)
             self.id = int(rows[0][0])
-            self._listen(values.channel(self.id, "m", machine.id))
+            self._holding = Holding(self.link, self.id, self._ask)
+            self.link.ask(f'LISTEN "{values.channel(self.id, "m", machine.id)}"')
         except BaseException:
             self.link.close()
             raise
 
     def close(self) -> None:
-        """Let go of everything. Others take over what was held at their next look; see `release`."""
-        self._stop.set()
-        if self._keeper is not None:
-            self._keeper.join()
-        self._held.clear()
-        self.link.close()
+        """Let go of everything, and wake who waits for it."""
+        self._holding.end_beats()
+        try:
+            for branch in self.held:
+                self.release(branch)
+        except FleetAway:  # what is lost is free
+            pass
+        finally:
+            self.link.close()
 
     # -- who lands a branch ----------------------------------------------------------------------------------
 
     @property
     def held(self) -> frozenset[Branch]:
         """The branches that are this connection's to land, as far as what has arrived over it says."""
-        return frozenset(self._held.values()) if self._held and self.link.alive() else frozenset()
+        return self._holding.now
 
     def hold(self, branch: Branch) -> bool:
         """Become who lands this branch, or stay it; False where another one is.
 
         Who was refused is woken by `wait` when that one lets go, or may have died.
         """
-        values.checked_branch(branch)
-        key = self._key(branch)
-        with self._turn:
-            if branch in self.held:
-                return True
-            self._listen(values.channel(self.id, "f", key))
-            for _ in range(_ATTEMPTS):
-                if self._took(branch, key):
-                    return True
-                if not self._ended_holder(key):
-                    break
-        return False
-
-    def _took(self, branch: Branch, key: int) -> bool:
-        try:
-            rows = self._ask(statements.HOLD, branch, key=key, started=self.link.started, machine=self.machine.id)
-            if rows:
-                self._held[key] = branch
-                self._again.pop(key, None)
-                self._listen(values.channel(self.id, "e", key))
-                self._keep()
-        except BaseException:
-            # the lock outlives a statement that has failed, and nobody knows whether that had taken it
-            self.link.lose()
-            self._held.clear()
-            raise
-        return bool(rows)
-
-    def _ended_holder(self, key: int) -> bool:
-        """Whether the lock can be free now: its owner was silent, and its session was ended, or is gone."""
-        rows = self._ask(statements.TAKE_OVER, key=key, stale=STALE_SECONDS)
-        if not rows:
-            return True
-        silent, ended = rows[0]
-        if not ended:
-            # who cannot be seen has another role, and tells by its end
-            left = STALE_SECONDS if silent is None else max(1.0, STALE_SECONDS - float(silent))
-            self._again[key] = time.monotonic() + left
-        return bool(ended)
+        return self._holding.take(values.checked_branch(branch), self.machine)
 
     def release(self, branch: Branch) -> None:
         """Let go of a branch, and wake who waits for it; nothing where it is not held."""
-        key = self._key(branch)
-        entered, free = values.channel(self.id, "e", key), values.channel(self.id, "f", key)
-        with self._turn:
-            self._again.pop(key, None)
-            if self._held.pop(key, None) is not None:
-                try:
-                    self._ask(statements.RELEASE, key=key, started=self.link.started, channel=free)
-                except BaseException:
-                    self.link.lose()  # the lock goes with the session
-                    raise
-            gone = self._listening & {entered, free}
-            self._listening -= gone
-            if gone:
-                self.link.ask("; ".join(f'UNLISTEN "{name}"' for name in sorted(gone)))
-
-    def _keep(self) -> None:
-        if self._keeper is None:
-            self._keeper = threading.Thread(target=self._beat, name="uam-fleet", daemon=True)
-            self._keeper.start()
-
-    def _beat(self) -> None:
-        """Say again and again that we are there, until `close`. Whatever fails, nothing is held any more."""
-        while not self._stop.wait(BEAT_SECONDS):
-            with self._turn:
-                if not self._held:
-                    continue
-                try:
-                    rows = self._ask(statements.BEAT, started=self.link.started, machine=self.machine.id)
-                    kept = {int(key) for (key,) in rows}
-                except Exception:
-                    kept = set()
-                if kept != self._held.keys():
-                    self._held.clear()
-                    self.link.lose()
-                    return
+        self._holding.release(branch)
 
     # -- what is handed over ---------------------------------------------------------------------------------
 
@@ -238,14 +160,7 @@ class Fleet:
         """Until there may be something to do: something was entered or has ended, a branch may be free, or one of `fds`
         can be read. False when the time is over.
         """
-        soonest = min(self._again.values(), default=float("inf")) - time.monotonic()
-        if self.link.wait(min(seconds, soonest), *fds):
-            return True
-        now = time.monotonic()
-        due = [key for key, moment in self._again.items() if moment <= now]
-        for key in due:
-            del self._again[key]
-        return bool(due)
+        return self.link.wait(min(seconds, self._holding.patience()), *fds) or self._holding.is_due()
 
     # -- gates -----------------------------------------------------------------------------------------------
 
@@ -296,11 +211,6 @@ class Fleet:
     def _ask(self, sql: str, branch: Branch | None = None, **given: Any) -> list[tuple[Any, ...]]:
         named = {} if branch is None else {"remote": values.packed(branch.remote), "ref": values.packed(branch.ref)}
         return self.link.ask(sql, fleet=self.id, **named, **given)
-
-    def _listen(self, channel: str) -> None:
-        if channel not in self._listening:
-            self.link.ask(f'LISTEN "{channel}"')
-            self._listening.add(channel)
 
 
 def _no_member(name: str) -> FleetRefused:

@@ -13,10 +13,10 @@ import os
 import re
 import select
 import time
-from collections.abc import Collection, Generator, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 
-from uam_hooks.fleet import statements
+from uam_hooks.fleet import sqlstates, statements
 from uam_hooks.fleet.values import FleetAway, FleetRefused
 from uam_hooks.hot.core.errors import Advice, UsageError
 from uam_hooks.hot.core.typed import Any
@@ -25,6 +25,7 @@ try:
     import psycopg
     from psycopg import pq
     from psycopg.conninfo import conninfo_to_dict, make_conninfo
+    from psycopg.waiting import Ready, Wait
 except ImportError as error:
     raise FleetRefused(
         "A fleet needs psycopg, which cannot be loaded here.",
@@ -41,24 +42,6 @@ _USUAL: dict[str, Any] = {
     "tcp_user_timeout": 8000, "fallback_application_name": "git-uam",
 }  # fmt: skip
 _SECRETS = ("password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key")
-
-# SQLSTATE, or its class, of what passes: no connection, another transaction in the way, nothing left, not now, the disk
-_PASSES = ("08", "40", "53", "55", "57", "58", "25006")
-_STAYS = ("57P04",)  # somebody has dropped the database
-_WORDS = {
-    "25006": "takes no changes: it is a standby, or read-only",
-    "28000": "does not let this role in", "28P01": "does not let this role in",
-    "3D000": "is not there", "57P04": "is not there",
-    "42501": "does not let this role do this",
-    "53100": "has no room left on its disk", "53300": "has no connection left for this role",
-    "57014": "takes too long", "57P03": "takes no connections now", "57P01": "was shut down, or ended this session",
-}  # fmt: skip
-_TO_DO = {
-    "28000": "Check the role, and the password for it in ~/.pgpass or in the service file.",
-    "28P01": "Check the role, and the password for it in ~/.pgpass or in the service file.",
-    "3D000": "Create it, or join the fleet where it is.", "57P04": "Create it, or join the fleet where it is.",
-    "42501": "Let the role own the schema uam there: CREATE SCHEMA uam AUTHORIZATION the role.",
-}  # fmt: skip
 
 
 def parameters(url: str) -> dict[str, Any]:
@@ -79,27 +62,36 @@ def parameters(url: str) -> dict[str, Any]:
     return _USUAL | given | {"client_encoding": "UTF8"}
 
 
+_WAIT_R, _WAIT_W = int(Wait.R), int(Wait.W)
+
+
 class _Silent(psycopg.OperationalError):
     """There was no answer at all in time."""
 
 
-def _in_time(steps: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
-    """The steps of a statement, until there has been no answer for too long."""
-    until = time.monotonic() + ANSWER_SECONDS
-    try:
-        wanted = next(steps)
-        while True:
-            ready = yield wanted
-            if not ready and time.monotonic() > until:
-                raise _Silent(f"no answer in {ANSWER_SECONDS:.0f} s")
-            wanted = steps.send(ready)
-    except StopIteration as done:
-        return done.value
-
-
 class _Connection(psycopg.Connection[tuple[Any, ...]]):
-    def wait(self, gen: Any, *args: Any, **named: Any) -> Any:
-        return super().wait(_in_time(gen), *args, **named)
+    def wait(self, gen: Any, *_args: Any, **_named: Any) -> Any:
+        """Go through the steps of a statement, until there has been no answer for too long."""
+        until = time.monotonic() + ANSWER_SECONDS
+        try:
+            wanted = next(gen)
+            while True:
+                poll = select.poll()
+                poll.register(
+                    self.pgconn.socket, (wanted & _WAIT_R and select.POLLIN) | (wanted & _WAIT_W and select.POLLOUT)
+                )
+                found = poll.poll(max(0.0, until - time.monotonic()) * 1000)
+                if not found:
+                    raise _Silent(f"no answer in {ANSWER_SECONDS:.0f} s")
+                # a connection that has ended is read, which says so
+                ready = (found[0][1] & ~select.POLLOUT and _WAIT_R) | (found[0][1] & select.POLLOUT and _WAIT_W)
+                wanted = gen.send(Ready(ready))
+        except StopIteration as done:
+            return done.value
+        except BaseException as ended:
+            if not isinstance(ended, Exception):
+                self.pgconn.finish()  # interrupted: nobody waits for the answer any more
+            raise
 
 
 class Link:
@@ -114,8 +106,10 @@ class Link:
         self._woken = False
         self._lost: FleetAway | FleetRefused | None = None
         self._connection = _connected(parameters(url))
-        self._bell, self._rope = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._bell, self._rope = os.pipe()
         try:
+            os.set_blocking(self._bell, False)
+            os.set_blocking(self._rope, False)
             self._connection.add_notify_handler(lambda told: self._hear(told.pid))
             timeout = f"{STATEMENT_SECONDS}s"
             [(self.pid, self.started, version, fixed, *_)] = self.ask(statements.OPENED, timeout=timeout)
@@ -247,21 +241,8 @@ def _readable(fds: Collection[int], seconds: float) -> set[int]:
 
 def trouble(code: str | None, error: Exception | None = None) -> FleetAway | FleetRefused:
     """The error for a SQLSTATE, or without one for what psycopg has raised."""
-    code = code or ""
-    passes = code[:2] in _PASSES or code in _PASSES if code else not isinstance(error, psycopg.ProgrammingError)
-    said = _said(error)
-    words = _WORDS.get(code) or ("does not answer" if passes else "refuses")
-    what = f"The fleet's database {words}{f' ({said})' if said else ''}."
-    if passes and code not in _STAYS:
-        return FleetAway(what)
-    return FleetRefused(what, _TO_DO.get(code, "Its administrator has to look at it; the server's log says more."))
-
-
-def _said(error: Exception | None) -> str:
-    """What the server, or libpq, says of an error, in a line."""
     primary = error.diag.message_primary if isinstance(error, psycopg.Error) else None
-    lines = (primary or str(error or "")).strip().splitlines()
-    return lines[0].strip().rstrip(".")[:300] if lines else ""
+    return sqlstates.trouble(code or "", primary or str(error or ""), isinstance(error, psycopg.ProgrammingError))
 
 
 # -- connecting ----------------------------------------------------------------------------------------------
@@ -277,15 +258,19 @@ def _connected(told: dict[str, Any]) -> _Connection:
 
 
 def _refusal(conninfo: str, error: psycopg.Error) -> str:
-    """The SQLSTATE with which a server refuses a connection; "" where none answers.
+    """The SQLSTATE with which a server refuses a connection; "" where none has answered.
 
     libpq keeps that code to itself. Its trace has it as a field, so the connection is tried again with that on. It
-    stays in memory, for it may hold a password.
+    stays in memory, for it may hold a password. Before libpq 18 it had nothing of what comes after a password was sent:
+    then that is taken for the reason.
     """
-    if pq.PGconn.ping(conninfo.encode()) != pq.Ping.OK:
-        return ""
     if error.pgconn is not None and error.pgconn.needs_password:
         return "28P01"  # the server wants one, and there is none
+    otherwise = "28P01" if error.pgconn is not None and error.pgconn.used_password else ""
+    if isinstance(error, psycopg.errors.ConnectionTimeout):
+        return ""
+    if not hasattr(os, "memfd_create"):
+        return otherwise
     trace = os.memfd_create("uam-fleet")
     try:
         connection = pq.PGconn.connect_start(conninfo.encode())
@@ -297,10 +282,10 @@ def _refusal(conninfo: str, error: psycopg.Error) -> str:
             connection.finish()
         found = re.search(rb'ErrorResponse\t.*? C "([0-9A-Z]{5})" M ', os.pread(trace, 1 << 20, 0))
     except (psycopg.Error, OSError, ValueError):
-        return ""
+        return otherwise
     finally:
         os.close(trace)
-    return found[1].decode() if found else ""
+    return found[1].decode() if found else otherwise
 
 
 def _polled(connection: pq.abc.PGconn) -> None:

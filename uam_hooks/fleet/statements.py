@@ -32,7 +32,10 @@ SEEN = """
 
 # The lock and the row in one statement: a client that is stopped after it has both, before it neither.
 HOLD = """
-    WITH lock AS MATERIALIZED (SELECT pg_try_advisory_lock(%(key)s) AS taken)
+    WITH lock AS MATERIALIZED (
+        SELECT pg_try_advisory_lock(%(key)s) AS taken FROM uam.machines
+        WHERE fleet = %(fleet)s AND id = %(machine)s::uuid
+    )
     INSERT INTO uam.holders AS h (fleet, key, remote, ref, machine, pid, started)
     SELECT %(fleet)s, %(key)s, %(remote)s, %(ref)s, %(machine)s::uuid, pg_backend_pid(), %(started)s
     FROM lock WHERE taken
@@ -41,8 +44,6 @@ HOLD = """
         since = clock_timestamp(), beat = clock_timestamp()
     RETURNING term
 """
-
-UNLOCK = "SELECT pg_advisory_unlock(%(key)s)"
 
 # Who has the lock of a branch is ended by the server if nothing was heard of it for too long: no beat, and no other
 # statement. One that has the lock without being who the row says is counted by its last statement alone. What is looked
@@ -74,11 +75,13 @@ RELEASE = f"""
     SELECT pg_advisory_unlock(%(key)s), pg_notify(%(channel)s, '')
 """  # noqa: S608
 
+# A machine that was taken out of the fleet holds nothing.
 BEAT = f"""
     WITH seen AS (
         UPDATE uam.machines SET seen_at = clock_timestamp() WHERE fleet = %(fleet)s AND id = %(machine)s::uuid
+        RETURNING id
     )
-    UPDATE uam.holders SET beat = clock_timestamp() WHERE fleet = %(fleet)s AND {_MINE} RETURNING key
+    UPDATE uam.holders h SET beat = clock_timestamp() FROM seen WHERE h.fleet = %(fleet)s AND {_MINE} RETURNING h.key
 """  # noqa: S608
 
 # -- what is handed over -------------------------------------------------------------------------------------

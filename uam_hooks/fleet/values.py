@@ -235,7 +235,8 @@ def checked_verdict(verdict: Verdict) -> Verdict:
     gate.name(verdict.fingerprint, "fingerprint of a gate")
     if not (isinstance(verdict.tree, str) and gate.is_oid(verdict.tree)):
         raise UsageError(f"{gate.shown(verdict.tree)} is not the name of a tree.")
-    gate.text(verdict.said, "output of a gate", gate.PAYLOAD_BYTES)
+    if not isinstance(verdict.said, str) or gate.size_of(verdict.said) > gate.PAYLOAD_BYTES:
+        raise UsageError("The output of a gate is too long for others to read.")
     return verdict
 
 

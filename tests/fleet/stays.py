@@ -1,6 +1,6 @@
 """A machine that holds a branch, as a process of its own: it says so, and stays until it is ended.
 
-python -m tests.fleet.holding URL FLEET NUMBER REMOTE REF
+python -m tests.fleet.stays URL FLEET NUMBER REMOTE REF
 """
 
 from __future__ import annotations
