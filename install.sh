@@ -24,7 +24,7 @@ stamp=$env/.installed-from
 
 usage() {
 	cat <<EOF
-Usage: install.sh [--hooks-only] [REPO]
+Usage: install.sh [--hooks-only] [--queue CLONE] [REPO]
        install.sh --demo
        install.sh --uninstall [--force] [--env] [REPO]
 
@@ -32,6 +32,7 @@ Enables git uam in REPO, by default the repository you stand in. Its commands ru
 their own, made on the first run; no other Python is touched. Run it again after updating this checkout.
 
   --hooks-only  wire no remote: pushes are queued by the pre-push hook instead
+  --queue CLONE let pushes land from the queue of another clone on this machine
   --demo        show git uam at work in a throwaway repository; enables nothing
   --uninstall   take git uam out of REPO: config file and hooks become what they were
   --force       with --uninstall: drop what is still queued
@@ -44,7 +45,7 @@ Exit status: 0 done, 1 something is missing, 2 wrong usage, else that of git uam
 EOF
 }
 
-mode=install hooks_only= force= with_env= repo=
+mode=install hooks_only= queue= force= with_env= repo=
 while [ $# -gt 0 ]; do
 	case $1 in
 	--help | -h)
@@ -54,6 +55,11 @@ while [ $# -gt 0 ]; do
 	--demo) mode=demo ;;
 	--uninstall) mode=uninstall ;;
 	--hooks-only) hooks_only=--hooks-only ;;
+	--queue)
+		[ $# -gt 1 ] || die "--queue needs a clone; see install.sh --help." 2
+		queue=$2
+		shift
+		;;
 	--force) force=--force ;;
 	--env) with_env=1 ;;
 	-*) die "there is no option $1; see install.sh --help." 2 ;;
@@ -64,7 +70,7 @@ while [ $# -gt 0 ]; do
 	esac
 	shift
 done
-case $mode:$hooks_only:$force$with_env in
+case $mode:$hooks_only$queue:$force$with_env in
 install:*: | uninstall::* | demo::) ;;
 *) die "these options do not go together; see install.sh --help." 2 ;;
 esac
@@ -207,7 +213,7 @@ install)
 	each_link make_link
 	say_where
 	if [ -n "$repo" ]; then
-		"$env/bin/git-uam" install $hooks_only "$repo"
+		"$env/bin/git-uam" install $hooks_only ${queue:+--queue "$queue"} "$repo"
 	else
 		echo "The environment is ready. You stand in no repository; enable one with install.sh REPO."
 	fi

@@ -28,6 +28,9 @@ ELSEWHERE = {
     "./install.sh --uninstall [REPO]": _FRESH,
     "./install.sh --uninstall path/to/repository": _FRESH,
     "./install.sh --uninstall --env": _FRESH,
+    "git uam install --queue ~/shop": "fleet/test_hub.py::test_pushes_of_two_clones_are_one_landing",
+    "git uam install --queue PATH": "fleet/test_hub.py::test_pushes_of_two_clones_are_one_landing",
+    "git uam install --no-queue": "fleet/test_hub.py::test_what_a_hub_had_that_is_gone_for_good_lands_from_here",
     # they install from the network what this one builds, installs and pushes with
     "pipx install .": _RELEASE,
     "uv tool install .": _RELEASE,

@@ -65,7 +65,7 @@ def fake(tools: Path, name: str, text: str) -> None:
 def test_help_names_every_option_and_changes_nothing(home: Path) -> None:
     done = run(home, home, "--help")
     assert (done.returncode, done.stderr) == (0, "")
-    for option in ("--hooks-only", "--demo", "--uninstall", "--force", "--env"):
+    for option in ("--hooks-only", "--queue", "--demo", "--uninstall", "--force", "--env"):
         assert option in done.stdout
     assert list(home.iterdir()) == []
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from uam_hooks.api import submit, windows
 from uam_hooks.api.request import OPTIONS, ActionRequest, action_request
+from uam_hooks.fleet.recall import recall
 from uam_hooks.flush.batch_run import Tell
 from uam_hooks.flush.flush import create_batch, execute_batch, flush, open_recovered, recover_here
 from uam_hooks.flush.noted_commits import refresh
@@ -206,7 +207,7 @@ class DeployBatcher:
     def cancel(self, *action_ids: int) -> None:
         """Take actions out of the queue, all or none. UsageError for an unknown one, Refused for one in a batch."""
         with self._session() as session:
-            queue_of.cancel(session.store, action_ids)
+            queue_of.cancel(session.store, recall(session, action_ids))
 
     def retry(self, action_id: int) -> int:
         """Queue a failed or cancelled action again; returns the new id. Raises UsageError or Refused as `cancel`."""

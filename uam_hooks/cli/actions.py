@@ -7,6 +7,7 @@ import click
 from uam_hooks.cli.opened import opened
 from uam_hooks.cli.parameters import Id
 from uam_hooks.cli.program import tell
+from uam_hooks.fleet.recall import recall
 from uam_hooks.flush.starting import ensure_flush
 from uam_hooks.hot.core.errors import ExitCode
 from uam_hooks.hot.core.words import show_line
@@ -20,7 +21,7 @@ from uam_hooks.store import requests
 def cancel(ids: tuple[int, ...], as_json: bool) -> int:
     """Take actions out of the queue."""
     with opened() as session:
-        requests.cancel(session.store, ids)
+        requests.cancel(session.store, recall(session, ids))
     for number in ids if not as_json else ():
         show_line(f"#{number} is cancelled; commits in it stay in refs/uam/pin/")
     if as_json:

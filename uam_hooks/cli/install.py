@@ -30,7 +30,9 @@ _CALL = 'uam=$(git rev-parse --git-common-dir)/uam/hooks/pre-commit; [ ! -x "$ua
 @click.argument("path", type=_WHERE, default=".")
 @click.option("--hooks-only", is_flag=True, help="Wire no remote; the pre-push hook queues pushes instead.")
 @click.option("--door-only", is_flag=True, help="Put no hook in; pushes go through the queue all the same.")
-def install(path: Path, hooks_only: bool, door_only: bool) -> None:
+@click.option("--queue", type=_WHERE, help="Put pushes into the queue of another clone on this machine.")
+@click.option("--no-queue", is_flag=True, help="Land pushes from here again.")
+def install(path: Path, hooks_only: bool, door_only: bool, queue: Path | None, no_queue: bool) -> None:
     """Enable git uam in the repository at PATH, for all its worktrees.
 
     Existing hooks are kept and run first; a git that has hooks from its config (2.54) runs our commit hooks from
@@ -40,8 +42,11 @@ def install(path: Path, hooks_only: bool, door_only: bool) -> None:
     """
     if hooks_only and door_only:
         raise click.UsageError("--hooks-only and --door-only do not go together.")
+    if queue and no_queue:
+        raise click.UsageError("--queue and --no-queue do not go together.")
     with Repository.at(path) as repo:
-        report = stage.install(repo, hooks_only=hooks_only, door_only=door_only)
+        other = _other(repo, queue) if queue else "" if no_queue else None
+        report = stage.install(repo, hooks_only=hooks_only, door_only=door_only, queue=other)
         settings = Settings.read(repo)
     if report.hooks:
         show_line(f"hooks: {', '.join(report.hooks)} in {report.hooks_dir}")
@@ -56,11 +61,20 @@ def install(path: Path, hooks_only: bool, door_only: bool) -> None:
         show_line(f"left alone, because somebody edited them: {', '.join(report.left)}")
     if report.wired:
         show_line(f"pushes go through the queue: {', '.join(report.wired)}")
+    if other:
+        show_line(f"pushes land from the queue of {other}, with those of its worktrees.")
     for name, why in report.skipped:
         show_line(f"not wired: {name}, because {why}")
     if settings.remotes():
         show_line(_of_ci(settings))
     show_line("Commit and push as always; git uam status shows the queue.")
+
+
+def _other(repo: Repository, path: Path) -> str:
+    """The clone at `path` as the setting names it; Refused where it cannot take the pushes of this one."""
+    from uam_hooks.fleet.neighbour import Clone, refuse, shown
+
+    return shown(refuse(Clone(repo, Settings.read(repo)), path))
 
 
 def _of_ci(settings: Settings) -> str:

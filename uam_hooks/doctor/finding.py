@@ -50,6 +50,7 @@ class Code(StrEnum):
     QUEUE_NEWER = "queue-newer"
     QUEUE_OLDER = "queue-older"
     QUEUE_LARGE = "queue-large"
+    QUEUE_ELSEWHERE = "queue-elsewhere"
     ENTRY_UNREADABLE = "entry-unreadable"
     ENTRY_OVERDUE = "entry-overdue"
     ENTRY_APART = "entry-apart"

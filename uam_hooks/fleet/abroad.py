@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from uam_hooks.hot.core.settings import Settings
 from uam_hooks.hot.queue.bell import Bell
 from uam_hooks.hot.queue.lane import Lane
 from uam_hooks.session import Session
+from uam_hooks.store import entrusted
 
 
 class Abroad:
@@ -30,6 +30,13 @@ class Abroad:
         """Whether something of the lane is in the hands of others."""
         return False
 
+    def bring_on(self, _session: Session, _lane: Lane, _seconds: float) -> list[str]:
+        """Have all that others hold of a lane landed now, and wait for its end, for at most `seconds`.
+
+        Returns the ids of the batches here in which it has ended.
+        """
+        return []
+
     def wait(self, bell: Bell, seconds: float) -> None:
         """Wait until the bell rings, others have something to tell, or for `seconds`."""
         bell.wait(seconds)
@@ -45,12 +52,14 @@ class Elsewhere:
         self._asked: tuple[str, ...] = ()
         self._now = Abroad()
 
-    def now(self, settings: Settings) -> Abroad:
-        """What these settings ask for."""
-        asked = tuple(str(settings[name]) for name in ("uam.fleet", "uam.fleet.url", "uam.queue"))
+    def now(self, session: Session) -> Abroad:
+        """What these settings ask for, and what was handed over under earlier ones."""
+        asked = tuple(str(session.settings[name]) for name in ("uam.fleet", "uam.fleet.url", "uam.queue"))
+        if not any(asked):
+            asked = (*asked, *entrusted.places(session.store))
         if any(asked) and asked != self._asked:
             self.close()
-            self._now = _made(settings)
+            self._now = _made(asked)
         elif not any(asked):
             self.close()
         self._asked = asked
@@ -68,12 +77,17 @@ class Elsewhere:
         self.close()
 
 
-def _made(settings: Settings) -> Abroad:
-    if settings["uam.fleet"]:
+def _made(asked: tuple[str, ...]) -> Abroad:
+    fleet, _url, queue, *left = asked
+    if fleet:
         _reach_packages()
         from uam_hooks.fleet.member import Member
 
         return Member()
+    if queue or any(map(entrusted.is_directory, left)):
+        from uam_hooks.fleet.hub import Hub
+
+        return Hub()
     return Abroad()
 
 

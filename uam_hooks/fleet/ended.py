@@ -116,4 +116,5 @@ def _land(
         say(f"batch {batch.number}: {why}")
         return  # recovery asks the remote, and finishes it
     assert contains(session.repo, there, landing)
-    finish_landed(session, remote, [Landed(action, landing, there)])
+    told = next(iter(outcomes.values()))  # of one push to the remote: the same for all of them
+    finish_landed(session, remote, [Landed(action, landing, there, told.note, told.said)])

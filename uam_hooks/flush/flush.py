@@ -76,6 +76,9 @@ def flush(
                                 elsewhere):  # fmt: skip
             results.append(result)
             notices.tell(session)
+        if not due_only:
+            for batch_id in elsewhere.now(session).bring_on(session, own, timeout):
+                results.append(recorded_result(views.existing_batch(session.store, batch_id)))
         if not due_only or session.settings["uam.commit.onWindow"] == "squash":
             refresh(session.repo, session.store)
             results += squash_ready(session, time.time() if due_only else None, timeout)
@@ -103,7 +106,7 @@ def _executed(
     while True:
         if before_claim is not None:
             newest = views.newest_action(store)  # what comes after that has not been seen by these
-        abroad = elsewhere.now(session.settings)
+        abroad = elsewhere.now(session)
         abroad.exchange(session, lane, landing=True)
         if before_claim is not None:
             before_claim()

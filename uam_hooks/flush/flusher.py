@@ -169,7 +169,7 @@ def _rounds(
             while idle is not None:
                 session, tried = background(repo, store, key, lane.identity or ""), idle
                 idle = _round(session, watch, bell, ahead, tried, elsewhere)
-        abroad = elsewhere.now(session.settings)
+        abroad = elsewhere.now(session)
         if not abroad.waits(session, lane):
             break
         if not ground.is_ours() or ground.is_old() or bell.asked_to_leave:
@@ -184,7 +184,7 @@ def _round(
 ) -> int | None:  # fmt: skip
     """One flush of the lane when it is due; returns how many have led to nothing since `idle` did, None at the end."""
     lane = watch.lane
-    elsewhere.now(session.settings).exchange(session, lane)
+    elsewhere.now(session).exchange(session, lane)
     watch.look(session)
     due = due_at(session.store, lane)
     # of a process that is gone, of a remote that does not answer, or of a flush by hand that holds our refs
@@ -211,7 +211,8 @@ def _round(
     stuck = not done and left is not None and seconds_of(left) <= time.time()
     idle = idle + 1 if stuck or held or unsettled(session.store, lane) else 0
     if idle:
-        pause = _pause(idle)
+        abroad = elsewhere.now(session).waits(session, lane)  # its end lets go on what waits for it here
+        pause = min(_pause(idle), ABROAD_SECONDS if abroad else math.inf)
         _rest(session, bell, pause if left is None or stuck else min(pause, seconds_of(left) - time.time()), since)
     return idle
 

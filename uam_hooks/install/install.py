@@ -97,6 +97,7 @@ def install(
     *,
     hooks_only: bool = False,
     door_only: bool = False,
+    queue: str | None = None,
     python: str = sys.executable,
     site: Path = _SITE,
 ) -> InstallReport:
@@ -104,7 +105,8 @@ def install(
 
     `python` is the interpreter that hooks and commands start, `site` the directory that holds this package.
     With `hooks_only` no remote is wired: the pre-push hook then queues pushes. With `door_only`, and where git runs
-    hooks from among the files of a worktree, remotes are wired and no hook is put in. Raises Refused, with nothing
+    hooks from among the files of a worktree, remotes are wired and no hook is put in. `queue` is the clone whose queue
+    takes the pushes: "" for none any more, None leaves that as it is. Raises Refused, with nothing
     changed, when the repository cannot be enabled, and UamError when a file could not be written.
     """
     _refuse_unfit(repo)
@@ -120,7 +122,7 @@ def install(
             refuse_two_foreign(directory, known, besides)
         with config_file(repo) as config, ExitStack() as undo:
             refuse_foreign_aliases(repo, config.text)
-            result = wired(repo, config.text, hooks_only=hooks_only, hooks=from_config)
+            result = wired(repo, config.text, hooks_only=hooks_only, hooks=from_config, queue=queue)
             _make_directories(uam, undo)
             files.secure(uam, (Settings.read(repo).all("core.sharedrepository") or [""])[-1])
             files.furnish(repo.paths)

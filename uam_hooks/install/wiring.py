@@ -47,6 +47,8 @@ EARLIER_ALIASES = (  # ours, too: an install replaces them
     ("alias.uam", f"!{_SHIM}git-uam"),
     ("alias.remote-uam", f"!{_SHIM}git-remote-uam"),
 )
+# The clone whose queue takes what is pushed here: a choice that ends with the install.
+QUEUE = "uam.queue"
 # In .git/uam: the config file as it would be without us, and as we wrote it.
 BEFORE, AFTER = "config.before", "config.after"
 _LOCK_PATIENCE = 3.0  # seconds; git gives up at once, but several agents may install at the same time
@@ -145,13 +147,15 @@ def has_wired(uam: Path) -> bool | None:
 
 
 def wired(
-    repo: Repository, text: bytes, *, hooks_only: bool = False, hooks: bool | None = None, later: bool = False
-) -> Wired:
+    repo: Repository, text: bytes, *, hooks_only: bool = False, hooks: bool | None = None, later: bool = False,
+    queue: str | None = None,
+) -> Wired:  # fmt: skip
     """The config `text` with our aliases and with every remote's pushes going through git uam.
 
     `hooks_only` adds only the alias for `git uam`. `hooks` says whether hooks of ours are named in it; None leaves
-    that as it is. `later`, after the install, adds nothing that the shims of an earlier version do not know. A text
-    that is wired already is returned unchanged.
+    that as it is. `later`, after the install, adds nothing that the shims of an earlier version do not know. `queue` is
+    the clone whose queue takes the pushes: "" for none, None leaves that as it is. A text that is wired already is
+    returned unchanged.
     """
     remotes: list[str] = []
     skipped: list[Skipped] = []
@@ -168,6 +172,8 @@ def wired(
         for key, value in [COMMAND_ALIAS] if hooks_only else ours:
             if draft.get(key) != [value]:
                 draft.put(key, [value])
+        if queue is not None and draft.get(QUEUE) != ([queue] if queue else []):
+            draft.put(QUEUE, [queue] if queue else [])
         if hooks is not None:
             (configured.write if hooks else configured.erase)(draft)
         return Wired(draft.text, tuple(remotes), tuple(skipped), configured.named(draft))
@@ -285,6 +291,7 @@ def _unset(repo: Repository, text: bytes) -> bytes:
         keys = [key.rpartition(".") for key, _ in draft.entries() if key.startswith("remote.")]
         for section in dict.fromkeys(section for section, _, name in keys if name.endswith("pushurl")):
             _unwire_remote(draft, section)
+        draft.unset(QUEUE)
         for key, value in (*_ALIASES, *EARLIER_ALIASES, CATCH_ALL, *CATCH_SCHEMES):
             draft.unset(key, value)
         configured.erase(draft)

@@ -11,7 +11,7 @@ from uam_hooks.hot.core.quoting import pull_rebase
 from uam_hooks.hot.queue.model import Action, ActionType, Source, Status, seconds_of
 from uam_hooks.hot.queue.rows import is_moment
 from uam_hooks.session import Session, agent_here
-from uam_hooks.store import journal, views
+from uam_hooks.store import entrusted, journal, views
 
 # Failures older than this are history, not news.
 FAILED_FOR_SECONDS = 24 * 3600.0
@@ -41,6 +41,9 @@ def of_queue(session: Session, found: dict[str, Any], waiting: views.Waiting) ->
     if waiting.due is not None:
         left = max(seconds_of(waiting.due) - time.time(), 0.0) if is_moment(waiting.due) else 0.0
         return Step(f"nothing: it is executed within {max(left, 1.0):.0f} s, or now with `git uam flush`")
+    if there := [where for where in entrusted.places(session.store) if entrusted.is_directory(where)]:
+        shown = " and ".join(where.removesuffix("/.git") for where in there)
+        return Step(f"nothing: it lands in the queue of {shown}, or now with `git uam flush`")
     if waiting.actions:
         return Step("nothing here: `git uam flush` with the settings that it was queued with executes what waits")
     failed = of_failed(session, views.failed_sources(session.store, time.time() - FAILED_FOR_SECONDS))

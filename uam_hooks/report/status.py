@@ -120,11 +120,11 @@ def _row(session: Session, action: Action, commits: list[QueuedCommit], now: flo
 
 
 def _held(session: Session, action: Action, now: float) -> str | None:
-    """Why a push is held, by CI or by a gate; None where it is not."""
+    """Why a push is held, by CI or by a gate, or in which other queue it waits; None where it is not."""
     if action.action_type != ActionType.PUSH:
         return None
     why = reason(session.store, [action.id], now)
-    return in_words(why, now) if why is not None and why.waits in (Waits.CI, Waits.GATE) else None
+    return in_words(why, now) if why is not None and why.waits in (Waits.CI, Waits.GATE, Waits.ELSEWHERE) else None
 
 
 def _member(session: Session, action: Action, source: Source) -> dict[str, Any]:

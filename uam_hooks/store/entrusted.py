@@ -6,14 +6,15 @@ entrusted never grows. Until it has ended, or was brought home, nobody here clai
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from collections.abc import Collection, Sequence
 
 from uam_hooks.hot.core.typed import NamedTuple
-from uam_hooks.hot.queue import enqueue, rows
+from uam_hooks.hot.queue import enqueue, events, rows
 from uam_hooks.hot.queue.connection import Store
-from uam_hooks.hot.queue.lane import Lane
+from uam_hooks.hot.queue.lane import EVERYTHING, Lane
 from uam_hooks.hot.queue.model import Action, Batch, Source, SourceStatus, iso
 from uam_hooks.store import claim, finish
 
@@ -29,10 +30,15 @@ _OF_LANE = " AND (:remote IS NULL OR remote = :remote) AND (:identity IS NULL OR
 
 
 class Entrusted(NamedTuple):
-    """A push and its sources, those among them that a newer push has replaced."""
+    """A push and its sources, those among them that a newer push has replaced.
+
+    `where` is what it was handed over to, "" for nothing yet. It may wait for CI only if it is one that `holds`.
+    """
 
     action: Action
     sources: tuple[Source, ...]
+    where: str = ""
+    holds: bool = False
 
     @property
     def pending(self) -> list[Source]:
@@ -46,8 +52,18 @@ def candidates(store: Store, lane: Lane) -> list[Entrusted]:
 
 
 def handed_over(store: Store, lane: Lane) -> list[Entrusted]:
-    """The pushes of a lane that were handed over and have not ended."""
-    return _found(store, lane, "entrusted <> ''")
+    """The pushes of a lane that were handed over to a fleet and have not ended."""
+    return _found(store, lane, "entrusted <> '' AND entrusted NOT LIKE '/%'")
+
+
+def in_clones(store: Store, lane: Lane) -> list[Entrusted]:
+    """The pushes of a lane that were handed over to other clones on this machine and have not ended."""
+    return _found(store, lane, "entrusted LIKE '/%'")
+
+
+def of(store: Store, action_ids: Collection[int]) -> list[Entrusted]:
+    """Those of these actions that other clones have and that have not ended."""
+    return [one for one in in_clones(store, EVERYTHING) if one.action.id in action_ids]
 
 
 def any_handed_over(store: Store, lane: Lane) -> bool:
@@ -66,7 +82,77 @@ def _found(store: Store, lane: Lane, which: str) -> list[Entrusted]:
             f"SELECT * FROM deploy_queue q WHERE status = 'pending' AND {which}{_OF_LANE} ORDER BY id",  # noqa: S608
             lane._asdict(),
         ).fetchall()
-        return [Entrusted(action, _sources(db, action)) for action in map(rows.action, found) if not action.fault]
+        return [
+            Entrusted(action, _sources(db, action), row["entrusted"], row["hold_until"] != "")
+            for row, action in zip(found, map(rows.action, found), strict=True)
+            if not action.fault
+        ]
+
+
+def is_directory(where: str) -> bool:
+    """Whether that, what something was handed over to, is a clone on this machine: its git directory."""
+    return where.startswith("/")
+
+
+def places(store: Store) -> list[str]:
+    """All that something was handed over to that has not ended."""
+    with store.reading() as db:
+        found = db.execute("SELECT DISTINCT entrusted FROM deploy_queue WHERE entrusted <> '' AND status = 'pending'")
+        return sorted(str(row["entrusted"]) for row in found)
+
+
+def lanes(store: Store, identity: str) -> list[Lane]:
+    """The lanes of an identity of which something was handed over and has not ended."""
+    with store.reading() as db:
+        found = db.execute(
+            "SELECT DISTINCT remote FROM deploy_queue WHERE entrusted <> '' AND status = 'pending'"
+            " AND identity IN ('', ?) ORDER BY remote", (identity,),
+        ).fetchall()  # fmt: skip
+    return [Lane(identity, row["remote"]) for row in found]
+
+
+def behind(store: Store) -> frozenset[int]:
+    """The actions that wait here for a branch of which something is in the hands of another queue, and those that go
+    out together with them: they would overtake it.
+    """
+    with store.reading() as db:
+        found = db.execute(
+            "WITH behind (id) AS (SELECT q.id FROM deploy_queue q JOIN deploy_queue e ON e.remote = q.remote"
+            "  AND e.target = q.target AND e.entrusted <> '' AND e.status = 'pending'"
+            "  WHERE q.entrusted = '' AND q.status = 'pending')"
+            " SELECT id FROM behind UNION SELECT m.action_id FROM sources m JOIN sources s"
+            "  ON s.push_group = m.push_group AND s.action_id IN (SELECT id FROM behind) AND s.status = 'pending'"
+            "  WHERE m.atomic = 1 AND m.status = 'pending'"
+        ).fetchall()
+    return frozenset(row["id"] for row in found)
+
+
+def sources(store: Store, action: Action) -> tuple[Source, ...]:
+    """All sources of a push, as they are now."""
+    with store.reading() as db:
+        return _sources(db, action)
+
+
+def unfinished(store: Store, action_ids: Collection[int]) -> set[int]:
+    """Those of these pushes that are in the hands of another queue, or whose end is being written down."""
+    with store.reading() as db:
+        found = db.execute(
+            "SELECT q.id FROM deploy_queue q LEFT JOIN deploy_batches b ON b.id = q.batch_id"
+            " WHERE q.id IN (SELECT value FROM json_each(?)) AND ((q.entrusted <> '' AND"
+            "  q.status IN ('pending', 'batched', 'executing')) OR b.status IN ('pending', 'batched', 'executing'))",
+            (json.dumps(list(action_ids)),),
+        ).fetchall()
+    return {row["id"] for row in found}
+
+
+def batches(store: Store, action_ids: Collection[int]) -> list[str]:
+    """The ids of the batches in which these have ended."""
+    with store.reading() as db:
+        found = db.execute(
+            "SELECT DISTINCT batch_id FROM deploy_queue WHERE batch_id IS NOT NULL AND id IN"
+            " (SELECT value FROM json_each(?)) ORDER BY id", (json.dumps(list(action_ids)),),
+        ).fetchall()  # fmt: skip
+    return [row["batch_id"] for row in found]
 
 
 def _sources(db: sqlite3.Connection, action: Action) -> tuple[Source, ...]:
@@ -107,9 +193,9 @@ def entrust(store: Store, handed: Entrusted, where: str) -> bool:
         ).rowcount)  # fmt: skip
 
 
-def bring_home(store: Store, actions: Sequence[Action], *, waits: bool) -> None:
+def bring_home(store: Store, actions: Sequence[Action], *, waits: bool | None) -> None:
     """Let pushes be landed from here again, where others may join them as before. Handed over once more, they have
-    another name. `waits` tells whether the other queue may still land them.
+    another name. `waits` tells whether the other queue may still land them, None that it has none.
     """
     with store.transaction() as db:
         for action in actions:
@@ -121,6 +207,13 @@ def bring_home(store: Store, actions: Sequence[Action], *, waits: bool) -> None:
                 _is_over(db, "s.action_id = ? AND s.status = 'pending'", action.id, waits=waits)
                 finish.join_open(db, action.id, key)
                 db.execute("UPDATE deploy_queue SET entrusted = '', merge_key = ? WHERE id = ?", (key, action.id))
+
+
+def moved(store: Store, action_ids: Collection[int], where: str) -> None:
+    """Write down that what has these pushes is somewhere else now."""
+    with store.transaction() as db:
+        for action_id in action_ids:
+            db.execute("UPDATE deploy_queue SET entrusted = ? WHERE id = ? AND entrusted <> ''", (where, action_id))
 
 
 def claimed(store: Store, action: Action) -> Batch | None:
@@ -138,6 +231,24 @@ def hold_up(store: Store, action_ids: Collection[int], why: str) -> None:
         for action_id in action_ids:
             db.execute("UPDATE deploy_queue SET error = ? WHERE id = ? AND status = 'pending' AND error <> ?",
                        (why, action_id, why))  # fmt: skip
+
+
+def withdrawn(store: Store, action: Action, source_ids: Collection[int], why: str) -> None:
+    """Take sources of a push back that the other queue has let go of, and end the push where none is left."""
+    with store.transaction() as db:
+        for source_id in source_ids:
+            db.execute(
+                "UPDATE sources SET status = 'withdrawn', outcome = json_object('error', ?), untold = 0"
+                " WHERE id = ? AND action_id = ? AND status = 'pending'", (why, source_id, action.id),
+            )  # fmt: skip
+        ended = db.execute(
+            "UPDATE deploy_queue SET status = 'cancelled', finished_at = ?, error = ? WHERE id = ?"
+            " AND status = 'pending' AND entrusted <> '' AND NOT EXISTS"
+            " (SELECT 1 FROM sources s WHERE s.action_id = deploy_queue.id AND s.status = 'pending')",
+            (iso(time.time()), why, action.id),
+        ).rowcount
+        if ended:
+            events.cancelled(db, action.id, why)
 
 
 def end_empty(store: Store, action: Action) -> None:
@@ -165,13 +276,15 @@ def over(store: Store, source_ids: Collection[int]) -> None:
             _is_over(db, "s.id = ? AND s.status <> 'pending'", source_id, waits=False)
 
 
-def _is_over(db: sqlite3.Connection, which: str, value: int, *, waits: bool) -> None:
+def _is_over(db: sqlite3.Connection, which: str, value: int, *, waits: bool | None) -> None:
     chosen = f"s.entry <> '' AND {which}"
-    db.execute(
-        "INSERT OR REPLACE INTO handed_over (entry, remote, tip, waits) SELECT s.entry, q.remote, s.tip, ?"  # noqa: S608
-        f" FROM sources s JOIN deploy_queue q ON q.id = s.action_id WHERE {chosen}",
-        (waits, value),
-    )
+    if waits is not None:
+        db.execute(
+            "INSERT OR REPLACE INTO handed_over (entry, remote, tip, waits)"  # noqa: S608
+            " SELECT s.entry, q.remote, s.tip, ?"
+            f" FROM sources s JOIN deploy_queue q ON q.id = s.action_id WHERE {chosen}",
+            (waits, value),
+        )
     db.execute(f"UPDATE sources AS s SET owed = 0, entry = '' WHERE {chosen}", (value,))  # noqa: S608
 
 

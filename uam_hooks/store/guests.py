@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.queue import enqueue, rows
 from uam_hooks.hot.queue.connection import Store
-from uam_hooks.hot.queue.model import NewSource, Source
+from uam_hooks.hot.queue.model import NewSource, Source, iso
 
 
 class Guest(NamedTuple):
@@ -56,6 +56,46 @@ def known(store: Store, origins: Collection[str]) -> set[str]:
     return {str(row["origin"]) for row in found}
 
 
+def found(store: Store, origins: Collection[str]) -> dict[str, Source]:
+    """Those of the origins that are here, as they are now: for one that was replaced, what has replaced it."""
+    with store.reading() as db:
+        there = db.execute(
+            "SELECT id, origin FROM sources WHERE origin IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(origins)),),
+        ).fetchall()
+        return dict(zip((row["origin"] for row in there), enqueue.state(store, [row["id"] for row in there]),
+                        strict=True))  # fmt: skip
+
+
+def numbers(store: Store, origins: Collection[str]) -> dict[str, int]:
+    """The ids of those of the origins that wait here, whether or not a batch has claimed them."""
+    with store.reading() as db:
+        there = db.execute(
+            "SELECT id, origin FROM sources WHERE status = 'pending' AND origin IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(origins)),),
+        ).fetchall()
+    return {row["origin"]: row["id"] for row in there}
+
+
+def any_ended(store: Store, of: str) -> bool:
+    """Whether a guest of the queue `of` has ended, and that has not been told."""
+    with store.reading() as db:
+        return db.execute(
+            "SELECT 1 FROM sources WHERE owed = 1 AND substr(origin, 1, ?) = ? AND status <> 'pending' LIMIT 1",
+            (len(of) + 1, f"{of}/"),
+        ).fetchone() is not None  # fmt: skip
+
+
+def hasten(store: Store, origins: Collection[str], now: float) -> None:
+    """Let these be due now, whether or not CI is busy: somebody asks for it."""
+    with store.transaction() as db:
+        db.execute(
+            "UPDATE deploy_queue SET execute_after = ?, hold_until = '', held = 0 WHERE status = 'pending' AND id IN"
+            " (SELECT action_id FROM sources WHERE status = 'pending'"
+            "  AND origin IN (SELECT value FROM json_each(?)))", (iso(now), json.dumps(list(origins))),
+        )  # fmt: skip
+
+
 def staying(store: Store, of: str) -> list[Staying]:
     """The guests of the queue `of` that wait and that no batch has claimed."""
     return _guests(store, of, "s.status = 'pending' AND q.status = 'pending'")
@@ -82,6 +122,15 @@ def told(store: Store, source_ids: Collection[int]) -> None:
     with store.transaction() as db:
         for source_id in source_ids:
             db.execute("UPDATE sources SET owed = 0 WHERE id = ? AND status <> 'pending'", (source_id,))
+
+
+def all_told(store: Store, origins: Collection[str]) -> None:
+    """The other queue knows what became of these, as far as they have ended."""
+    with store.transaction() as db:
+        db.execute(
+            "UPDATE sources SET owed = 0 WHERE owed = 1 AND status <> 'pending'"
+            " AND origin IN (SELECT value FROM json_each(?))", (json.dumps(list(origins)),),
+        )  # fmt: skip
 
 
 def send_away(store: Store, sources: Collection[Source], why: str) -> set[str]:

@@ -66,7 +66,7 @@ def _drop(store: Store) -> None:
     with store.transaction() as db:
         db.execute(
             "UPDATE sources SET status = 'withdrawn', outcome = json_object('error', CASE WHEN"
-            " (SELECT status FROM deploy_queue WHERE id = action_id) = 'pending' THEN ? ELSE ? END)"
+            " (SELECT status FROM deploy_queue WHERE id = action_id AND entrusted = '') = 'pending' THEN ? ELSE ? END)"
             " WHERE status = 'pending'",
             (UNINSTALLED, UNINSTALLED_UNDER_WAY),
         )

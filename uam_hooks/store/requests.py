@@ -114,6 +114,9 @@ def _cancel(db: sqlite3.Connection, action_id: int, why: str) -> None:
     seen = "SELECT 1 FROM deploy_queue WHERE id = ? AND action_type = 'commit' AND asked = 0"
     if db.execute(seen, (action_id,)).fetchone():
         raise Refused(f"#{action_id} is a commit on a branch here: it lands only when it is pushed.")
+    handed = "SELECT 1 FROM deploy_queue WHERE id = ? AND status = 'pending' AND entrusted LIKE '/%'"
+    if db.execute(handed, (action_id,)).fetchone():
+        raise Refused(f"#{action_id} is in the hands of another queue and cannot be cancelled here.")
     if status != Status.PENDING:
         raise Refused(
             f"#{action_id} is {status} and cannot be cancelled.",
@@ -162,7 +165,8 @@ def _retry(db: sqlite3.Connection, action_id: int) -> int:
     assert new is not None
     moved = db.execute(
         "UPDATE sources SET action_id = ?, status = 'pending', outcome = '{}', waiter = 0, waiter_started = '',"
-        " listener = 0, untold = untold & 1, notice = 0"
+        " listener = 0, untold = untold & 1, notice = 0,"
+        " entry = CASE WHEN owed = 1 THEN entry ELSE '' END"
         " WHERE action_id = ? AND status IN ('failed', 'withdrawn')",
         (new, action_id),
     ).rowcount

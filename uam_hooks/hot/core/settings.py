@@ -363,6 +363,11 @@ class Settings:
                     found = not part.startswith("-")
         return found
 
+    def acting(self) -> dict[str, list[str]]:
+        """All that decides as whom a push acts, whichever remote it goes to."""
+        found = {key: values for key, values in self._values.items() if makes_identity(key)}
+        return {key: values for key, values in found.items() if not key.startswith(("remote.", "url."))}
+
     def gates(self) -> list[str]:
         """The names of the gates, in the order of git config."""
         found = (_named(key) for key in self._values)

@@ -98,13 +98,15 @@ def _see_to(database: Path, make: bool) -> None:
 
 class Store:
     """One connection to the queue of one repository, which is made where it is missing; with `make=False` that is
-    NotInstalled.
+    NotInstalled. One of another version is brought to this one; with `migrate=False` that is a StoreError.
 
     Every change is one `transaction`, after which what happened by it is written down (see events) and the bells of
     these kinds are rung; a failure of the database is a StoreError, and the change is rolled back.
     """
 
-    def __init__(self, database: Path, make: bool = True, rings: tuple[str, ...] = (FLUSHERS,)) -> None:
+    def __init__(
+        self, database: Path, make: bool = True, rings: tuple[str, ...] = (FLUSHERS,), migrate: bool = True
+    ) -> None:
         self.database, self._rings = database, rings
         self._turn = Turn(database.with_name(f"{database.name}-turn"))
         deadline = time.monotonic() + BUSY_SECONDS
@@ -116,6 +118,9 @@ class Store:
                     self._turn.make()
                 self.db = self._connect()
                 if self.version() != len(MIGRATIONS):
+                    if not migrate and self.version():
+                        self.close()
+                        raise StoreError(f"The queue {self.database} is of another version of git uam.")
                     self._migrate()
                 return
             except (sqlite3.Error, OSError) as error:

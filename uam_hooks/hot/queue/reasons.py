@@ -20,6 +20,7 @@ class Waits(Enum):
     CI = auto()  # CI works on its branch
     COMPANY = auto()  # others may push to it until its window ends
     GATE = auto()  # a gate runs on what is to land
+    ELSEWHERE = auto()  # another queue lands it
     OTHERS = auto()  # a landing on its remote that has not ended
     LANDING = auto()  # its own
 
@@ -27,7 +28,8 @@ class Waits(Enum):
 class Reason(NamedTuple):
     """Why the action `id` waits, for at most `left` seconds more, as far as that is known. `sight` is what CI said.
 
-    `together` is how many pushes are expected to land with it, itself included.
+    `together` is how many pushes are expected to land with it, itself included. `there` is the other queue that has it,
+    if one has.
     """
 
     id: int
@@ -38,6 +40,7 @@ class Reason(NamedTuple):
     sight: Sight | None = None
     together: int = 1
     gate: Gate | None = None
+    there: str = ""
 
 
 class Gate(NamedTuple):
@@ -56,7 +59,7 @@ def reason(store: Store, actions: Collection[int], now: float) -> Reason | None:
     marks = ",".join("?" * len(actions))
     with store.reading() as db:
         row = db.execute(
-            "SELECT id, status, execute_after, held, remote, target,"  # noqa: S608 - marks only
+            "SELECT id, status, execute_after, held, remote, target, entrusted,"  # noqa: S608 - marks only
             " (SELECT count(*) FROM sources s WHERE s.action_id = q.id AND s.status = 'pending') AS together,"
             " EXISTS (SELECT 1 FROM deploy_queue b WHERE b.remote = q.remote AND b.status IN ('batched', 'executing'))"
             " AS others, EXISTS (SELECT 1 FROM deploy_queue b WHERE b.remote = q.remote AND b.target = q.target"
@@ -71,6 +74,8 @@ def reason(store: Store, actions: Collection[int], now: float) -> Reason | None:
         if row["status"] != "pending":
             gate = _gate(db, row["remote"], row["target"])
             return found if gate is None else found._replace(waits=Waits.GATE, gate=gate)
+        if row["entrusted"]:
+            return found._replace(waits=Waits.ELSEWHERE, there=row["entrusted"])
         if is_moment(row["execute_after"]) and (left := seconds_of(row["execute_after"]) - now) > 0:
             if not row["held"]:
                 return found._replace(waits=Waits.COMPANY, left=left)
@@ -106,6 +111,9 @@ def in_words(why: Reason, now: float) -> str:
         first = "; others are first" if why.gate.later else ""
         took = max(now - why.gate.since, 0)
         return f"waiting for the gate {why.gate.name} of {name} ({took:.0f} s so far{usually}{first})"
+    if why.waits is Waits.ELSEWHERE:
+        where = f"the queue of {why.there.removesuffix('/.git')}" if why.there.startswith("/") else "the fleet"
+        return f"waiting for its landing in {where}"
     if why.waits is Waits.OTHERS:
         return f"waiting for a landing on {why.remote} that is under way"
     return f"landing on {why.remote}/{name} ..."
