@@ -41,10 +41,10 @@ def by_hand(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize(("kind", "most", "connections"), [
-    (one, 19, ["push"]),
-    (three, 26, ["push"]),
+    (one, 17, ["push"]),
+    (three, 24, ["push"]),
     (nothing, 6, ["look"]),
-    (others, 43, ["push", "look", "push"]),
+    (others, 41, ["push", "look", "push"]),
     (by_hand, 7, []),
 ])  # fmt: skip
 def test_what_a_push_costs(scene: Scene, kind: Callable[[Scene], None], most: int, connections: list[str]) -> None:
