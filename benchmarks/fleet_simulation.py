@@ -1,6 +1,6 @@
 """A fleet that is larger than this machine: its order and its locks, by the real SQL on a real PostgreSQL.
 
-    python benchmarks/fleet_simulation.py --machines 1000 --agents 10000 --pushes 3 --branches 20
+    python benchmarks/fleet_simulation.py --machines 1000 --agents 10000 --branches 20
 
 Agents push at the moments of fixtures/traces/recorded.csv, each beginning at another one; they are replayed as fast
 as the server takes them. Few processes play many machines, for each method of `Fleet` is a statement that names its
@@ -321,8 +321,8 @@ def _check(world: World) -> None:
 def main() -> None:
     """Run it once, and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    for name, value in (("machines", 1000), ("agents", 10_000), ("pushes", 3), ("branches", 20), ("handing", 4),
-                        ("landing", 4), ("deaths", 30), ("stops", 3)):  # fmt: skip
+    for name, value in (("machines", 1000), ("agents", 10_000), ("pushes", 1), ("branches", 20), ("handing", 4),
+                        ("landing", 4), ("deaths", 20), ("stops", 4)):  # fmt: skip
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--url", help="an empty database; without it a server is started")
     given = parser.parse_args()

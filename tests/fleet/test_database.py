@@ -220,6 +220,8 @@ def test_what_gates_have_said_is_known_to_all_and_what_is_sure_stays(connect: Co
     ours.share_verdicts([red])
     again = ours.verdicts(seen)
     assert [one._replace(number=0) for one in again] == [sure]
+    ours.share_verdicts([red, sure, red._replace(tree="d" * 40)])
+    assert ours.verdicts(again[-1].number) == [], "nothing of that is news"
 
 
 # -- what there is -------------------------------------------------------------------------------------------

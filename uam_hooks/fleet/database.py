@@ -60,7 +60,7 @@ class Fleet:
         try:
             for branch in self.held:
                 self.release(branch)
-        except FleetAway:  # what is lost is free
+        except (FleetAway, FleetRefused):  # what is lost is free
             pass
         finally:
             self.link.close()

@@ -161,7 +161,7 @@ VERDICTS = """
 """
 
 # The row of the fleet is locked until this is there for all: whoever has read to a number has missed none before it.
-# What is sure is not replaced by what is not.
+# What is sure is not replaced by what is not, and what says the same is no news.
 SHARE = """
     WITH counted AS (
         UPDATE uam.fleets SET verdicts = verdicts + %(many)s WHERE id = %(fleet)s RETURNING verdicts
@@ -175,7 +175,7 @@ SHARE = """
     ) WITH ORDINALITY AS g (digest, gate, fingerprint, tree, green, sure, said, n)
     ON CONFLICT (fleet, digest) DO UPDATE SET number = excluded.number, green = excluded.green, sure = excluded.sure,
         said = excluded.said, said_at = clock_timestamp()
-    WHERE excluded.sure OR NOT v.sure
+    WHERE (excluded.sure OR NOT v.sure) AND (excluded.sure, excluded.green) IS DISTINCT FROM (v.sure, v.green)
 """
 
 # -- what there is -------------------------------------------------------------------------------------------
