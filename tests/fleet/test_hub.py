@@ -261,7 +261,7 @@ def test_an_interrupted_push_may_land_and_is_cancelled_by_hand(scene: Scene, one
     came(scene, [one])
     os.killpg(push.pid, signal.SIGINT)
     done = finished(push)
-    assert done.code == -signal.SIGINT and "landing already" in done.err
+    assert done.code == -signal.SIGINT and "it lands there, unless `git uam cancel 2`" in done.err
     assert f"waiting for its landing in the queue of {scene.top}" in said(one, "status")
     said(one, "cancel", "2")
     assert one.pushed() == ["cancelled"] and guests(scene) == ["withdrawn"]

@@ -32,8 +32,8 @@ from uam_hooks.store.entrusted import Entrusted
 
 # Where a bell cannot be heard, one looks that often.
 _DEAF_SECONDS = 0.5
-# How long a command waits for who exchanges just now.
-_LOCK_SECONDS = 0.02
+# How long one waits for who exchanges just now, and how often it is looked.
+_PATIENCE_SECONDS, _LOCK_SECONDS = 2.0, 0.02
 
 
 class Hub(Abroad):
@@ -50,7 +50,7 @@ class Hub(Abroad):
         """See Abroad. Whoever comes while another process does that leaves it to that one."""
         self._own = clone_of(session.repo.paths).id
         waits: set[int] = set()
-        with exchanging(session) as mine:
+        with exchanging(session, _PATIENCE_SECONDS) as mine:
             if mine:
                 waits = self._hand_over(session, lane)
                 for where, some in _by_place(entrusted.in_clones(session.store, lane)).items():
@@ -239,7 +239,7 @@ class Hub(Abroad):
 
 
 @contextmanager
-def exchanging(session: Session, seconds: float = 0.0) -> Iterator[bool]:
+def exchanging(session: Session, seconds: float) -> Iterator[bool]:
     """Let nobody else exchange until the block ends; gives whether that is so, after `seconds` at most."""
     path, until = session.repo.paths.uam / "exchange.lock", time.monotonic() + seconds
     while (lock := try_lock(path)) is None and time.monotonic() < until:

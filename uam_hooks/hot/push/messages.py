@@ -133,6 +133,12 @@ def left(actions: Sequence[int]) -> str:
     return f"{'it stays' if one else 'they stay'} queued as {numbers} and land{'s' * one}; git uam wait {ids}"
 
 
+def elsewhere(actions: Sequence[int]) -> str:
+    """What is left to do with an interrupted push that another queue has."""
+    lands = "it lands" if len(actions) == 1 else "they land"
+    return f"{lands} there, unless `git uam cancel {' '.join(map(str, actions))}` comes in time"
+
+
 def may_land(actions: Sequence[int]) -> str:
     """What is added to a fault that ended a wait."""
     numbers = ", ".join(f"#{action}" for action in actions)

@@ -18,6 +18,7 @@ from uam_hooks.hot.push.protocol import ok, refused
 from uam_hooks.hot.push.request import Request
 from uam_hooks.hot.push.resolve import ResolvedSpec, judged_by, resolve
 from uam_hooks.hot.push.session import PushSession
+from uam_hooks.hot.queue import enqueue
 
 
 class GoStraight(Exception):
@@ -122,6 +123,8 @@ def _wait(session: PushSession, specs: list[ResolvedSpec], request: Request) -> 
             say("interrupted: this push is taken back, nothing of it will land.")
         elif stopped.replaced:
             say("interrupted, but another push of this branch contains this work and continues.")
+        elif enqueue.elsewhere(session.store, _actions(specs)):
+            say(f"interrupted, but another queue has this push; {messages.elsewhere(_actions(specs))}")
         else:
             say("interrupted, but this push is landing already; `git uam status` shows how it ends.")
         number: int = signal.SIGINT

@@ -232,6 +232,15 @@ def withdraw(store: Store, source_ids: Sequence[int], why: str, waiter: int | No
     return taken
 
 
+def elsewhere(store: Store, action_ids: Iterable[int]) -> bool:
+    """Whether another queue has one of these actions."""
+    with store.reading() as db:
+        return db.execute(
+            "SELECT 1 FROM deploy_queue WHERE entrusted <> '' AND status = 'pending'"
+            " AND id IN (SELECT value FROM json_each(?)) LIMIT 1", (json.dumps(list(action_ids)),),
+        ).fetchone() is not None  # fmt: skip
+
+
 def at_work(store: Store, since: float) -> list[tuple[str, str]]:
     """Agent and worktree of everything committed or queued since `since` (seconds since 1970), or pending; each once.
 
