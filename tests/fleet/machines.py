@@ -32,7 +32,7 @@ class Clone(Scene):
         self.outside = scene.outside
         for key, value in (
             ("uam.window.push", window), ("uam.flusher.linger", "2m"), ("uam.fleet", fleet), ("uam.fleet.url", url),
-            ("uam.squash", "never"),
+            ("uam.squash", "never"), ("uam.window.company", "off"),
         ):  # fmt: skip
             self.git("config", key, value)
         with environment(self.env), Repository.at(self.top) as repo:

@@ -18,11 +18,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.staying]
 
 
 @pytest.fixture
-def machines(plain: Scene, postgres: Server) -> Iterator[list[Clone]]:
-    """Three machines, whose flushers are at work."""
+def machines(plain: Scene, postgres: Server, request: pytest.FixtureRequest) -> Iterator[list[Clone]]:
+    """Two machines, or as many as are named."""
     plain.commit("lines", "".join(f"{n}\n" for n in range(20)))
     plain.git("push", "-q", "origin", "main")
-    made = clones(plain, postgres, ["ada", "bob", "eve"])
+    made = clones(plain, postgres, getattr(request, "param", ["ada", "bob"]))
     yield made
     for one in made:
         one.close()
@@ -65,6 +65,7 @@ def nothing_left(machines: list[Clone]) -> None:
         assert one.clean(), one.status()
 
 
+@pytest.mark.parametrize("machines", [["ada", "bob", "eve"]], indirect=True, ids=["three"])
 def test_what_three_machines_push_within_a_window_is_one_push(plain: Scene, machines: list[Clone]) -> None:
     warm(machines)
     before = runs(plain)
@@ -83,6 +84,37 @@ def test_what_three_machines_push_within_a_window_is_one_push(plain: Scene, mach
     # the unsquashed history is there for whoever comes later
     assert plain.there("refs/uam/shadow/main")
     nothing_left(machines)
+
+
+def test_a_machine_that_nobody_else_was_seen_beside_waits_for_no_window(
+    plain: Scene, postgres: Server, machines: list[Clone]
+) -> None:
+    ada, bob = machines
+    for one in machines:
+        one.git("config", "uam.window.company", "10m")
+        one.git("config", "uam.window.push", "1h")
+    ada.commit("alone", message="Alone")
+    assert ada.push("origin", "main").code == 0
+    # bob holds the branch, for what nobody waits for, and ada hears of him by that
+    bob.commit("held", message="Held")
+    assert bob.run("-c", "uam.push.mode=queue", "push", "origin", "main").code == 0
+    holders = "SELECT count(*) FROM uam.holders WHERE pid > 0"
+    until(lambda: postgres.sql(holders, database=database_of(url_of(bob))) == "1", "a holder")
+    ada.commit("with", message="With bob")
+    first = ada.start("push", "origin", "main")
+    waiting(postgres, url_of(ada), 1)
+    ada.commit("later", message="Later")
+    second = ada.start("push", "origin", "main")
+    until(lambda: len(ada.pushed()) == 3, "the second push")
+    dues = [row["execute_after"] > row["queued_at"] for row in ada.rows("deploy_queue") if row["action_type"] == "push"]
+    assert dues == [False, False, True]
+    for process in (first, second):
+        os.killpg(process.pid, signal.SIGTERM)
+        finished(process)
+    bob.commit("end", message="End")
+    bob.git("config", "uam.window.push", "0")
+    assert bob.push("origin", "main").code == 0
+    once(plain, "Alone", "Held", "End")
 
 
 def test_who_conflicts_with_another_machine_is_told_with_whose_work(plain: Scene, machines: list[Clone]) -> None:

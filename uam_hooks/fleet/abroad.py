@@ -78,8 +78,8 @@ class Elsewhere:
 
 
 def _made(asked: tuple[str, ...]) -> Abroad:
-    fleet, _url, queue, *left = asked
-    if fleet:
+    fleet, url, queue, *left = asked
+    if fleet and url:
         _reach_packages()
         from uam_hooks.fleet.member import Member
 

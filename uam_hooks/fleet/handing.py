@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from uam_hooks.fleet.clone import clone_of, terms_of
 from uam_hooks.fleet.database import Fleet
@@ -20,11 +20,12 @@ from uam_hooks.git.verdict import Pushed
 from uam_hooks.hot.core.errors import Failure, GitFailed, UamError
 from uam_hooks.hot.core.identity import asker
 from uam_hooks.hot.core.plumbing import ZERO
-from uam_hooks.hot.core.refs import pin_ref, shared_shadow_ref
+from uam_hooks.hot.core.refs import observed_ref, pin_ref, shadow_ref, shared_shadow_ref
 from uam_hooks.hot.core.sideband import Speaking
 from uam_hooks.hot.core.words import say
 from uam_hooks.hot.queue.model import NewSource, Source, SourceStatus, Wish, seconds_of
 from uam_hooks.hot.queue.outcome import Outcome, Outcomes
+from uam_hooks.land.shadow import holds
 from uam_hooks.session import Session
 from uam_hooks.store import entrusted, guests
 from uam_hooks.store.entrusted import Entrusted
@@ -118,7 +119,7 @@ def hand_over(session: Session, db: Fleet, remote: Remote, own: Sequence[Entrust
     sources = [(one, source) for one in named for source in one.pending]
     reached(Handing.NAMED)
     entrusted.offered(session.store, [source.id for _, source in sources])
-    _send(session, remote, [source for _, source in sources])
+    _send(session, remote, [source for _, source in sources], {one.action.ref for one in own})
     reached(Handing.SENT)
     db.enter([
         Entry(source.entry, Branch(remote.name, one.action.ref), source.tip, hidden_ref(session, source.entry),
@@ -144,13 +145,17 @@ def _facts(one: Entrusted, source: Source) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _send(session: Session, remote: Remote, sources: Sequence[Source]) -> None:
-    """Push the tips as hidden refs, and take away those of what has ended, in one connection."""
+def _send(session: Session, remote: Remote, sources: Sequence[Source], refs: Collection[str]) -> None:
+    """Push the tips as hidden refs, and take away those of what has ended, in one connection. The branches `refs` are
+    what they are for.
+    """
     past = entrusted.to_clear(session.store, remote.name)
     updates = [RefUpdate(hidden_ref(session, one.entry), ZERO, one.tip) for one in sources]
     clearing = {hidden_ref(session, entry): entry for entry in past}
     updates += [RefUpdate(ref, past[entry], ZERO) for ref, entry in clearing.items()]
-    results = remote.push(updates, (), False, Speaking.to_nobody())
+    shadows = _unknown_shadows(session, remote, refs)
+    results = remote.push([*updates, *shadows], (), False, Speaking.to_nobody())
+    remote.keep({one.ref: one.new for one in shadows if results[one.ref].pushed == Pushed.LANDED})
     done = [entry for ref, entry in clearing.items() if results[ref].pushed == Pushed.LANDED or results[ref].stale]
     if done:
         entrusted.cleared(session.store, done)
@@ -161,6 +166,22 @@ def _send(session: Session, remote: Remote, sources: Sequence[Source]) -> None:
     for update in updates:
         if update.ref in wrong and there.get(update.ref) != update.new:
             raise UamError(f"{remote.name} does not take {update.ref}: {wrong[update.ref].words}.")
+
+
+def _unknown_shadows(session: Session, remote: Remote, refs: Collection[str]) -> list[RefUpdate]:
+    """What is known here to have landed on branches, where the remote's shadow was last seen without it.
+
+    It has lost its hidden refs, or had others then: who lands this would find a conflict with what has landed of it.
+    """
+    shared = {ref: shared_shadow_ref(ref) for ref in refs}
+    seen = {ref: observed_ref(remote.name, shared[ref]) for ref in refs}
+    here = session.repo.refs(*(shadow_ref(remote.name, ref) for ref in refs), *seen.values())
+    found = []
+    for ref in refs:
+        own, there = here.get(shadow_ref(remote.name, ref)), here.get(seen[ref], ZERO)
+        if own is not None and own != there and (there == ZERO or not holds(session.repo, there, own)):
+            found.append(RefUpdate(shared[ref], there, own))
+    return found
 
 
 def take_in(session: Session, db: Fleet, branch: Branch, due: bool) -> None:

@@ -19,7 +19,7 @@ from uam_hooks.fleet.clone import clone_of, terms_of
 from uam_hooks.fleet.database import Fleet
 from uam_hooks.fleet.values import Branch, FleetAway, FleetRefused, Machine, Verdict
 from uam_hooks.git.remote import Remote
-from uam_hooks.hot.core.errors import UamError
+from uam_hooks.hot.core.errors import UamError, UsageError
 from uam_hooks.hot.core.refs import full_target
 from uam_hooks.hot.core.words import say
 from uam_hooks.hot.queue.bell import Bell
@@ -55,7 +55,7 @@ class Member(Abroad):
                 continue
             try:
                 self._exchange(session, here, ended, landing)
-            except (FleetAway, FleetRefused) as why:
+            except (FleetAway, FleetRefused, UsageError) as why:
                 self._lost(session, here, why)
 
     def _has_work(self, session: Session, lane: Lane) -> bool:

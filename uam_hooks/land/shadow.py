@@ -11,6 +11,7 @@ from uam_hooks.hot.core.refs import shadow_ref, short_target
 from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.core.words import say
 from uam_hooks.hot.queue.model import Landing
+from uam_hooks.integrate.merge import shadow_of
 from uam_hooks.integrate.tips import Tips
 from uam_hooks.session import Session
 from uam_hooks.store import remains
@@ -76,13 +77,31 @@ def move_shadows(repo: Repository, memories: Iterable[Memory]) -> None:
         try:
             if name not in failed and now != one.keep and not (now != ZERO and repo.is_ancestor(one.keep, now)):
                 _make_room(repo, one, there)
-                moves.append((name, one.keep, now))
+                moves.append((name, _joined(repo, one, now), now))
         except GitFailed as error:
             failed[name] = error
     failed |= repo.move_each(moves, "uam: landed")
     for name, why in failed.items():
         where = short_target(wanted[name].ref)
         say(f"{why.what} What has landed on {where} stays landed; its originals stay in refs/uam/.")
+
+
+def _joined(repo: Repository, new: Memory, now: str) -> str:
+    """What the shadow that is at `now` becomes: what is new, and what only this one knows, as long as that counts.
+
+    Who lands for others, and has it from them what landed before, may know less than this repository.
+    """
+    if now == ZERO or repo.kind(now) != "commit" or holds(repo, new.keep, now):
+        return new.keep
+    landing, before = repo.commit(new.keep).parents[:1], repo.commit(now).parents[:1]
+    if not landing or not before or not repo.is_ancestor(before[0], landing[0]):
+        return new.keep
+    return shadow_of(repo, landing[0], new.keep, now)
+
+
+def holds(repo: Repository, one: str, other: str) -> bool:
+    """Whether a shadow knows of all that another one does: also where that was made anew since, with less in it."""
+    return set(repo.rev_list("--max-count=2", other, f"^{one}")) <= {other}
 
 
 def _make_room(repo: Repository, new: Memory, there: Mapping[str, str]) -> None:

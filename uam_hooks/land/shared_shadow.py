@@ -27,7 +27,7 @@ from uam_hooks.integrate.plan import Plan, living_shadow
 from uam_hooks.integrate.tips import Tips
 from uam_hooks.land import originals
 from uam_hooks.land.originals import Results, Sending
-from uam_hooks.land.shadow import memories
+from uam_hooks.land.shadow import holds, memories
 from uam_hooks.session import Session
 
 
@@ -59,9 +59,9 @@ def living(
         theirs = tips.there(remote, shared_shadow_ref(ref), ZERO)
     if theirs in (ZERO, own) or not _counts(repo, theirs, there):
         return own
-    if own is None or _holds(repo, theirs, own):
+    if own is None or holds(repo, theirs, own):
         return theirs
-    return own if _holds(repo, own, theirs) else shadow_of(repo, there, own, theirs)
+    return own if holds(repo, own, theirs) else shadow_of(repo, there, own, theirs)
 
 
 def _counts(repo: Repository, shadow: str, there: str) -> bool:
@@ -78,11 +78,6 @@ def _counts(repo: Repository, shadow: str, there: str) -> bool:
         what = "this clone is shallow, and cannot tell what of other machines' work has landed"
         raise UamError(f"{what}: `git fetch --unshallow` brings the rest")
     return False
-
-
-def _holds(repo: Repository, one: str, other: str) -> bool:
-    """Whether a shadow knows of all that another one does: also where that was made anew since, with less in it."""
-    return set(repo.rev_list("--max-count=2", other, f"^{one}")) <= {other}
 
 
 # -- the push --------------------------------------------------------------------------------------------------

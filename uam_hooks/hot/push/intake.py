@@ -91,10 +91,13 @@ def enter(session: PushSession, specs: Sequence[ResolvedSpec], *, urgent: bool, 
 
 
 def _is_alone(session: PushSession, agent: str) -> bool:
-    """Whether nobody else is at work, here or where the queue is shared with others, whom nobody here sees."""
+    """Whether nobody else is at work: here, or, as far as it was seen here, on another machine of the fleet."""
     settings = session.settings
-    shared = settings["uam.fleet"] or settings["uam.queue"]
-    return not shared and windows.who_else(settings, session.store, session.paths, agent).alone
+    company = windows.who_else(settings, session.store, session.paths, agent)
+    if settings["uam.queue"] or not company.alone:  # who else uses another clone's queue is not seen here
+        return False
+    # others have landed what was pushed here; what they have handed over is among the sources
+    return not settings["uam.fleet"] or not enqueue.handed_over(session.store, time.time() - (company.seconds or 0.0))
 
 
 def _named(specs: Sequence[ResolvedSpec]) -> list[tuple[str, str]]:

@@ -256,6 +256,15 @@ def at_work(store: Store, since: float) -> list[tuple[str, str]]:
     return [(row["agent_id"], row["worktree"]) for row in found]
 
 
+def handed_over(store: Store, since: float) -> bool:
+    """Whether something that was queued since `since` (seconds since 1970) was handed over to another queue."""
+    with store.reading() as db:
+        row = db.execute(
+            "SELECT 1 FROM deploy_queue WHERE entrusted <> '' AND queued_at >= ? LIMIT 1", (iso(since),)
+        ).fetchone()
+    return row is not None
+
+
 def urgent_mode(store: Store, now: float) -> str | None:
     """Until when urgent mode lasts: a moment, or "" for no end; None when it is off."""
     with store.reading() as db:

@@ -370,6 +370,7 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         -- where a pending action was handed over to (empty: it is landed from here). Nothing here claims it meanwhile
         ALTER TABLE deploy_queue ADD COLUMN entrusted TEXT NOT NULL DEFAULT '';
         CREATE INDEX queue_entrusted ON deploy_queue (id) WHERE entrusted <> '' AND status = 'pending';
+        CREATE INDEX queue_entrusted_at ON deploy_queue (queued_at) WHERE entrusted <> '';
         -- the name of a source that was handed over, the same however often that is tried
         ALTER TABLE sources ADD COLUMN entry TEXT NOT NULL DEFAULT '';
         CREATE UNIQUE INDEX sources_by_entry ON sources (entry) WHERE entry <> '';
