@@ -22,7 +22,7 @@ from uam_hooks.git.remote import Remote
 from uam_hooks.hot.core.errors import UamError, UsageError
 from uam_hooks.hot.core.refs import full_target
 from uam_hooks.hot.core.words import say
-from uam_hooks.hot.queue.bell import Bell
+from uam_hooks.hot.queue.bell import WAITERS, Bell
 from uam_hooks.hot.queue.lane import Lane
 from uam_hooks.hot.queue.model import iso
 from uam_hooks.session import Session
@@ -139,6 +139,17 @@ class Member(Abroad):
         own, staying = entrusted.candidates(session.store, lane), _staying(session, str(lane.remote))
         self._left |= {one.action.id for one in own} | {one.action for one in staying}
         entrusted.hold_up(session.store, [*self._left, *(one.action.id for one in handed)], why.what)
+
+    def bring_on(self, session: Session, lane: Lane, seconds: float) -> list[str]:
+        """See Abroad. Who lands a branch for a fleet does so when its own window ends: that is waited for."""
+        until = time.monotonic() + seconds
+        numbers = {one.action.id for one in entrusted.handed_over(session.store, lane)}
+        open_ = set(numbers)
+        with Bell(session.repo.paths.bells, WAITERS) as bell:
+            while (open_ := entrusted.unfinished(session.store, open_)) and time.monotonic() < until:
+                self.wait(bell, min(1.0, until - time.monotonic()))
+                self.exchange(session, lane)
+        return entrusted.batches(session.store, numbers - open_)
 
     def left(self) -> frozenset[int]:
         return self._left
