@@ -8,7 +8,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.torture import fleet
 from tests.torture.run import Plan, can_mount, torture
+from tests.torture.server import missing
 
 
 def main() -> int:
@@ -17,12 +19,17 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--kills", type=int, default=1000, help="how many processes are killed")
     parser.add_argument("--seconds", type=float, default=3600.0, help="the most that the killing takes")
-    parser.add_argument("--agents", type=int, default=5, help="the last of them works in a clone of its own")
+    parser.add_argument("--agents", type=int, default=5, help="without --fleet the last of them works in a clone of its own")
     parser.add_argument("--pause", type=float, default=0.08, help="seconds between two kills, on average")
     parser.add_argument("--no-disk", action="store_true", help="never fill the disk")
     parser.add_argument("--gates", action="store_true", help="a gate guards main, and agents push what it refuses")
+    parser.add_argument("--fleet", action="store_true", help="several machines with a database between them")
+    parser.add_argument("--machines", type=int, default=5, help="of a fleet")
+    parser.add_argument("--rounds", type=int, default=20, help="how often each agent of a fleet pushes")
     parser.add_argument("--keep", action="store_true", help="leave the directory of the run where it is")
     given = parser.parse_args()
+    if given.fleet:
+        return _fleet(given)
     root = Path(tempfile.mkdtemp(prefix="uam-torture-")).resolve()
     disk = not given.no_disk and can_mount(root)
     if not disk and not given.no_disk:
@@ -41,6 +48,31 @@ def main() -> int:
         print(f"left in {root}")
     else:
         shutil.rmtree(root)
+    return bool(report.violations)
+
+
+def _fleet(given: argparse.Namespace) -> int:
+    """A run of a fleet; 1 where something does not hold, or nothing can be started."""
+    if why := missing():
+        print(f"no fleet can be tried here: {why}")
+        return 1
+    plan = fleet.Plan(given.seed, given.machines, given.agents, given.rounds, given.pause, given.seconds)
+    root, place = (Path(tempfile.mkdtemp(prefix=f"uam-{what}-")).resolve() for what in ("torture", "pg"))
+    report = fleet.torture(plan, root, place)
+    half, most = report.percentiles
+    print(f"seed {plan.seed}: {dict(report.told)} in {report.took:.0f} s; {report.landed} commits landed in {report.runs} runs")
+    print(f"a waiting push took {half:.1f} s (median), {most:.1f} s (p95), {max(report.pushes, default=0):.1f} s at most")
+    print(f"chaos: {dict(report.acts.most_common())}; the branch had {report.terms} holders, one after the other")
+    print(f"killed {report.killed.total()} at random: {dict(report.killed.most_common())}")
+    for what in report.violations:
+        print(f"VIOLATION {what}")
+    print(f"{len(report.violations)} violations")
+    if given.keep or report.violations:
+        print(f"again: python -m tests.torture --fleet --seed {plan.seed} --machines {plan.machines} --agents {plan.agents}"
+              f" --rounds {plan.rounds} --pause {plan.pause}; left in {root} and {place}")  # fmt: skip
+    else:
+        shutil.rmtree(root)
+        shutil.rmtree(place)
     return bool(report.violations)
 
 

@@ -51,6 +51,7 @@ class Agent:
         self.unpushed = 0
         self.serial = 0
         self.gated = "GATES_OF_AGENT" in env
+        self.rounds = int(env.get("ROUNDS_OF_AGENT", "0"))  # how often it pushes; 0 for as long as it may
 
     def git(self, *args: str) -> Done:
         """`git args`, whatever its exit code; a lock that nobody holds any more is taken away first."""
@@ -87,20 +88,31 @@ class Agent:
     def work(self) -> None:
         """Commit and push until told to stop, then push what is left, with nobody killing any more."""
         self.write(f"{self.name}.draft", f"{self.name} is not done with this\n")
+        done = 0
         while not self.stop.exists():
-            for _ in range(self.random.choice((1, 1, 2))):
-                self.commit()
-            if self.unpushed and self.random.random() < 0.2:
-                self.amend()
-            if self.gated and self.random.random() < 0.25:
-                self.culprit(self.random.choice(("wait", "queue")))
-            self.push(self.random.choice(("wait", "wait", "queue")))
+            if self.rounds and done == self.rounds:
+                time.sleep(0.1)
+                continue
+            self.round()
+            done += 1
+            if done == self.rounds:
+                self.facts.note("rounds")
         for _ in range(6):
             if self.push("wait").code == 0:
                 return
         last = self.push("wait")
         if last.code:
             self.facts.note("violation", what=f"it can push no more: {last.err[-2000:]}")
+
+    def round(self) -> None:
+        """Commit, and push that."""
+        for _ in range(self.random.choice((1, 1, 2))):
+            self.commit()
+        if self.unpushed and self.random.random() < 0.2:
+            self.amend()
+        if self.gated and self.random.random() < 0.25:
+            self.culprit(self.random.choice(("wait", "queue")))
+        self.push(self.random.choice(("wait", "wait", "queue")))
 
     def write(self, name: str, text: str) -> None:
         """Give a file this content, however long the disk is full; it is never half written."""
@@ -185,15 +197,17 @@ class Agent:
         """Push HEAD to main, and write down what was promised."""
         tip = self.git("rev-parse", "HEAD").out.strip()
         self.facts.note("pushing", tokens=len(self.tokens))
+        began = time.monotonic()
         done = self.git("-c", f"uam.push.mode={mode}", "push", "origin", "HEAD:main")
+        took = round(time.monotonic() - began, 2)
         self.unpushed = 0
         if done.code == 0:
-            self.facts.note("pushed", mode=mode, tip=tip, tokens=list(self.tokens))
+            self.facts.note("pushed", mode=mode, tip=tip, tokens=list(self.tokens), took=took)
             queued = "queued as #" in done.err
             if not queued and (missing := [one for one in self.tokens if one not in self.there()]):
                 self.facts.note("violation", what=f"exit 0 and not on the remote: {missing}; it was told: {done.err}")
         else:
-            self.facts.note("refused", err=done.err[-1500:], code=done.code)
+            self.facts.note("refused", mode=mode, err=done.err[-1500:], code=done.code, took=took)
         return done
 
     def there(self) -> list[str]:

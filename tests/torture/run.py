@@ -74,14 +74,15 @@ def torture(plan: Plan, root: Path) -> Report:
     with _small_disk(room) if plan.disk else nullcontext():
         scene, agents = _made(plan, root, room)
         stop = root / "stop"
-        started = [_start(agent, plan, stop) for agent in agents]
+        more = {"GATES_OF_AGENT": "1"} if plan.gates else {}
+        started = [start(agent, plan.seed, stop, **more) for agent in agents]
         reaper = Reaper(room, plan.seed, (*KINDS, GATE) if plan.gates else KINDS)
         full = _kill_until(plan, reaper, room, started)
         stop.touch()
-        late = _end(started, agents)
+        late = end(started, agents)
         for repository in {id(one.repository): one.repository for one in agents}.values():
             repository.run("uam", "flush", "--timeout", "60")
-        left = _wait_for_flushers(room)
+        left = wait_for_flushers(room)
         found = [*late, *left, *violations(scene, agents)]
         if plan.gates:
             found += gate_violations(scene, agents, root)
@@ -158,14 +159,13 @@ def _install(clone: Worktree) -> None:
         os.environ.update(before)
 
 
-def _start(agent: Seen, plan: Plan, stop: Path) -> subprocess.Popen[bytes]:
+def start(agent: Seen, seed: int, stop: Path, **more: str) -> subprocess.Popen[bytes]:
     """Start the agent's process. It stands outside of the room: what stands in it may be killed."""
     place = agent.place
     theirs = {**place.env, "GIT_DIR_OF_AGENT": str(place.git_dir), "REMOTE_OF_AGENT": str(agent.repository.git(
         "config", "remote.origin.url"))}  # fmt: skip
-    if plan.gates:
-        theirs["GATES_OF_AGENT"] = "1"
-    command = [sys.executable, "-m", "tests.torture.agent", str(place.top), agent.name, str(plan.seed), str(stop)]
+    theirs |= more
+    command = [sys.executable, "-m", "tests.torture.agent", str(place.top), agent.name, str(seed), str(stop)]
     env = {"PATH": os.environ["PATH"], "AGENT_ENV": json.dumps(theirs)}
     with agent.facts.path.with_suffix(".out").open("wb") as out:
         return subprocess.Popen(command, cwd=CHECKOUT, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
@@ -201,12 +201,12 @@ def _fill(path: Path, seconds: float) -> None:
     path.unlink()
 
 
-def _end(started: list[subprocess.Popen[bytes]], agents: list[Seen]) -> list[str]:
+def end(started: list[subprocess.Popen[bytes]], agents: list[Seen]) -> list[str]:
     """Wait for the agents, which push what they have left."""
-    end, found = time.monotonic() + PATIENCE, []
+    late, found = time.monotonic() + PATIENCE, []
     for process, agent in zip(started, agents, strict=True):
         try:
-            code = process.wait(max(1.0, end - time.monotonic()))
+            code = process.wait(max(1.0, late - time.monotonic()))
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -217,7 +217,7 @@ def _end(started: list[subprocess.Popen[bytes]], agents: list[Seen]) -> list[str
     return found
 
 
-def _wait_for_flushers(room: Path) -> list[str]:
+def wait_for_flushers(room: Path) -> list[str]:
     """Until nothing of the run is left; what is after that is told by the queue, but for gates, which nobody is."""
     end = time.monotonic() + PATIENCE
     while (there := processes(room)) and time.monotonic() < end:

@@ -1,0 +1,118 @@
+"""Clones as machines: a home, a wire to the database and a way to the remote of its own for each, and one remote."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.support.landscape import environment
+from tests.support.scenes import Scene, Worktree, script
+from tests.torture.reaper import kind_of, processes
+from tests.torture.server import Server
+from tests.torture.wire import Wire
+from uam_hooks.fleet.clone import clone_of, terms_of
+from uam_hooks.fleet.database import join
+from uam_hooks.fleet.values import Machine as Member
+from uam_hooks.git.repo import Repository
+from uam_hooks.install.install import install
+from uam_hooks.session import open_session
+
+FLEET = "torture"
+# What stands between a machine and the remote: it is refused, or waits for as long as a file is there.
+_WAY = """test -e {place}/refused && echo "no way to the remote" >&2 && exit 1
+while test -e {place}/held; do sleep 0.1; done
+exec git {service} "$@"
+"""
+
+
+class Machine(NamedTuple):
+    """A clone, the places of its agents, its wire, and what it is called in the database."""
+
+    name: str
+    clone: Worktree
+    places: tuple[Worktree, ...]
+    wire: Wire
+    id: str
+
+    @property
+    def room(self) -> Path:
+        """The directory of everything of this machine."""
+        return self.clone.top.parent
+
+    def flushers(self) -> list[int]:
+        """Its processes that land."""
+        there = processes(self.room)
+        return [pid for pid, process in there.items() if kind_of(process, there) == "flusher"]
+
+    def gits(self) -> list[int]:
+        """The gits that those have started."""
+        there = processes(self.room)
+        return [pid for pid, process in there.items() if "git of flusher" in str(kind_of(process, there))]
+
+    @contextmanager
+    def without_remote(self, how: str) -> Iterator[None]:
+        """Refuse what goes to the remote (`refused`), or hold it up (`held`)."""
+        mark = self.room / "way" / how
+        mark.touch()
+        try:
+            yield
+        finally:
+            mark.unlink()
+
+
+def remote_of(room: Path) -> Scene:
+    """The remote of a run, with the branch that all machines push to."""
+    scene = Scene(room)
+    scene.bare.git("config", "core.logAllRefUpdates", "true")
+    return scene
+
+
+def with_files(scene: Scene, agents: int) -> None:
+    """Give each agent the files that it works with."""
+    for number in range(agents):
+        for kind, text in (("txt", ""), ("draft", "as it was\n")):
+            (scene.top / f"agent{number}.{kind}").write_text(text)
+    scene.git("add", ".")
+    scene.git("commit", "-q", "-m", "Begin with a file for each agent")
+    scene.git("push", "-q", "origin", "main")
+
+
+def machine(scene: Scene, server: Server, name: str, agents: list[str], **settings: str) -> Machine:
+    """Make a machine with the worktrees of these agents, and let it join the fleet of the server."""
+    room = scene.root / name
+    home = room / "home"
+    home.mkdir(parents=True)
+    (home / "gitconfig").write_text((scene.home / "gitconfig").read_text())
+    env = {**scene.env, "HOME": str(home), "GIT_CONFIG_GLOBAL": str(home / "gitconfig")}
+    Worktree(room, env).git("clone", "-q", str(scene.remote), "clone")
+    clone = Worktree(room / "clone", env)
+    wire = Wire(server.place / name, server.socket)
+    way = room / "way"
+    way.mkdir()
+    for service in ("upload-pack", "receive-pack"):
+        wrapper = script(way / service, _WAY.format(place=way, service=service))
+        clone.git("config", f"remote.origin.{service.replace('-', '')}", str(wrapper))
+    usual = {"uam.window.push": "200ms", "uam.window.company": "off", "uam.flusher.linger": "1s"}
+    for key, value in (usual | settings).items():
+        clone.git("config", key, value)
+    with environment(env), Repository.at(clone.top) as repo:
+        install(repo)
+    member = joined(clone, server.url(wire.at))
+    places = []
+    for agent in agents:
+        clone.git("worktree", "add", "-q", str(room / agent), "-b", agent)
+        places.append(Worktree(room / agent, {**env, "UAM_AGENT_ID": agent}))
+    return Machine(name, clone, tuple(places), wire, member)
+
+
+def joined(clone: Worktree, url: str) -> str:
+    """Let a clone join the fleet; what it is called there."""
+    with environment(clone.env), open_session(clone.top) as session:
+        own = clone_of(session.repo.paths)
+        join(url, FLEET, Member(own.id, own.name), terms_of(session.settings, os.environ))
+    clone.git("config", "uam.fleet", FLEET)
+    clone.git("config", "uam.fleet.url", url)
+    return own.id
