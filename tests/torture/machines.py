@@ -53,12 +53,12 @@ class Machine(NamedTuple):
         return [pid for pid, process in there.items() if "git of flusher" in str(kind_of(process, there))]
 
     @contextmanager
-    def without_remote(self, how: str) -> Iterator[None]:
+    def without_remote(self, how: str) -> Iterator[bool]:
         """Refuse what goes to the remote (`refused`), or hold it up (`held`)."""
         mark = self.room / "way" / how
         mark.touch()
         try:
-            yield
+            yield True
         finally:
             mark.unlink()
 
