@@ -9,8 +9,8 @@ import tempfile
 from pathlib import Path
 
 from tests.torture import fleet
+from tests.torture.machines import missing
 from tests.torture.run import Plan, can_mount, torture
-from tests.torture.server import missing
 
 
 def main() -> int:
@@ -57,8 +57,8 @@ def _fleet(given: argparse.Namespace) -> int:
         print(f"no fleet can be tried here: {why}")
         return 1
     plan = fleet.Plan(given.seed, given.machines, given.agents, given.rounds, given.pause, given.seconds)
-    root, place = (Path(tempfile.mkdtemp(prefix=f"uam-{what}-")).resolve() for what in ("torture", "pg"))
-    report = fleet.torture(plan, root, place)
+    root = Path(tempfile.mkdtemp(prefix="uam-torture-")).resolve()
+    report = fleet.torture(plan, root)
     half, most = report.percentiles
     print(f"seed {plan.seed}: {dict(report.told)} in {report.took:.0f} s; {report.landed} commits landed in {report.runs} runs")
     print(f"a waiting push took {half:.1f} s (median), {most:.1f} s (p95), {max(report.pushes, default=0):.1f} s at most")
@@ -69,10 +69,9 @@ def _fleet(given: argparse.Namespace) -> int:
     print(f"{len(report.violations)} violations")
     if given.keep or report.violations:
         print(f"again: python -m tests.torture --fleet --seed {plan.seed} --machines {plan.machines} --agents {plan.agents}"
-              f" --rounds {plan.rounds} --pause {plan.pause}; left in {root} and {place}")  # fmt: skip
+              f" --rounds {plan.rounds} --pause {plan.pause}; left in {root}")  # fmt: skip
     else:
         shutil.rmtree(root)
-        shutil.rmtree(place)
     return bool(report.violations)
 
 

@@ -17,10 +17,10 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, suppre
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.support.postgres import Server
 from tests.support.scenes import Scene
-from tests.torture.machines import Machine
+from tests.torture.machines import Machine, asked
 from tests.torture.reaper import Reaper
-from tests.torture.server import Server
 
 HOLDER = "SELECT h.machine::text FROM uam.holders h JOIN pg_stat_activity a ON a.pid = h.pid"
 TERMS = "SELECT coalesce(sum(term), 0)::integer FROM uam.holders"
@@ -52,6 +52,7 @@ KINDS = {
     "kill server": Kind(3, 0, 0, "server"),
     "restart server": Kind(2, 0, 0, "server"),
     "stop server": Kind(2, 1, 6, "server"),
+    "freeze server": Kind(1, 1, 12, "server"),
     "cut wire": Kind(5, 1, 8, "wire"),
     "freeze wire": Kind(5, 2, 15, "wire"),
     "refuse remote": Kind(4, 1, 5, "remote"),
@@ -83,9 +84,10 @@ class Chaos:
         self._record = record
         self._acts: dict[str, Callable[[Machine], AbstractContextManager[object]]] = {
             "kill": self._kill, "kill holder": self._kill_holder, "stop holder": self._stop_holder,
-            "kill server": lambda _: self._server_gone(signal.SIGKILL),
-            "restart server": lambda _: self._server_gone(signal.SIGINT),
-            "stop server": lambda _: self._server_gone(signal.SIGINT),
+            "kill server": lambda _: self._server_gone(self.server.kill),
+            "restart server": lambda _: self._server_gone(self.server.stop),
+            "stop server": lambda _: self._server_gone(self.server.stop),
+            "freeze server": self._server_frozen,
             "cut wire": lambda one: self._wire(one, "cut"), "freeze wire": lambda one: self._wire(one, "freeze"),
             "refuse remote": lambda one: one.without_remote("refused"),
             "hold remote": lambda one: one.without_remote("held"), "lose refs": self._lose_refs,
@@ -131,12 +133,7 @@ class Chaos:
 
     def holder(self) -> Machine | None:
         """The machine that lands main at this moment."""
-        import psycopg
-
-        try:
-            rows = self.server.ask(HOLDER)
-        except psycopg.Error:
-            return None
+        rows = asked(self.server, HOLDER)
         found = [one for one in self.machines if rows and one.id == rows[0][0]]
         return found[0] if found else None
 
@@ -161,12 +158,20 @@ class Chaos:
                 _signalled(pid, signal.SIGCONT)
 
     @contextmanager
-    def _server_gone(self, number: int) -> Iterator[object]:
-        self.server.end(number)
+    def _server_gone(self, end: Callable[[], None]) -> Iterator[object]:
+        end()
         try:
             yield True
         finally:
             self.server.start()
+
+    @contextmanager
+    def _server_frozen(self, _: Machine) -> Iterator[object]:
+        self.server.freeze()
+        try:
+            yield True
+        finally:
+            self.server.thaw()
 
     @contextmanager
     def _wire(self, machine: Machine, how: str) -> Iterator[object]:

@@ -5,6 +5,7 @@ What has to hold at its end is what has to hold for one machine, on each of them
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -13,13 +14,13 @@ from pathlib import Path
 from statistics import quantiles
 from typing import NamedTuple
 
+from tests.support.postgres import Server
 from tests.support.scenes import Scene
 from tests.torture.chaos import KINDS, TERMS, Chaos, schedule
 from tests.torture.facts import Facts
 from tests.torture.invariants import Seen, violations
-from tests.torture.machines import Machine, machine, remote_of, with_files
+from tests.torture.machines import Machine, asked, machine, remote_of, with_files
 from tests.torture.run import end, start, wait_for_flushers
-from tests.torture.server import Server
 
 WAITING = "SELECT machine::text, id::text, agent FROM uam.entries WHERE state = 'waiting'"
 
@@ -60,15 +61,15 @@ class Report(NamedTuple):
         return found[9], found[18]
 
 
-def torture(plan: Plan, root: Path, place: Path) -> Report:
-    """Let the agents work in `root`, with a database in `place`; see Server."""
+def torture(plan: Plan, root: Path) -> Report:
+    """Let the agents work in `root`."""
     began = time.monotonic()
     room = root / "room"
     room.mkdir()
     with ExitStack() as stack:
-        server = Server(place)
-        stack.callback(server.end)
-        server.start()
+        server = Server()
+        stack.callback(server.close)
+        stack.callback(_keep_log, server, root)
         scene, machines = _made(plan, room, server, stack)
         agents = _agents(root, machines)
         stop = root / "stop"
@@ -84,7 +85,7 @@ def torture(plan: Plan, root: Path, place: Path) -> Report:
         chaos.until(over, schedule(plan.seed, plan.machines, plan.pause, plan.kinds, plan.scale))
         stop.touch()
         found = [*end(started, agents), *wait_for_flushers(room), *violations(scene, agents)]
-        found += [f"the database still has {row} waiting" for row in server.ask(WAITING)]
+        found += [f"the database still has {row} waiting" for row in asked(server, WAITING)]
         return _report(plan, found, chaos, scene, server, agents, time.monotonic() - began)
 
 
@@ -115,5 +116,10 @@ def _report(
               if fact["mode"] == "wait"]  # fmt: skip
     landed = sum(len(scene.bare.run("show", f"main:{one.name}.txt").out.split()) for one in agents)
     runs = len(scene.bare.git("reflog", "refs/heads/main").splitlines()) - 1
-    [(terms,)] = server.ask(TERMS)
+    [(terms,)] = asked(server, TERMS)
     return Report(found, chaos.reaper.killed, chaos.done, told, landed, runs, terms, pushes, took)
+
+
+def _keep_log(server: Server, root: Path) -> None:
+    """What the server has said stays with the run; the rest of it does not."""
+    shutil.copy(server.root / "log", root / "postgres.log")

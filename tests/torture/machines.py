@@ -5,27 +5,46 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tests.support.landscape import environment
+from tests.support.postgres import BIN, Server
 from tests.support.scenes import Scene, Worktree, script
 from tests.torture.reaper import kind_of, processes
-from tests.torture.server import Server
 from tests.torture.wire import Wire
 from uam_hooks.fleet.clone import clone_of, terms_of
-from uam_hooks.fleet.database import join
 from uam_hooks.fleet.values import Machine as Member
 from uam_hooks.git.repo import Repository
 from uam_hooks.install.install import install
 from uam_hooks.session import open_session
 
 FLEET = "torture"
+SOCKET = ".s.PGSQL.5432"
 # What stands between a machine and the remote: it is refused, or waits for as long as a file is there.
 _WAY = """test -e {place}/refused && echo "no way to the remote" >&2 && exit 1
 while test -e {place}/held; do sleep 0.1; done
 exec git {service} "$@"
 """
+
+
+def missing() -> str:
+    """Why no fleet can be tried here; "" where one can."""
+    if BIN is None:
+        return "PostgreSQL is not installed"
+    return "" if find_spec("psycopg") else "psycopg is not installed"
+
+
+def asked(server: Server, sql: str) -> list[tuple[Any, ...]]:
+    """The rows of a question to the database; none while the server does not answer."""
+    import psycopg
+
+    try:
+        with psycopg.connect(server.url(), connect_timeout=5, autocommit=True) as connection:
+            return connection.execute(sql.encode()).fetchall()
+    except psycopg.OperationalError:
+        return []
 
 
 class Machine(NamedTuple):
@@ -89,7 +108,7 @@ def machine(scene: Scene, server: Server, name: str, agents: list[str], **settin
     env = {**scene.env, "HOME": str(home), "GIT_CONFIG_GLOBAL": str(home / "gitconfig")}
     Worktree(room, env).git("clone", "-q", str(scene.remote), "clone")
     clone = Worktree(room / "clone", env)
-    wire = Wire(server.place / name, server.socket)
+    wire = Wire(server.root / name, server.root / SOCKET)
     way = room / "way"
     way.mkdir()
     for service in ("upload-pack", "receive-pack"):
@@ -100,7 +119,7 @@ def machine(scene: Scene, server: Server, name: str, agents: list[str], **settin
         clone.git("config", key, value)
     with environment(env), Repository.at(clone.top) as repo:
         install(repo)
-    member = joined(clone, server.url(wire.at))
+    member = joined(clone, server.url().replace(str(server.root), str(wire.at)))
     places = []
     for agent in agents:
         clone.git("worktree", "add", "-q", str(room / agent), "-b", agent)
@@ -110,6 +129,8 @@ def machine(scene: Scene, server: Server, name: str, agents: list[str], **settin
 
 def joined(clone: Worktree, url: str) -> str:
     """Let a clone join the fleet; what it is called there."""
+    from uam_hooks.fleet.database import join  # needs psycopg
+
     with environment(clone.env), open_session(clone.top) as session:
         own = clone_of(session.repo.paths)
         join(url, FLEET, Member(own.id, own.name), terms_of(session.settings, os.environ))
