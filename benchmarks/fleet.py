@@ -3,8 +3,8 @@
     python benchmarks/fleet.py --agents 20 --machines 5 --rounds 5 --window 1s
 
 The same work is done twice in one run. The remotes' post-receive hooks count the CI runs; the server's log counts what
-it was asked. Then one machine alone pushes with a fleet and without one in turn, and a holder that was killed or stopped
-is replaced while a push of another machine waits for it, by the server's clock. A PostgreSQL is started for all this.
+it was asked. Then one machine alone pushes with a fleet and without one in turn, and a holder that was killed or
+stopped is replaced while a push of another machine waits for it, by the server's clock. A PostgreSQL is started for it.
 """
 
 from __future__ import annotations
@@ -135,10 +135,8 @@ def one_push(root: Path, server: Server, rounds: int) -> list[tuple[str, Cost, i
                 statements += asked(server)[0] - before
     for one in clones.values():
         gone(one.top, signal.SIGTERM)
-    return [
-        (name, Cost(*(median(values) for values in zip(*costs, strict=True))), statements // rounds if name == "fleet" else 0)
-        for name, costs in found.items()
-    ]  # fmt: skip
+    costs = {name: Cost(*(median(values) for values in zip(*rows, strict=True))) for name, rows in found.items()}
+    return [("alone", costs["alone"], 0), ("fleet", costs["fleet"], statements // rounds)]
 
 
 def replaced(root: Path, server: Server, number: int) -> tuple[float, float]:
@@ -167,7 +165,9 @@ def replaced(root: Path, server: Server, number: int) -> tuple[float, float]:
     with psycopg.connect(server.url(), autocommit=True) as db:
         [(term,)] = _until(db, holder, fleet)
         began = time.monotonic()
-        with subprocess.Popen(["git", "push", "-q", "origin", "HEAD:main"], cwd=second, stderr=subprocess.DEVNULL) as push:
+        with subprocess.Popen(
+            ["git", "push", "-q", "origin", "HEAD:main"], cwd=second, stderr=subprocess.DEVNULL
+        ) as push:
             _until(db, entered, fleet)
             gone(first, number)
             [(moment,)] = db.execute("SELECT clock_timestamp()").fetchall()

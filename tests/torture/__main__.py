@@ -19,7 +19,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--kills", type=int, default=1000, help="how many processes are killed")
     parser.add_argument("--seconds", type=float, default=3600.0, help="the most that the killing takes")
-    parser.add_argument("--agents", type=int, default=5, help="without --fleet the last of them works in a clone of its own")
+    parser.add_argument(
+        "--agents", type=int, default=5, help="without --fleet the last of them works in a clone of its own"
+    )
     parser.add_argument("--pause", type=float, default=0.08, help="seconds between two kills, on average")
     parser.add_argument("--no-disk", action="store_true", help="never fill the disk")
     parser.add_argument("--gates", action="store_true", help="a gate guards main, and agents push what it refuses")
@@ -60,16 +62,21 @@ def _fleet(given: argparse.Namespace) -> int:
     root = Path(tempfile.mkdtemp(prefix="uam-torture-")).resolve()
     report = fleet.torture(plan, root)
     half, most = report.percentiles
-    print(f"seed {plan.seed}: {dict(report.told)} in {report.took:.0f} s; {report.landed} commits landed in {report.runs} runs")
-    print(f"a waiting push took {half:.1f} s (median), {most:.1f} s (p95), {max(report.pushes, default=0):.1f} s at most")
+    print(
+        f"seed {plan.seed}: {dict(report.told)} in {report.took:.0f} s;"
+        f" {report.landed} commits landed in {report.runs} runs"
+    )
+    print(
+        f"a waiting push took {half:.1f} s (median), {most:.1f} s (p95), {max(report.pushes, default=0):.1f} s at most"
+    )
     print(f"chaos: {dict(report.acts.most_common())}; the branch had {report.terms} holders, one after the other")
     print(f"killed {report.killed.total()} at random: {dict(report.killed.most_common())}")
     for what in report.violations:
         print(f"VIOLATION {what}")
     print(f"{len(report.violations)} violations")
     if given.keep or report.violations:
-        print(f"again: python -m tests.torture --fleet --seed {plan.seed} --machines {plan.machines} --agents {plan.agents}"
-              f" --rounds {plan.rounds} --pause {plan.pause}; left in {root}")  # fmt: skip
+        print(f"again: python -m tests.torture --fleet --seed {plan.seed} --machines {plan.machines}"
+              f" --agents {plan.agents} --rounds {plan.rounds} --pause {plan.pause}; left in {root}")  # fmt: skip
     else:
         shutil.rmtree(root)
     return bool(report.violations)

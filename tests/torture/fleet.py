@@ -79,14 +79,15 @@ def torture(plan: Plan, root: Path) -> Report:
 
         def over() -> bool:
             return time.monotonic() > late or all(
-                process.poll() is not None or list(agent.facts.of("rounds")) for process, agent in zip(started, agents, strict=True)
-            )  # fmt: skip
+                process.poll() is not None or [*agent.facts.of("rounds")]
+                for process, agent in zip(started, agents, strict=True)
+            )
 
         chaos.until(over, schedule(plan.seed, plan.machines, plan.pause, plan.kinds, plan.scale))
         stop.touch()
         found = [*end(started, agents), *wait_for_flushers(room), *violations(scene, agents)]
         found += [f"the database still has {row} waiting" for row in asked(server, WAITING)]
-        return _report(plan, found, chaos, scene, server, agents, time.monotonic() - began)
+        return _report(found, chaos, scene, server, agents, time.monotonic() - began)
 
 
 def _made(plan: Plan, room: Path, server: Server, stack: ExitStack) -> tuple[Scene, list[Machine]]:
@@ -109,9 +110,11 @@ def _agents(root: Path, machines: Sequence[Machine]) -> list[Seen]:
 
 
 def _report(
-    plan: Plan, found: list[str], chaos: Chaos, scene: Scene, server: Server, agents: Sequence[Seen], took: float
+    found: list[str], chaos: Chaos, scene: Scene, server: Server, agents: Sequence[Seen], took: float
 ) -> Report:
-    told = Counter({kind: sum(len(list(one.facts.of(kind))) for one in agents) for kind in ("commit", "pushed", "refused")})
+    told = Counter(
+        {kind: sum(len(list(one.facts.of(kind))) for one in agents) for kind in ("commit", "pushed", "refused")}
+    )
     pushes = [fact["took"] for one in agents for kind in ("pushed", "refused") for fact in one.facts.of(kind)
               if fact["mode"] == "wait"]  # fmt: skip
     landed = sum(len(scene.bare.run("show", f"main:{one.name}.txt").out.split()) for one in agents)
