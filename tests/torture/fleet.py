@@ -19,16 +19,19 @@ from tests.support.scenes import Scene
 from tests.torture.chaos import KINDS, TERMS, Chaos, schedule
 from tests.torture.facts import Facts
 from tests.torture.invariants import Seen, violations
-from tests.torture.machines import Machine, asked, machine, remote_of, with_files
+from tests.torture.machines import NOTHING, Machine, asked, clock, machine, remote_of, with_files
 from tests.torture.run import end, start, wait_for_flushers
 
+# what the clocks of the machines say in comparison
+_CLOCKS = ("+0s", "+1h", "-1h", "+90s", "-5s")
 WAITING = "SELECT machine::text, id::text, agent FROM uam.entries WHERE state = 'waiting'"
 
 
 class Plan(NamedTuple):
     """What a run is to be: each agent pushes `rounds` times, and something happens every `pause` seconds on average.
 
-    The chaos ends when all have pushed, or after `seconds`. `scale` is how long each thing lasts in comparison.
+    The chaos ends when all have pushed, or after `seconds`. `scale` is how long each thing lasts in comparison. With
+    the library `faketime` the machines do not agree about the time.
     """
 
     seed: int
@@ -39,6 +42,7 @@ class Plan(NamedTuple):
     seconds: float = 3600.0
     kinds: tuple[str, ...] = tuple(KINDS)
     scale: float = 1.0
+    faketime: str = ""
 
 
 class Report(NamedTuple):
@@ -96,7 +100,8 @@ def _made(plan: Plan, room: Path, server: Server, stack: ExitStack) -> tuple[Sce
     machines = []
     for number in range(plan.machines):
         names = [f"agent{n}" for n in range(number, plan.agents, plan.machines)]
-        made = machine(scene, server, f"m{number}", names)
+        time_of_day = clock(plan.faketime, _CLOCKS[number % len(_CLOCKS)]) if plan.faketime else NOTHING
+        made = machine(scene, server, f"m{number}", names, time_of_day)
         stack.callback(made.wire.close)
         machines.append(made)
     return scene, machines

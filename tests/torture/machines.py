@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,6 +21,7 @@ from uam_hooks.install.install import install
 from uam_hooks.session import open_session
 
 FLEET = "torture"
+NOTHING: Mapping[str, str] = {}
 SOCKET = ".s.PGSQL.5432"
 # What stands between a machine and the remote: it is refused, or waits for as long as a file is there.
 _WAY = """test -e {place}/refused && echo "no way to the remote" >&2 && exit 1
@@ -99,13 +100,20 @@ def with_files(scene: Scene, agents: int) -> None:
     scene.git("push", "-q", "origin", "main")
 
 
-def machine(scene: Scene, server: Server, name: str, agents: list[str], **settings: str) -> Machine:
-    """Make a machine with the worktrees of these agents, and let it join the fleet of the server."""
+def clock(library: str, offset: str) -> dict[str, str]:
+    """The environment in which it is another time, by libfaketime; durations stay what they are."""
+    return {"LD_PRELOAD": library, "FAKETIME": offset, "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1"}
+
+
+def machine(scene: Scene, server: Server, name: str, agents: list[str], more: Mapping[str, str] = NOTHING) -> Machine:
+    """Make a machine with the worktrees of these agents, and let it join the fleet of the server; `more` is of its
+    environment.
+    """
     room = scene.root / name
     home = room / "home"
     home.mkdir(parents=True)
     (home / "gitconfig").write_text((scene.home / "gitconfig").read_text())
-    env = {**scene.env, "HOME": str(home), "GIT_CONFIG_GLOBAL": str(home / "gitconfig")}
+    env = {**scene.env, "HOME": str(home), "GIT_CONFIG_GLOBAL": str(home / "gitconfig"), **more}
     Worktree(room, env).git("clone", "-q", str(scene.remote), "clone")
     clone = Worktree(room / "clone", env)
     wire = Wire(server.root / name, server.root / SOCKET)
@@ -114,8 +122,8 @@ def machine(scene: Scene, server: Server, name: str, agents: list[str], **settin
     for service in ("upload-pack", "receive-pack"):
         wrapper = script(way / service, _WAY.format(place=way, service=service))
         clone.git("config", f"remote.origin.{service.replace('-', '')}", str(wrapper))
-    usual = {"uam.window.push": "200ms", "uam.window.company": "off", "uam.flusher.linger": "1s"}
-    for key, value in (usual | settings).items():
+    settings = {"uam.window.push": "200ms", "uam.window.company": "off", "uam.flusher.linger": "1s"}
+    for key, value in settings.items():
         clone.git("config", key, value)
     with environment(env), Repository.at(clone.top) as repo:
         install(repo)
