@@ -82,7 +82,7 @@ def torture(plan: Plan, root: Path) -> Report:
         late = time.monotonic() + plan.seconds
 
         def over() -> bool:
-            return time.monotonic() > late or all(
+            return time.monotonic() > late or stop.exists() or all(
                 process.poll() is not None or [*agent.facts.of("rounds")]
                 for process, agent in zip(started, agents, strict=True)
             )

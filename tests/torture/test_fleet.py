@@ -15,7 +15,7 @@ from tests.torture.machines import missing
 def test_nothing_is_lost_while_holders_are_killed_and_the_server_starts_again(tmp_path: Path) -> None:
     from tests.torture.fleet import Plan, torture
 
-    kinds = ("kill holder", "stop holder", "kill server", "lose refs", "cut wire")
+    kinds = ("kill holder", "stop holder", "kill server", "cut wire")
     report = torture(
         Plan(seed=3, machines=3, agents=6, rounds=2, pause=0.6, seconds=15.0, kinds=kinds, scale=0.3), tmp_path
     )
