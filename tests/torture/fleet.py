@@ -82,9 +82,13 @@ def torture(plan: Plan, root: Path) -> Report:
         late = time.monotonic() + plan.seconds
 
         def over() -> bool:
-            return time.monotonic() > late or stop.exists() or all(
-                process.poll() is not None or [*agent.facts.of("rounds")]
-                for process, agent in zip(started, agents, strict=True)
+            return (
+                time.monotonic() > late
+                or stop.exists()
+                or all(
+                    process.poll() is not None or [*agent.facts.of("rounds")]
+                    for process, agent in zip(started, agents, strict=True)
+                )
             )
 
         chaos.until(over, schedule(plan.seed, plan.machines, plan.pause, plan.kinds, plan.scale))
