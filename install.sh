@@ -24,7 +24,7 @@ stamp=$env/.installed-from
 
 usage() {
 	cat <<EOF
-Usage: install.sh [--hooks-only] [--queue CLONE] [REPO]
+Usage: install.sh [--hooks-only] [--queue CLONE | --fleet URL] [REPO]
        install.sh --demo
        install.sh --uninstall [--force] [--env] [REPO]
 
@@ -33,6 +33,7 @@ their own, made on the first run; no other Python is touched. Run it again after
 
   --hooks-only  wire no remote: pushes are queued by the pre-push hook instead
   --queue CLONE let pushes land from the queue of another clone on this machine
+  --fleet URL   also install what a fleet needs, and join the one in the PostgreSQL database at URL
   --demo        show git uam at work in a throwaway repository; enables nothing
   --uninstall   take git uam out of REPO: config file and hooks become what they were
   --force       with --uninstall: drop what is still queued
@@ -45,7 +46,7 @@ Exit status: 0 done, 1 something is missing, 2 wrong usage, else that of git uam
 EOF
 }
 
-mode=install hooks_only= queue= force= with_env= repo=
+mode=install hooks_only= queue= fleet= force= with_env= repo=
 while [ $# -gt 0 ]; do
 	case $1 in
 	--help | -h)
@@ -60,6 +61,11 @@ while [ $# -gt 0 ]; do
 		queue=$2
 		shift
 		;;
+	--fleet)
+		[ $# -gt 1 ] || die "--fleet needs the URL of a database; see install.sh --help." 2
+		fleet=$2
+		shift
+		;;
 	--force) force=--force ;;
 	--env) with_env=1 ;;
 	-*) die "there is no option $1; see install.sh --help." 2 ;;
@@ -70,7 +76,7 @@ while [ $# -gt 0 ]; do
 	esac
 	shift
 done
-case $mode:$hooks_only$queue:$force$with_env in
+case $mode:$hooks_only$queue$fleet:$force$with_env in
 install:*: | uninstall::* | demo::) ;;
 *) die "these options do not go together; see install.sh --help." 2 ;;
 esac
@@ -122,7 +128,10 @@ make_env() {
 	mkdir -p "$data"
 	exec 9>"$data/lock" # held by this shell until it closes it or dies, however it dies
 	"$python" -I -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)'
-	wanted=$(fingerprint)
+	# what was asked for once stays: an environment with the extra is brought up to date with it
+	extra=
+	if [ -n "$fleet" ] || [ -e "$env/.with-fleet" ]; then extra='[fleet]'; fi
+	wanted=$(fingerprint)$extra
 	rm -f "$data/files"
 	if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && "$env/bin/python" -I -c 'import uam_hooks'; then
 		exec 9>&-
@@ -136,9 +145,10 @@ make_env() {
 		rm -rf "$env"
 		"$python" -I -m venv "$env" || die "could not make an environment in $env."
 	fi
-	"$env/bin/python" -I -m pip --disable-pip-version-check --no-input --quiet install "$here" ||
+	"$env/bin/python" -I -m pip --disable-pip-version-check --no-input --quiet install "$here$extra" ||
 		die "pip could not install git uam; its words are above."
 	"$env/bin/python" -I -c 'import uam_hooks' || die "the environment in $env does not work."
+	[ -z "$extra" ] || : >"$env/.with-fleet"
 	echo "$wanted" >"$stamp"
 	exec 9>&-
 }
@@ -214,6 +224,12 @@ install)
 	say_where
 	if [ -n "$repo" ]; then
 		"$env/bin/git-uam" install $hooks_only ${queue:+--queue "$queue"} "$repo"
+		if [ -n "$fleet" ]; then
+			CDPATH='' cd -- "$repo"
+			"$env/bin/git-uam" fleet join "$fleet"
+		fi
+	elif [ -n "$fleet" ]; then
+		echo "The environment is ready, with what a fleet needs. In a repository, git uam fleet join URL joins one."
 	else
 		echo "The environment is ready. You stand in no repository; enable one with install.sh REPO."
 	fi

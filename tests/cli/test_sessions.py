@@ -49,6 +49,7 @@ def test_every_command_opens_the_repository_and_the_queue_once(stocked: Scene, m
         ("batch",),
         ("execute", "--batch-id", "1", "--dry-run"), ("execute", "--batch-id", "1"), ("execute", "--batch-id", "1"),
         ("wait", "1"), ("show", "1"), ("restore", "1"), ("flush",), ("sync",), ("prune",), ("gate", "list"),
+        ("fleet", "status"),
         ("import", str(other)),
         ("deploy", "status"), ("deploy", "queue", *_PUSH), ("deploy", "flush"), ("uninstall", "--force"),
     ):  # fmt: skip

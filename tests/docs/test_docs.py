@@ -147,9 +147,13 @@ def test_every_command_line_that_a_page_shows_exists(page: str) -> None:
     for name, rest in shown:
         assert name in COMMANDS, f"git uam {name}{rest}"
         rest = re.sub(r"'[^']*'|\"[^\"]*\"", "", rest)  # what a quoted argument holds is not for us
-        assert set(re.findall(r"(?<=\s)--[a-z-]+", rest)) <= {*options(command(name)), "--help"}, (
-            f"git uam {name}{rest}"
-        )
+        assert set(re.findall(r"(?<=\s)--[a-z-]+", rest)) <= {*_known(command(name)), "--help"}, f"git uam {name}{rest}"
+
+
+def _known(of: click.Command) -> set[str]:
+    """The options of a command, and of the commands of it."""
+    inner = of.commands.values() if isinstance(of, click.Group) else ()
+    return {*options(of), *(option for one in inner for option in options(one))}
 
 
 @pytest.mark.parametrize("name", COMMANDS)

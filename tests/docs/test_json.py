@@ -19,7 +19,7 @@ from uam_hooks.hot.queue.ci import CiState, Sight
 from uam_hooks.store import ci_states
 
 # What other tests print and check: see there.
-ELSEWHERE = {"import", "demo"}
+ELSEWHERE = {"import", "demo", "fleet status"}
 # What the scene here does not have: settings of another agent, a push that is held, urgent mode with an end, a hook
 # that another tool has put aside, a remote with a helper of its own, company that counts, a flush that gave up, and
 # a wait for commits that nobody has pushed, which is refused.
@@ -27,6 +27,7 @@ RARE = {
     ("action", "apart"), ("action", "held"), ("plan", "refused"), ("window", "urgent_until"), ("urgent", "until"),
     ("hook", "aside"), ("status", "straight"), ("window", "company_seconds"), ("window", "others"),
     ("an error", "batches"), ("an error", "left"), ("action_facts", "commits"),
+    ("action", "handed_to"), ("status", "fleet"),
 }  # fmt: skip
 
 

@@ -14,8 +14,9 @@ from uam_hooks.doctor.finding import Code
 
 TROUBLE = CHECKOUT / "docs" / "trouble"
 INDEX = (TROUBLE / "index.md").read_text()
-# Pages that show no screen of a scene here: the disk is filled by tests/flows/test_full_disk.py.
-WITHOUT_SCENE = {"disk-full", "doctor", "index"}
+# Pages that show no screen of a scene here: the disk is filled by tests/flows/test_full_disk.py, and the database that
+# refuses is that of tests/fleet/test_pages.py.
+WITHOUT_SCENE = {"disk-full", "doctor", "index", "fleet-refused", "fleet-newer"}
 THERE = {path.stem for path in TROUBLE.glob("*.md")}
 HEADINGS = ["What you see", "What it means", "What to do", "What is safe"]
 

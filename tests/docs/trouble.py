@@ -288,6 +288,19 @@ def other_settings(scene: Scene, on: Screen) -> None:
     on.type("git uam flush")
 
 
+def fleet_away(scene: Scene, on: Screen) -> None:
+    scene.git("config", "uam.fleet", "shop")
+    scene.git("config", "uam.fleet.url", "postgresql://uam@/shop?host=/nowhere")
+    scene.git("config", "uam.push.waitTimeout", "1s")
+    scene.commit("a")
+    on.type("git push origin HEAD:main", None, 1)
+    on.type("git uam status")
+    on.type("git uam fleet status", None, 1)
+    scene.git("config", "--unset", "uam.push.waitTimeout")
+    on.type("git config uam.fleet.onLoss local")
+    on.type("git uam wait 2")
+
+
 def setting_wrong(scene: Scene, on: Screen) -> None:
     on.type("git uam config uam.window.push soon", None, 2)
     scene.git("config", "uam.window.push", "soon")

@@ -22,6 +22,7 @@ COMMANDS = {
     "deploy": "The queue under its older name: queue, batch, execute, status, flush.",
     "doctor": "Say what is wrong here, and what mends it.",
     "execute": "Execute a batch that `git uam batch` has made.",
+    "fleet": "Land together with the clones of other machines: join, status, leave.",
     "flush": "Execute what is queued, now.",
     "gate": "Show the gates, run them, or forget their verdicts.",
     "help": "Explain git uam, or one of its commands.",

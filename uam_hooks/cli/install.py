@@ -15,7 +15,7 @@ import uam_hooks.install.install as stage
 from uam_hooks.command.github import is_githubs
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.settings import Settings
-from uam_hooks.hot.core.words import show_line
+from uam_hooks.hot.core.words import say, show_line
 
 if TYPE_CHECKING:
     from uam_hooks.session import Session
@@ -96,12 +96,15 @@ def _of_ci(settings: Settings) -> str:
 def uninstall(path: Path, force: bool) -> None:
     """Take git uam out of the repository at PATH.
 
-    It restores the config file and the hooks to what they would be without it. Exit status 4: something is
-    queued, and nothing was changed; 3: something was still on its way to a remote after 30 s, and nothing was changed.
+    It restores the config file and the hooks to what they would be without it. Exit status 4: something is queued, or
+    its fleet keeps it, and nothing was changed; 3: something was still on its way to a remote after 30 s, and nothing
+    was changed.
     """
     with Repository.at(path, brief=True) as repo, ExitStack() as opened:
         queue = cache(lambda: _opened(repo, opened))
-        report = stage.uninstall(repo, pending=lambda: _queued(queue()), closing=lambda: _closing(queue()), force=force)
+        report = stage.uninstall(
+            repo, pending=lambda: _queued(queue(), force), closing=lambda: _closing(queue()), force=force
+        )
     if not report.installed:
         show_line("git uam was not enabled here.")
         return
@@ -125,10 +128,20 @@ def _opened(repo: Repository, opened: ExitStack) -> Session:
     return opened.enter_context(open_queue(repo))
 
 
-def _queued(session: Session) -> list[str]:
+def _queued(session: Session, force: bool) -> list[str]:
+    """What is queued. Where nothing is, or it is to be dropped, the clone leaves its fleet first."""
     from uam_hooks.report.status import queued_lines
 
-    return queued_lines(session.store)
+    queued = queued_lines(session.store)
+    settings = Settings.read(session.repo)  # as they are now: this may be the second look
+    if (settings["uam.fleet"] or settings["uam.fleet.url"]) and (force or not queued):
+        from uam_hooks.fleet.leaving import leave
+
+        left = leave(session._replace(settings=settings), force=force, dropping=force)
+        for line in left.said:
+            say(line)
+        show_line(f"this clone has left the fleet {left.name or 'that it was half in'}")
+    return queued
 
 
 def _closing(session: Session) -> AbstractContextManager[Callable[[Path], list[str]]]:

@@ -11,6 +11,7 @@ from uam_hooks.cli.screen import Cell, Part, Screen, Tint, state
 from uam_hooks.flush.starting import ensure_flush
 from uam_hooks.hot.core.errors import ExitCode
 from uam_hooks.hot.core.words import from_remotes
+from uam_hooks.hot.queue.reasons import is_queue, place
 from uam_hooks.report.next_step import of_queue
 from uam_hooks.report.status import state as state_of
 from uam_hooks.session import Session
@@ -65,6 +66,8 @@ def show(screen: Screen, found: dict[str, Any], waiting: Waiting, step: str) -> 
     for row in found["running"] + found["waiting"]:
         if row["held"] is not None:
             screen.line(f"held:    #{row['action']} is ", Part(row["held"], Tint.WAITS))
+    for line in _elsewhere(found):
+        screen.line(*line)
     for seen_of in found["ci"]:
         if seen_of["state"] == "unknown":
             screen.line(f"CI:      {seen_of['where']}: ", state("unknown", "cannot be told"),
@@ -115,6 +118,18 @@ def _apart(row: dict[str, Any]) -> str:
     return f"#{row['action']} waits for an agent with the settings it was queued with: {what} {differ} from here"
 
 
+def _elsewhere(found: dict[str, Any]) -> list[list[Cell]]:
+    """What a fleet lands, and why others cannot be asked."""
+    hands = {row["handed_to"]: row for row in found["waiting"] if row["handed_to"] and not is_queue(row["handed_to"])}
+    lines: list[list[Cell]] = []
+    for one in hands:
+        numbers = [row["action"] for row in found["waiting"] if row["handed_to"] == one]
+        names = ", ".join(f"#{number}" for number in numbers)
+        lines.append(["fleet:   ", f"{names} {'is' if len(numbers) == 1 else 'are'} in the hands of {place(one)}"])
+    whys = dict.fromkeys(row["error"] for row in found["waiting"] if row["error"] and not row["attempts"])
+    return lines + [["waits:   ", Part(why, Tint.WAITS)] for why in whys]
+
+
 def _others(many: dict[str, int]) -> list[str]:
     """How many actions of the other types wait, leaving out types with none."""
     kinds = {"commit": "commit by name", "merge": "merge", "workflow": "workflow", "deploy": "deploy"}
@@ -134,7 +149,7 @@ def _window(window: dict[str, Any], mode: str) -> str:
 
 
 def _line(row: dict[str, Any]) -> list[Cell]:
-    when = row["status"] if row["status"] != "pending" else (
+    when = row["status"] if row["status"] != "pending" else "handed over" if row["handed_to"] else (
         "ready" if row["state"] == "ready" else f"in {row['seconds_left']:.0f} s"
     )  # fmt: skip
     if row["depends_on"]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from uam_hooks.doctor import commands, database, elsewhere, entries, places, programs, refs, wiring
+from uam_hooks.doctor import commands, database, elsewhere, entries, fleet, places, programs, refs, wiring
 from uam_hooks.doctor.finding import Code, Finding, error
 from uam_hooks.doctor.seen import Installed, Seen
 from uam_hooks.git.repo import Repository
@@ -26,7 +26,7 @@ INSIDE: tuple[Check, ...] = (
     programs.check_shims, wiring.check_hooks, places.check_directories, places.check_key, places.check_room,
     places.check_settles, places.check_marks, places.check_git_locks, entries.check_entries, entries.check_batches,
     entries.check_overdue, refs.check_refs, commands.check_gates, commands.check_slots, commands.check_deploys,
-    commands.check_ci, commands.check_notify, elsewhere.check_queue,
+    commands.check_ci, commands.check_notify, elsewhere.check_queue, fleet.check_fleet, fleet.check_left,
 )  # fmt: skip
 
 

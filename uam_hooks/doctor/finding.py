@@ -38,6 +38,13 @@ class Code(StrEnum):
     CI_TOOL_MISSING = "ci-tool-missing"
     CI_UNKNOWN = "ci-unknown"
     NOTIFY_FAILED = "notify-failed"
+    FLEET_HALF = "fleet-half"
+    FLEET_SECRET = "fleet-secret"  # noqa: S105 - a name
+    FLEET_EXTRA_MISSING = "fleet-extra-missing"
+    FLEET_AWAY = "fleet-away"
+    FLEET_REFUSED = "fleet-refused"
+    FLEET_LOST = "fleet-lost"
+    FLEET_REFS_LEFT = "fleet-refs-left"
     DIRECTORY_MISSING = "directory-missing"
     DIRECTORY_ODD = "directory-odd"
     NOT_WRITABLE = "not-writable"

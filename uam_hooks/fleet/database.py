@@ -237,7 +237,8 @@ def join(url: str, name: str, machine: Machine, terms: str = "", require: bool =
             if (asked and asked != packed and others) or (require and differing):
                 raise FleetRefused(
                     f"The settings of this clone are not those of the other machines of the fleet {gate.shown(name)}.",
-                    "Give it the same gates and commands, or join another fleet.",
+                    "The fleet knows only a digest of them: compare gates (command, paths, branches, needs), uam.squash"
+                    " and what is below it, uam.originals, and what signs commits; or join another fleet.",
                 )
             if require or asked:
                 link.ask(statements.REQUIRE, fleet=fleet, terms=packed)

@@ -29,7 +29,7 @@ try:
 except ImportError as error:
     raise FleetRefused(
         "A fleet needs psycopg, which cannot be loaded here.",
-        Advice.of("Run {} in the environment of git uam.", "pip", "install", "psycopg[binary]"),
+        Advice.of("Run {} in the environment of git uam.", "pip", "install", "uam-hooks[fleet]"),
     ) from error
 
 OLDEST = 140_000  # pg_terminate_backend waits until the session has ended

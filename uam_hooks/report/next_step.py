@@ -38,12 +38,16 @@ def of_queue(session: Session, found: dict[str, Any], waiting: views.Waiting) ->
         return Step("nothing: a batch is being executed")
     if waiting.due is not None and (manual or waiting.by_hand):
         return _step(Advice.of("{} executes what waits", "git", "uam", "flush"))
+    if any(row["error"] and not row["attempts"] for row in found["waiting"]):
+        return _step(Advice.of("{} says why what waits cannot land", "git", "uam", "doctor"))
     if waiting.due is not None:
         left = max(seconds_of(waiting.due) - time.time(), 0.0) if is_moment(waiting.due) else 0.0
         return Step(f"nothing: it is executed within {max(left, 1.0):.0f} s, or now with `git uam flush`")
     if there := [where for where in entrusted.places(session.store) if entrusted.is_directory(where)]:
         shown = " and ".join(where.removesuffix("/.git") for where in there)
         return Step(f"nothing: it lands in the queue of {shown}, or now with `git uam flush`")
+    if waiting.elsewhere:
+        return Step("nothing: what waits was handed over, and is landed elsewhere")
     if waiting.actions:
         return Step("nothing here: `git uam flush` with the settings that it was queued with executes what waits")
     failed = of_failed(session, views.failed_sources(session.store, time.time() - FAILED_FOR_SECONDS))

@@ -13,7 +13,7 @@ from uam_hooks.hot.queue import enqueue
 from uam_hooks.hot.queue.ci import all_seen
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.model import Action, ActionType, Source, SourceStatus, Status, iso, seconds_of, where
-from uam_hooks.hot.queue.reasons import Waits, in_words, reason
+from uam_hooks.hot.queue.reasons import Waits, in_words, is_queue, reason
 from uam_hooks.hot.queue.windows import who_else, window
 from uam_hooks.report.next_step import FAILED_FOR_SECONDS
 from uam_hooks.session import Session, agent_here
@@ -47,6 +47,7 @@ def state(session: Session, newest: int | None = None) -> dict[str, Any]:
         "running": running,
         "failed": failed,
         "ci": _ci(session),
+        "fleet": session.settings["uam.fleet"] or None,
         "straight": [r for r in session.settings.remotes() if own_helper(session.settings, r)],
         "window": _window(session, now),
     }
@@ -116,6 +117,7 @@ def _row(session: Session, action: Action, commits: list[QueuedCommit], now: flo
         "seconds_left": round(max(left, 0.0), 1),
         "state": "ready" if left <= 0 else "waiting",
         "held": _held(session, action, now),
+        "handed_to": action.entrusted or None,
     }
 
 
@@ -124,7 +126,9 @@ def _held(session: Session, action: Action, now: float) -> str | None:
     if action.action_type != ActionType.PUSH:
         return None
     why = reason(session.store, [action.id], now)
-    return in_words(why, now) if why is not None and why.waits in (Waits.CI, Waits.GATE, Waits.ELSEWHERE) else None
+    if why is None or (why.waits is Waits.ELSEWHERE and not is_queue(why.entrusted)):
+        return None
+    return in_words(why, now) if why.waits in (Waits.CI, Waits.GATE, Waits.ELSEWHERE) else None
 
 
 def _member(session: Session, action: Action, source: Source) -> dict[str, Any]:

@@ -141,7 +141,8 @@ def _report(session: Session, push: PushSession, source: Source, branches: OwnBr
     action = views.action(session.store, source.action_id)
     assert action is not None
     if source.status == SourceStatus.PENDING:
-        say(messages.not_landed_yet(action.id, "`git uam flush` lands it" if by_hand else ""))
+        how = "`git uam flush` lands it" if by_hand and not action.entrusted else ""
+        say(messages.not_landed_yet(action.id, how, action.entrusted))
         return False
     if action.action_type != ActionType.PUSH:
         why = f": {action.error}" if action.error else ""

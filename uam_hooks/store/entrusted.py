@@ -182,10 +182,13 @@ def entrust(store: Store, handed: Entrusted, where: str) -> bool:
 
     What is pushed from now on does not join it.
     """
-    entered = {source.id for source in handed.pending}
+    entered = {(source.id, source.entry) for source in handed.pending}
     with store.transaction() as db:
-        now = db.execute("SELECT id FROM sources WHERE action_id = ? AND status = 'pending'", (handed.action.id,))
-        if {row["id"] for row in now} - entered:  # somebody has joined it meanwhile
+        now = db.execute(
+            "SELECT id, entry FROM sources WHERE action_id = ? AND status = 'pending'", (handed.action.id,)
+        )
+        # somebody has joined it meanwhile, or it lost its name to who leaves the fleet
+        if {(row["id"], row["entry"]) for row in now} - entered:
             return False
         return bool(db.execute(
             "UPDATE deploy_queue SET entrusted = ?, merge_key = NULL WHERE id = ? AND status = 'pending'"
@@ -325,3 +328,34 @@ def cleared(store: Store, entries: Collection[str]) -> None:
     with store.transaction() as db:
         for entry in entries:
             db.execute("DELETE FROM handed_over WHERE entry = ?", (entry,))
+
+
+def left_over(store: Store) -> dict[str, dict[str, str]]:
+    """What may have left a ref on a remote, also what still waits: names and what these refs are at, by the remote."""
+    found: dict[str, dict[str, str]] = {}
+    with store.reading() as db:
+        for row in db.execute(
+            "SELECT remote, entry, tip FROM handed_over UNION SELECT q.remote, s.entry, s.tip FROM sources s"
+            " JOIN deploy_queue q ON q.id = s.action_id WHERE s.owed = 1 AND s.entry <> '' ORDER BY 1, 2"
+        ):
+            found.setdefault(str(row["remote"]), {})[str(row["entry"])] = str(row["tip"])
+    return found
+
+
+def forgotten(store: Store, entries: Collection[str]) -> None:
+    """Nothing of these is left on the remote, and what is in nobody's hands has no name any more."""
+    cleared(store, entries)
+    with store.transaction() as db:
+        for entry in entries:
+            db.execute(
+                "UPDATE sources SET owed = 0, entry = '' WHERE entry = ? AND (status <> 'pending' OR EXISTS"
+                " (SELECT 1 FROM deploy_queue q WHERE q.id = sources.action_id AND q.entrusted = ''))",
+                (entry,),
+            )
+
+
+def hands(store: Store) -> set[str]:
+    """In whose hands something is that waits."""
+    with store.reading() as db:
+        found = db.execute("SELECT DISTINCT entrusted FROM deploy_queue WHERE entrusted <> '' AND status = 'pending'")
+        return {str(row["entrusted"]) for row in found}

@@ -101,6 +101,11 @@ def staying(store: Store, of: str) -> list[Staying]:
     return _guests(store, of, "s.status = 'pending' AND q.status = 'pending'")
 
 
+def begun(store: Store, of: str) -> list[Staying]:
+    """The guests of the queue `of` that are in a batch now."""
+    return _guests(store, of, "s.status = 'pending' AND q.status IN ('batched', 'executing')")
+
+
 def ended(store: Store, of: str) -> list[Staying]:
     """The guests of the queue `of` that have ended, and whose end it has not been told."""
     return _guests(store, of, "s.status <> 'pending'")

@@ -121,7 +121,8 @@ class Waiting(NamedTuple):
     """How much waits: actions by type, those asked for by name, their sources by type, and noted commits.
 
     `due` is when the last of them may be executed that this identity may execute, None where there is none such, and
-    `by_hand` whether some of these are left to a flush by hand.
+    `by_hand` whether some of these are left to a flush by hand; what was handed over to others is in neither, and
+    counted as `elsewhere`.
     """
 
     actions: dict[str, int]
@@ -130,6 +131,7 @@ class Waiting(NamedTuple):
     total: int
     due: str | None
     by_hand: bool = False
+    elsewhere: int = 0
 
 
 def waiting(store: Store, identity: str) -> Waiting:
@@ -146,8 +148,9 @@ def waiting(store: Store, identity: str) -> Waiting:
         ).fetchone()
         total = db.execute("SELECT count(*) FROM deploy_queue WHERE status = 'pending'").fetchone()
         due = db.execute(
-            f"SELECT max(max(execute_after, not_before)), max(by_hand) FROM deploy_queue q WHERE {going}"  # noqa: S608 - a constant
-            " AND identity IN ('', ?)",
+            "SELECT max(max(execute_after, not_before)) FILTER (WHERE entrusted = ''),"  # noqa: S608 - a constant
+            " max(by_hand) FILTER (WHERE entrusted = ''), count(*) FILTER (WHERE entrusted <> '')"
+            f" FROM deploy_queue q WHERE {going} AND identity IN ('', ?)",
             (identity,),
         ).fetchone()
     actions = {row["action_type"]: row["actions"] for row in counted}

@@ -20,6 +20,7 @@ from uam_hooks.hot.queue import again
 from uam_hooks.hot.queue.ci import CiState, hold_until, last_seen
 from uam_hooks.hot.queue.model import Source, SourceStatus, seconds_of
 from uam_hooks.hot.queue.outcome import Outcome
+from uam_hooks.hot.queue.reasons import Reason, reason
 from uam_hooks.hot.worktree.landed import Landed
 
 
@@ -79,13 +80,21 @@ class Answers:
                 answers += self.landed(one, state)
             elif state.status == SourceStatus.PENDING:
                 where = f"{self.remote}/{short_target(one.spec.dst)}"
-                say(f"#{state.action_id} for {where} lands by itself; pushing again waits on.")
-                answers.append(refused(one.spec.dst, messages.not_landed_yet(state.action_id)))
+                why = self._why(state.action_id)
+                say(messages.lands_by_itself(state.action_id, where, why))
+                hands = "" if why is None else why.entrusted
+                answers.append(refused(one.spec.dst, messages.not_landed_yet(state.action_id, entrusted=hands)))
             else:
                 for line in state.outcome.advice:
                     say(line)
                 answers.append(refused(one.spec.dst, state.outcome.error or "it was withdrawn"))
         return answers
+
+    def _why(self, action: int) -> Reason | None:
+        """Why a push waits; None where that cannot be told now."""
+        with suppress(StoreError):
+            return reason(self.session.store, [action], time.time())
+        return None
 
     def reached(self, specs: Sequence[ResolvedSpec]) -> None:
         """Raise GitDied where nothing was sent of a whole push, because the remote could not be asked."""

@@ -13,6 +13,7 @@ from uam_hooks.hot.core.refs import short_target
 from uam_hooks.hot.push.rewritten import Change, Dropped
 from uam_hooks.hot.queue.model import Source, SourceStatus
 from uam_hooks.hot.queue.outcome import How
+from uam_hooks.hot.queue.reasons import Reason, handed_over, place
 from uam_hooks.hot.worktree.landed import Settled
 
 UNINSTALLED = "uam was uninstalled while this push waited; nothing of it landed: push again"
@@ -120,9 +121,19 @@ def queued(action: int, where: str, due: float, mode: str) -> str:
     return f"queued as #{action} for {where}; {when} (git uam status)"
 
 
-def not_landed_yet(action: int, wait: str = "") -> str:
+def lands_by_itself(action: int, where: str, why: Reason | None) -> str:
+    """A push whose wait is over, because of `why` as far as that is known."""
+    if why is not None and why.error:
+        return f"#{action} for {where} waits: {why.error} Pushing again waits on."
+    if why is not None and why.entrusted:
+        return f"#{action} for {where} is {handed_over(why.entrusted)}. Pushing again waits on."
+    return f"#{action} for {where} lands by itself; pushing again waits on."
+
+
+def not_landed_yet(action: int, wait: str = "", entrusted: str = "") -> str:
     """The reason that git prints for a push whose wait is over; `wait` is what to do, if not `git uam wait`."""
-    return f"not landed yet, nothing is wrong: #{action} is queued; {wait or f'git uam wait {action}'}"
+    at = f"in the hands of {place(entrusted)}" if entrusted else "queued"
+    return f"not landed yet, nothing is wrong: #{action} is {at}; {wait or f'git uam wait {action}'}"
 
 
 def left(actions: Sequence[int]) -> str:

@@ -183,6 +183,7 @@ class Action(NamedTuple):
     """One row of `deploy_queue`. Times are ISO 8601 in UTC with milliseconds.
 
     `identity` is whom it acts as, "" for one that an older version queued; `place` is where its remote led to then.
+    `entrusted` is whose hands it is in: a fleet, or the directory of another clone's queue; "" for those here.
     """
 
     id: int
@@ -206,6 +207,7 @@ class Action(NamedTuple):
     identity: str = ""
     place: Place = Place()
     fault: str = ""
+    entrusted: str = ""
 
     @property
     def ref(self) -> str:

@@ -20,16 +20,17 @@ class Waits(Enum):
     CI = auto()  # CI works on its branch
     COMPANY = auto()  # others may push to it until its window ends
     GATE = auto()  # a gate runs on what is to land
-    ELSEWHERE = auto()  # another queue lands it
     OTHERS = auto()  # a landing on its remote that has not ended
     LANDING = auto()  # its own
+    ELSEWHERE = auto()  # whoever it was handed over to
+    ASKING = auto()  # whoever it is to be handed over to can be asked again
 
 
 class Reason(NamedTuple):
     """Why the action `id` waits, for at most `left` seconds more, as far as that is known. `sight` is what CI said.
 
-    `together` is how many pushes are expected to land with it, itself included. `there` is the other queue that has it,
-    if one has.
+    `together` is how many pushes are expected to land with it, itself included. `entrusted` is whose hands it is in,
+    and `error` why those who are to land it cannot be asked.
     """
 
     id: int
@@ -40,7 +41,8 @@ class Reason(NamedTuple):
     sight: Sight | None = None
     together: int = 1
     gate: Gate | None = None
-    there: str = ""
+    entrusted: str = ""
+    error: str = ""
 
 
 class Gate(NamedTuple):
@@ -59,7 +61,7 @@ def reason(store: Store, actions: Collection[int], now: float) -> Reason | None:
     marks = ",".join("?" * len(actions))
     with store.reading() as db:
         row = db.execute(
-            "SELECT id, status, execute_after, held, remote, target, entrusted,"  # noqa: S608 - marks only
+            "SELECT id, status, execute_after, held, remote, target, entrusted, error, attempts,"  # noqa: S608 - marks only
             " (SELECT count(*) FROM sources s WHERE s.action_id = q.id AND s.status = 'pending') AS together,"
             " EXISTS (SELECT 1 FROM deploy_queue b WHERE b.remote = q.remote AND b.status IN ('batched', 'executing'))"
             " AS others, EXISTS (SELECT 1 FROM deploy_queue b WHERE b.remote = q.remote AND b.target = q.target"
@@ -70,12 +72,15 @@ def reason(store: Store, actions: Collection[int], now: float) -> Reason | None:
         ).fetchone()
         if row is None:
             return None
-        found = Reason(row["id"], Waits.LANDING, row["remote"], row["target"], together=row["together"])
+        found = Reason(row["id"], Waits.LANDING, row["remote"], row["target"], together=row["together"],
+                       entrusted=str(row["entrusted"]))  # fmt: skip
         if row["status"] != "pending":
             gate = _gate(db, row["remote"], row["target"])
             return found if gate is None else found._replace(waits=Waits.GATE, gate=gate)
+        if row["error"] and not row["attempts"]:
+            return found._replace(waits=Waits.ASKING, error=str(row["error"]))
         if row["entrusted"]:
-            return found._replace(waits=Waits.ELSEWHERE, there=row["entrusted"])
+            return found._replace(waits=Waits.ELSEWHERE)
         if is_moment(row["execute_after"]) and (left := seconds_of(row["execute_after"]) - now) > 0:
             if not row["held"]:
                 return found._replace(waits=Waits.COMPANY, left=left)
@@ -97,6 +102,22 @@ def _gate(db: sqlite3.Connection, remote: str, target: str) -> Gate | None:
     return Gate(row["gate"], seconds_of(row["began_at"]), row["usual"])
 
 
+def is_queue(entrusted: str) -> bool:
+    """Whether something was handed over to the queue of another clone, and not to a fleet: those have no slash."""
+    return "/" in entrusted
+
+
+def place(entrusted: str) -> str:
+    """Whose hands something is in that was handed over."""
+    return f"the queue of {entrusted.removesuffix('/.git')}" if is_queue(entrusted) else f"the fleet {entrusted}"
+
+
+def handed_over(entrusted: str) -> str:
+    """That something was handed over, and who lands it."""
+    who = "that one lands it" if is_queue(entrusted) else "another machine lands it"
+    return f"handed over to {place(entrusted)}; {who}"
+
+
 def in_words(why: Reason, now: float) -> str:
     """A reason as a person or an agent reads it."""
     # never within 0 s: what is over now takes its moment
@@ -111,9 +132,12 @@ def in_words(why: Reason, now: float) -> str:
         first = "; others are first" if why.gate.later else ""
         took = max(now - why.gate.since, 0)
         return f"waiting for the gate {why.gate.name} of {name} ({took:.0f} s so far{usually}{first})"
+    if why.waits is Waits.ASKING:
+        return f"waiting: {why.error[:1].lower()}{why.error[1:].rstrip('.')}"
     if why.waits is Waits.ELSEWHERE:
-        where = f"the queue of {why.there.removesuffix('/.git')}" if why.there.startswith("/") else "the fleet"
-        return f"waiting for its landing in {where}"
+        if is_queue(why.entrusted):
+            return f"waiting for its landing in {place(why.entrusted)}"
+        return handed_over(why.entrusted)
     if why.waits is Waits.OTHERS:
         return f"waiting for a landing on {why.remote} that is under way"
     return f"landing on {why.remote}/{name} ..."

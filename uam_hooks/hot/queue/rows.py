@@ -191,6 +191,7 @@ def _action(row: sqlite3.Row) -> Action:
         reader.number("attempts"),
         reader.text("identity"),
         Place(reader.text("place"), reader.text("url")),
+        entrusted=reader.text("entrusted"),
     )
     return found._replace(fault=reader.fault) if reader.fault else found
 
