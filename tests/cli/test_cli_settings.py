@@ -200,7 +200,7 @@ def test_status_of_everything(stocked: Scene) -> None:
     ]  # fmt: skip
     found = facts(stocked, "status")
     assert sorted(found) == [
-        "ci", "enabled", "failed", "hooks", "mode", "repository", "running", "straight", "waiting", "window",
+        "ci", "enabled", "failed", "fleet", "hooks", "mode", "repository", "running", "straight", "waiting", "window",
     ]  # fmt: skip
     assert all(sorted(one) == [
         "action", "agents", "apart", "asked", "attempts", "depends_on", "error", "held", "members", "seconds_left",
