@@ -203,8 +203,8 @@ def test_status_of_everything(stocked: Scene) -> None:
         "ci", "enabled", "failed", "fleet", "hooks", "mode", "repository", "running", "straight", "waiting", "window",
     ]  # fmt: skip
     assert all(sorted(one) == [
-        "action", "agents", "apart", "asked", "attempts", "depends_on", "error", "held", "members", "seconds_left",
-        "state", "status", "type", "where",
+        "action", "agents", "apart", "asked", "attempts", "depends_on", "error", "handed_to", "held", "members",
+        "seconds_left", "state", "status", "type", "where",
     ] for one in found["waiting"])  # fmt: skip
     assert [one["type"] for one in found["waiting"]] == [
         "commit", "commit", "push", "merge", "merge", "workflow", "deploy",

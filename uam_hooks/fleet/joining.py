@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 from uam_hooks.fleet import address, hidden
 from uam_hooks.fleet.clone import clone_of, terms_of
@@ -61,11 +62,8 @@ def join(session: Session, wanted: Wanted) -> Joined:
         database.join(url, name, machine, terms_of(session.settings, os.environ), wanted.require)
     except FleetAway as error:
         raise UamError(error.what, "Nothing was changed here.") from error
-    # the name is what counts, and comes last
     settings = {"uam.fleet.onLoss": wanted.on_loss, "uam.fleet.url": url, "uam.fleet": name}
-    for key, value in settings.items():
-        if value and session.settings.text(key) != value:
-            session.repo.run("config", "--local", "--replace-all", key, value)
+    write(session.repo, {key: value for key, value in settings.items() if session.settings.text(key) != value})
     return Joined(name, clone.name, remote, before)
 
 
@@ -80,10 +78,24 @@ def _name(session: Session, wanted: Wanted, url: str) -> tuple[str, bool]:
     return name, bool(now and at)
 
 
-def unset(repo: Repository) -> None:
-    """Take the settings of a fleet out of the repository's config file, that which counts first."""
+def unset(repo: Repository) -> dict[str, str]:
+    """Take the settings of a fleet out of the repository's config file, that which counts first; returns what they
+    were there.
+    """
+    before = {}
     for key in ("uam.fleet", "uam.fleet.url", "uam.fleet.onLoss"):
-        repo.run("config", "--local", "--unset-all", key, ok=(0, 5))
+        found = repo.run("config", "--local", "--get", key, ok=(0, 1)).text
+        if found:
+            before[key] = found
+            repo.run("config", "--local", "--unset-all", key, ok=(0, 5))
+    return before
+
+
+def write(repo: Repository, settings: Mapping[str, str]) -> None:
+    """Write settings into the repository's config file, that which counts last."""
+    for key in ("uam.fleet.onLoss", "uam.fleet.url", "uam.fleet"):
+        if settings.get(key):
+            repo.run("config", "--local", "--replace-all", key, settings[key])
 
 
 def in_fleet(session: Session) -> tuple[str, str]:

@@ -46,8 +46,13 @@ def leave(session: Session, *, force: bool, dropping: bool = False) -> Left:
         db = _connected(session, name, url, force, said, held)
         if not force:
             _refuse_guests(session, name)
-        said += _home(session, db, handed, dropping)
-        joining.unset(session.repo)
+        # the settings go first: a flusher that sees something come home is not to hand it over again
+        before = joining.unset(session.repo)
+        try:
+            said += _home(session, db, handed, dropping)
+        except UamError:
+            joining.write(session.repo, before)
+            raise
         # a flusher that had read the settings before may have handed over something meanwhile
         handed += (more := _handed(session))
         said += _home(session, db, more, dropping)
