@@ -178,25 +178,26 @@ def test_a_holder_that_dies_or_stops_is_replaced(
     nothing_left(machines)
 
 
-@pytest.mark.parametrize("step", Handing)
-def test_whoever_dies_at_a_step_nothing_is_lost_and_nothing_lands_twice(
-    plain: Scene, machines: list[Clone], step: Handing
-) -> None:
-    """Both machines die there: the one that hands over, and the one that lands."""
-    ada, bob = machines[:2]
-    for one in (ada, bob):
-        one.git("config", "uam.push.mode", "queue")
-        one.commit(f"work-{one.top.name}", message=f"Work of {one.top.name}")
-        assert one.push("origin", "main", UAM_DIE_AT=step).code == 0
-    for one in (ada, bob):
-        until(partial(_has_died_or_ended, one), "the death of its flusher")
-    for one in (ada, bob):
-        one.git("config", "uam.push.mode", "wait")
-        one.commit(f"more-{one.top.name}", message=f"More of {one.top.name}")
-        done = one.push("origin", "main")
-        assert done.code == 0, done
-    once(plain, *(f"{what} of {one.top.name}" for one in (ada, bob) for what in ("Work", "More")))
-    nothing_left([ada, bob])
+def test_whoever_dies_at_a_step_nothing_is_lost_and_nothing_lands_twice(plain: Scene, machines: list[Clone]) -> None:
+    """Both machines die there, the one that hands over and the one that lands: after each step, one after the other."""
+    subjects = []
+    for step in Handing:
+        for one in machines:
+            one.git("config", "uam.push.mode", "queue")
+            one.git("config", "uam.window.push", "300ms")
+            one.commit(f"work-{one.top.name}", f"{step}\n", message=f"{one.top.name} at {step}")
+            assert one.push("origin", "main", UAM_DIE_AT=step).code == 0
+        for one in machines:
+            until(partial(_has_died_or_ended, one), "the death of its flusher")
+        for one in machines:
+            one.git("config", "uam.push.mode", "wait")
+            one.git("config", "uam.window.push", "0")
+            one.commit(f"more-{one.top.name}", f"{step}\n", message=f"{one.top.name} after {step}")
+            done = one.push("origin", "main")
+            assert done.code == 0, (step, done)
+        subjects += [f"{one.top.name} {when} {step}" for one in machines for when in ("at", "after")]
+        once(plain, *subjects)
+    nothing_left(machines)
 
 
 def test_without_the_database_pushes_wait_and_land_when_it_is_back(
