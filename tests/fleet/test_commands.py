@@ -239,6 +239,25 @@ def test_without_its_database_a_clone_leaves_by_force_alone(scene: Scene, url: s
     assert (scene.landed(), hidden(scene)) == (["Add b"], [])
 
 
+def test_what_waited_for_the_database_is_not_said_to_wait_for_it_when_it_is_back(scene: Scene, url: str) -> None:
+    joined(scene, url)
+    scene.git("config", "uam.fleet.url", AWAY)
+    scene.git("config", "uam.push.mode", "queue")
+    scene.commit("a", message="Add a")
+    scene.git("push", "-q", "origin", "main")
+    until(lambda: any(row["error"] for row in scene.rows("deploy_queue")), "a database that does not answer")
+    assert any(line.startswith("waits:   The fleet's database does not answer") for line in status(scene))
+    with another(url):
+        scene.git("config", "uam.fleet.url", url)
+        until(lambda: any(row["entrusted"] for row in scene.rows("deploy_queue")), "the push in other hands")
+        assert not any(line.startswith("waits:") for line in status(scene))
+        scene.close()
+
+
+def status(scene: Scene) -> list[str]:
+    return said(scene, "status").splitlines()
+
+
 def test_a_clone_that_waits_for_nothing_does_not_leave_a_database_that_is_away_unasked(scene: Scene) -> None:
     scene.git("config", "uam.fleet", "shop")
     scene.git("config", "uam.fleet.url", AWAY)

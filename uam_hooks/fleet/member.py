@@ -74,6 +74,9 @@ class Member(Abroad):
         handing.hear(session, db, remote, entrusted.handed_over(store, lane))
         handed = entrusted.handed_over(store, lane)
         own, staying = entrusted.candidates(store, lane), _staying(session, remote)
+        past = [one.action.id for one in (*own, *handed) if one.action.error and not one.action.attempts]
+        if past:  # the database answers again
+            entrusted.hold_up(store, past, "")
         branches = {_branch(remote, one) for one in (*own, *handed)} | {_of_guest(one) for one in staying}
         held = {branch for branch in branches if db.hold(branch)}
         for branch in [one for one in db.held if one.remote == remote and one not in branches]:

@@ -229,7 +229,7 @@ def claimed(store: Store, action: Action) -> Batch | None:
 
 
 def hold_up(store: Store, action_ids: Collection[int], why: str) -> None:
-    """Say why these pushes wait."""
+    """Say why these pushes wait, "" where that is over."""
     with store.transaction() as db:
         for action_id in action_ids:
             db.execute("UPDATE deploy_queue SET error = ? WHERE id = ? AND status = 'pending' AND error <> ?",
