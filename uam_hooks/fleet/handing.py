@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from uam_hooks.fleet.clone import clone_of, terms_of
 from uam_hooks.fleet.database import Fleet
 from uam_hooks.fleet.ended import end
+from uam_hooks.fleet.hidden import hidden_ref
 from uam_hooks.fleet.steps import Handing, reached
 from uam_hooks.fleet.values import Branch, Entry
 from uam_hooks.git.remote import RefUpdate, Remote, Unreachable
@@ -61,20 +62,17 @@ def take_back(session: Session, db: Fleet, remote: str) -> None:
 
 
 def hear(session: Session, db: Fleet, remote: str, handed: Sequence[Entrusted]) -> None:
-    """Write down what has become of what was handed over. What nobody lands any more comes home, and so does what is
-    said to have landed and has not.
+    """Write down what has become of what was handed over. What nobody lands any more comes home, as does what is said
+    to have landed and has not, and what another machine could not land for now.
     """
     if not handed:
         return
     ended = {one.id: one for one in db.ended([source.entry for one in handed for source in one.pending])}
     for one in handed:
-        told = [ended[source.entry] for source in one.pending if source.entry in ended]
-        home = {entry.id for entry in told if entry.state == "home"}
-        said = {
-            source.id: _outcome(ended[source.entry].outcome)
-            for source in one.pending
-            if source.entry in ended and source.entry not in home
-        }
+        told = {source: ended[source.entry] for source in one.pending if source.entry in ended}
+        outcomes = {source: _outcome(entry.outcome) for source, entry in told.items() if entry.state != "home"}
+        said = {source.id: found for source, found in outcomes.items() if not _may_pass(found)}
+        home = {source.entry for source in told if source.id not in said}
         left = {source.entry for source in one.pending if source.id not in said}
         if (said and not _write_down(session, remote, one, said)) or (left and left <= home):
             entrusted.bring_home(session.store, [one.action], waits=False)
@@ -89,6 +87,11 @@ def come_home(session: Session, db: Fleet, handed: Sequence[Entrusted]) -> None:
     reached(Handing.HOME)
     whole = [one.action for one in handed if one.pending and all(s.entry in home for s in one.pending)]
     entrusted.bring_home(session.store, whole, waits=False)
+
+
+def _may_pass(outcome: Outcome) -> bool:
+    """Whether another try may end otherwise."""
+    return outcome.failure is not None and outcome.failure.transient
 
 
 def _outcome(text: str) -> Outcome:
@@ -122,7 +125,7 @@ def hand_over(session: Session, db: Fleet, remote: Remote, own: Sequence[Entrust
     _send(session, remote, [source for _, source in sources], {one.action.ref for one in own})
     reached(Handing.SENT)
     db.enter([
-        Entry(source.entry, Branch(remote.name, one.action.ref), source.tip, hidden_ref(session, source.entry),
+        Entry(source.entry, Branch(remote.name, one.action.ref), source.tip, hidden_ref(session.settings, source.entry),
               source.agent, terms, urgent=False, window=max(0.0, seconds_of(one.action.execute_after) - time.time()),
               facts=_facts(one, source))
         for one, source in sources
@@ -131,11 +134,6 @@ def hand_over(session: Session, db: Fleet, remote: Remote, own: Sequence[Entrust
     for one in named:
         entrusted.entrust(session.store, one, fleet)
     reached(Handing.ENTRUSTED)
-
-
-def hidden_ref(session: Session, entry: str) -> str:
-    """The ref of the remote that has the tip of an entry."""
-    return f"{session.settings['uam.fleet.refs']}{entry}"
 
 
 def _facts(one: Entrusted, source: Source) -> dict[str, object]:
@@ -150,8 +148,8 @@ def _send(session: Session, remote: Remote, sources: Sequence[Source], refs: Col
     what they are for.
     """
     past = entrusted.to_clear(session.store, remote.name)
-    updates = [RefUpdate(hidden_ref(session, one.entry), ZERO, one.tip) for one in sources]
-    clearing = {hidden_ref(session, entry): entry for entry in past}
+    updates = [RefUpdate(hidden_ref(session.settings, one.entry), ZERO, one.tip) for one in sources]
+    clearing = {hidden_ref(session.settings, entry): entry for entry in past}
     updates += [RefUpdate(ref, past[entry], ZERO) for ref, entry in clearing.items()]
     shadows = _unknown_shadows(session, remote, refs)
     results = remote.push([*updates, *shadows], (), False, Speaking.to_nobody())
@@ -196,7 +194,7 @@ def take_in(session: Session, db: Fleet, branch: Branch, due: bool) -> None:
     if not new:
         return
     remote = Remote(session.repo, session.settings, branch.remote)
-    here = _brought(session, remote, new)
+    here = _brought(session, db, remote, new)
     if here:
         session.repo.pin({pin_ref(entry.tip): entry.tip for entry in here})
         reached(Handing.BROUGHT)
@@ -204,18 +202,26 @@ def take_in(session: Session, db: Fleet, branch: Branch, due: bool) -> None:
         reached(Handing.TAKEN_IN)
 
 
-def _brought(session: Session, remote: Remote, entries: Sequence[Entry]) -> list[Entry]:
-    """Those of the entries whose tips could be brought here: one that this remote has not is of another repository."""
+def _brought(session: Session, db: Fleet, remote: Remote, entries: Sequence[Entry]) -> list[Entry]:
+    """Those of the entries whose tips could be brought here. Who has handed over what the remote has not is told so:
+    it has lost the ref, or is another repository's.
+    """
+    wanted = list(entries)
     try:
-        found: Mapping[str, str] = remote.bring([entry.hidden for entry in entries])
+        found: Mapping[str, str] = remote.bring([entry.hidden for entry in wanted])
     except (Unreachable, GitFailed):
-        found = {}
-        for entry in entries:
-            try:
-                found = {**found, **remote.bring([entry.hidden])}
-            except (Unreachable, GitFailed):
-                say(f"{remote.name} has no {entry.hidden}, which {entry.agent} has handed over.")
-    return [e for e in entries if found.get(e.hidden) == e.tip and session.repo.kind(e.tip) == "commit"]
+        try:
+            there = remote.refs(*(entry.hidden for entry in wanted))
+            wanted = [entry for entry in entries if there.get(entry.hidden) == entry.tip]
+            found = remote.bring([entry.hidden for entry in wanted]) if wanted else {}
+        except (Unreachable, GitFailed):  # another time
+            return []
+    good = [e for e in wanted if found.get(e.hidden) == e.tip and session.repo.kind(e.tip) == "commit"]
+    lost = [entry for entry in entries if entry not in good]
+    if lost:
+        why = Outcome(failure=Failure(f"{remote.name} has not what was handed over", transient=True)).text()
+        db.report(lost[0].branch, {entry.id: (False, why) for entry in lost})
+    return good
 
 
 def _guest(session: Session, fleet: str, entry: Entry) -> Guest:
