@@ -124,7 +124,7 @@ def one_push(root: Path, server: Server, rounds: int) -> list[tuple[str, Cost, i
     git(history, "commit", "-q", "--allow-empty", "-m", "Begin")
     clones = {name: Clone(root / name, history, kind, 0.0, True) for name in ("alone", "fleet")}
     for one in clones.values():
-        git(one.top, "config", "uam.window.push", "0")  # which a machine of a fleet always waits for
+        git(one.top, "config", "uam.window.push", "0")
     joined(clones["fleet"].top, server.url(), "one")
     found: dict[str, list[Cost]] = {name: [] for name in clones}
     statements = 0
