@@ -117,6 +117,17 @@ def test_a_machine_that_nobody_else_was_seen_beside_waits_for_no_window(
     once(plain, "Alone", "Held", "End")
 
 
+def test_a_flush_by_hand_lands_what_waits_and_says_what_landed(plain: Scene, machines: list[Clone]) -> None:
+    ada = machines[0]
+    ada.git("config", "uam.window.push", "1h")
+    ada.commit("now", message="Now")
+    assert ada.run("-c", "uam.push.mode=queue", "push", "origin", "main").code == 0
+    done = ada.run("uam", "flush")
+    assert done.code == 0, done
+    assert "landed on origin/main" in done.out
+    once(plain, "Now")
+
+
 def test_who_conflicts_with_another_machine_is_told_with_whose_work(plain: Scene, machines: list[Clone]) -> None:
     warm(machines)
     ada, bob = machines[:2]

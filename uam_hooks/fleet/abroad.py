@@ -46,9 +46,12 @@ class Abroad:
 
 
 class Elsewhere:
-    """The `Abroad` of a process: that of the settings as they are, the same for as long as these are the same."""
+    """The `Abroad` of a process, a flusher or a command: that of the settings as they are, and the same while these
+    are the same.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, *, flusher: bool = False) -> None:
+        self._is_flusher = flusher
         self._asked: tuple[str, ...] = ()
         self._now = Abroad()
 
@@ -59,7 +62,7 @@ class Elsewhere:
             asked = (*asked, *entrusted.places(session.store))
         if any(asked) and asked != self._asked:
             self.close()
-            self._now = _made(asked)
+            self._now = _made(asked, flusher=self._is_flusher)
         elif not any(asked):
             self.close()
         self._asked = asked
@@ -77,8 +80,12 @@ class Elsewhere:
         self.close()
 
 
-def _made(asked: tuple[str, ...]) -> Abroad:
+def _made(asked: tuple[str, ...], *, flusher: bool) -> Abroad:
     fleet, url, queue, *left = asked
+    if fleet and url and not flusher:
+        from uam_hooks.fleet.beside import Beside
+
+        return Beside()
     if fleet and url:
         _reach_packages()
         from uam_hooks.fleet.member import Member

@@ -21,7 +21,7 @@ from uam_hooks.git.verdict import Pushed
 from uam_hooks.hot.core.errors import Failure, GitFailed, UamError
 from uam_hooks.hot.core.identity import asker
 from uam_hooks.hot.core.plumbing import ZERO
-from uam_hooks.hot.core.refs import observed_ref, pin_ref, shadow_ref, shared_shadow_ref
+from uam_hooks.hot.core.refs import full_target, observed_ref, pin_ref, shadow_ref, shared_shadow_ref
 from uam_hooks.hot.core.sideband import Speaking
 from uam_hooks.hot.core.words import say
 from uam_hooks.hot.queue.model import NewSource, Source, SourceStatus, Wish, seconds_of
@@ -38,10 +38,11 @@ def tell(session: Session, db: Fleet, ended: Sequence[Staying]) -> None:
     by_branch: dict[Branch, dict[str, tuple[bool, str]]] = {}
     for one in ended:
         source = one.source
-        if source.status in (SourceStatus.LANDED, SourceStatus.FAILED):
-            branch = Branch(one.remote, source.outcome.ref or f"refs/heads/{one.target}")
-            told = source.status == SourceStatus.LANDED, source.outcome.text()
-            by_branch.setdefault(branch, {})[_entry(source)] = told
+        outcome = source.outcome
+        if source.status not in (SourceStatus.LANDED, SourceStatus.FAILED):  # somebody has cancelled it here
+            outcome = Outcome(failure=Failure("it was taken back where it was to land", transient=True))
+        told = source.status == SourceStatus.LANDED, outcome.text()
+        by_branch.setdefault(Branch(one.remote, full_target(one.target)), {})[_entry(source)] = told
     for branch, outcomes in by_branch.items():
         db.report(branch, outcomes)
         reached(Handing.TOLD)

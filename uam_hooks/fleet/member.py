@@ -22,7 +22,7 @@ from uam_hooks.git.remote import Remote
 from uam_hooks.hot.core.errors import UamError, UsageError
 from uam_hooks.hot.core.refs import full_target
 from uam_hooks.hot.core.words import say
-from uam_hooks.hot.queue.bell import WAITERS, Bell
+from uam_hooks.hot.queue.bell import Bell
 from uam_hooks.hot.queue.lane import Lane
 from uam_hooks.hot.queue.model import iso
 from uam_hooks.session import Session
@@ -50,7 +50,7 @@ class Member(Abroad):
         self._left = frozenset()
         for remote in _remotes(session, lane):
             here = Lane(lane.identity, remote)
-            ended = [one for one in guests.ended(session.store, fleet) if one.remote == remote]
+            ended = [one for one in guests.ended(session.store, fleet) if _is_of(one, session, remote)]
             if self._db is None and not (ended or self._has_work(session, here)):
                 continue
             try:
@@ -143,17 +143,6 @@ class Member(Abroad):
         self._left |= {one.action.id for one in own} | {one.action for one in staying}
         entrusted.hold_up(session.store, [*self._left, *(one.action.id for one in handed)], why.what)
 
-    def bring_on(self, session: Session, lane: Lane, seconds: float) -> list[str]:
-        """See Abroad. Who lands a branch for a fleet does so when its own window ends: that is waited for."""
-        until = time.monotonic() + seconds
-        numbers = {one.action.id for one in entrusted.handed_over(session.store, lane)}
-        open_ = set(numbers)
-        with Bell(session.repo.paths.bells, WAITERS) as bell:
-            while (open_ := entrusted.unfinished(session.store, open_)) and time.monotonic() < until:
-                self.wait(bell, min(1.0, until - time.monotonic()))
-                self.exchange(session, lane)
-        return entrusted.batches(session.store, numbers - open_)
-
     def left(self) -> frozenset[int]:
         return self._left
 
@@ -189,7 +178,12 @@ def _remotes(session: Session, lane: Lane) -> list[str]:
 
 def _staying(session: Session, remote: str) -> list[Staying]:
     found = guests.staying(session.store, str(session.settings["uam.fleet"]))
-    return [one for one in found if one.remote == remote]
+    return [one for one in found if _is_of(one, session, remote)]
+
+
+def _is_of(guest: Staying, session: Session, remote: str) -> bool:
+    """Whether a guest was taken in by the lane of this process: others have connections of their own."""
+    return guest.remote == remote and guest.identity in ("", session.identity.id)
 
 
 def _branch(remote: str, one: Entrusted) -> Branch:

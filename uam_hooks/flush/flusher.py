@@ -101,7 +101,7 @@ def _serve_every_lane(repo: Repository) -> None:
 def _serve(paths: RepoPaths, lane: Lane, lock: int, bell: Bell) -> None:
     key = key_of(paths, make=False)
     held: int | None = lock
-    with Elsewhere() as elsewhere:
+    with Elsewhere(flusher=True) as elsewhere:
         while held is not None:
             held = _work(paths, lane, key, held, bell, elsewhere)
 

@@ -145,6 +145,28 @@ def unfinished(store: Store, action_ids: Collection[int]) -> set[int]:
     return {row["id"] for row in found}
 
 
+def still_open(store: Store, action_ids: Collection[int]) -> set[int]:
+    """Those of these pushes that have not ended, or whose end is being written down."""
+    with store.reading() as db:
+        found = db.execute(
+            "SELECT q.id FROM deploy_queue q LEFT JOIN deploy_batches b ON b.id = q.batch_id"
+            " WHERE q.id IN (SELECT value FROM json_each(?)) AND (q.status IN ('pending', 'batched', 'executing')"
+            " OR b.status IN ('pending', 'batched', 'executing'))",
+            (json.dumps(list(action_ids)),),
+        ).fetchall()
+    return {row["id"] for row in found}
+
+
+def hasten(store: Store, action_ids: Collection[int]) -> None:
+    """Let these pushes wait for no company and no CI: somebody flushes by hand."""
+    with store.transaction() as db:
+        for action_id in action_ids:
+            db.execute(
+                "UPDATE deploy_queue SET execute_after = ?, held = 0, by_hand = 0 WHERE id = ? AND status = 'pending'",
+                (iso(time.time()), action_id),
+            )
+
+
 def batches(store: Store, action_ids: Collection[int]) -> list[str]:
     """The ids of the batches in which these have ended."""
     with store.reading() as db:

@@ -23,12 +23,15 @@ class Guest(NamedTuple):
 
 
 class Staying(NamedTuple):
-    """A guest here: its source, the remote and target that it is for, and the action that it is a part of."""
+    """A guest here: its source, the remote and target that it is for, and the action that it is a part of, with whom
+    that acts as.
+    """
 
     source: Source
     remote: str
     target: str
     action: int
+    identity: str = ""
 
 
 def take_in(store: Store, guests: Sequence[Guest], now: float) -> int:
@@ -114,12 +117,15 @@ def ended(store: Store, of: str) -> list[Staying]:
 def _guests(store: Store, of: str, which: str) -> list[Staying]:
     with store.reading() as db:
         found = db.execute(
-            "SELECT s.*, q.remote AS to_remote, q.target AS to_target FROM sources s"  # noqa: S608 - of those above
+            "SELECT s.*, q.remote AS to_remote, q.target AS to_target, q.identity AS of_identity FROM sources s"  # noqa: S608 - of those above
             f" JOIN deploy_queue q ON q.id = s.action_id WHERE s.owed = 1 AND substr(s.origin, 1, ?) = ? AND {which}"
             " ORDER BY s.id",
             (len(of) + 1, f"{of}/"),
         ).fetchall()
-    return [Staying(rows.source(row), row["to_remote"], row["to_target"], row["action_id"]) for row in found]
+    return [
+        Staying(rows.source(row), row["to_remote"], row["to_target"], row["action_id"], row["of_identity"])
+        for row in found
+    ]
 
 
 def told(store: Store, source_ids: Collection[int]) -> None:
