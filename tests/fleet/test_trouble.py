@@ -4,10 +4,10 @@ whether another try makes sense.
 
 from __future__ import annotations
 
-import os
 import re
 import signal
-import threading
+import subprocess
+import sys
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +17,7 @@ import pytest
 from tests.fleet.conftest import machine
 from tests.fleet.test_database import MAIN, entry, ids
 from tests.support.postgres import LOCKED, OWNER, Server
+from tests.support.scenes import PATIENCE, until
 from uam_hooks.fleet import fleet_schema, link
 from uam_hooks.fleet.database import Fleet, join, leave
 from uam_hooks.fleet.values import FleetAway, FleetRefused
@@ -264,14 +265,13 @@ def test_names_are_any_bytes_and_any_server_encoding_holds_them(postgres: Server
     assert re.fullmatch("[ -~]*", postgres.sql("SELECT * FROM uam.entries", database=name))
 
 
-def test_who_is_interrupted_holds_nothing(connect: Connect) -> None:
-    ours = connect(1)
-    assert ours.hold(MAIN)
-    timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
-    with pytest.raises(KeyboardInterrupt):
-        ours.link.ask("SELECT pg_sleep(0.5)")
-    timer.join()
-    assert ours.held == frozenset()
-    with pytest.raises(FleetAway):
-        ours.hold(MAIN)
+def test_who_is_interrupted_holds_nothing(postgres: Server, url: str) -> None:
+    join(url, "shop", machine(1))
+    words = [sys.executable, "-m", "tests.fleet.interrupted", url, "shop", "1", *MAIN]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    asking = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'SELECT pg_sleep%'"
+    until(lambda: postgres.sql(asking) == "1", "the statement")
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=PATIENCE)[0] == "interrupted 0\naway\n"
