@@ -62,7 +62,7 @@ def test_a_batch_that_does_not_exist(scene: Scene, here: DeployBatcher, name: st
 
 def test_a_beginning_that_two_batches_share(scene: Scene, here: DeployBatcher, monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = iter([uuid.UUID(f"abcd000{n}-0000-4000-8000-000000000000") for n in range(2)])
-    monkeypatch.setattr(claim, "_random_uuid", lambda: str(next(chosen)))
+    monkeypatch.setattr(claim, "random_uuid", lambda: str(next(chosen)))
     for name in ("x", "y"):
         scene.git("branch", name)
         here.queue("ann", "push", name)
@@ -79,7 +79,7 @@ def test_a_number_is_not_the_beginning_of_an_id(
 ) -> None:
     """Batch 1 was executed; one whose id begins with 1 is another one, and not what was asked for."""
     chosen = iter([uuid.UUID(f"{n}aaaaaaa-0000-4000-8000-000000000000") for n in (5, 1)])
-    monkeypatch.setattr(claim, "_random_uuid", lambda: str(next(chosen)))
+    monkeypatch.setattr(claim, "random_uuid", lambda: str(next(chosen)))
     for name in ("x", "y"):
         scene.git("branch", name)
     here.queue("ann", "push", "x")

@@ -158,8 +158,8 @@ def test_a_waiting_push_and_its_commits(scene: Scene) -> None:
     ]
     report = scene.report()
     assert sorted(report) == [
-        "ci", "enabled", "failed", "hooks", "mode", "next_action", "repository", "running", "straight", "version",
-        "waiting", "window",
+        "ci", "enabled", "failed", "fleet", "hooks", "mode", "next_action", "repository", "running", "straight",
+        "version", "waiting", "window",
     ]  # fmt: skip
     assert [(row["type"], row["where"], row["status"]) for row in report["waiting"]] == [
         ("commit", "main", "pending"),

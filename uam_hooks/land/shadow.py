@@ -45,6 +45,10 @@ def memories(
         yield new, keep
 
 
+# How far back it is looked for a shadow below another one without asking git.
+_NEAR = 100
+
+
 class Memory(NamedTuple):
     """What the shadow of a ref is to hold."""
 
@@ -91,7 +95,8 @@ def _joined(repo: Repository, new: Memory, now: str) -> str:
 
     Who lands for others, and has it from them what landed before, may know less than this repository.
     """
-    if now == ZERO or repo.kind(now) != "commit" or holds(repo, new.keep, now):
+    # as a rule the landing was planned with this one, and no process is needed to see that
+    if now == ZERO or repo.descends(new.keep, now, _NEAR) or repo.kind(now) != "commit" or holds(repo, new.keep, now):
         return new.keep
     landing, before = repo.commit(new.keep).parents[:1], repo.commit(now).parents[:1]
     if not landing or not before or not repo.is_ancestor(before[0], landing[0]):
