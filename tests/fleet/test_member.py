@@ -254,6 +254,33 @@ def test_without_the_database_each_machine_lands_by_itself_where_that_is_wished(
     once(plain, "Alone, ada", "Alone, bob", "More")
 
 
+def test_a_database_that_has_lost_what_was_handed_over_is_told_again(
+    plain: Scene, postgres: Server, machines: list[Clone]
+) -> None:
+    warm(machines)
+    ada, bob = machines
+    ada.git("config", "uam.window.push", "3s")
+    running = []
+    for one in (ada, bob):
+        one.commit(f"work-{one.top.name}", message=f"Work of {one.top.name}")
+        running.append(one.start("push", "origin", "main"))
+        until(partial(_is_handed_or_held, postgres, one), "its place in the fleet")
+    waiting(postgres, url_of(bob), 1)
+    postgres.sql("DELETE FROM uam.entries", database=database_of(url_of(bob)))
+    postgres.kill()
+    postgres.start()
+    done = [finished(process) for process in running]
+    assert [how.code for how in done] == [0, 0], done
+    once(plain, "Work of ada", "Work of bob")
+
+
+def _is_handed_or_held(server: Server, one: Clone) -> bool:
+    return (
+        bool(one.rows("sources"))
+        and server.sql("SELECT count(*) FROM uam.holders WHERE pid > 0", database=database_of(url_of(one))) == "1"
+    )
+
+
 def test_a_remote_that_loses_its_hidden_refs_loses_nothing(
     plain: Scene, postgres: Server, machines: list[Clone]
 ) -> None:

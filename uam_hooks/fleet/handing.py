@@ -125,16 +125,23 @@ def hand_over(session: Session, db: Fleet, remote: Remote, own: Sequence[Entrust
     entrusted.offered(session.store, [source.id for _, source in sources])
     _send(session, remote, [source for _, source in sources], {one.action.ref for one in own})
     reached(Handing.SENT)
-    db.enter([
-        Entry(source.entry, Branch(remote.name, one.action.ref), source.tip, hidden_ref(session.settings, source.entry),
-              source.agent, terms, urgent=False, window=max(0.0, seconds_of(one.action.execute_after) - time.time()),
-              facts=_facts(one, source))
-        for one, source in sources
-    ])  # fmt: skip
+    enter(session, db, remote.name, named, terms)
     reached(Handing.ENTERED)
     for one in named:
         entrusted.entrust(session.store, one, fleet)
     reached(Handing.ENTRUSTED)
+
+
+def enter(session: Session, db: Fleet, remote: str, handed: Sequence[Entrusted], terms: str) -> None:
+    """Enter what is handed over; what is there already stays as it is. So a database that has lost what it had written
+    last is told again of what waits.
+    """
+    db.enter([
+        Entry(source.entry, Branch(remote, one.action.ref), source.tip, hidden_ref(session.settings, source.entry),
+              source.agent, terms, urgent=False, window=max(0.0, seconds_of(one.action.execute_after) - time.time()),
+              facts=_facts(one, source))
+        for one in handed for source in one.pending
+    ])  # fmt: skip
 
 
 def _facts(one: Entrusted, source: Source) -> dict[str, object]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 from uam_hooks.fleet import handing
 from uam_hooks.fleet.abroad import Abroad
@@ -43,6 +44,8 @@ class Member(Abroad):
         self._away: tuple[float, UamError] | None = None
         self._shared: dict[tuple[str, str, str], bool] = {}  # verdicts that the fleet has, and whether they are sure
         self._learned = 0
+        self._entered: set[str] = set()  # the remotes of which this connection was told what is handed over
+        self._retention = 0.0  # of what is to be folded at the end; 0 for nothing
 
     def exchange(self, session: Session, lane: Lane, *, landing: bool = False) -> None:
         """See Abroad. Where the database does not answer, uam.fleet.onLoss says what becomes of what waits."""
@@ -69,6 +72,11 @@ class Member(Abroad):
     def _exchange(self, session: Session, lane: Lane, ended: Sequence[Staying], landing: bool) -> None:
         """Tell and hear what has ended; then decide who lands each branch of which something waits."""
         store, db, remote = session.store, self._connected(session), str(lane.remote)
+        if remote not in self._entered:
+            handing.enter(
+                session, db, remote, entrusted.handed_over(store, lane), terms_of(session.settings, os.environ)
+            )
+            self._entered.add(remote)
         handing.tell(session, db, ended)
         handing.take_back(session, db, remote)
         handing.hear(session, db, remote, entrusted.handed_over(store, lane))
@@ -90,6 +98,7 @@ class Member(Abroad):
         now = entrusted.candidates(store, lane)
         self._left |= {one.action.id for one in now if _branch(remote, one) not in held} - apart
         if held and landing:
+            self._retention = session.settings["uam.retention"]
             self._share(session, db)
         for branch in sorted(held) if landing else ():
             own_due = [one.action.execute_after for one in now if _branch(remote, one) == branch]
@@ -125,7 +134,7 @@ class Member(Abroad):
             clone = clone_of(session.repo.paths)
             url, name = str(session.settings["uam.fleet.url"]), str(session.settings["uam.fleet"])
             self._db = Fleet(url, name, Machine(clone.id, clone.name))
-            self._shared, self._learned = {}, 0
+            self._shared, self._learned, self._entered = {}, 0, set()
             self._away = None
         return self._db
 
@@ -161,6 +170,10 @@ class Member(Abroad):
         bell.wait(0)
 
     def close(self) -> None:
+        """See Abroad. Nobody waits for a flusher that ends: it folds what has ended in the fleet long ago."""
+        if self._db is not None and self._retention:
+            with suppress(UamError):
+                self._db.fold(self._retention)
         self._disconnect()
 
     def _disconnect(self) -> None:
