@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 
 from uam_hooks.git.remote import Remote
 from uam_hooks.git.repo import Repository
-from uam_hooks.hot.core.errors import GitFailed
 from uam_hooks.hot.core.plumbing import ZERO
 from uam_hooks.hot.core.quoting import word
 from uam_hooks.hot.core.refs import short_target
@@ -50,16 +49,15 @@ def end(session: Session, remote: Remote, one: Entrusted, said: Outcomes, there:
 
 
 def _is_so(repo: Repository, source: Source, outcome: Outcome, there: str) -> bool:
-    """Whether the remote, whose branch is at `there`, has all of what a source is said to have landed as."""
+    """Whether the remote, whose branch is at `there`, has all of what a source is said to have landed as; GitFailed
+    where git cannot tell.
+    """
     if outcome.failure is not None:
         return True
     new, keep = outcome.new, outcome.keep or outcome.new
-    try:
-        if repo.kind(new) != "commit" or repo.kind(keep) != "commit" or not repo.is_ancestor(new, there):
-            return False
-        return repo.is_ancestor(source.tip, new) or repo.is_ancestor(source.tip, keep)
-    except GitFailed:
+    if repo.kind(new) != "commit" or repo.kind(keep) != "commit" or not repo.is_ancestor(new, there):
         return False
+    return repo.is_ancestor(source.tip, new) or repo.is_ancestor(source.tip, keep)
 
 
 def _own(action: Action, source: Source, outcome: Outcome) -> Outcome:

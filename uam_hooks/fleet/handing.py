@@ -104,16 +104,18 @@ def _outcome(text: str) -> Outcome:
 
 
 def _write_down(session: Session, name: str, one: Entrusted, said: Outcomes) -> bool:
-    """Whether what is said of a push could be written down; an unreachable remote leaves that for later."""
-    there = ZERO
+    """Whether what is said of a push could be written down; where the remote or git does not answer, that is left for
+    later.
+    """
+    there, ref = ZERO, one.action.ref
     remote = Remote(session.repo, session.settings, name)
-    if any(outcome.failure is None for outcome in said.values()):
-        try:
-            there = remote.observe([one.action.ref], [shared_shadow_ref(one.action.ref)])[one.action.ref]
-        except Unreachable as error:
-            say(error.what)
-            return True
-    return end(session, remote, one, said, there)
+    try:
+        if any(outcome.failure is None for outcome in said.values()):
+            there = remote.observe([ref, shared_shadow_ref(ref)])[ref]
+        return end(session, remote, one, said, there)
+    except (Unreachable, GitFailed) as error:
+        say(error.what)
+        return True
 
 
 def hand_over(session: Session, db: Fleet, remote: Remote, own: Sequence[Entrusted], terms: str) -> None:

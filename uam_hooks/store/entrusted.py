@@ -135,23 +135,22 @@ def sources(store: Store, action: Action) -> tuple[Source, ...]:
 
 def unfinished(store: Store, action_ids: Collection[int]) -> set[int]:
     """Those of these pushes that are in the hands of another queue, or whose end is being written down."""
-    with store.reading() as db:
-        found = db.execute(
-            "SELECT q.id FROM deploy_queue q LEFT JOIN deploy_batches b ON b.id = q.batch_id"
-            " WHERE q.id IN (SELECT value FROM json_each(?)) AND ((q.entrusted <> '' AND"
-            "  q.status IN ('pending', 'batched', 'executing')) OR b.status IN ('pending', 'batched', 'executing'))",
-            (json.dumps(list(action_ids)),),
-        ).fetchall()
-    return {row["id"] for row in found}
+    return _open(store, action_ids, f"(q.entrusted <> '' AND q.status {_OPEN})")
 
 
 def still_open(store: Store, action_ids: Collection[int]) -> set[int]:
     """Those of these pushes that have not ended, or whose end is being written down."""
+    return _open(store, action_ids, f"q.status {_OPEN}")
+
+
+_OPEN = "IN ('pending', 'batched', 'executing')"
+
+
+def _open(store: Store, action_ids: Collection[int], which: str) -> set[int]:
     with store.reading() as db:
         found = db.execute(
-            "SELECT q.id FROM deploy_queue q LEFT JOIN deploy_batches b ON b.id = q.batch_id"
-            " WHERE q.id IN (SELECT value FROM json_each(?)) AND (q.status IN ('pending', 'batched', 'executing')"
-            " OR b.status IN ('pending', 'batched', 'executing'))",
+            "SELECT q.id FROM deploy_queue q LEFT JOIN deploy_batches b ON b.id = q.batch_id"  # noqa: S608 - of those above
+            f" WHERE q.id IN (SELECT value FROM json_each(?)) AND ({which} OR b.status {_OPEN})",
             (json.dumps(list(action_ids)),),
         ).fetchall()
     return {row["id"] for row in found}
