@@ -20,7 +20,8 @@ from uam_hooks.install.install import install
 class Clone(Scene):
     """A clone as a machine: what it has of `Scene` is what is asked of its queue and its flushers."""
 
-    def __init__(self, scene: Scene, name: str, url: str, fleet: str = "shop", window: str = "1s") -> None:
+    def __init__(self, scene: Scene, name: str, url: str = "", fleet: str = "shop", window: str = "1s") -> None:
+        """A clone that is in the fleet already; without a `url` it has yet to join."""
         home = scene.root / f"home-{name}"
         home.mkdir()
         config = (scene.home / "gitconfig").read_text()
@@ -31,14 +32,15 @@ class Clone(Scene):
         scene.outside.git("clone", "-q", str(scene.remote), name)
         self.outside = scene.outside
         for key, value in (
-            ("uam.window.push", window), ("uam.flusher.linger", "2m"), ("uam.fleet", fleet), ("uam.fleet.url", url),
-            ("uam.squash", "never"), ("uam.window.company", "off"),
+            ("uam.window.push", window), ("uam.flusher.linger", "2m"), ("uam.squash", "never"),
+            ("uam.window.company", "off"), *([("uam.fleet", fleet), ("uam.fleet.url", url)] if url else []),
         ):  # fmt: skip
             self.git("config", key, value)
         with environment(self.env), Repository.at(self.top) as repo:
             install(repo)
-        clone = clone_of(RepoPaths.of(self.top / ".git"))
-        join(url, fleet, Machine(clone.id, name))
+        if url:
+            clone = clone_of(RepoPaths.of(self.top / ".git"))
+            join(url, fleet, Machine(clone.id, name))
 
 
 def clones(scene: Scene, server: Server, names: Sequence[str], window: str = "1s") -> list[Clone]:

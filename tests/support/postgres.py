@@ -1,4 +1,6 @@
-"""A real PostgreSQL for a test: a cluster in a private directory, on a unix socket alone, that ends with the tests."""
+"""A real PostgreSQL for a test: a cluster in a private directory, on a unix socket alone if nothing else is said, that
+ends with the tests.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,8 +31,16 @@ _STARTED = 30.0
 class Server:
     """One cluster. It is as quick as it can be: nothing in it outlives its tests."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, *settings: str, port: int = 5432, files: Mapping[str, bytes] | None = None, inside: Sequence[str] = ()
+    ) -> None:
+        """Start one with these `settings`, NAME=VALUE, and `files` in its data directory instead of its own.
+
+        `inside` is what its programs are started by.
+        """
         assert BIN is not None
+        self._settings, self._inside = (f"port={port}", *settings), inside
+        self._at = ("-p", str(port), "-U", OWNER)
         # short, for the name of a socket has to fit into 107 bytes
         self.root = Path(tempfile.mkdtemp(prefix="uampg-", dir="/tmp"))
         self._numbers = itertools.count(1)
@@ -42,6 +52,8 @@ class Server:
         self._run("initdb", "-D", self._data, "-U", OWNER, "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C")
         access = self.root / "data" / "pg_hba.conf"
         access.write_text(f"local all {LOCKED} scram-sha-256\n{access.read_text()}")
+        for name, content in (files or {}).items():
+            self._write(self.root / "data" / name, content)
         self.start()
 
     @property
@@ -55,18 +67,18 @@ class Server:
     # -- up and down ---------------------------------------------------------------------------------------------
 
     def start(self, *settings: str) -> None:
-        """Start it, and wait until it takes connections; `settings` are NAME=VALUE."""
+        """Start it, and wait until it takes connections; `settings` are NAME=VALUE, beside those that it has anyway."""
         assert not self.running, "it runs already"
         given = ["listen_addresses=", f"unix_socket_directories={self.root}", "fsync=off", "full_page_writes=off",
                  "synchronous_commit=off", "shared_buffers=16MB", "max_connections=50", "autovacuum=off",
-                 *settings]  # fmt: skip
+                 *self._settings, *settings]  # fmt: skip
         options = [part for setting in given for part in ("-c", setting)]
         with (self.root / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 self._as_user([str(BIN / "postgres"), "-D", self._data, *options]) if BIN else [],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True,
             )  # fmt: skip
-        waiting = ["pg_isready", "-q", "-h", str(self.root), "-d", "postgres", "-U", OWNER]
+        waiting = ["pg_isready", "-q", "-h", str(self.root), "-d", "postgres", *self._at]
         for _ in range(int(_STARTED / 0.05)):
             if self._run(*waiting, check=False) == 0:
                 return
@@ -136,25 +148,18 @@ class Server:
     def sql(self, *commands: str, database: str = "postgres") -> str:
         """What psql prints for `commands`, as the superuser."""
         given = [part for command in commands for part in ("-c", command)]
-        at = [
-            "psql",
-            "-X",
-            "-q",
-            "-A",
-            "-t",
-            "-v",
-            "ON_ERROR_STOP=1",
-            "-h",
-            str(self.root),
-            "-U",
-            OWNER,
-            "-d",
-            database,
-        ]
+        at = ["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", str(self.root), *self._at, "-d", database]
         assert BIN is not None
         done = subprocess.run([str(BIN / at[0]), *at[1:], *given], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
+
+    def _write(self, path: Path, content: bytes) -> None:
+        """A file that is the server's alone, as it wants its keys to be."""
+        path.write_bytes(content)
+        path.chmod(0o600)
+        if self._user:
+            os.chown(path, self._user.pw_uid, self._user.pw_gid)
 
     def _run(self, program: str, *arguments: str, check: bool = True) -> int:
         assert BIN is not None
@@ -168,7 +173,7 @@ class Server:
         alone = ["setpriv", "--pdeathsig", "QUIT"] if shutil.which("setpriv") else []
         if self._user:
             alone += ["--reuid", str(self._user.pw_uid), "--regid", str(self._user.pw_gid), "--clear-groups"]
-        return [*alone, *command]
+        return [*self._inside, *alone, *command]
 
 
 def _somebody() -> pwd.struct_passwd | None:
