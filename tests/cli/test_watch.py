@@ -109,11 +109,12 @@ class _Counted(Bell):
 
     looks = 0
 
-    def wait(self, seconds: float) -> None:
+    def wait(self, seconds: float) -> bool:
         assert seconds == LOOK_SECONDS
         self.looks += 1
         if self.looks == 50:
             raise KeyboardInterrupt
+        return True
 
 
 class _Kept:

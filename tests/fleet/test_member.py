@@ -42,6 +42,11 @@ def runs(scene: Scene) -> int:
     return sum(":refs/heads/main" in line for line in scene.pushes())
 
 
+def holders(server: Server, one: Clone) -> int:
+    """How many branches of the fleet of a machine somebody holds."""
+    return int(server.sql("SELECT count(*) FROM uam.holders WHERE pid > 0", database=database_of(url_of(one))))
+
+
 def once(scene: Scene, *subjects: str) -> None:
     """These subjects are on main exactly once each."""
     there = scene.bare.subjects("main")
@@ -98,23 +103,60 @@ def test_a_machine_that_nobody_else_was_seen_beside_waits_for_no_window(
     # bob holds the branch, for what nobody waits for, and ada hears of him by that
     bob.commit("held", message="Held")
     assert bob.run("-c", "uam.push.mode=queue", "push", "origin", "main").code == 0
-    holders = "SELECT count(*) FROM uam.holders WHERE pid > 0"
-    until(lambda: postgres.sql(holders, database=database_of(url_of(bob))) == "1", "a holder")
+    until(lambda: holders(postgres, bob) == 1, "a holder")
     ada.commit("with", message="With bob")
-    first = ada.start("push", "origin", "main")
-    waiting(postgres, url_of(ada), 1)
+    assert ada.push("origin", "main").code == 0
+    once(plain, "Alone", "Held", "With bob")  # what bob holds lands with it
     ada.commit("later", message="Later")
     second = ada.start("push", "origin", "main")
     until(lambda: len(ada.pushed()) == 3, "the second push")
     dues = [row["execute_after"] > row["queued_at"] for row in ada.rows("deploy_queue") if row["action_type"] == "push"]
     assert dues == [False, False, True]
-    for process in (first, second):
-        os.killpg(process.pid, signal.SIGTERM)
-        finished(process)
+    os.killpg(second.pid, signal.SIGTERM)
+    finished(second)
     bob.commit("end", message="End")
     bob.git("config", "uam.window.push", "0")
     assert bob.push("origin", "main").code == 0
-    once(plain, "Alone", "Held", "End")
+    once(plain, "Alone", "Held", "With bob", "End")
+
+
+def test_who_holds_a_branch_lands_what_is_due_of_others_before_its_own_window_ends(
+    plain: Scene, postgres: Server, machines: list[Clone]
+) -> None:
+    ada, bob = machines
+    ada.git("config", "uam.window.push", "1h")
+    ada.commit("held", message="Held")
+    assert ada.run("-c", "uam.push.mode=queue", "push", "origin", "main").code == 0
+    until(lambda: holders(postgres, ada) == 1, "a holder")
+    bob.commit("due", message="Due")
+    assert bob.push("origin", "main").code == 0
+    assert runs(plain) == 2  # the first commit, and both of these
+    once(plain, "Held", "Due")
+
+
+def test_what_several_push_on_one_machine_is_handed_over_within_the_window(
+    plain: Scene, postgres: Server, machines: list[Clone]
+) -> None:
+    """What joins a push while it is handed over goes along, and nothing sleeps until its window ends."""
+    ada, bob = machines
+    warm(machines)
+    places = [bob.worktree(f"bob-{number}") for number in range(4)]
+    for number, place in enumerate(places):
+        place.commit(f"work-{number}", message=f"Work {number}")
+    ada.git("config", "uam.window.push", "1h")
+    ada.commit("first", message="First")
+    assert ada.run("-c", "uam.push.mode=queue", "push", "origin", "main").code == 0
+    until(lambda: holders(postgres, ada) == 1, "a holder")
+    bob.git("config", "uam.window.push", "1h")
+    before = runs(plain)
+    pushes = [place.start("push", "origin", "HEAD:main") for place in places]
+    waiting(postgres, url_of(bob), 4)
+    ada.git("config", "uam.window.push", "0")
+    ada.commit("last", message="Last")
+    assert ada.push("origin", "main").code == 0
+    assert [finished(push).code for push in pushes] == [0] * 4
+    assert runs(plain) == before + 1
+    once(plain, "First", "Last", *(f"Work {number}" for number in range(4)))
 
 
 def test_a_flush_by_hand_lands_what_waits_and_says_what_landed(plain: Scene, machines: list[Clone]) -> None:
@@ -126,6 +168,26 @@ def test_a_flush_by_hand_lands_what_waits_and_says_what_landed(plain: Scene, mac
     assert done.code == 0, done
     assert "landed on origin/main" in done.out
     once(plain, "Now")
+
+
+def test_a_flush_by_hand_lands_what_another_machine_has_in_hand(
+    plain: Scene, postgres: Server, machines: list[Clone]
+) -> None:
+    ada, bob = machines
+    for one in machines:
+        one.git("config", "uam.window.push", "1h")
+        one.git("config", "uam.push.mode", "queue")
+    ada.commit("held", message="Held")
+    assert ada.push("origin", "main").code == 0
+    until(lambda: holders(postgres, ada) == 1, "a holder")
+    bob.commit("handed", message="Handed")
+    assert bob.push("origin", "main").code == 0
+    waiting(postgres, url_of(bob), 1)
+    until(lambda: any(row["entrusted"] for row in bob.rows("deploy_queue")), "what is handed over")
+    done = bob.run("uam", "flush")
+    assert done.code == 0, done
+    assert "landed on origin/main" in done.out
+    once(plain, "Held", "Handed")
 
 
 def test_who_conflicts_with_another_machine_is_told_with_whose_work(plain: Scene, machines: list[Clone]) -> None:
@@ -168,8 +230,8 @@ def test_a_holder_that_dies_or_stops_is_replaced(
     ada.commit("held", message="Held")
     assert ada.push("origin", "main", UAM_AGENT_ID="ada", GIT_CONFIG_COUNT="1", GIT_CONFIG_KEY_0="uam.push.mode",
                     GIT_CONFIG_VALUE_0="queue").code == 0  # fmt: skip
-    holders = "SELECT count(*) FROM uam.holders WHERE pid > 0"
-    until(lambda: postgres.sql(holders, database=database_of(url_of(ada))) == "1", "a holder")
+    until(lambda: holders(postgres, ada) == 1, "a holder")
+    bob.git("config", "uam.window.push", "4s")
     bob.commit("urgent", message="Urgent")
     process = bob.start("push", "origin", "main")
     waiting(postgres, url_of(bob), 1)
@@ -238,6 +300,7 @@ def test_without_the_database_each_machine_lands_by_itself_where_that_is_wished(
     bob.git("config", "uam.window.push", "1h")
     held = bob.start("push", "origin", "main")
     until(lambda: bob.rows("sources")[-1:], "the push of bob")
+    ada.git("config", "uam.window.push", "4s")
     process = ada.start("push", "origin", "main")
     waiting(postgres, url_of(ada), 1)
     postgres.kill()
@@ -259,7 +322,8 @@ def test_a_database_that_has_lost_what_was_handed_over_is_told_again(
 ) -> None:
     warm(machines)
     ada, bob = machines
-    ada.git("config", "uam.window.push", "3s")
+    for one in machines:
+        one.git("config", "uam.window.push", "4s")
     running = []
     for one in (ada, bob):
         one.commit(f"work-{one.top.name}", message=f"Work of {one.top.name}")
@@ -275,10 +339,7 @@ def test_a_database_that_has_lost_what_was_handed_over_is_told_again(
 
 
 def _is_handed_or_held(server: Server, one: Clone) -> bool:
-    return (
-        bool(one.rows("sources"))
-        and server.sql("SELECT count(*) FROM uam.holders WHERE pid > 0", database=database_of(url_of(one))) == "1"
-    )
+    return bool(one.rows("sources")) and holders(server, one) == 1
 
 
 def test_a_remote_that_loses_its_hidden_refs_loses_nothing(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from math import inf
 from pathlib import Path
 
 from uam_hooks.hot.queue.bell import Bell
@@ -37,9 +38,16 @@ class Abroad:
         """
         return []
 
-    def wait(self, bell: Bell, seconds: float) -> None:
-        """Wait until the bell rings, others have something to tell, or for `seconds`."""
+    def wait(self, bell: Bell, seconds: float) -> bool:
+        """Wait until the bell rings, others have something to tell, or for `seconds`; whether there may be something to
+        exchange.
+        """
         bell.wait(seconds)
+        return False
+
+    def due_in(self) -> float:
+        """In how many seconds something of others is due that is to be taken in here; infinite where nothing is."""
+        return inf
 
     def close(self) -> None:
         """Let go of everything that is held for a lane."""

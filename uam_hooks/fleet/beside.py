@@ -36,11 +36,11 @@ class Beside(Abroad):
         return self._left
 
     def bring_on(self, session: Session, lane: Lane, seconds: float) -> list[str]:
-        """See Abroad. What another machine lands, it lands when its own window ends."""
+        """See Abroad. What is in the hands of another machine is due there, too."""
         until = time.monotonic() + seconds
-        own = entrusted.candidates(session.store, lane)
-        numbers = {one.action.id for one in (*own, *entrusted.handed_over(session.store, lane))}
-        entrusted.hasten(session.store, [one.action.id for one in own])
+        own, handed = entrusted.candidates(session.store, lane), entrusted.handed_over(session.store, lane)
+        numbers = {one.action.id for one in (*own, *handed)}
+        entrusted.hasten(session.store, numbers)
         open_ = set(numbers)
         with Bell(session.repo.paths.bells, WAITERS) as bell:
             while (open_ := entrusted.still_open(session.store, open_)) and time.monotonic() < until:

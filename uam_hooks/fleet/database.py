@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from math import inf
 
 from uam_hooks.fleet import standing, statements, values
 from uam_hooks.fleet.fleet_schema import opened
@@ -86,7 +87,10 @@ class Fleet:
     # -- what is handed over ---------------------------------------------------------------------------------
 
     def enter(self, entries: Sequence[Entry]) -> None:
-        """Hand over sources, all of them or none, and wake who lands their branches. Those that are there stay."""
+        """Hand over sources, all of them or none, and wake who lands their branches.
+
+        Those that are there stay, but are due now where they have no window any more.
+        """
         rows = [(values.checked(entry), self._key(entry.branch)) for entry in entries]
         if not rows:
             return
@@ -129,6 +133,15 @@ class Fleet:
                 break
             after = int(rows[-1][-1])
         return found[:most]
+
+    def due_in(self, branch: Branch, terms: str) -> float:
+        """In how many seconds the first of what other machines have handed over for a branch is due, of what asks for
+        nothing else than `terms`; infinite where there is nothing.
+        """
+        [(seconds,)] = self._ask(
+            statements.DUE, branch, key=self._key(branch), terms=values.packed(terms), machine=self.machine.id
+        )
+        return inf if seconds is None else float(seconds)
 
     def take_home(self, ids: Sequence[str]) -> set[str]:
         """Take entries of this machine back: those of `ids` that still waited."""

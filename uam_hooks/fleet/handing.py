@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Collection, Mapping, Sequence
+from math import inf
 
-from uam_hooks.fleet.clone import clone_of, terms_of
+from uam_hooks.fleet.clone import clone_of
 from uam_hooks.fleet.database import Fleet
 from uam_hooks.fleet.ended import end
 from uam_hooks.fleet.hidden import hidden_ref
@@ -31,6 +32,15 @@ from uam_hooks.session import Session
 from uam_hooks.store import entrusted, guests
 from uam_hooks.store.entrusted import Entrusted
 from uam_hooks.store.guests import Guest, Staying
+
+# How often what has joined a push while it was handed over is handed over with it, before others have their turn.
+_ATTEMPTS = 5
+# How long what could not be brought here is left alone.
+_AGAIN_SECONDS = 5.0
+
+
+class NotTaken(UamError):
+    """The remote answers, and does not take a hidden ref."""
 
 
 def tell(session: Session, db: Fleet, ended: Sequence[Staying]) -> None:
@@ -119,19 +129,26 @@ def _write_down(session: Session, name: str, one: Entrusted, said: Outcomes) -> 
 
 
 def hand_over(session: Session, db: Fleet, remote: Remote, own: Sequence[Entrusted], terms: str) -> None:
-    """Hand pushes over to whoever lands their branches. Raises UamError where the remote takes no hidden refs."""
+    """Hand pushes over to whoever lands their branches, with what joins them meanwhile.
+
+    Raises NotTaken where the remote does not take a hidden ref; Unreachable and GitFailed.
+    """
     fleet = str(session.settings["uam.fleet"])
-    named = entrusted.name(session.store, own)
-    sources = [(one, source) for one in named for source in one.pending]
-    reached(Handing.NAMED)
-    entrusted.offered(session.store, [source.id for _, source in sources])
-    _send(session, remote, [source for _, source in sources], {one.action.ref for one in own})
-    reached(Handing.SENT)
-    enter(session, db, remote.name, named, terms)
-    reached(Handing.ENTERED)
-    for one in named:
-        entrusted.entrust(session.store, one, fleet)
-    reached(Handing.ENTRUSTED)
+    waiting, sent = list(own), set[str]()
+    for _ in range(_ATTEMPTS):
+        named = entrusted.name(session.store, waiting)
+        new = [source for one in named for source in one.pending if source.entry not in sent]
+        if not new:
+            return
+        reached(Handing.NAMED)
+        entrusted.offered(session.store, [source.id for source in new])
+        _send(session, remote, new, {one.action.ref for one in waiting})
+        reached(Handing.SENT)
+        enter(session, db, remote.name, named, terms)
+        reached(Handing.ENTERED)
+        waiting = [one for one in named if not entrusted.entrust(session.store, one, fleet)]
+        reached(Handing.ENTRUSTED)
+        sent.update(source.entry for source in new)
 
 
 def enter(session: Session, db: Fleet, remote: str, handed: Sequence[Entrusted], terms: str) -> None:
@@ -173,7 +190,7 @@ def _send(session: Session, remote: Remote, sources: Sequence[Source], refs: Col
     there = remote.refs(*wrong)  # what an earlier try has sent is there
     for update in updates:
         if update.ref in wrong and there.get(update.ref) != update.new:
-            raise UamError(f"{remote.name} does not take {update.ref}: {wrong[update.ref].words}.")
+            raise NotTaken(f"{remote.name} does not take {update.ref}: {wrong[update.ref].words}.")
 
 
 def _unknown_shadows(session: Session, remote: Remote, refs: Collection[str]) -> list[RefUpdate]:
@@ -192,17 +209,21 @@ def _unknown_shadows(session: Session, remote: Remote, refs: Collection[str]) ->
     return found
 
 
-def take_in(session: Session, db: Fleet, branch: Branch, due: bool) -> None:
-    """Queue what others have handed over for a branch: if something of it, or (`due`) something from here, is due."""
-    fleet, terms = str(session.settings["uam.fleet"]), terms_of(session.settings, os.environ)
+def take_in(session: Session, db: Fleet, branch: Branch, terms: str, due: bool) -> float:
+    """Queue what others have handed over for a branch: if something of it, or (`due`) something from here, is due.
+
+    Returns in how many seconds there is something more to take in; infinite for nothing.
+    """
+    fleet = str(session.settings["uam.fleet"])
     waiting = db.waiting(branch, terms)
-    if not waiting or not (due or any(entry.due_in <= 0 for entry in waiting)):
-        return
+    soonest = min((entry.due_in for entry in waiting), default=inf)
+    if not waiting or (soonest > 0 and not due):
+        return soonest
     known = guests.known(session.store, [f"{fleet}/{entry.id}" for entry in waiting])
     own = clone_of(session.repo.paths).id  # what is from here lands from here, or of another identity
     new = [entry for entry in waiting if entry.machine != own and f"{fleet}/{entry.id}" not in known]
     if not new:
-        return
+        return inf
     remote = Remote(session.repo, session.settings, branch.remote)
     here = _brought(session, db, remote, new)
     if here:
@@ -210,6 +231,7 @@ def take_in(session: Session, db: Fleet, branch: Branch, due: bool) -> None:
         reached(Handing.BROUGHT)
         guests.take_in(session.store, [_guest(session, fleet, entry) for entry in here], time.time())
         reached(Handing.TAKEN_IN)
+    return inf if here else _AGAIN_SECONDS
 
 
 def _brought(session: Session, db: Fleet, remote: Remote, entries: Sequence[Entry]) -> list[Entry]:

@@ -67,7 +67,7 @@ class Hub(Abroad):
         """See Abroad."""
         return entrusted.any_handed_over(session.store, lane)
 
-    def wait(self, bell: Bell, seconds: float) -> None:
+    def wait(self, bell: Bell, seconds: float) -> bool:
         """See Abroad: for as long as nothing of ours has ended in the other queues."""
         until = time.monotonic() + seconds
         bells = [bell, *(one.bell for one in self._neighbours.values())]
@@ -81,7 +81,8 @@ class Hub(Abroad):
                 if one.descriptors:
                     one.wait(0)
             if rung & {*bell.descriptors} or deaf or self._any_ended():
-                return
+                return True
+        return False
 
     def _any_ended(self) -> bool:
         try:

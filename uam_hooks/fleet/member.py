@@ -13,14 +13,15 @@ import os
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from math import inf
 
 from uam_hooks.fleet import handing
 from uam_hooks.fleet.abroad import Abroad
 from uam_hooks.fleet.clone import clone_of, terms_of
 from uam_hooks.fleet.database import Fleet
 from uam_hooks.fleet.values import Branch, FleetAway, FleetRefused, Machine, Verdict
-from uam_hooks.git.remote import Remote
-from uam_hooks.hot.core.errors import UamError, UsageError
+from uam_hooks.git.remote import Remote, Unreachable
+from uam_hooks.hot.core.errors import GitFailed, UamError, UsageError
 from uam_hooks.hot.core.refs import full_target
 from uam_hooks.hot.core.words import say
 from uam_hooks.hot.queue.bell import Bell
@@ -31,8 +32,9 @@ from uam_hooks.store import entrusted, guests, verdicts
 from uam_hooks.store.entrusted import Entrusted
 from uam_hooks.store.guests import Staying
 
-# How long a database that does not answer is left alone.
-AWAY_SECONDS = 1.0
+# How long a database is left alone that does not answer, and that says no; the first times less.
+AWAY_SECONDS, REFUSED_SECONDS = 5.0, 30.0
+_FIRST_SECONDS = 1.0
 
 
 class Member(Abroad):
@@ -42,6 +44,10 @@ class Member(Abroad):
         self._db: Fleet | None = None
         self._left: frozenset[int] = frozenset()
         self._away: tuple[float, UamError] | None = None
+        self._failed = 0  # how often it was asked in vain, one time after the other
+        self._due: dict[Branch, float] = {}  # when something of others is to be taken in, by the monotonic clock
+        self._heard: dict[Branch, int] = {}  # how much was told when that was asked
+        self._told: dict[str, dict[int, str]] = {}  # by remote, when what was handed over was said to be due
         self._shared: dict[tuple[str, str, str], bool] = {}  # verdicts that the fleet has, and whether they are sure
         self._learned = 0
         self._entered: set[str] = set()  # the remotes of which this connection was told what is handed over
@@ -58,6 +64,7 @@ class Member(Abroad):
                 continue
             try:
                 self._exchange(session, here, ended, landing)
+                self._failed = 0
             except (FleetAway, FleetRefused, UsageError) as why:
                 self._lost(session, here, why)
 
@@ -72,16 +79,16 @@ class Member(Abroad):
     def _exchange(self, session: Session, lane: Lane, ended: Sequence[Staying], landing: bool) -> None:
         """Tell and hear what has ended; then decide who lands each branch of which something waits."""
         store, db, remote = session.store, self._connected(session), str(lane.remote)
+        terms = terms_of(session.settings, os.environ)
         if remote not in self._entered:
-            handing.enter(
-                session, db, remote, entrusted.handed_over(store, lane), terms_of(session.settings, os.environ)
-            )
+            handing.enter(session, db, remote, entrusted.handed_over(store, lane), terms)
             self._entered.add(remote)
         handing.tell(session, db, ended)
         handing.take_back(session, db, remote)
         handing.hear(session, db, remote, entrusted.handed_over(store, lane))
         handed = entrusted.handed_over(store, lane)
         own, staying = entrusted.candidates(store, lane), _staying(session, remote)
+        self._hasten(session, db, remote, own, handed, terms)
         past = [one.action.id for one in (*own, *handed) if one.action.error and not one.action.attempts]
         if past:  # the database answers again
             entrusted.hold_up(store, past, "")
@@ -94,27 +101,57 @@ class Member(Abroad):
         if lost:
             guests.send_away(store, lost, "another machine of the fleet lands it")
         others = [one for one in entrusted.candidates(store, lane) if _branch(remote, one) not in held]
-        apart = self._hand_over(session, db, remote, others) if others else set()
+        apart = self._hand_over(session, db, remote, others, terms, landing) if others else set()
         now = entrusted.candidates(store, lane)
         self._left |= {one.action.id for one in now if _branch(remote, one) not in held} - apart
         if held and landing:
             self._retention = session.settings["uam.retention"]
             self._share(session, db)
-        for branch in sorted(held) if landing else ():
+        for branch in [one for one in self._due if one.remote == remote and one not in held]:
+            del self._due[branch], self._heard[branch]
+        for branch in sorted(held):
             own_due = [one.action.execute_after for one in now if _branch(remote, one) == branch]
-            handing.take_in(session, db, branch, any(moment <= iso(time.time()) for moment in own_due))
+            self._look(session, db, branch, terms, any(moment <= iso(time.time()) for moment in own_due), landing)
 
-    def _hand_over(self, session: Session, db: Fleet, remote: str, own: Sequence[Entrusted]) -> set[int]:
-        """Hand these over; returns what lands from here all the same: the remote takes no hidden refs."""
+    def _hasten(
+        self, session: Session, db: Fleet, remote: str, own: Sequence[Entrusted], handed: Sequence[Entrusted],
+        terms: str,
+    ) -> None:  # fmt: skip
+        """Tell that what was handed over is due sooner: somebody flushes here."""
+        told = self._told.get(remote, {})
+        sooner = [one for one in handed if one.action.execute_after < told.get(one.action.id, "")]
+        if sooner:
+            handing.enter(session, db, remote, sooner, terms)
+        self._told[remote] = {one.action.id: one.action.execute_after for one in (*own, *handed)}
+
+    def _look(self, session: Session, db: Fleet, branch: Branch, terms: str, due: bool, landing: bool) -> None:
+        """Take in what others have handed over for a branch; before that is to be, see when something of it is due."""
+        heard = db.link.heard
+        if landing:
+            seconds = handing.take_in(session, db, branch, terms, due)
+        elif due or self._heard.get(branch) == heard:
+            return
+        else:
+            seconds = db.due_in(branch, terms)
+        self._due[branch], self._heard[branch] = time.monotonic() + seconds, heard
+
+    def _hand_over(
+        self, session: Session, db: Fleet, remote: str, own: Sequence[Entrusted], terms: str, landing: bool
+    ) -> set[int]:
+        """Hand these over; returns what lands from here all the same: the remote takes no hidden refs, or cannot be
+        asked although they are due.
+        """
         try:
-            handing.hand_over(session, db, Remote(session.repo, session.settings, remote), own,
-                              terms_of(session.settings, os.environ))  # fmt: skip
-        except (FleetAway, FleetRefused):
-            raise
-        except UamError as error:
+            handing.hand_over(session, db, Remote(session.repo, session.settings, remote), own, terms)
+        except (handing.NotTaken, UsageError) as error:
             say(f"{error.what} This lands from here, without the fleet.")
-            return {one.action.id for one in own}
-        return set()
+        except (Unreachable, GitFailed) as error:
+            say(error.what)
+            if not landing:
+                return set()  # it is tried again when they are due
+        else:
+            return set()
+        return {one.action.id for one in own}
 
     def _share(self, session: Session, db: Fleet) -> None:
         """Tell the fleet what gates have said here, and learn what they have said elsewhere."""
@@ -142,8 +179,11 @@ class Member(Abroad):
         """The database does not answer: what waits goes on waiting, or lands from here."""
         if self._away is None or self._away[1].what != why.what:
             say(f"{iso(time.time())} {why.what} {why.do}")
-        self._disconnect()
-        self._away = (time.monotonic() + AWAY_SECONDS, why)
+        if self._away is None or self._away[1] is not why:  # it was asked
+            self._disconnect()
+            most = AWAY_SECONDS if isinstance(why, FleetAway) else REFUSED_SECONDS
+            self._away = (time.monotonic() + min(most, _FIRST_SECONDS * 2.0**self._failed), why)
+            self._failed += 1
         handed = entrusted.handed_over(session.store, lane)
         if session.settings["uam.fleet.onLoss"] == "local":
             entrusted.bring_home(session.store, [one.action for one in handed], waits=True)
@@ -158,16 +198,23 @@ class Member(Abroad):
     def waits(self, session: Session, lane: Lane) -> bool:
         return entrusted.any_handed_over(session.store, lane)
 
-    def wait(self, bell: Bell, seconds: float) -> None:
-        """Until the bell rings or the database tells something; where it is away, it is looked for again soon."""
+    def wait(self, bell: Bell, seconds: float) -> bool:
+        """See Abroad: until the database tells something, too; where it is away, until it may be asked again."""
         if self._db is None:
-            bell.wait(min(seconds, AWAY_SECONDS))
-            return
+            away = self._away[0] - time.monotonic() if self._away is not None else 0.0
+            rung = bell.wait(min(seconds, away) if away > 0 else seconds)
+            return rung or 0 < away <= seconds
         try:
-            self._db.wait(seconds, *bell.descriptors)
+            told = self._db.wait(seconds, *bell.descriptors)
         except (FleetAway, FleetRefused):
             self._disconnect()
+            told = True
         bell.wait(0)
+        return told
+
+    def due_in(self) -> float:
+        """See Abroad."""
+        return min(self._due.values(), default=inf) - time.monotonic()
 
     def close(self) -> None:
         """See Abroad. Nobody waits for a flusher that ends: it folds what has ended in the fleet long ago."""
@@ -177,6 +224,7 @@ class Member(Abroad):
         self._disconnect()
 
     def _disconnect(self) -> None:
+        self._due, self._heard = {}, {}
         if self._db is not None:
             self._db.close()
             self._db = None

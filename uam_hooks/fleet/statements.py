@@ -86,6 +86,7 @@ BEAT = f"""
 
 # -- what is handed over -------------------------------------------------------------------------------------
 
+# What is there already stays as it is, but may be due sooner: somebody flushes by hand.
 ENTER = """
     WITH given AS (
         SELECT * FROM unnest(
@@ -97,11 +98,15 @@ ENTER = """
         UPDATE uam.machines SET seen_at = clock_timestamp() WHERE fleet = %(fleet)s AND id = %(machine)s::uuid
         RETURNING id
     ), entered AS (
-        INSERT INTO uam.entries (
+        INSERT INTO uam.entries AS e (
             fleet, id, key, remote, ref, tip, hidden, agent, terms, urgent, seconds, facts, machine, due_at)
         SELECT %(fleet)s, given.id, key, remote, ref, tip, hidden, agent, terms, urgent, seconds, facts, seen.id,
             clock_timestamp() + make_interval(secs => seconds)
-        FROM given, seen ORDER BY n ON CONFLICT (fleet, id) DO NOTHING RETURNING id
+        FROM given, seen ORDER BY n
+        ON CONFLICT (fleet, id) DO UPDATE SET due_at = excluded.due_at
+            WHERE e.state = 'waiting' AND e.machine = excluded.machine AND excluded.due_at < e.due_at
+                AND excluded.seconds <= 0
+        RETURNING id
     )
     SELECT (SELECT count(*) FROM seen), count(pg_notify(channel, ''))
     FROM (SELECT DISTINCT channel FROM given JOIN entered USING (id)) told
@@ -119,6 +124,13 @@ WAITING = f"""
         AND EXISTS (SELECT FROM uam.holders h WHERE h.fleet = %(fleet)s AND h.key = %(key)s AND {_MINE})
     ORDER BY e.number LIMIT %(most)s
 """  # noqa: S608
+
+# Of other machines: what is of this one lands in its own time.
+DUE = """
+    SELECT extract(epoch FROM min(due_at) - clock_timestamp())::double precision FROM uam.entries
+    WHERE fleet = %(fleet)s AND key = %(key)s AND state = 'waiting' AND remote = %(remote)s AND ref = %(ref)s
+        AND terms IN ('', %(terms)s) AND machine <> %(machine)s::uuid
+"""
 
 TAKE_HOME = """
     WITH own AS (

@@ -64,17 +64,19 @@ class Bell:
         for one in (self._socket.fileno(), self._signals[0]):
             self._poll.register(one, POLLIN)
 
-    def wait(self, seconds: float) -> None:
-        """Return when it is rung, or after `seconds`; what was rung before counts."""
+    def wait(self, seconds: float) -> bool:
+        """Return when it is rung, or after `seconds`: whether it may have been rung. What was rung before counts."""
         if self._socket is None or self._signals is None:
             time.sleep(max(0.0, min(seconds, WITHOUT_SECONDS)))
-            return
-        if self._poll.poll(max(0.0, seconds) * 1000):
+            return True
+        rung = bool(self._poll.poll(max(0.0, seconds) * 1000))
+        if rung:
             with suppress(BlockingIOError):
                 os.read(self._signals[0], 512)
             with suppress(BlockingIOError):
                 while True:
                     self.asked_to_leave |= self._socket.recv(8) == _LEAVE
+        return rung
 
     @property
     def descriptors(self) -> tuple[int, ...]:
