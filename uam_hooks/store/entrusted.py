@@ -190,11 +190,16 @@ def remotes(store: Store, lane: Lane) -> list[str]:
 
 
 def name(store: Store, handed: Sequence[Entrusted]) -> list[Entrusted]:
-    """Give each pending source of these pushes a name for the other queue; one that has a name keeps it."""
+    """Give each pending source of these pushes a name for the other queue, also those that have joined since they were
+    read; one that has a name keeps it.
+    """
     with store.transaction() as db:
         for one in handed:
-            for source in one.pending:
-                db.execute("UPDATE sources SET entry = ? WHERE id = ? AND entry = ''", (claim.random_uuid(), source.id))
+            nameless = db.execute(
+                "SELECT id FROM sources WHERE action_id = ? AND status = 'pending' AND entry = ''", (one.action.id,)
+            ).fetchall()
+            for row in nameless:
+                db.execute("UPDATE sources SET entry = ? WHERE id = ?", (claim.random_uuid(), row["id"]))
         return [one._replace(sources=_sources(db, one.action)) for one in handed]
 
 
