@@ -16,7 +16,7 @@ from tests.support.landscape import by_hand, environment, flushed, queue, write
 from tests.support.queueing import ask, change
 from tests.support.scenes import Scene, Worktree, finished, until
 from uam_hooks.ci.watch import Watch
-from uam_hooks.fleet.abroad import Abroad
+from uam_hooks.fleet.abroad import Elsewhere
 from uam_hooks.flush import flusher
 from uam_hooks.hot.queue.bell import FLUSHERS, Bell
 from uam_hooks.hot.queue.lane import Lane
@@ -126,7 +126,7 @@ def test_g8_a_sleeping_flusher_counts_by_a_clock_that_does_not_jump(
     with opened(scene) as session:
         monkeypatch.setattr(time, "time", lambda: frozen)
         with Bell(scene.paths.bells, FLUSHERS) as bell:
-            flusher._sleep_until(session, Watch(Lane(None, "origin")), bell, iso(frozen + 0.5), Abroad())
+            flusher._sleep_until(session, Watch(Lane(None, "origin")), bell, iso(frozen + 0.5), Elsewhere())
         batch = claim.due(session.store, frozen)
     assert batch is not None
     assert [action.target for action in batch.actions if action.explicit] == ["main"]

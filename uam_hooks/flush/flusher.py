@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from uam_hooks.ci.watch import Watch
-from uam_hooks.fleet.abroad import Abroad, Elsewhere
+from uam_hooks.fleet.abroad import Elsewhere
 from uam_hooks.flush import notices
 from uam_hooks.flush.flush import flush, prune
 from uam_hooks.flush.noted_commits import refresh
@@ -197,7 +197,7 @@ def _round(
     if due is not None and not open_batch:
         refresh(session.repo, session.store)  # while nobody waits for it
         _prune_daily(session)
-        _sleep_until(session, watch, bell, due, elsewhere.now(session))
+        _sleep_until(session, watch, bell, due, elsewhere)
         # where a remote leads may have changed meanwhile
         session = session._replace(settings=Settings.read(session.repo))
     since = mark(session.store)
@@ -269,17 +269,20 @@ def _prune_daily(session: Session) -> None:
     os.utime(stamp)
 
 
-def _sleep_until(session: Session, watch: Watch, bell: Bell, due: str | None, abroad: Abroad) -> None:
+def _sleep_until(session: Session, watch: Watch, bell: Bell, due: str | None, elsewhere: Elsewhere) -> None:
     """Sleep until something of the lane is due, by the monotonic clock: the other one may jump. What is to land
     elsewhere is handed over meanwhile.
     """
     ends: dict[str, float] = {}  # of each moment that was due, when that is by the monotonic clock
+    abroad = elsewhere.now(session)
     while due is not None and (left := seconds_of(due) - time.time()) > 0 and (others := abroad.due_in()) > 0:
         _see_installed(session)
         left = min(left, ends.setdefault(due, time.monotonic() + left) - time.monotonic())
         if left <= 0 and not claim.put_right(session.store, time.time(), waited_out=due):
             ends[due] = math.inf  # set with --execute-after: what counts is what the clock says
         elif left > 0 and abroad.wait(bell, min(left, others, NAP_SECONDS if watch.holds else LONG_NAP_SECONDS)):
+            session = session._replace(settings=Settings.read(session.repo))  # the clone may have left a fleet
+            abroad = elsewhere.now(session)
             abroad.exchange(session, watch.lane)
         claim.put_right(session.store, time.time())
         watch.look(session)
