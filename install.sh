@@ -128,9 +128,10 @@ make_env() {
 	mkdir -p "$data"
 	exec 9>"$data/lock" # held by this shell until it closes it or dies, however it dies
 	"$python" -I -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)'
-	# what was asked for once stays: an environment with the extra is brought up to date with it
+	# what was asked for once stays, whatever becomes of the environment: it is brought up to date with the extra
 	extra=
-	if [ -n "$fleet" ] || [ -e "$env/.with-fleet" ]; then extra='[fleet]'; fi
+	[ -z "$fleet" ] || : >"$data/with-fleet"
+	[ ! -e "$data/with-fleet" ] || extra='[fleet]'
 	wanted=$(fingerprint)$extra
 	rm -f "$data/files"
 	if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && "$env/bin/python" -I -c 'import uam_hooks'; then
@@ -148,7 +149,6 @@ make_env() {
 	"$env/bin/python" -I -m pip --disable-pip-version-check --no-input --quiet install "$here$extra" ||
 		die "pip could not install git uam; its words are above."
 	"$env/bin/python" -I -c 'import uam_hooks' || die "the environment in $env does not work."
-	[ -z "$extra" ] || : >"$env/.with-fleet"
 	echo "$wanted" >"$stamp"
 	exec 9>&-
 }
@@ -207,7 +207,7 @@ uninstall)
 	fi
 	if [ -n "$with_env" ]; then
 		each_link remove_link
-		rm -rf "$env" "$data/lock"
+		rm -rf "$env" "$data/lock" "$data/with-fleet"
 		rmdir "$data" 2>/dev/null || :
 		echo "Removed the environment in $env."
 	fi

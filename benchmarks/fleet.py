@@ -1,6 +1,6 @@
 """Agents on several machines with one queue, against as many worktrees of one clone; and what a fleet costs.
 
-    python benchmarks/fleet.py --agents 20 --machines 5 --rounds 5 --window 1s
+    python benchmarks/fleet.py --agents 20 --machines 5 --rounds 5 --window 5s
 
 The same work is done twice in one run. The remotes' post-receive hooks count the CI runs; the server's log counts what
 it was asked. Then one machine alone pushes with a fleet and without one in turn, and a holder that was killed or
@@ -199,7 +199,7 @@ def main() -> None:
     parser.add_argument("--agents", type=int, default=20)
     parser.add_argument("--machines", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--window", default="1s")
+    parser.add_argument("--window", default="5s")
     parser.add_argument("--pushes", type=int, default=10, help="of one machine alone")
     given = parser.parse_args()
     print(f"{given.agents} agents, {given.rounds} rounds, a window of {given.window}, load {os.getloadavg()[0]:.1f}")

@@ -53,7 +53,7 @@ def test_a_machine_from_nothing_into_a_fleet(
 
     first = run(plain.top, home, script=script)
     assert first.returncode == 0, first
-    assert not (env / ".with-fleet").exists() and not has_psycopg(env)
+    assert not (env.parent / "with-fleet").exists() and not has_psycopg(env)
     enabled = config.read_text()
 
     wrong = run(plain.top, home, "--fleet", url.replace("uam@", f"uam:{PASSWORD}@"), script=script)
@@ -61,7 +61,7 @@ def test_a_machine_from_nothing_into_a_fleet(
     assert "The URL of the fleet's database holds a password" in wrong.stderr
     assert PASSWORD not in wrong.stdout + wrong.stderr
     assert config.read_text() == enabled
-    assert (env / ".with-fleet").exists() and has_psycopg(env)
+    assert (env.parent / "with-fleet").exists() and has_psycopg(env)
 
     done = run(plain.root, home, "--fleet", url, str(plain.top), script=script)
     assert (done.returncode, done.stderr) == (0, ""), done
@@ -78,7 +78,7 @@ def test_a_machine_from_nothing_into_a_fleet(
         module.write("NEWER = True\n")
     newer = run(plain.top, home, script=script)
     assert newer.returncode == 0 and "up to date" in newer.stdout, newer
-    assert (env / ".with-fleet").exists() and has_psycopg(env)
+    assert (env.parent / "with-fleet").exists() and has_psycopg(env)
 
     join(url, "origin", machine(1))
     with closing(Fleet(url, "origin", machine(1))) as other:

@@ -28,7 +28,8 @@ def main() -> int:
     parser.add_argument("--fleet", action="store_true", help="several machines with a database between them")
     parser.add_argument("--machines", type=int, default=5, help="of a fleet")
     parser.add_argument("--rounds", type=int, default=20, help="how often each agent of a fleet pushes")
-    parser.add_argument("--faketime", default="", help="libfaketime.so.1: the clocks of a fleet's machines differ")
+    parser.add_argument("--commits", type=int, default=0, help="of a push in a fleet at most; 0 for one or two")
+    parser.add_argument("--clocks", action="store_true", help="the clocks of a fleet's machines differ")
     parser.add_argument("--keep", action="store_true", help="leave the directory of the run where it is")
     given = parser.parse_args()
     if given.fleet:
@@ -60,7 +61,7 @@ def _fleet(given: argparse.Namespace) -> int:
         print(f"no fleet can be tried here: {why}")
         return 1
     plan = fleet.Plan(given.seed, given.machines, given.agents, given.rounds, given.pause, given.seconds,
-                      faketime=given.faketime)  # fmt: skip
+                      clocks=given.clocks, commits=given.commits)  # fmt: skip
     root = Path(tempfile.mkdtemp(prefix="uam-torture-")).resolve()
     report = fleet.torture(plan, root)
     half, most = report.percentiles

@@ -52,6 +52,7 @@ class Agent:
         self.serial = 0
         self.gated = "GATES_OF_AGENT" in env
         self.rounds = int(env.get("ROUNDS_OF_AGENT", "0"))  # how often it pushes; 0 for as long as it may
+        self.most = int(env.get("COMMITS_OF_AGENT", "0"))  # how many commits it pushes at most; 0 for one, or two
 
     def git(self, *args: str) -> Done:
         """`git args`, whatever its exit code; a lock that nobody holds any more is taken away first."""
@@ -106,7 +107,7 @@ class Agent:
 
     def round(self) -> None:
         """Commit, and push that."""
-        for _ in range(self.random.choice((1, 1, 2))):
+        for _ in range(self.random.randint(1, self.most) if self.most else self.random.choice((1, 1, 2))):
             self.commit()
         if self.unpushed and self.random.random() < 0.2:
             self.amend()

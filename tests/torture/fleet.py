@@ -14,24 +14,25 @@ from pathlib import Path
 from statistics import quantiles
 from typing import NamedTuple
 
+from tests.support.clocks import clock, library
 from tests.support.postgres import Server
 from tests.support.scenes import Scene
 from tests.torture.chaos import KINDS, TERMS, Chaos, schedule
 from tests.torture.facts import Facts
 from tests.torture.invariants import Seen, violations
-from tests.torture.machines import NOTHING, Machine, asked, clock, machine, remote_of, with_files
+from tests.torture.machines import NOTHING, Machine, asked, machine, remote_of, with_files
 from tests.torture.run import end, start, wait_for_flushers
 
-# what the clocks of the machines say in comparison
-_CLOCKS = ("+0s", "+1h", "-1h", "+90s", "-5s")
+# what the clocks of the machines say in comparison, in seconds
+_CLOCKS = (0, 3600, -3600, 90, -5)
 WAITING = "SELECT machine::text, id::text, agent FROM uam.entries WHERE state = 'waiting'"
 
 
 class Plan(NamedTuple):
-    """What a run is to be: each agent pushes `rounds` times, and something happens every `pause` seconds on average.
+    """What a run is to be: each agent pushes `rounds` times, and something happens every `pause` seconds on average. A
+    push brings up to `commits`, or with 0 one or two. With `clocks` the machines do not agree about the time.
 
-    The chaos ends when all have pushed, or after `seconds`. `scale` is how long each thing lasts in comparison. With
-    the library `faketime` the machines do not agree about the time.
+    The chaos ends when all have pushed, or after `seconds`. `scale` is how long each thing lasts in comparison.
     """
 
     seed: int
@@ -42,7 +43,8 @@ class Plan(NamedTuple):
     seconds: float = 3600.0
     kinds: tuple[str, ...] = tuple(KINDS)
     scale: float = 1.0
-    faketime: str = ""
+    clocks: bool = False
+    commits: int = 0
 
 
 class Report(NamedTuple):
@@ -77,7 +79,10 @@ def torture(plan: Plan, root: Path) -> Report:
         scene, machines = _made(plan, room, server, stack)
         agents = _agents(root, machines)
         stop = root / "stop"
-        started = [start(agent, plan.seed, stop, ROUNDS_OF_AGENT=str(plan.rounds)) for agent in agents]
+        started = [
+            start(agent, plan.seed, stop, ROUNDS_OF_AGENT=str(plan.rounds), COMMITS_OF_AGENT=str(plan.commits))
+            for agent in agents
+        ]
         chaos = Chaos(scene, server, machines, plan.seed, root / "chaos.jsonl")
         late = time.monotonic() + plan.seconds
 
@@ -102,9 +107,10 @@ def _made(plan: Plan, room: Path, server: Server, stack: ExitStack) -> tuple[Sce
     scene = remote_of(room)
     with_files(scene, plan.agents)
     machines = []
+    clocks = library(scene.root) if plan.clocks else None
     for number in range(plan.machines):
         names = [f"agent{n}" for n in range(number, plan.agents, plan.machines)]
-        time_of_day = clock(plan.faketime, _CLOCKS[number % len(_CLOCKS)]) if plan.faketime else NOTHING
+        time_of_day = clock(clocks, _CLOCKS[number % len(_CLOCKS)]) if clocks else NOTHING
         made = machine(scene, server, f"m{number}", names, time_of_day)
         stack.callback(made.wire.close)
         machines.append(made)

@@ -100,11 +100,6 @@ def with_files(scene: Scene, agents: int) -> None:
     scene.git("push", "-q", "origin", "main")
 
 
-def clock(library: str, offset: str) -> dict[str, str]:
-    """The environment in which it is another time, by libfaketime; durations stay what they are."""
-    return {"LD_PRELOAD": library, "FAKETIME": offset, "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1"}
-
-
 def machine(scene: Scene, server: Server, name: str, agents: list[str], more: Mapping[str, str] = NOTHING) -> Machine:
     """Make a machine with the worktrees of these agents, and let it join the fleet of the server; `more` is of its
     environment.
@@ -125,6 +120,8 @@ def machine(scene: Scene, server: Server, name: str, agents: list[str], more: Ma
     settings = {"uam.window.push": "200ms", "uam.window.company": "off", "uam.flusher.linger": "1s"}
     for key, value in settings.items():
         clone.git("config", key, value)
+    for key in more:
+        clone.git("config", "--add", "uam.identity.env", key)
     with environment(env), Repository.at(clone.top) as repo:
         install(repo)
     member = joined(clone, server.url().replace(str(server.root), str(wire.at)))

@@ -182,7 +182,7 @@ class Member(Abroad):
         if self._away is None or self._away[1] is not why:  # it was asked
             self._disconnect()
             most = AWAY_SECONDS if isinstance(why, FleetAway) else REFUSED_SECONDS
-            self._away = (time.monotonic() + min(most, _FIRST_SECONDS * 2.0**self._failed), why)
+            self._away = (time.monotonic() + min(most, _FIRST_SECONDS * 2.0 ** min(self._failed, 9)), why)
             self._failed += 1
         handed = entrusted.handed_over(session.store, lane)
         if session.settings["uam.fleet.onLoss"] == "local":
