@@ -79,7 +79,8 @@ def _fleet(given: argparse.Namespace) -> int:
     print(f"{len(report.violations)} violations")
     if given.keep or report.violations:
         print(f"again: python -m tests.torture --fleet --seed {plan.seed} --machines {plan.machines}"
-              f" --agents {plan.agents} --rounds {plan.rounds} --pause {plan.pause}; left in {root}")  # fmt: skip
+              f" --agents {plan.agents} --rounds {plan.rounds} --pause {plan.pause} --commits {plan.commits}"
+              f"{' --clocks' if plan.clocks else ''}; left in {root}")  # fmt: skip
     else:
         shutil.rmtree(root)
     return bool(report.violations)

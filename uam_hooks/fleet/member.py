@@ -203,14 +203,14 @@ class Member(Abroad):
         if self._db is None:
             away = self._away[0] - time.monotonic() if self._away is not None else 0.0
             rung = bell.wait(min(seconds, away) if away > 0 else seconds)
-            return rung or 0 < away <= seconds
+            return (rung and bool(bell.descriptors)) or 0 < away <= seconds
         try:
             told = self._db.wait(seconds, *bell.descriptors)
         except (FleetAway, FleetRefused):
             self._disconnect()
             told = True
         bell.wait(0)
-        return told
+        return told or not bell.descriptors  # who hears no bell looks each time
 
     def due_in(self) -> float:
         """See Abroad."""
