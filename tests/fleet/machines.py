@@ -69,3 +69,16 @@ def database_of(url: str) -> str:
 def url_of(clone: Clone) -> str:
     """The database of its fleet."""
     return clone.git("config", "uam.fleet.url")
+
+
+def holders(server: Server, one: Clone) -> int:
+    """How many branches of the fleet of a machine somebody holds."""
+    return int(server.sql("SELECT count(*) FROM uam.holders WHERE pid > 0", database=database_of(url_of(one))))
+
+
+def let_hold(server: Server, one: Clone, window: str = "1h") -> None:
+    """Let a machine hold main, for a push that nobody waits for and that is not due for so long."""
+    one.git("config", "uam.window.push", window)
+    one.commit("held", message="Held")
+    assert one.run("-c", "uam.push.mode=queue", "push", "origin", "main").code == 0
+    until(lambda: holders(server, one) == 1, "a holder")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fleet.machines import Clone, clones, database_of, url_of
+from tests.fleet.machines import Clone, clones, let_hold
 from tests.support.landscape import environment
 from tests.support.postgres import Server
 from tests.support.scenes import Scene, finished, until
@@ -59,20 +59,11 @@ class Shut:
         self._thread.join()
 
 
-def held_by(server: Server, ada: Clone) -> None:
-    """Let a machine hold main, for a push that nobody waits for."""
-    ada.git("config", "uam.window.push", "1h")
-    ada.commit("held", message="Held")
-    assert ada.run("-c", "uam.push.mode=queue", "push", "origin", "main").code == 0
-    count = "SELECT count(*) FROM uam.holders WHERE pid > 0"
-    until(lambda: server.sql(count, database=database_of(url_of(ada))) == "1", "a holder")
-
-
 def test_a_database_that_does_not_answer_is_asked_ever_more_seldom(
     postgres: Server, machines: list[Clone], tmp_path: Path
 ) -> None:
     ada, bob = machines
-    held_by(postgres, ada)
+    let_hold(postgres, ada)
     for key, value in (("uam.window.push", "1h"), ("uam.push.mode", "queue")):
         bob.git("config", key, value)
     bob.commit("lines", "0\n", message="Number 0")
@@ -106,7 +97,7 @@ def test_a_remote_that_is_not_reached_for_a_moment_does_not_keep_a_push_out_of_t
     plain: Scene, postgres: Server, machines: list[Clone]
 ) -> None:
     ada, bob = machines
-    held_by(postgres, ada)
+    let_hold(postgres, ada)
     bob.git("config", "uam.window.push", "6s")
     bob.commit("work", message="Work")
     away = plain.remote.rename(plain.remote.with_name("away"))

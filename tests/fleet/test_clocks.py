@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.fleet.machines import Clone, clones, database_of, pushed_together, url_of, waiting
+from tests.fleet.machines import Clone, clones, let_hold, pushed_together, url_of, waiting
 from tests.fleet.test_member import nothing_left, once, runs, warm
 from tests.support.clocks import OFFSET, clock, library, needs_clocks
 from tests.support.postgres import Server, needs_postgres
-from tests.support.scenes import Scene, finished, until
+from tests.support.scenes import Scene, finished
 
 pytestmark = [needs_clocks, needs_postgres, pytest.mark.slow, pytest.mark.staying]
 
@@ -73,11 +73,7 @@ def test_machines_with_wrong_clocks_land_together_within_a_window(plain: Scene, 
 def holding(machines: list[Clone], server: Server, name: str) -> tuple[Clone, Clone]:
     """The machine with this name, which holds main for something that is due tomorrow, and the other one."""
     first, second = sorted(machines, key=lambda one: one.top.name != name)
-    first.git("config", "uam.window.push", "1d")
-    first.commit("held", message="Held")
-    assert first.run("-c", "uam.push.mode=queue", "push", "origin", "main").code == 0
-    holds = "SELECT count(*) FROM uam.holders WHERE pid > 0"
-    until(lambda: server.sql(holds, database=database_of(url_of(first))) == "1", "a holder")
+    let_hold(server, first, "1d")
     return first, second
 
 

@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 
-from tests.fleet.machines import Clone, clones, database_of, pushed_together, url_of, waiting
+from tests.fleet.machines import Clone, clones, database_of, holders, let_hold, pushed_together, url_of, waiting
 from tests.support.postgres import Server
 from tests.support.scenes import Scene, finished, until
 from uam_hooks.fleet.steps import Handing
@@ -40,11 +40,6 @@ def warm(machines: list[Clone]) -> None:
 def runs(scene: Scene) -> int:
     """How often main was pushed to: what CI would run for."""
     return sum(":refs/heads/main" in line for line in scene.pushes())
-
-
-def holders(server: Server, one: Clone) -> int:
-    """How many branches of the fleet of a machine somebody holds."""
-    return int(server.sql("SELECT count(*) FROM uam.holders WHERE pid > 0", database=database_of(url_of(one))))
 
 
 def once(scene: Scene, *subjects: str) -> None:
@@ -124,10 +119,7 @@ def test_who_holds_a_branch_lands_what_is_due_of_others_before_its_own_window_en
     plain: Scene, postgres: Server, machines: list[Clone]
 ) -> None:
     ada, bob = machines
-    ada.git("config", "uam.window.push", "1h")
-    ada.commit("held", message="Held")
-    assert ada.run("-c", "uam.push.mode=queue", "push", "origin", "main").code == 0
-    until(lambda: holders(postgres, ada) == 1, "a holder")
+    let_hold(postgres, ada)
     bob.commit("due", message="Due")
     assert bob.push("origin", "main").code == 0
     assert runs(plain) == 2  # the first commit, and both of these
