@@ -11,7 +11,7 @@ import pytest
 from tests.support.landscape import by_hand, enqueue, environment
 from tests.support.marks import bulk
 from tests.support.queueing import WINDOW, due_now, in_one_window
-from tests.support.scenes import TRACKING, Scene, Worktree, another_git, finished, gate, script, until
+from tests.support.scenes import TRACKING, Scene, Worktree, another_git, finished, gate, locked, script, until
 from uam_hooks.hot.push.intake import BranchMoved, enter
 from uam_hooks.hot.push.request import Request, Spec
 from uam_hooks.hot.push.resolve import resolve
@@ -420,3 +420,51 @@ def test_settles_in_many_worktrees_at_once(scene: Scene) -> None:
         assert agent.oid("HEAD") == scene.there()
         assert agent.git("status", "--porcelain") == "?? scratch"
     assert list((scene.uam / "settling").iterdir()) == []
+
+
+# -- two landings of one branch ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("squash", "theirs"), [("push", False), ("push", True), ("off", True)])
+def test_an_earlier_landing_does_not_take_a_branch_back_from_what_has_landed_since(
+    scene: Scene, squash: str, theirs: bool
+) -> None:
+    """The second push lands while the first one's branch waits to be settled: the branch stays, and then goes on."""
+    scene.git("config", "uam.squash", squash)
+    scene.commit("mine", "0\n")
+    assert scene.push().code == 0
+    with locked(scene.paths.settle_lock):
+        if theirs:
+            behind(scene)
+        scene.commit("mine", "1\n")
+        scene.commit("mine", "2\n")
+        first = scene.start("push")
+        until(lambda: [row["status"] for row in scene.rows("sources")] == ["landed"] * 2, "the first landing")
+        scene.commit("mine", "3\n")
+        newer = scene.commit("mine", "4\n")
+        assert scene.run("-c", "uam.settle=off", "push").code == 0
+        assert (scene.oid("main"), scene.bare.git("show", "main:mine")) == (newer, "4")
+    done = finished(first)
+    assert done.code == 0
+    assert scene.oid("main") == newer
+    assert done.ours[-1] == stays("main", newer, "newer commits of it have landed as well")
+    # and the next one is no conflict with its own work
+    scene.commit("mine", "5\n")
+    assert scene.push().code == 0
+    assert scene.bare.git("show", "main:mine") == "5"
+    assert scene.oid("main") == scene.there()
+    assert scene.clean()
+
+
+def test_an_earlier_landing_says_nothing_of_a_branch_that_is_at_a_later_one(scene: Scene) -> None:
+    with locked(scene.paths.settle_lock):
+        scene.commit("mine", "1\n")
+        scene.commit("mine", "2\n")
+        first = scene.start("push")
+        until(lambda: [row["status"] for row in scene.rows("sources")] == ["landed"], "the first landing")
+        scene.commit("mine", "3\n")
+        assert scene.run("-c", "uam.settle=off", "push").code == 0
+        assert scene.git("reset", "-q", "--hard", "origin/main") == ""
+    done = finished(first)
+    assert (done.code, len(done.ours)) == (0, 1), done
+    assert scene.oid("main") == scene.there()

@@ -43,7 +43,7 @@ def settle(git: Git, paths: RepoPaths, what: Landed, files: bool) -> Settled:
         # read under the lock: another settle may have moved it while this one waited
         at = run_directory(home, paths)
         wanted = (ref, f"{ref}^{{tree}}", f"{what.landing}^{{tree}}", what.keep, what.shadow or what.keep)
-        (now, _), (tree, _), (landed_tree, _), *kept = resolve_names(git, wanted, at)
+        (now, _), (tree, _), (landed_tree, _), (keep, _), (shadow, _) = resolve_names(git, wanted, at)
         if not now:
             return Settled(what.tip, why="it is gone")
         if now == what.landing:
@@ -51,9 +51,12 @@ def settle(git: Git, paths: RepoPaths, what: Landed, files: bool) -> Settled:
         if turn.busy:
             return Settled(now, why=turn.busy, transient=True)
         if not is_ancestor(git, what.tip, now, at):
-            return Settled(now, why="it has been moved elsewhere")
-        move = checked(git, what.branch, now, what.landing, _reason(what),
-                       kept=[oid for oid, _ in kept if oid], at=at)  # fmt: skip
+            beyond = is_ancestor(git, what.landing, now, at)
+            return Settled(now, why="" if beyond else "it has been moved elsewhere")
+        # What the shadow has by now may have landed after `what.landing`, which then is older than the branch. All
+        # but the pushed tip has to be in what landed with it.
+        kept = [oid for oid in (keep, shadow if now == what.tip else "") if oid]
+        move = checked(git, what.branch, now, what.landing, _reason(what), kept=kept, at=at)
         if move is None:
             if now == what.tip:
                 return Settled(now, why="it has commits that have not landed")
@@ -223,6 +226,10 @@ def _carry_newer(git: Git, paths: RepoPaths, what: Landed, now: str, landed_tree
     listed = git.run("rev-list", "--topo-order", "--reverse", now, f"^{what.keep}", f"^{what.landing}", at=at)
     if queued(git, listed.lines, at):  # it lands as it is, and the branch follows then
         return Settled(now, why="it has newer commits that are queued")
+    # Read after the pins, which go when the shadow has what landed.
+    ((shadow, _),) = resolve_names(git, (what.shadow or what.keep,), at)
+    if shadow and is_ancestor(git, listed.lines[0], shadow, at):
+        return Settled(now, why="newer commits of it have landed as well")
     raw = {oid: git.run("cat-file", "commit", oid, at=at).out for oid in listed.lines}
     if any(b"\ngpgsig" in text.partition(b"\n\n")[0] for text in raw.values()):
         return Settled(now, why="it has newer commits that are signed")
