@@ -85,6 +85,7 @@ def test_g11_a_branch_that_was_set_back_in_between_is_planned_in_full(scene: Sce
     queue(scene)
     outsiders(scene, 2)
     hook = scene.remote / "hooks" / "pre-receive"
-    hook.write_text(f'{hook.read_text()}\n[ "$left" -gt 1 ] || git update-ref refs/heads/main {scene.start_oid}\n')
+    set_back = f'git -C "{scene.remote}" update-ref refs/heads/main {scene.start_oid}'
+    hook.write_text(f'{hook.read_text()}\n[ "$left" -gt 1 ] || {set_back}\n')
     flushed(scene)
     assert {"first-1", "first-2", "second-1", "second-2"} < set(scene.files())

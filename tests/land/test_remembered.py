@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.support.landscape import by_hand, flushed, kept, queue, sound, truthful
-from tests.support.scenes import TRACKING, Kept, Scene, Worktree, script
+from tests.support.landscape import by_hand, enqueue, flushed, kept, queue, sound, truthful
+from tests.support.scenes import SHADOW, TRACKING, Kept, Scene, Worktree, script
 from tests.support.traces import traced
 from uam_hooks.land.steps import Step
 
@@ -101,6 +101,28 @@ def test_a_person_has_fetched_what_others_did(known: Scene) -> None:
     assert known.files() == ["README", "first", "second", "theirs"]
 
 
+@pytest.mark.parametrize("last", ["a flush", "a person"])
+def test_what_was_seen_last_counts(known: Scene, last: str) -> None:
+    """A flush whose push conflicts has seen what no tracking ref says, and a person may have fetched since."""
+    by_hand(known)
+    theirs(known, "f")
+    known.commit("f", "mine\n")
+    queue(known)
+    flushed(known)
+    assert known.rows("sources")[-1]["status"] == "failed"
+    assert known.oid(TRACKING) != known.there()
+    if last == "a person":
+        theirs(known, "more")
+        known.git("fetch", "-q")
+    known.git("reset", "-q", "--hard", "origin/main")
+    known.commit("second")
+    assert enqueue(known)  # without a git that lets the tracking ref follow
+    with traced(known) as trace:
+        flushed(known)
+    assert trace.connections == ["push"]
+    assert {"f", "second"} < set(known.files())
+
+
 @pytest.mark.parametrize("count", [1, 2])
 def test_somebody_has_pushed_since(known: Scene, count: int) -> None:
     oid = theirs(known)
@@ -119,8 +141,7 @@ def test_what_landed_from_here_in_between_is_remembered(known: Scene) -> None:
     """The git of a push that ends late sets the tracking ref to what its own landing made of the remote."""
     known.git("config", "uam.settle", "off")
     before = known.there()
-    for text in ("first\n", "second\n"):
-        known.commit("a", text)
+    mine = [known.commit("a", text) for text in ("first\n", "second\n")]
     assert known.push().code == 0
     other = known.worktree("other", "-b", "other", before)
     for text in ("first\n", "second\n"):
@@ -128,6 +149,7 @@ def test_what_landed_from_here_in_between_is_remembered(known: Scene) -> None:
     known.git("update-ref", TRACKING, before)
     assert other.push("origin", "HEAD:main").code == 0
     assert [row["status"] for row in known.rows("landings")][-2:] == ["abandoned", "landed"]
+    assert set(mine) < set(known.git("rev-list", SHADOW).split())
     known.commit("a", "third\n")
     done = known.push()
     assert done.code == 0, done
