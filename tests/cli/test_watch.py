@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -104,16 +105,23 @@ def test_without_a_terminal_it_prints_the_status_each_time_that_it_changes(scene
     scene.git("uam", "cancel", str(scene.rows("sources")[-1]["action_id"]))
 
 
+class _Enough(Exception):
+    """Nobody looks any more."""
+
+
 class _Counted(Bell):
-    """A bell that is rung at once, and ends the watch after so many looks."""
+    """A bell that is rung at once, and ends the watch after so many looks; what happens `after` the third is free."""
 
     looks = 0
+    after: Callable[[], object] | None = None
 
     def wait(self, seconds: float) -> bool:
         assert seconds == LOOK_SECONDS
         self.looks += 1
+        if self.looks == 3 and self.after is not None:
+            self.after()
         if self.looks == 50:
-            raise KeyboardInterrupt
+            raise _Enough
         return True
 
 
@@ -139,16 +147,29 @@ def test_while_nothing_happens_nothing_is_asked_and_nothing_drawn(scene: Scene) 
     bell = _Counted(scene.paths.bells, WATCHERS)
     with environment(scene.env), open_session(scene.top) as session, bell:
         session.store.db.set_trace_callback(statements.append)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(_Enough):
             follow(session, shows, bell, None, starting=True)
         assert (bell.looks, len(shows.looks)) == (50, 1)
         assert statements[-45:] == ["PRAGMA data_version"] * 45
         # the change of another process is seen by the next look
         bell.looks = 48
         enqueue(scene)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(_Enough):
             follow(session, shows, bell, None, starting=False)
     assert [row["type"] for row in shows.looks[-1].found["waiting"]] == ["commit", "push"]
+
+
+@pytest.mark.parametrize("what", ["settings", "queue"])
+def test_what_a_session_rests_on_is_looked_at_each_time(scene: Scene, what: str) -> None:
+    """With other settings, or a queue that another one took the place of, it is opened anew."""
+    shows, bell = _Kept(), _Counted(scene.paths.bells, WATCHERS)
+    with environment(scene.env), open_session(scene.top) as session, bell:
+        if what == "settings":
+            bell.after = lambda: scene.git("config", "uam.window.push", "2s")
+        else:
+            bell.after = lambda: scene.paths.database.rename(scene.root / "aside")
+        assert follow(session, shows, bell, None, starting=False)
+    assert bell.looks == 3
 
 
 def test_a_change_wakes_whoever_watches(scene: Scene) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
+import time
+
 import pytest
 
 from tests.support.landscape import environment
@@ -45,6 +49,25 @@ def test_whatever_changes_is_seen(plain: Scene, where: str) -> None:
             if where == "global":
                 included.write_text("")
         assert value(repo) == "after"
+
+
+def test_a_file_that_comes_into_being_is_seen(plain: Scene) -> None:
+    later = plain.root / "later"
+    with environment({**plain.env, "GIT_CONFIG_GLOBAL": str(later)}), Repository.at(plain.top) as repo:
+        while not repo._configuration._stamps:
+            assert value(repo) == ""
+        later.write_text("[uam]\n\tagent = after\n")
+        assert value(repo) == "after"
+
+
+def test_a_file_that_may_change_again_without_another_stamp_is_read_each_time(plain: Scene) -> None:
+    """One that was changed in the same moment: here in one that is to come."""
+    log, soon = plain.root / "trace", time.time() + 3600
+    os.utime(plain.top / ".git" / "config", (soon, soon))
+    with environment({**plain.env, "GIT_TRACE2": str(log)}), Repository.at(plain.top) as repo:
+        for number in (1, 2):
+            assert value(repo) == ""
+            assert len(re.findall(r"start .*git config", log.read_text())) == number
 
 
 def test_the_same_as_git_says(plain: Scene) -> None:
