@@ -13,8 +13,12 @@ import pytest
 
 import uam_hooks
 from tests.hot.test_files import asleep
-from tests.support.scenes import Scene, finished, free, until
-from uam_hooks.hot.queue.leader import begun
+from tests.support.scenes import Scene, another_git, finished, free, until
+from uam_hooks.flush import staying as staying_module
+from uam_hooks.flush.staying import Ground
+from uam_hooks.hot.queue.bell import FLUSHERS, Bell
+from uam_hooks.hot.queue.lane import Lane
+from uam_hooks.hot.queue.leader import begun, try_lock
 
 
 @pytest.fixture
@@ -146,6 +150,14 @@ def test_another_version_takes_its_place(staying: Scene) -> None:
     assert landed(staying, "b") != first
 
 
+def test_one_whose_git_was_replaced_goes(staying: Scene) -> None:
+    env = another_git(staying, f'exec "{shutil.which("git")}" "$@"\n')  # of the environment it has only what it needs
+    first = landed(staying, "a", **env)
+    os.utime(staying.root / "programs" / "git", (0, 0))
+    gone(staying, first)
+    assert landed(staying, "b", **env) != first
+
+
 def test_another_version_takes_over_what_waits(staying: Scene) -> None:
     """With the lock in its hands: nobody who relied on the flusher is left without one."""
     staying.git("config", "uam.push.mode", "queue")
@@ -269,3 +281,24 @@ def test_a_full_disk_keeps_no_flusher_from_its_work() -> None:
         begun(lock, idle=True)
     finally:
         os.close(lock)
+
+
+@pytest.mark.parametrize("most", [1, 1 << 40])
+def test_one_that_has_grown_too_big_does_not_stay(scene: Scene, monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    monkeypatch.setattr(staying_module, "MOST_BYTES", most)
+    monkeypatch.setattr(staying_module, "MOST_BYTES_IN_FLEET", most)
+    looks: list[int] = []
+
+    def meanwhile() -> bool:
+        looks.append(1)
+        (scene.paths.database).rename(scene.root / "aside")  # what it stays for has gone
+        return False
+
+    lane = Lane("somebody", "origin")
+    lock = try_lock(scene.paths.lane_lock(lane.key))
+    assert lock is not None
+    with scene.store() as store, Bell(scene.paths.bells, FLUSHERS) as bell:
+        ground = Ground(scene.paths, lane, lock)
+        assert not staying_module.stay(store, lane, bell, ground, 600.0, meanwhile)
+    os.close(lock)
+    assert len(looks) == (most > 1)
