@@ -94,3 +94,14 @@ def test_what_a_kill_leaves_is_found_and_lands(scene: Scene, step: str) -> None:
     scene.idle()
     assert scene.landed() == ["Add a"]
     sound(scene)
+
+
+def test_what_has_landed_is_kept_by_its_landing_until_that_is_recorded(scene: Scene) -> None:
+    scene.git("config", "uam.push.mode", "queue")
+    tip = scene.commit("a")
+    scene.git("push", "-q", "origin", "main", UAM_DIE_AT="tracked")
+    until(lambda: scene.rows("deploy_batches") and scene.unattended(), "the death")
+    scene.idle()
+    scene.git("update-ref", "-d", f"refs/uam/pin/{tip}")  # as a moment later
+    done = call(scene, "doctor", "--json")
+    assert [one["code"] for one in json.loads(done.out)["findings"]] == [Code.BATCH_ABANDONED.value]

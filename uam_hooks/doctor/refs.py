@@ -28,7 +28,8 @@ class Held(NamedTuple):
 def check_refs(seen: Seen) -> Iterator[Finding]:
     """Pins and entries belong to each other, landings are in the journal, and every ref of ours has its object.
 
-    A push pins before it queues, and a pin goes after its entry has ended; so what does not fit is looked at twice.
+    A push pins before it queues. A pin goes when its entry ends, and a little before where the entry lands: the landing
+    keeps the commit by then. So what does not fit is looked at twice.
     """
     refs = seen.repo.refs(OURS)
     kinds = seen.repo.kinds(refs.values())
@@ -61,6 +62,8 @@ def _unpinned(seen: Seen) -> Iterator[Finding]:
     for one in lacking:
         about = f"#{one.action} {one.tip[:12]}"
         if one.id in still and kinds[one.tip]:
+            if seen.repo.run("for-each-ref", "--count=1", f"--contains={one.tip}", LANDINGS).text:
+                continue
             yield error(
                 Code.ENTRY_UNPINNED, about, f"No ref of ours keeps the commit that {one.agent} has pushed: `git gc` may"
                 " take it once its branch is gone.", f"Run {BY_FIX}.", Fix.PIN, (one.tip,),
