@@ -20,6 +20,8 @@ KINDS = (
     *(f"{what} of {whose}" for what in ("git", "settling git") for whose in ("helper", "flusher")),
 )
 GATE = "gate"
+# how hooks and pushes start an interpreter
+_OURS = ("-I", "-S")
 # how long a kind is waited for, in seconds
 COMES = 0.4
 
@@ -54,6 +56,8 @@ def kind_of(process: Process, all_of_run: dict[int, Process]) -> str | None:
     """What the process is to us; None for what is not killed: agents, their commits, the remote's own processes."""
     name = Path(process.line[0]).name
     if name.startswith("python"):
+        if process.line[1:3] != _OURS:  # an agent, also as it is a moment before it becomes a git
+            return None
         return "flusher" if any("flusher import main" in word for word in process.line) else "helper"
     if is_gate(process):
         return GATE
@@ -62,9 +66,9 @@ def kind_of(process: Process, all_of_run: dict[int, Process]) -> str | None:
     parent = all_of_run.get(process.parent)
     if parent is None:  # an agent has started it
         return "push" if "push" in process.line else None
-    if not Path(parent.line[0]).name.startswith("python"):
-        return None
     whose = kind_of(parent, all_of_run)
+    if whose not in ("helper", "flusher"):
+        return None
     return f"settling git of {whose}" if _SETTLING & set(process.line) else f"git of {whose}"
 
 
@@ -103,6 +107,6 @@ class Reaper:
         there = processes(self.root)
         kinds: dict[str, list[int]] = {}
         for process in there.values():
-            if (kind := kind_of(process, there)) is not None:
+            if (kind := kind_of(process, there)) is not None and kind in self.kinds:
                 kinds.setdefault(kind, []).append(process.pid)
         return kinds

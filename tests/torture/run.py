@@ -76,7 +76,9 @@ def torture(plan: Plan, root: Path) -> Report:
         stop = root / "stop"
         more = {"GATES_OF_AGENT": "1"} if plan.gates else {}
         started = [start(agent, plan.seed, stop, **more) for agent in agents]
-        reaper = Reaper(room, plan.seed, (*KINDS, GATE) if plan.gates else KINDS)
+        # a push whose git is killed goes straight to the remote, which no gate sees
+        seen = (*(kind for kind in KINDS if not kind.endswith("git of helper")), GATE)
+        reaper = Reaper(room, plan.seed, seen if plan.gates else KINDS)
         full = _kill_until(plan, reaper, room, started)
         stop.touch()
         late = end(started, agents)
