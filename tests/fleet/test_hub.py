@@ -311,7 +311,7 @@ def test_a_forced_push_does_not_overtake_what_was_handed_over(scene: Scene, one:
     assert scene.there() == scene.start_oid
     assert call(one, "flush").code == 0
     until(lambda: scene.there() == tip, "the forced push")
-    assert len(scene.pushes()) == 2
+    until(lambda: len(scene.pushes()) == 2, "what the remote notes of it, after its ref has moved")
 
 
 def test_an_uninstall_leaves_the_config_as_it_was(scene: Scene) -> None:
