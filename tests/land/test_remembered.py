@@ -63,6 +63,16 @@ def recreated(scene: Scene) -> None:
 MOVES: dict[str, Others] = {one.__name__: one for one in (moved, rewound, deleted, recreated)}
 
 
+def conflicting(scene: Scene) -> None:
+    """Queue what conflicts with others' work, which a flush finds out: it fails, and no tracking ref knows why."""
+    by_hand(scene)
+    theirs(scene, "f")
+    scene.commit("f", "mine\n")
+    queue(scene)
+    flushed(scene)
+    assert scene.rows("sources")[-1]["status"] == "failed"
+
+
 def test_nobody_has_pushed_since(known: Scene) -> None:
     before = known.there()
     known.commit("second")
@@ -104,12 +114,7 @@ def test_a_person_has_fetched_what_others_did(known: Scene) -> None:
 @pytest.mark.parametrize("last", ["a flush", "a person"])
 def test_what_was_seen_last_counts(known: Scene, last: str) -> None:
     """A flush whose push conflicts has seen what no tracking ref says, and a person may have fetched since."""
-    by_hand(known)
-    theirs(known, "f")
-    known.commit("f", "mine\n")
-    queue(known)
-    flushed(known)
-    assert known.rows("sources")[-1]["status"] == "failed"
+    conflicting(known)
     assert known.oid(TRACKING) != known.there()
     if last == "a person":
         theirs(known, "more")
@@ -198,12 +203,7 @@ def test_the_remote_has_the_very_commit_from_somebody_else(known: Scene) -> None
 
 
 def test_nobody_is_blamed_for_a_conflict_with_what_is_gone(known: Scene) -> None:
-    by_hand(known)
-    theirs(known, "f")
-    known.commit("f", "mine\n")
-    queue(known)
-    flushed(known)
-    assert known.rows("sources")[-1]["status"] == "failed"
+    conflicting(known)
     rewound(known)
     known.push("origin", "HEAD:main")
     flushed(known)

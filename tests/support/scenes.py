@@ -125,6 +125,7 @@ def another_git(scene: Scene, text: str) -> dict[str, str]:
 
 # What this process has started; whatever a failed test left running ends with its scene.
 _started: list[subprocess.Popen[str]] = []
+_gates: list[int] = []
 
 
 def ends_with_its_scene(process: subprocess.Popen[str]) -> subprocess.Popen[str]:
@@ -407,7 +408,12 @@ class Scene(Worktree):
             process = _started.pop()
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
-                process.communicate()
+                process.wait()
+            for pipe in (process.stdin, process.stdout, process.stderr):
+                if pipe is not None:
+                    pipe.close()
+        while _gates:
+            os.close(_gates.pop())
         until(self._no_flusher, "the flusher's end")
 
     def _no_flusher(self) -> bool:
@@ -493,6 +499,7 @@ class Gate:
     def __init__(self, pipe: Path, mark: Path) -> None:
         self._fd = os.open(pipe, os.O_RDWR)  # both ends, so that neither side waits to open it
         self._mark = mark
+        _gates.append(self._fd)  # what is written stays for whoever comes, as long as it is open
 
     def reached(self) -> bool:
         """Whether somebody stands before it."""
@@ -503,13 +510,17 @@ class Gate:
         self._mark.unlink(missing_ok=True)
         os.write(self._fd, b"go on\n")
 
-    def close(self) -> None:
-        os.close(self._fd)
+    def open(self) -> None:
+        """Let through who stands before it, and who is on the way."""
+        os.write(self._fd, b"go on\n" * 20)
 
 
 @contextmanager
 def gate(scene: Scene, hook: Path) -> Iterator[Gate]:
-    """Make `hook` a gate; at the end the hook is gone, and whoever still stands there is let through."""
+    """Make `hook` a gate; at the end it stops nobody, and whoever still stands there is let through.
+
+    The hook is not removed: a git that has just found it could not start it, and would refuse the push.
+    """
     pipe, mark = scene.root / f"{hook.name}.pipe", scene.root / f"{hook.name}.reached"
     os.mkfifo(pipe)
     found = Gate(pipe, mark)
@@ -517,10 +528,8 @@ def gate(scene: Scene, hook: Path) -> Iterator[Gate]:
     try:
         yield found
     finally:
-        hook.unlink()
-        if found.reached():
-            found()
-        found.close()
+        script(pipe.with_suffix(".open"), "").replace(hook)
+        found.open()
 
 
 def free(path: Path) -> bool:
