@@ -112,7 +112,7 @@ def test_outsiders_who_push_before_the_push_goes_out(scene: Scene, monkeypatch: 
                 other.git("push", "-q")
 
     queue(agent)
-    monkeypatch.setattr("uam_hooks.land.pushes.reached", quicker)
+    monkeypatch.setattr("uam_hooks.land.one_push.reached", quicker)
     assert [result.errors for result in flushed(scene)] == [()]
     landed_once(scene, names)
     assert scene.files() == sorted(["README", *names, "theirs-1", "theirs-2", "theirs-3"])
@@ -262,7 +262,7 @@ def test_a_branch_that_is_deleted_between_the_question_and_the_push(
             with environment(scene.env):
                 scene.stranger().git("push", "-q", "origin", ":topic")
 
-    monkeypatch.setattr("uam_hooks.land.pushes.reached", quicker)
+    monkeypatch.setattr("uam_hooks.land.one_push.reached", quicker)
     assert [result.errors for result in flushed(scene)] == [()]
     assert scene.files("topic") == ["README", "mine-1", "mine-2", "mine-3"]
     ended(scene)

@@ -19,7 +19,7 @@ from uam_hooks.git.verdict import Pushed
 from uam_hooks.hot.core.errors import GitFailed, GitNotStarted, UsageError
 from uam_hooks.hot.core.plumbing import HotGit
 from uam_hooks.hot.core.sideband import Speaking
-from uam_hooks.store.finish import MOST_RELEASES
+from uam_hooks.store.returns import MOST_RELEASES
 
 LONG = "x" * 131_060
 

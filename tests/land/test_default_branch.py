@@ -6,7 +6,8 @@ import pytest
 
 from tests.support.landscape import collect, inside, let_go
 from tests.support.scenes import TRACKING, Scene
-from uam_hooks.git.remote import Remote, Seen
+from uam_hooks.git.memory import Seen
+from uam_hooks.git.remote import Remote
 from uam_hooks.hot.core.refs import DEFAULTS, default_ref, defaults
 
 OLD = defaults("origin")  # an earlier version had a blob there, with the name in it
@@ -39,7 +40,7 @@ def track(scene: Scene, head: str, oid: str) -> None:
     """Let main be seen at an object, on a remote whose default branch is `head`."""
     with inside(scene) as session:
         session.repo.heads["origin"] = head
-        Remote(session.repo, session.settings, "origin").track([Seen("refs/heads/main", oid, oid)])
+        Remote(session.repo, session.settings, "origin").memory.track([Seen("refs/heads/main", oid, oid)])
 
 
 def test_g6_it_is_remembered_by_a_ref_at_what_another_ref_holds(scene: Scene) -> None:
@@ -52,11 +53,11 @@ def test_g6_it_is_remembered_by_a_ref_at_what_another_ref_holds(scene: Scene) ->
     track(scene, "refs/heads/topic/more", scene.start_oid)
     assert named(scene) == {ref_of("refs/heads/topic/more"): scene.oid(TRACKING)}
     with inside(scene) as session:  # one that is read
-        assert Remote(session.repo, session.settings, "origin").remembered(["refs/heads/main"]) is not None
+        assert Remote(session.repo, session.settings, "origin").memory.remembered(["refs/heads/main"]) is not None
         assert session.repo.heads["origin"] == "refs/heads/topic/more"
     scene.git("update-ref", ref_of("refs/heads/main"), "HEAD")  # which of the two it is now, only the remote knows
     with inside(scene) as session:
-        assert Remote(session.repo, session.settings, "origin").remembered(["refs/heads/main"]) is None
+        assert Remote(session.repo, session.settings, "origin").memory.remembered(["refs/heads/main"]) is None
     scene.git("symbolic-ref", "refs/remotes/origin/HEAD", TRACKING)  # git itself says it
     track(scene, "refs/heads/main", oid)
     assert named(scene) == {}

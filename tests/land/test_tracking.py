@@ -6,7 +6,8 @@ import pytest
 
 from tests.support.landscape import collect, flushed, inside, let_go
 from tests.support.scenes import TRACKING, Scene, Worktree, script
-from uam_hooks.git.remote import Remote, Seen
+from uam_hooks.git.memory import Seen
+from uam_hooks.git.remote import Remote
 from uam_hooks.hot.core.refs import OBSERVED, observed_ref
 from uam_hooks.land.steps import Step
 
@@ -119,5 +120,5 @@ def test_a_tracking_ref_that_cannot_be_judged_holds_up_no_landing(scene: Scene) 
     scene.git("update-ref", "refs/remotes/origin/main", there)
     (scene.top / ".git" / "objects" / gone[:2] / gone[2:]).unlink()
     with inside(scene) as session:
-        Remote(session.repo, session.settings, "origin").track([Seen("refs/heads/main", landed, there)])
+        Remote(session.repo, session.settings, "origin").memory.track([Seen("refs/heads/main", landed, there)])
     assert scene.oid("origin/main") == there

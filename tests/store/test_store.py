@@ -23,7 +23,7 @@ from uam_hooks.hot.queue.enqueue import CommitNote, Ticket
 from uam_hooks.hot.queue.lane import EVERYTHING, Lane, due_at, unsettled
 from uam_hooks.hot.queue.model import Action, Batch, NewSource, SourceStatus, Status, iso, seconds_of
 from uam_hooks.hot.queue.outcome import Detail, How, Outcome
-from uam_hooks.store import ci_states, claim, finish, journal, views
+from uam_hooks.store import ci_states, claim, finish, journal, returns, views
 from uam_hooks.store.claim import NewLanding
 
 NOW = 1_700_000_000.0
@@ -282,7 +282,7 @@ def test_queue_order_holds_for_a_ref(store: Store) -> None:
 def test_a_released_action_is_pending_again_in_its_old_place(store: Store) -> None:
     ticket = push(store, source(1))[0]
     batch = claimed(store)
-    finish.release(store, batch.actions[0])
+    returns.release(store, batch.actions[0])
     assert finish.close(store, batch, 1.0) == Status.CANCELLED
     again = claimed(store)
     assert [a.id for a in again.actions] == [ticket.action]
@@ -308,7 +308,7 @@ def test_a_released_action_takes_the_younger_open_group_in(store: Store) -> None
     batch = claimed(store)
     new_1, new_3 = push(store, source(1, tip="b" * 40))[0], push(store, source(3))[0]
     assert new_1.action == new_3.action != old_1.action
-    finish.release(store, batch.actions[0])
+    returns.release(store, batch.actions[0])
     found = claim.sources(store, old_1.action)
     assert [s.agent for s in found] == ["agent-1", "agent-2", "agent-1", "agent-3"]
     assert [found[0].tip, found[2].tip] == ["a" * 40, "b" * 40]
@@ -327,7 +327,7 @@ def test_what_is_left_to_a_flush_by_hand_goes_on_so_unless_somebody_else_is_in_i
     assert (due_at(store, lane), claim.due(store, None, lane=lane)) == (None, None)
     batch = claimed(store)
     push(store, source(2)._replace(by_hand=not waits))
-    finish.release(store, batch.actions[0])
+    returns.release(store, batch.actions[0])
     again = claim.due(store, None, lane=lane)
     assert (again is not None) == waits
     push(store, source(3, ref="refs/heads/joined")._replace(by_hand=True))
@@ -379,7 +379,7 @@ def test_finishing_ends_action_landing_batch_and_commits(store: Store) -> None:
 def test_a_claim_that_was_lost_finishes_nothing(store: Store) -> None:
     ticket = push(store, source(1))[0]
     lost = claimed(store)
-    finish.release(store, lost.actions[0])
+    returns.release(store, lost.actions[0])
     mine = claimed(store)
     finish.action(store, lost.actions[0], {ticket.source: Outcome(failure=Failure("x"))})
     assert states(store, ticket) == [SourceStatus.PENDING]
@@ -536,7 +536,7 @@ def test_a_hold_that_ends_with_the_window_is_none_yet(store: Store) -> None:
     enqueue.push(store, [source(2)], 5.0, NOW, hold=90.0)
     assert query(store, "SELECT execute_after, held FROM deploy_queue") == [(iso(NOW + 60), 1)]
     (action,) = claimed(store).actions
-    finish.requeue(store, action, iso(NOW + 70), "another time", tried=True)
+    returns.requeue(store, action, iso(NOW + 70), "another time", tried=True)
     assert query(store, "SELECT execute_after, held FROM deploy_queue") == [(iso(NOW + 70), 0)]
 
 

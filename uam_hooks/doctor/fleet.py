@@ -11,7 +11,7 @@ from uam_hooks.doctor.seen import Seen
 from uam_hooks.fleet import address
 from uam_hooks.hot.core.errors import Advice, UamError, UsageError
 from uam_hooks.hot.queue.reasons import place
-from uam_hooks.store import entrusted
+from uam_hooks.store import entrusted, traces
 
 
 def check_fleet(seen: Seen) -> Iterator[Finding]:
@@ -77,7 +77,7 @@ def check_left(seen: Seen) -> Iterator[Finding]:
         )  # fmt: skip
     if name:
         return
-    for remote, entries in entrusted.left_over(seen.store).items():
+    for remote, entries in traces.left_over(seen.store).items():
         yield warning(
             Code.FLEET_REFS_LEFT, remote, f"Hidden refs of {len(entries)} pushes of this clone are left there.",
             Advice.of("Run {}, which removes them.", "git", "uam", "fleet", "leave"),

@@ -21,7 +21,7 @@ from uam_hooks.hot.queue.outcome import How, Outcome, Outcomes, Rival, conflicti
 from uam_hooks.land.finish import Landed, contains, finish_landed
 from uam_hooks.land.pins import not_pinned
 from uam_hooks.session import Session
-from uam_hooks.store import claim, entrusted, finish, owners
+from uam_hooks.store import claim, entrusted, finish, owners, returns
 from uam_hooks.store.claim import NewLanding
 from uam_hooks.store.entrusted import Entrusted
 from uam_hooks.store.finish import End
@@ -94,7 +94,7 @@ def _end(
         sources = [source for source in one.pending if source.id in numbers]
         _land(session, remote, batch, action, sources, {n: outcomes[n] for n in numbers}, new, keep, there)
     if left:
-        finish.release(session.store, action)
+        returns.release(session.store, action)
     finish.close(session.store, batch, 0.0)
 
 

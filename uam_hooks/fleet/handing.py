@@ -29,7 +29,7 @@ from uam_hooks.hot.queue.model import NewSource, Source, SourceStatus, Wish, sec
 from uam_hooks.hot.queue.outcome import Outcome, Outcomes
 from uam_hooks.land.shadow import holds
 from uam_hooks.session import Session
-from uam_hooks.store import entrusted, guests
+from uam_hooks.store import entrusted, guests, traces
 from uam_hooks.store.entrusted import Entrusted
 from uam_hooks.store.guests import Guest, Staying
 
@@ -66,10 +66,10 @@ def _entry(source: Source) -> str:
 
 def take_back(session: Session, db: Fleet, remote: str) -> None:
     """Let nobody land what has ended here otherwise: a newer push has taken its place, or it landed from here."""
-    past = entrusted.to_take_back(session.store, remote)
+    past = traces.to_take_back(session.store, remote)
     if past:
         db.take_home(past)
-        entrusted.taken_back(session.store, past)
+        traces.taken_back(session.store, past)
 
 
 def hear(session: Session, db: Fleet, remote: str, handed: Sequence[Entrusted]) -> None:
@@ -88,7 +88,7 @@ def hear(session: Session, db: Fleet, remote: str, handed: Sequence[Entrusted]) 
         if (said and not _write_down(session, remote, one, said)) or (left and left <= home):
             entrusted.bring_home(session.store, [one.action], waits=False)
         entrusted.end_empty(session.store, one.action)
-    entrusted.over(session.store, [s.id for one in handed for s in one.pending if s.entry in ended])
+    traces.over(session.store, [s.id for one in handed for s in one.pending if s.entry in ended])
 
 
 def come_home(session: Session, db: Fleet, handed: Sequence[Entrusted]) -> None:
@@ -174,16 +174,16 @@ def _send(session: Session, remote: Remote, sources: Sequence[Source], refs: Col
     """Push the tips as hidden refs, and take away those of what has ended, in one connection. The branches `refs` are
     what they are for.
     """
-    past = entrusted.to_clear(session.store, remote.name)
+    past = traces.to_clear(session.store, remote.name)
     updates = [RefUpdate(hidden_ref(session.settings, one.entry), ZERO, one.tip) for one in sources]
     clearing = {hidden_ref(session.settings, entry): entry for entry in past}
     updates += [RefUpdate(ref, past[entry], ZERO) for ref, entry in clearing.items()]
     shadows = _unknown_shadows(session, remote, refs)
     results = remote.push([*updates, *shadows], (), False, Speaking.to_nobody())
-    remote.keep({one.ref: one.new for one in shadows if results[one.ref].pushed == Pushed.LANDED})
+    remote.memory.keep({one.ref: one.new for one in shadows if results[one.ref].pushed == Pushed.LANDED})
     done = [entry for ref, entry in clearing.items() if results[ref].pushed == Pushed.LANDED or results[ref].stale]
     if done:
-        entrusted.cleared(session.store, done)
+        traces.cleared(session.store, done)
     wrong = {u.ref: results[u.ref] for u in updates if u.new != ZERO and results[u.ref].pushed != Pushed.LANDED}
     if not wrong:
         return

@@ -15,7 +15,7 @@ from uam_hooks.hot.core.settings import Settings
 from uam_hooks.hot.core.sideband import Speaking
 from uam_hooks.hot.core.words import say
 from uam_hooks.session import Session
-from uam_hooks.store import entrusted
+from uam_hooks.store import traces
 from uam_hooks.store.claim import random_uuid
 
 
@@ -88,14 +88,14 @@ def clear(session: Session, name: str, entries: Mapping[str, str]) -> set[str]:
         _take_away(remote, {ref: tip for ref, entry in refs.items() if there.get(ref) == (tip := entries[entry])})
     )
     done = {refs[ref] for ref in gone}
-    entrusted.forgotten(session.store, done)
+    traces.forgotten(session.store, done)
     return done
 
 
 def clear_all(session: Session) -> tuple[int, list[str]]:
     """Delete all hidden refs of this clone from its remotes: how many, and what could not be done."""
     count, said = 0, []
-    for name, entries in entrusted.left_over(session.store).items():
+    for name, entries in traces.left_over(session.store).items():
         why = ""
         try:
             done = clear(session, name, entries)

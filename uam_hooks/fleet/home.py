@@ -75,7 +75,7 @@ def _newest(session: Session, remote: Remote, one: Entrusted, new: str) -> str:
 
     That the landing is there says the journal of the other queue, which has pushed it.
     """
-    tracking = remote.tracking(one.action.ref)
+    tracking = remote.memory.tracking(one.action.ref)
     known = session.repo.name_of(tracking)[0] if tracking is not None else ""
     return known if known and session.repo.is_ancestor(new, known) else new
 

@@ -28,7 +28,7 @@ from uam_hooks.hot.queue.bell import Bell
 from uam_hooks.hot.queue.lane import Lane
 from uam_hooks.hot.queue.model import iso
 from uam_hooks.session import Session
-from uam_hooks.store import entrusted, guests, verdicts
+from uam_hooks.store import entrusted, guests, traces, verdicts
 from uam_hooks.store.entrusted import Entrusted
 from uam_hooks.store.guests import Staying
 
@@ -71,7 +71,7 @@ class Member(Abroad):
     def _has_work(self, session: Session, lane: Lane) -> bool:
         store = session.store
         return bool(
-            entrusted.to_take_back(store, str(lane.remote))
+            traces.to_take_back(store, str(lane.remote))
             or entrusted.candidates(store, lane) or entrusted.handed_over(store, lane)
             or _staying(session, str(lane.remote))
         )  # fmt: skip

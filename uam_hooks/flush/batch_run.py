@@ -11,7 +11,7 @@ from uam_hooks.hot.queue.model import Action, Batch, SourceStatus, Status
 from uam_hooks.land.ahead import Ahead
 from uam_hooks.land.retry import fail_or_requeue
 from uam_hooks.session import Session
-from uam_hooks.store import finish, views
+from uam_hooks.store import returns, views
 from uam_hooks.store.order import Edge, edges
 
 Tell = Callable[[Action, str], None]
@@ -74,7 +74,7 @@ class BatchRun:
                 return True
             if status != Status.COMPLETED:
                 when = found.execute_after if found is not None else ""
-                finish.requeue(self.session.store, action, when, f"it waits for #{number}", tried=False)
+                returns.requeue(self.session.store, action, when, f"it waits for #{number}", tried=False)
                 self.tell(action, Status.PENDING.value)
                 return True
         return False

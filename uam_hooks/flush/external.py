@@ -12,7 +12,8 @@ from uam_hooks.command import github
 from uam_hooks.command.process import Command, Ended, Running
 from uam_hooks.flush import deploy, gh
 from uam_hooks.flush.batch_run import BatchRun
-from uam_hooks.git.remote import Remote, Seen
+from uam_hooks.git.memory import Seen
+from uam_hooks.git.remote import Remote
 from uam_hooks.hot.core.errors import Failure, StoreError, UamError
 from uam_hooks.hot.core.words import say
 from uam_hooks.hot.queue.model import Action, ActionType, Status
@@ -124,6 +125,6 @@ class ExternalCommands:
         try:
             remote = Remote(self.session.repo, self.session.settings, action.remote)
             there = remote.observe([action.ref])[action.ref]
-            remote.track([Seen(action.ref, there, there)])
+            remote.memory.track([Seen(action.ref, there, there)])
         except UamError as error:
             say(f"#{action.id} is merged, but {error.what}")

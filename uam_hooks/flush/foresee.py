@@ -231,7 +231,7 @@ class _Batch:
 
     def track(self, remote: str, ref: str, oid: str) -> None:
         """Foresee what the remote-tracking ref would say."""
-        tracking = Remote(self.session.repo, self.session.settings, remote).tracking(ref)
+        tracking = Remote(self.session.repo, self.session.settings, remote).memory.tracking(ref)
         if tracking is not None and self.so_far.tips.at(tracking) != oid:
             self.so_far.tips = self.so_far.tips.moved(tracking, oid)
 

@@ -20,7 +20,7 @@ from uam_hooks.hot.queue.outcome import Outcome
 from uam_hooks.land.branch import end_here
 from uam_hooks.land.finish import Landed, contains, finish_landed
 from uam_hooks.session import Session
-from uam_hooks.store import finish, journal, owners
+from uam_hooks.store import finish, journal, owners, returns
 
 # a command is not run again automatically: what the first run did is unknown
 _UNKNOWN = "its flush ended while it ran, so its outcome is unknown"
@@ -70,12 +70,12 @@ def _decide(session: Session, action: Action) -> None:
     landing = journal.planned(session.store, action)
     if landing is not None:
         if not landing.remote and not end_here(session, action, landing):
-            finish.release_after_crash(session.store, action)
+            returns.release_after_crash(session.store, action)
     elif action.status == Status.EXECUTING and is_external(action):
         failure = Failure(f"{_UNKNOWN}; `git uam retry {action.id}` runs it again")
         finish.action(session.store, action, Outcome(failure=failure))
     else:
-        finish.release_after_crash(session.store, action)
+        returns.release_after_crash(session.store, action)
 
 
 def _by_remote(session: Session, batch: Batch) -> dict[str, list[tuple[Action, Landing]]]:
@@ -102,5 +102,5 @@ def _ask(session: Session, batch: Batch, name: str, left_open: Sequence[tuple[Ac
                 said = heard(session.repo.paths.batches, landing.batch_id, action.id)
                 landed.append(Landed(action, landing, there[action.ref], said=said))
             else:
-                finish.release_after_crash(session.store, action)
+                returns.release_after_crash(session.store, action)
     finish_landed(session, remote, landed)

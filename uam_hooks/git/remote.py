@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from uam_hooks.git import lfs
+from uam_hooks.git.arguments import that_fit
+from uam_hooks.git.memory import Memory
 from uam_hooks.git.repo import Repository
 from uam_hooks.git.said import RemoteWords, bounded
 from uam_hooks.git.scratch import SCRATCH, lay_out, spent
@@ -16,16 +18,13 @@ from uam_hooks.hot.core import urls
 from uam_hooks.hot.core.errors import Advice, Failure, GitFailed, GitNotStarted, Refused, UamError, reason
 from uam_hooks.hot.core.gate import ARGUMENTS_BYTES, update_bytes
 from uam_hooks.hot.core.plumbing import ZERO, Answer, listed_refs
-from uam_hooks.hot.core.refs import HEADS, SHADOWS, default_in, default_ref, defaults, observed_ref
+from uam_hooks.hot.core.refs import observed_ref
 from uam_hooks.hot.core.settings import Settings
 from uam_hooks.hot.core.sideband import Speaking
-from uam_hooks.hot.core.typed import NamedTuple, TypeVar
+from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.core.words import redact
 
 _HAS_PLACE = re.compile(r"[/:]")
-
-
-T = TypeVar("T")
 
 
 class RefUpdate(NamedTuple):
@@ -38,21 +37,6 @@ class RefUpdate(NamedTuple):
     old: str
     new: str
     hidden: bool = False
-
-
-class Seen(NamedTuple):
-    """A ref of a remote that was at `oid`, and is at `there` by now."""
-
-    ref: str
-    oid: str
-    there: str
-
-
-class Remembered(NamedTuple):
-    """What a remote was last known to have in refs, and what refs here were at when that was read."""
-
-    there: dict[str, str]
-    refs: dict[str, str]
 
 
 class Unreachable(UamError):
@@ -70,8 +54,7 @@ class Remote:
     def __init__(self, repo: Repository, settings: Settings, name: str) -> None:
         self.repo, self.settings, self.name = repo, settings, name
         self.urls = urls.push_urls(settings, name)
-        self._read: dict[str, str] | None = None  # refs here, as they were a moment ago
-        self._is_tracked = name in settings.remotes() and not urls.pushes_elsewhere(settings, name)
+        self.memory = Memory(repo, settings, name)
         lost = name not in settings.remotes() and not _HAS_PLACE.search(name)  # it may have been one, and is no path
         for url in self.urls:
             if lost or urls.has_helper(url) or url.startswith("-") or not url:
@@ -98,29 +81,6 @@ class Remote:
         self.repo.heads[self.name] = next(filter(None, map(_head_in, answer.lines)), "")
         return listed_refs(answer)
 
-    def remembered(self, refs: Sequence[str], *prefixes: str) -> Remembered | None:
-        """What the remote was last known to have in each of `refs`, without asking it; None where that is not known of
-        all of them, or its default branch is not. With it come the refs here that were read, those below the `prefixes`
-        and the remote-tracking ones among them.
-
-        It may be another by now, so this is only for what is pushed with its lease: that asks the remote.
-        """
-        own, tracking = {ref: observed_ref(self.name, ref) for ref in refs}, {ref: self.tracking(ref) for ref in refs}
-        names = [f"{defaults(self.name)}*", f"refs/remotes/{self.name}/", *prefixes, *own.values(), *tracking.values()]
-        now = self._read = self._at([name for name in names if name is not None])
-        self.repo.heads[self.name] = self.repo.heads.get(self.name) or default_in(self.name, now)
-        if not self.repo.heads.get(self.name) and self._head not in now:
-            return None
-        found = {ref: self._newer(now.get(own[ref]), now.get(tracking[ref] or "")) for ref in refs}
-        there = {ref: oid for ref, oid in found.items() if oid}
-        return Remembered(there, now) if len(there) == len(refs) else None
-
-    def _newer(self, own: str | None, tracked: str | None) -> str | None:
-        """Of what a flush last saw, and what a person last saw, the one that stands on the other: else the first."""
-        if own is None or tracked is None or own == tracked:
-            return own or tracked
-        return tracked if self.repo.is_ancestor(own, tracked) else own
-
     def observe(self, refs: Sequence[str], besides: Sequence[str] = ()) -> dict[str, str]:
         """What the remote has in `refs` now, with the objects brought here; ZERO for a ref that it has not.
 
@@ -131,11 +91,12 @@ class Remote:
         refs = (*refs, *besides)
         there = self.refs(*refs)
         found = {ref: there.get(ref, ZERO) for ref in refs}
-        own, tracking = {ref: observed_ref(self.name, ref) for ref in refs}, {ref: self.tracking(ref) for ref in refs}
-        now = self._at([name for name in (*own.values(), *tracking.values()) if name is not None])
+        own = {ref: observed_ref(self.name, ref) for ref in refs}
+        tracking = {ref: self.memory.tracking(ref) for ref in refs}
+        now = self.memory.at([name for name in (*own.values(), *tracking.values()) if name is not None])
         held = {ref: {now.get(own[ref]), now.get(tracking[ref] or ""), ZERO} for ref in refs}
         missing = [ref for ref, oid in found.items() if oid not in held[ref] and not self._is_whole(oid)]
-        for some in _that_fit([ref for ref in missing if ref not in besides], lambda ref: ref):
+        for some in that_fit([ref for ref in missing if ref not in besides], lambda ref: ref):
             found.update(self._fetch(some))
         for ref in (ref for ref in missing if ref in besides):
             try:
@@ -147,30 +108,6 @@ class Remote:
         with suppress(GitFailed):  # another flush has seen something newer
             self.repo.move_refs(moves, "uam: what the remote has")
         return found
-
-    def _default(self, at: Mapping[str, str], moves: Sequence[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
-        """The moves, besides these, with which the default branch is remembered that the remote has named, if no ref
-        here says it.
-
-        It is remembered by a ref's name, and that ref is at what another one goes to in the same transaction: an object
-        of its own, between being written and being named, could be collected.
-        """
-        start, name, is_said = defaults(self.name), self.repo.heads.get(self.name), self._head in at
-        wanted = default_ref(self.name, name) if name and not is_said else None
-        known = [ref for ref in at if ref.startswith(start)]
-        # one that has nothing yet names no default branch, and will: what is known stays, but what nobody reads
-        drop = [(ref, ZERO, at[ref]) for ref in known if ref != wanted and (name or is_said or ref == start)]
-        after = {**at, **{ref: new for ref, new, _ in moves}}
-        held = {oid for ref, oid in after.items() if ref not in known and oid != ZERO}
-        if wanted is None or at.get(wanted) in held:
-            return drop
-        there = next((new for _, new, _ in moves if new != ZERO), None)
-        return [*drop, (wanted, there, at.get(wanted, ZERO))] if there else drop
-
-    @property
-    def _head(self) -> str:
-        """The ref by which a clone knows the default branch of the remote."""
-        return f"refs/remotes/{self.name}/HEAD"
 
     def _is_whole(self, oid: str) -> bool:
         """Whether a ref of this repository holds the object, and with it all that it stands on.
@@ -186,14 +123,6 @@ class Remote:
         """
         own = self._bring(list(known), [f"--negotiation-tip={oid}" for oid in known.values()])
         return {ref: self.repo.name_of(name)[0] for ref, name in own.items()}
-
-    def keep(self, there: Mapping[str, str]) -> None:
-        """Hold, and remember, what the remote has, which was fetched; `observe` does that by itself."""
-        own = {ref: observed_ref(self.name, ref) for ref in there}
-        now = self._at(list(own.values()))
-        moves = [(own[ref], oid, now.get(own[ref], ZERO)) for ref, oid in there.items()]
-        with suppress(GitFailed):  # another flush has seen something newer
-            self.repo.move_refs(moves, "uam: what the remote has")
 
     def bring(self, refs: list[str]) -> dict[str, str]:
         """What the remote has in these refs, with the objects brought here; nothing is remembered of it.
@@ -227,69 +156,6 @@ class Remote:
         why = reason(answer.err)
         return Unreachable(f"{self.name} {what}: {why}.", do, transient=status_is_transient(why) is not False)
 
-    def track(self, seen: Iterable[Seen]) -> None:
-        """Let remote-tracking refs be where these are, as git does after a fetch or a push of whom this is for.
-
-        Where somebody has fetched since, and is between both, that stays; so it does where it moves in this moment.
-        What is remembered of the remote follows, where it is not tracked as well.
-        """
-        seen = list(seen)
-        at, self._read = self._read, None
-        if at is not None:
-            with suppress(GitFailed):  # one of them is not what it was a moment ago
-                self.repo.move_refs(self._moves(seen, at), "uam: what the remote has")
-                return
-        own = [observed_ref(self.name, one.ref) for one in seen]
-        names = [f"{defaults(self.name)}*", self._head, *own, *(self.tracking(one.ref) for one in seen)]
-        moves = self._moves(seen, self._at([name for name in names if name is not None]))
-        self.repo.move_each(moves, "uam: what the remote has")
-
-    def _moves(self, seen: Sequence[Seen], at: Mapping[str, str]) -> list[tuple[str, str, str]]:
-        """The moves that `track` makes, where refs here are `at` these objects."""
-        wanted = {tracking: one for one in seen if (tracking := self.tracking(one.ref)) is not None}
-        own = {observed_ref(self.name, one.ref): one for one in seen}
-        # what is tracked is remembered by that, and what was seen before is out of date
-        moves = [(name, one.there, at.get(name, ZERO)) for name, one in own.items()
-                 if at.get(name, ZERO) != one.there and (name in at or self._is_remembered(one.ref))]  # fmt: skip
-        for tracking, one in wanted.items():
-            now = at.get(tracking, ZERO)
-            with suppress(GitFailed):  # it has landed, whatever cannot be found out or written here
-                if self._follows(one, now):
-                    moves.append((tracking, one.oid, now))
-        return [*moves, *self._default(at, moves)]
-
-    def _is_remembered(self, ref: str) -> bool:
-        """Whether what the remote has in a ref is to be remembered from the first time that it is known."""
-        return ref.startswith((HEADS, SHADOWS)) and self.tracking(ref) is None
-
-    def _follows(self, seen: Seen, now: str) -> bool:
-        """Whether the tracking ref that is at `now` goes to what was seen."""
-        ref, oid, there = seen
-        if now == oid or (ref.startswith(HEADS) and oid != ZERO and not self.repo.is_commit(oid)):
-            return False  # a branch of theirs may be at something else: whatever reads branches expects commits
-        return there == oid or ZERO in (oid, now) or not self._is_between(oid, now, there)
-
-    def _is_between(self, old: str, now: str, new: str) -> bool:
-        return self.repo.is_ancestor(old, now) and self.repo.is_ancestor(now, new)
-
-    def _at(self, names: Sequence[str]) -> dict[str, str]:
-        """What each of these refs of this repository is at; one that is not there is left out."""
-        found: dict[str, str] = {}
-        for some in _that_fit(names, lambda name: name):
-            found |= self.repo.refs(*some)
-        return found
-
-    def tracking(self, ref: str) -> str | None:
-        """The remote-tracking ref that says what the remote has in `ref`; None where there is none to keep.
-
-        Where pushes go elsewhere than fetches come from, it follows the fetches and is none of our business.
-        """
-        if not self._is_tracked:
-            return None
-        tracking = self.settings.tracking_ref(self.name, ref)
-        # a mirror fetches branches over branches: ours move by other rules
-        return None if tracking is not None and tracking.startswith(HEADS) else tracking
-
     def push(
         self, updates: Sequence[RefUpdate], options: Sequence[str], atomic: bool, speaking: Speaking,
         along: Sequence[RefUpdate] = (),
@@ -303,12 +169,12 @@ class Remote:
         """
         outcomes: dict[str, RefOutcome] = {}
         whole = atomic or bool(along)
-        for some in [[*updates, *along]] if whole else _that_fit(updates, lambda update: update.ref):
+        for some in [[*updates, *along]] if whole else that_fit(updates, lambda update: update.ref):
             outcomes |= self._push_to(self.urls[0], some, options, whole, speaking, lease=True)
         landed = [u for u in updates if outcomes[u.ref].pushed == Pushed.LANDED]
         for url in self.urls[1:]:
             more: dict[str, RefOutcome] = {}
-            for some in _that_fit(landed, lambda update: update.ref):
+            for some in that_fit(landed, lambda update: update.ref):
                 more |= self._push_to(url, some, options, atomic, speaking, lease=False)
             for ref, outcome in more.items():
                 before, words = outcomes[ref], ""
@@ -368,18 +234,3 @@ def _head_in(line: str) -> str:
     """The default branch of a remote, in a line of `git ls-remote --symref`; "" where it says something else."""
     what, _, name = line.partition("\t")
     return what.removeprefix("ref: ") if name == "HEAD" and what.startswith("ref: ") else ""
-
-
-def _that_fit(items: Sequence[T], ref_of: Callable[[T], str]) -> Iterator[list[T]]:
-    """The items in their order, in parts whose refs fit into the arguments of one command."""
-    part: list[T] = []
-    size = 0
-    for item in items:
-        more = update_bytes(ref_of(item))
-        if part and size + more > ARGUMENTS_BYTES:
-            yield part
-            part, size = [], 0
-        part.append(item)
-        size += more
-    if part:
-        yield part

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from uam_hooks.git.remote import Remote, Seen
+from uam_hooks.git.memory import Seen
+from uam_hooks.git.remote import Remote
 from uam_hooks.git.repo import Repository
 from uam_hooks.git.verdict import RefOutcome
 from uam_hooks.hot.core.plumbing import ZERO
@@ -53,7 +54,7 @@ def finish_landed(session: Session, remote: Remote, landed: Sequence[Landed]) ->
         return
     remember(session.repo, [one.landing for one in landed])
     reached(Step.REMEMBERED)
-    remote.track([
+    remote.memory.track([
         *(Seen(one.landing.ref, one.landing.new, one.there) for one in landed),
         *shared_shadow.seen(session, [one.landing for one in landed]),
     ])  # fmt: skip

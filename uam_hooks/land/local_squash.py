@@ -27,7 +27,7 @@ from uam_hooks.integrate.plan import Plan
 from uam_hooks.integrate.tips import Tips
 from uam_hooks.land.branch import move_branch
 from uam_hooks.session import Session
-from uam_hooks.store import claim, finish, owners, views
+from uam_hooks.store import claim, finish, owners, returns, views
 from uam_hooks.store.views import QueuedCommit
 
 _OURS = b"\nUam-Batch: "
@@ -75,7 +75,7 @@ def _squashed(session: Session, batch: Batch, one: Ready, run: Sequence[Commit])
     if failure is not None:
         if not failure.transient:  # otherwise the next flush tries again
             say(failure.what)
-        finish.release(session.store, plan.action)
+        returns.release(session.store, plan.action)
     took = (time.monotonic() - began) * 1000
     finish.close(session.store, batch, took)
     return BatchResult(batch.id, True, 1, 0, (), took) if failure is None else None

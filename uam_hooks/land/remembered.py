@@ -44,7 +44,7 @@ def from_memory(
     try:
         refs = [action.ref for action in actions]
         shadows = shared_shadow.refs_of(session, refs)
-        known = remote.remembered([*refs, *shadows], shadow_ref(remote.name, ""))
+        known = remote.memory.remembered([*refs, *shadows], shadow_ref(remote.name, ""))
         if known is None or any(session.repo.kind(oid) != "commit" for oid in known.there.values()):
             return [], {}
         there = known.there
@@ -86,7 +86,7 @@ def over_theirs(session: Session, remote: Remote, refused: Sequence[Plan]) -> tu
         found = [plan for plan in plans if plan is not None]
         if len(found) == len(refused):
             return found, there
-        remote.keep(there)
+        remote.memory.keep(there)
     except UamError:  # a full plan asks all of this again, and finds out what is wrong
         pass
     return [], there

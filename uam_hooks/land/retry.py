@@ -16,7 +16,7 @@ from uam_hooks.hot.core.words import say
 from uam_hooks.hot.queue.model import Action, iso
 from uam_hooks.hot.queue.outcome import failed
 from uam_hooks.session import Session
-from uam_hooks.store import claim, finish
+from uam_hooks.store import claim, finish, returns
 
 Made = TypeVar("Made")
 
@@ -87,4 +87,4 @@ def requeue_with_backoff(session: Session, action: Action, why: str) -> None:
     """Put an action back, with a pause that doubles each time."""
     pause = min(session.settings["uam.retry.delay"] * 2.0 ** min(action.attempts, 40), LONGEST_PAUSE)
     say(f"#{action.id} is tried again in {pause:g} s: {why}")
-    finish.requeue(session.store, action, iso(time.time() + pause), why, tried=True)
+    returns.requeue(session.store, action, iso(time.time() + pause), why, tried=True)

@@ -15,7 +15,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from uam_hooks.git.remote import RefUpdate, Remote, Seen
+from uam_hooks.git.memory import Seen
+from uam_hooks.git.remote import RefUpdate, Remote
 from uam_hooks.git.repo import Repository
 from uam_hooks.git.verdict import Pushed, RefOutcome
 from uam_hooks.hot.core.errors import UamError

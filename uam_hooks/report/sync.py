@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from uam_hooks.git.attributes import Attributes
-from uam_hooks.git.remote import Remote, Seen
+from uam_hooks.git.memory import Seen
+from uam_hooks.git.remote import Remote
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import Advice, Refused, UsageError
 from uam_hooks.hot.core.head import head_of
@@ -99,7 +100,7 @@ def place_of(session: Session, git_dir: Path, target: str | None) -> Place:
     known = Remote(session.repo, session.settings, remote)
     found = known.observe([ref, *shared_shadow.refs_of(session, [ref])])
     there = found.pop(ref)
-    known.track([Seen(ref, there, there)])  # whoever asks for it sees it, as after a fetch
+    known.memory.track([Seen(ref, there, there)])  # whoever asks for it sees it, as after a fetch
     place = Place(paths, branch, now, remote, ref, there, None)
     if there == ZERO:
         raise Refused(f"{place.where} does not exist on the remote.", "Push to it, or name another one.")
