@@ -23,7 +23,7 @@ from tests.support.scenes import Scene, Worktree, script
 from tests.support.traces import traced
 from uam_hooks.git.repo import Repository
 from uam_hooks.install.install import install
-from uam_hooks.land import pushes
+from uam_hooks.land import one_push
 from uam_hooks.land.steps import Step, reached
 
 MAIN, THERE = "refs/heads/main", "refs/uam/shadow/main"
@@ -129,7 +129,7 @@ unset $(git rev-parse --local-env-vars) GIT_QUARANTINE_PATH
 cd "{other.top}" && git push -q origin HEAD:main
 """)  # fmt: skip
     else:
-        monkeypatch.setattr(pushes, "reached", stopped)
+        monkeypatch.setattr(one_push, "reached", stopped)
     flushed(fleet)
     assert ended == ([] if late else [0])
     assert last(fleet) == ("landed", "nothing-new")

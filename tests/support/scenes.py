@@ -411,7 +411,8 @@ class Scene(Worktree):
                 process.wait()
             for pipe in (process.stdin, process.stdout, process.stderr):
                 if pipe is not None:
-                    pipe.close()
+                    with suppress(BrokenPipeError):  # what was not sent yet
+                        pipe.close()
         while _gates:
             os.close(_gates.pop())
         until(self._no_flusher, "the flusher's end")
