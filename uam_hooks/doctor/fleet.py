@@ -70,7 +70,9 @@ def check_left(seen: Seen) -> Iterator[Finding]:
     if seen.store is None:
         return
     name = seen.settings.text("uam.fleet")
-    for hands in sorted(entrusted.hands(seen.store) - {name, seen.settings.text("uam.queue")}):
+    for hands in entrusted.places(seen.store):
+        if hands in (name, seen.settings.text("uam.queue")):
+            continue
         yield error(
             Code.FLEET_LOST, hands, f"Pushes of this clone are in the hands of {place(hands)}, and it is not in there.",
             Advice.of("Run {}, which takes them home.", "git", "uam", "fleet", "leave", "--force"),

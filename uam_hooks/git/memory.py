@@ -45,9 +45,9 @@ class Memory:
 
         It may be another by now, so this is only for what is pushed with its lease: that asks the remote.
         """
-        own, tracking = {ref: observed_ref(self.name, ref) for ref in refs}, {ref: self.tracking(ref) for ref in refs}
+        own, tracking = self.refs_of(refs)
         names = [f"{defaults(self.name)}*", f"refs/remotes/{self.name}/", *prefixes, *own.values(), *tracking.values()]
-        now = self._read = self.at([name for name in names if name is not None])
+        now = self._read = self.at(names)
         self.repo.heads[self.name] = self.repo.heads.get(self.name) or default_in(self.name, now)
         if not self.repo.heads.get(self.name) and self._head not in now:
             return None
@@ -88,7 +88,7 @@ class Memory:
     def keep(self, there: Mapping[str, str]) -> None:
         """Hold, and remember, what the remote has, which was fetched; `Remote.observe` does that by itself."""
         own = {ref: observed_ref(self.name, ref) for ref in there}
-        now = self.at(list(own.values()))
+        now = self.at(own.values())
         moves = [(own[ref], oid, now.get(own[ref], ZERO)) for ref, oid in there.items()]
         with suppress(GitFailed):  # another flush has seen something newer
             self.repo.move_refs(moves, "uam: what the remote has")
@@ -107,7 +107,7 @@ class Memory:
                 return
         own = [observed_ref(self.name, one.ref) for one in seen]
         names = [f"{defaults(self.name)}*", self._head, *own, *(self.tracking(one.ref) for one in seen)]
-        moves = self._moves(seen, self.at([name for name in names if name is not None]))
+        moves = self._moves(seen, self.at(names))
         self.repo.move_each(moves, "uam: what the remote has")
 
     def _moves(self, seen: Sequence[Seen], at: Mapping[str, str]) -> list[tuple[str, str, str]]:
@@ -138,10 +138,14 @@ class Memory:
     def _is_between(self, old: str, now: str, new: str) -> bool:
         return self.repo.is_ancestor(old, now) and self.repo.is_ancestor(now, new)
 
-    def at(self, names: Sequence[str]) -> dict[str, str]:
-        """What each of these refs of this repository is at; one that is not there is left out."""
+    def refs_of(self, refs: Sequence[str]) -> tuple[dict[str, str], dict[str, str | None]]:
+        """For each of the remote's `refs` the ones here that say what a flush, and what a person, last saw in it."""
+        return {ref: observed_ref(self.name, ref) for ref in refs}, {ref: self.tracking(ref) for ref in refs}
+
+    def at(self, names: Iterable[str | None]) -> dict[str, str]:
+        """What each of these refs of this repository is at; one that is not there is left out, and so is None."""
         found: dict[str, str] = {}
-        for some in that_fit(names, lambda name: name):
+        for some in that_fit([name for name in names if name is not None], lambda name: name):
             found |= self.repo.refs(*some)
         return found
 

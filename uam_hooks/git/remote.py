@@ -18,7 +18,6 @@ from uam_hooks.hot.core import urls
 from uam_hooks.hot.core.errors import Advice, Failure, GitFailed, GitNotStarted, Refused, UamError, reason
 from uam_hooks.hot.core.gate import ARGUMENTS_BYTES, update_bytes
 from uam_hooks.hot.core.plumbing import ZERO, Answer, listed_refs
-from uam_hooks.hot.core.refs import observed_ref
 from uam_hooks.hot.core.settings import Settings
 from uam_hooks.hot.core.sideband import Speaking
 from uam_hooks.hot.core.typed import NamedTuple
@@ -91,9 +90,8 @@ class Remote:
         refs = (*refs, *besides)
         there = self.refs(*refs)
         found = {ref: there.get(ref, ZERO) for ref in refs}
-        own = {ref: observed_ref(self.name, ref) for ref in refs}
-        tracking = {ref: self.memory.tracking(ref) for ref in refs}
-        now = self.memory.at([name for name in (*own.values(), *tracking.values()) if name is not None])
+        own, tracking = self.memory.refs_of(refs)
+        now = self.memory.at((*own.values(), *tracking.values()))
         held = {ref: {now.get(own[ref]), now.get(tracking[ref] or ""), ZERO} for ref in refs}
         missing = [ref for ref, oid in found.items() if oid not in held[ref] and not self._is_whole(oid)]
         for some in that_fit([ref for ref in missing if ref not in besides], lambda ref: ref):

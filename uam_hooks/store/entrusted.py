@@ -233,7 +233,7 @@ def bring_home(store: Store, actions: Sequence[Action], *, waits: bool | None) -
             ).fetchone()
             if row is not None:
                 key = enqueue.merge_key_of(action)
-                traces.is_over(db, "s.action_id = ? AND s.status = 'pending'", action.id, waits=waits)
+                traces.let_go(db, "s.action_id = ? AND s.status = 'pending'", action.id, waits=waits)
                 returns.join_open(db, action.id, key)
                 db.execute("UPDATE deploy_queue SET entrusted = '', merge_key = ? WHERE id = ?", (key, action.id))
 
@@ -296,10 +296,3 @@ def offered(store: Store, source_ids: Collection[int]) -> None:
     with store.transaction() as db:
         for source_id in source_ids:
             db.execute("UPDATE sources SET owed = 1 WHERE id = ?", (source_id,))
-
-
-def hands(store: Store) -> set[str]:
-    """In whose hands something is that waits."""
-    with store.reading() as db:
-        found = db.execute("SELECT DISTINCT entrusted FROM deploy_queue WHERE entrusted <> '' AND status = 'pending'")
-        return {str(row["entrusted"]) for row in found}

@@ -12,10 +12,10 @@ def over(store: Store, source_ids: Collection[int]) -> None:
     """Of those of these sources that have ended nothing waits in the other queue any more."""
     with store.transaction() as db:
         for source_id in source_ids:
-            is_over(db, "s.id = ? AND s.status <> 'pending'", source_id, waits=False)
+            let_go(db, "s.id = ? AND s.status <> 'pending'", source_id, waits=False)
 
 
-def is_over(db: sqlite3.Connection, which: str, value: int, *, waits: bool | None) -> None:
+def let_go(db: sqlite3.Connection, which: str, value: int, *, waits: bool | None) -> None:
     """Inside a transaction, let sources have no name any more. `waits` tells whether the other queue may know them by
     theirs, None that there is none that could.
     """
@@ -40,7 +40,7 @@ def to_take_back(store: Store, remote: str) -> list[str]:
     if ended:
         with store.transaction() as db:
             for row in ended:
-                is_over(db, "s.id = ? AND s.status <> 'pending'", row["id"], waits=True)
+                let_go(db, "s.id = ? AND s.status <> 'pending'", row["id"], waits=True)
     with store.reading() as db:
         found = db.execute("SELECT entry FROM handed_over WHERE waits = 1 AND remote = ? LIMIT 1000", (remote,))
         return [str(row["entry"]) for row in found]
