@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -30,6 +30,8 @@ for _number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
 # Much of what the tests do is making and changing small files: less work in memory than on a disk. What is free there
 # has to be far more than the tests that run at the same time need; those that passed leave nothing.
 _MEMORY, _ROOM = "/dev/shm", 2 << 30  # noqa: S108
+# How much of a flusher's log is shown, in characters.
+_SHOWN = 4000
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -62,6 +64,17 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the tests that may take longest: at the end one worker would be at work, and the others wait."""
     items.sort(key=lambda item: -max([mark.args[0] for mark in item.iter_markers("timeout")], default=0))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what the flushers of a test that failed have written down: they have no other place to say why."""
+    report = yield
+    where = getattr(item, "funcargs", {}).get("tmp_path")
+    if report.when == "call" and report.failed and where is not None:
+        for log in sorted(where.rglob("uam/flush.log")):
+            report.sections.append((str(log.relative_to(where)), log.read_text(errors="replace")[-_SHOWN:]))
+    return report
 
 
 @pytest.fixture(scope="session")

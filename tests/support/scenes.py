@@ -89,15 +89,28 @@ def alive(pid: int) -> bool:
 
 
 def _words(pid: str) -> list[bytes]:
-    """The command line of a process; nothing for one that is gone."""
+    """The command line of a process; nothing for one that is gone, or of the kernel.
+
+    In the middle of execve(2) there is none for a moment, which is long where others have the processor.
+    """
+    while not (found := _command_line(pid)):
+        try:
+            os.readlink(f"/proc/{pid}/exe")  # noqa: PTH115  hundreds of them, at the end of every test
+        except OSError:
+            return []
+        time.sleep(0.001)
+    return found.split(b"\0")
+
+
+def _command_line(pid: str) -> bytes:
     try:
         fd = os.open(f"/proc/{pid}/cmdline", os.O_RDONLY)
     except OSError:
-        return []
+        return b""
     try:
-        return os.read(fd, 1 << 17).split(b"\0")
+        return os.read(fd, 1 << 17)
     except OSError:
-        return []
+        return b""
     finally:
         os.close(fd)
 
