@@ -166,8 +166,7 @@ def _plans(
     shadows = shared_shadow.refs_of(session, [action.ref for action in actions])
     tips = Tips(session.repo).seen(remote.name, {ref: there[ref] for ref in shadows})
     waiting = []
-    for action in actions:
-        _finish_late(session, remote, action, there[action.ref], batch.id if action.ref in unsent else "")
+    _finish_late(session, remote, batch, actions, there, unsent)
     brought = claim.sources_of(session.store, [action.id for action in actions])
     for action in actions:
         if sources := brought[action.id]:
@@ -222,20 +221,26 @@ def _prepared(
         return None
 
 
-def _finish_late(session: Session, remote: Remote, action: Action, there: str, unsent: str) -> None:
+def _finish_late(
+    session: Session, remote: Remote, batch: Batch, actions: Sequence[Action], there: Mapping[str, str],
+    unsent: Collection[str],
+) -> None:  # fmt: skip
     """A push that outlived the process which started it: what it landed must not land again.
 
-    The batch `unsent` has sent nothing, so what is there is not its landing, whatever it is called.
+    Of the refs `unsent` the batch has sent nothing, so what is there is not its landing, whatever it is called.
     """
-    for landing in journal.landings(session.store, action.remote, action.ref):
-        if landing.action_id != action.id or landing.batch_id == unsent or there == ZERO:
-            continue
-        if contains(session.repo, there, landing):
-            remember(session.repo, [landing])
-            remote.memory.track([Seen(landing.ref, landing.new, there)])
-            bring_along(session, [(action, landing.detail.outcomes)])
-            said = heard(session.repo.paths.batches, landing.batch_id, action.id)
-            finish.sources(session.store, End(action, noted(landing.detail.outcomes, "", said), landing.id))
+    left = journal.landings(session.store, remote.name, [action.ref for action in actions if there[action.ref] != ZERO])
+    for action in actions:
+        for landing in left.get(action.ref, ()):
+            if landing.action_id != action.id or (landing.batch_id == batch.id and action.ref in unsent):
+                continue
+            at = there[action.ref]
+            if contains(session.repo, at, landing):
+                remember(session.repo, [landing])
+                remote.memory.track([Seen(landing.ref, landing.new, at)])
+                bring_along(session, [(action, landing.detail.outcomes)])
+                said = heard(session.repo.paths.batches, landing.batch_id, action.id)
+                finish.sources(session.store, End(action, noted(landing.detail.outcomes, "", said), landing.id))
 
 
 def _finish_unchanged(session: Session, batch: Batch, remote: Remote, plan: Plan, sources: list[Source]) -> None:

@@ -35,14 +35,14 @@ def from_memory(
         return [], {}
     if any(action.action_type != ActionType.PUSH or not action.ref.startswith(HEADS) for action in actions):
         return [], {}
+    refs = [action.ref for action in actions]
     # what a push before may have brought there is found out by asking
-    if any(journal.landings(session.store, action.remote, action.ref) for action in actions):
+    if journal.landings(session.store, remote.name, refs):
         return [], {}
     brought = claim.sources_of(session.store, [action.id for action in actions])
     if not all(brought.values()) or any(source.verbatim for sources in brought.values() for source in sources):
         return [], {}
     try:
-        refs = [action.ref for action in actions]
         shadows = shared_shadow.refs_of(session, refs)
         known = remote.memory.remembered([*refs, *shadows], shadow_ref(remote.name, ""))
         if known is None or any(session.repo.kind(oid) != "commit" for oid in known.there.values()):

@@ -122,7 +122,7 @@ def _choices(
     ).fetchall()
     meant = [row for row in found if row["id"] not in without and (upto is None or row["id"] <= upto)]
     actions = [action for action in map(rows.action, meant) if lane.acts_for(action) and not action.fault]
-    pending = [_waiting(db, action) for action in actions]
+    pending = _waiting(db, actions)
     deps = {dep for one in pending for dep in one.action.dependencies}
     ended = {}
     for dep in deps:
@@ -147,34 +147,48 @@ def _busy(db: sqlite3.Connection, but: str | None) -> Busy:
     )
 
 
-def _waiting(db: sqlite3.Connection, action: Action) -> Waiting:
-    if action.action_type != ActionType.PUSH:
-        return Waiting(action)
-    found = db.execute(
-        "SELECT branch, exact, atomic, push_group FROM sources WHERE action_id = ? AND status = 'pending'", (action.id,)
-    ).fetchall()
-    mates: set[int] = set()
-    for row in found:
+def _waiting(db: sqlite3.Connection, actions: Sequence[Action]) -> list[Waiting]:
+    brought: dict[int, list[sqlite3.Row]] = {one.id: [] for one in actions if one.action_type == ActionType.PUSH}
+    mates: dict[str, set[int]] = {}  # the actions of each atomic push
+    for row in db.execute(
+        "SELECT action_id, branch, exact, atomic, push_group FROM sources WHERE status = 'pending'"
+        " AND action_id IN (SELECT value FROM json_each(?)) ORDER BY id",
+        (json.dumps(list(brought)),),
+    ):
+        brought[row["action_id"]].append(row)
         if row["atomic"]:
-            mates |= {
-                mate["action_id"]
-                for mate in db.execute(
-                    "SELECT DISTINCT action_id FROM sources WHERE push_group = ? AND status = 'pending'",
-                    (row["push_group"],),
-                )
-            }
+            mates[row["push_group"]] = set()
+    for group in mates:
+        mates[group] = {
+            row["action_id"]
+            for row in db.execute(
+                "SELECT DISTINCT action_id FROM sources WHERE push_group = ? AND status = 'pending'", (group,)
+            )
+        }
+    return [
+        _waits_with(action, brought[action.id], mates) if action.id in brought else Waiting(action)
+        for action in actions
+    ]
+
+
+def _waits_with(action: Action, found: Sequence[sqlite3.Row], mates: Mapping[str, set[int]]) -> Waiting:
+    together = set().union(*(mates[row["push_group"]] for row in found if row["atomic"]))
     return Waiting(
         action,
         found[0]["push_group"] if len(found) == 1 else "",
-        frozenset(mates - {action.id}),
+        frozenset(together - {action.id}),
         frozenset(row["branch"] for row in found),
         any(row["exact"] or row["atomic"] for row in found),
     )
 
 
 def _chosen(db: sqlite3.Connection, choices: Sequence[Choice]) -> list[tuple[Choice, Action]]:
-    rank = "SELECT * FROM deploy_queue WHERE id = ?"
-    return [(choice, rows.action(db.execute(rank, (choice.id,)).fetchone())) for choice in choices]
+    listed = db.execute(
+        "SELECT * FROM deploy_queue WHERE id IN (SELECT value FROM json_each(?))",
+        (json.dumps([choice.id for choice in choices]),),
+    )
+    found = {row["id"]: rows.action(row) for row in listed}
+    return [(choice, found[choice.id]) for choice in choices]
 
 
 def one(store: Store, action: Action) -> Batch | None:

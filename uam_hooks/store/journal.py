@@ -49,17 +49,20 @@ def made_by_hand(store: Store, lane: Lane = EVERYTHING) -> list[Batch]:
     return [batch for batch in open_batches(store, lane) if batch.by_hand and batch.status == Status.PENDING]
 
 
-def landings(store: Store, remote: str, ref: str) -> list[Landing]:
-    """Landings of a ref that were pushed or about to be, and never seen to have landed; newest first."""
+def landings(store: Store, remote: str, refs: Iterable[str]) -> dict[str, list[Landing]]:
+    """Landings of refs that were pushed or about to be, and never seen to have landed, by ref; newest first."""
     with store.reading() as db:
         found = db.execute(
-            # in this order, and not by way of all that has landed on the ref
+            # in this order, and not by way of all that has landed on the refs
             "SELECT l.* FROM deploy_queue q CROSS JOIN landings l ON l.action_id = q.id"
-            " WHERE q.status IN ('pending', 'batched', 'executing') AND +l.remote = ? AND +l.ref = ?"
-            " AND l.status <> 'landed' ORDER BY l.id DESC",
-            (remote, ref),
+            " WHERE q.status IN ('pending', 'batched', 'executing') AND +l.remote = ?"
+            " AND +l.ref IN (SELECT value FROM json_each(?)) AND l.status <> 'landed' ORDER BY l.id DESC",
+            (remote, json.dumps(list(refs))),
         ).fetchall()
-    return [rows.landing(row) for row in found]
+    by_ref: dict[str, list[Landing]] = {}
+    for row in found:
+        by_ref.setdefault(row["ref"], []).append(rows.landing(row))
+    return by_ref
 
 
 def kept_here(store: Store, commits: Iterable[str]) -> list[str]:

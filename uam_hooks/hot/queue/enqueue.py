@@ -75,6 +75,7 @@ def push(
         payloads = [json.dumps(action.payload) for action in actions]
         known = again.open_ones(db, list(zip(sources, payloads, strict=True)))
         tickets = []
+        found: list[tuple[int, Expected]] = []
         states = accepted or [None] * len(actions)
         for source, action, entry, state in zip(sources, actions, known, states, strict=True):
             if entry is None:
@@ -83,10 +84,12 @@ def push(
                     raise expected.Passed
                 tickets.append(add(db, action, source, source.replaces, now))
                 if state is not None and behind:
-                    expected.record(db, [(tickets[-1].source, state)])
+                    found.append((tickets[-1].source, state))
             else:
                 due = again.wait_on(db, entry, source, _moments(action, now))
                 tickets.append(Ticket(entry["id"], entry["action_id"], due))
+        if found:
+            expected.record(db, found)
         return tickets
 
 
