@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.support.batchers import add
+from tests.support.histories import deploys
 from tests.support.landscape import write
 from tests.support.scenes import Scene
 from uam_hooks import DeployBatcher
@@ -101,11 +102,7 @@ def test_a_workflow_is_few_statements_and_one_transaction(scene: Scene, here: De
 def test_what_calls_ask_is_found_by_indexes(scene: Scene, here: DeployBatcher) -> None:
     """Nothing is looked for row by row: SQLite says how it would look, however many rows there are."""
     with scene.store() as store, store.transaction() as db:
-        db.execute(
-            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) INSERT INTO deploy_queue"
-            " (agent_id, action_type, target, status, queued_at, execute_after)"
-            " SELECT 'a', 'deploy', 'prod', 'completed', '2026-01-01', '2026-01-01' FROM n"
-        )
+        deploys(db, 1000)
         db.execute(
             "INSERT INTO sources (action_id, agent_id, worktree, branch, tip, exact, push_group, atomic, waiter,"
             " queued_at, status) SELECT id, 'a', 'w', 'b', '', 0, '', 0, 0, '2026-01-01', 'landed' FROM deploy_queue"

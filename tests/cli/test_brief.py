@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.histories import deploys
 from tests.support.landscape import environment
 from tests.support.scenes import Scene
 from uam_hooks import DeployBatcher
@@ -110,11 +111,7 @@ def test_what_leaves_a_question_is_for_click(words: tuple[str, ...]) -> None:
 def test_a_status_finds_what_waits_by_indexes(stocked: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of actions that have ended nothing is looked for row by row: SQLite says how it would look, however many."""
     with stocked.store() as store, store.transaction() as db:
-        db.execute(
-            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) INSERT INTO deploy_queue"
-            " (agent_id, action_type, target, status, queued_at, execute_after)"
-            " SELECT 'a', 'deploy', 'prod', 'completed', '2026-01-01', '2026-01-01' FROM n"
-        )
+        deploys(db, 1000)
     stocked.git("uam", *DEPLOY)
     said: list[str] = []
     connect = Store._connect

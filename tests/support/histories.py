@@ -133,3 +133,13 @@ class Past:
             values = ("unit", tree, green, iso(at), round(self.chance.random() * 60, 2))
             db.execute("INSERT INTO gate_runs (gate, tree, green, ended_at, seconds) VALUES (?, ?, ?, ?, ?)", values)
             db.execute("INSERT OR REPLACE INTO gate_verdicts VALUES ('unit', 'f', ?, ?, 1, '')", (tree, green))
+
+
+def deploys(db: sqlite3.Connection, number: int) -> None:
+    """Inside a transaction, add so many deploys that have ended, with no source."""
+    db.execute(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) INSERT INTO deploy_queue"
+        " (agent_id, action_type, target, status, queued_at, execute_after)"
+        " SELECT 'a', 'deploy', 'prod', 'completed', '2026-01-01', '2026-01-01' FROM n",
+        (number,),
+    )

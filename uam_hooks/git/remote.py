@@ -16,7 +16,7 @@ from uam_hooks.git.scratch import SCRATCH, lay_out, spent
 from uam_hooks.git.verdict import Pushed, RefOutcome, outcome_of, porcelain, renamed, status_is_transient
 from uam_hooks.hot.core import urls
 from uam_hooks.hot.core.errors import Advice, Failure, GitFailed, GitNotStarted, Refused, UamError, reason
-from uam_hooks.hot.core.gate import ARGUMENTS_BYTES, update_bytes
+from uam_hooks.hot.core.gate import fit
 from uam_hooks.hot.core.plumbing import ZERO, Answer, listed_refs
 from uam_hooks.hot.core.settings import Settings
 from uam_hooks.hot.core.sideband import Speaking
@@ -73,8 +73,8 @@ class Remote:
 
     def refs(self, *patterns: str) -> dict[str, str]:
         """The refs that the remote has now; Unreachable when it does not answer."""
-        few = sum(map(update_bytes, patterns)) <= ARGUMENTS_BYTES  # else they fit into no command: ask for all
-        answer = self._run("ls-remote", "--symref", "--", urls.NAME, *(("HEAD", *patterns) if few and patterns else ()))
+        asked = ("HEAD", *patterns) if patterns and fit(patterns) else ()  # those that do not: ask for all
+        answer = self._run("ls-remote", "--symref", "--", urls.NAME, *asked)
         if answer.code:
             raise self._unreachable("did not answer", answer, "The push stays as it was.")
         self.repo.heads[self.name] = next(filter(None, map(_head_in, answer.lines)), "")

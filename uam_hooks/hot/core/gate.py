@@ -146,13 +146,17 @@ def push_options(options: Sequence[str]) -> None:
 
 def refs(names: Iterable[str], *, at_once: bool) -> None:
     """Check the refs that a push names; `at_once` they must fit into one command, as those of an atomic push do."""
-    total = 0
+    names = list(names)
     for ref in names:
         if not is_ref(ref):
             raise UsageError(f"{shown(ref)} is not the name of a ref that can be pushed to.")
-        total += update_bytes(ref)
-    if at_once and total > ARGUMENTS_BYTES:
+    if at_once and not fit(names):
         raise UsageError("An atomic push of so many refs does not fit into one command.", "Push fewer of them at once.")
+
+
+def fit(names: Iterable[str]) -> bool:
+    """Whether one command can name all of these refs."""
+    return sum(map(update_bytes, names)) <= ARGUMENTS_BYTES
 
 
 def update_bytes(ref: str) -> int:

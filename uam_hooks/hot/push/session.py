@@ -9,7 +9,7 @@ from pathlib import Path
 
 from uam_hooks.hot.core import files, urls
 from uam_hooks.hot.core.errors import GitFailed, GitNotStarted, UamError, reason
-from uam_hooks.hot.core.gate import ARGUMENTS_BYTES, update_bytes
+from uam_hooks.hot.core.gate import fit
 from uam_hooks.hot.core.identity import Identity, identity_of, reduced
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.plumbing import Git, HotGit, listed_refs
@@ -53,9 +53,9 @@ class PushSession(NamedTuple):
         It may be silent for `silence` seconds, None for uam.remote.timeout.
         """
         url = urls.push_urls(self.settings, remote)[0]
-        few = sum(map(update_bytes, patterns)) <= ARGUMENTS_BYTES  # else they fit into no command: ask for all
         there = urls.at(self.settings, remote, url)
-        asked = (*there, "ls-remote", "--", urls.NAME, *(patterns if few else ()))
+        few = patterns if fit(patterns) else ()  # those that do not: ask for all
+        asked = (*there, "ls-remote", "--", urls.NAME, *few)
         silence = self.settings["uam.remote.timeout"] if silence is None else silence
         try:
             return listed_refs(self.git.talk(*asked, silence=silence))
