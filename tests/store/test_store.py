@@ -17,13 +17,14 @@ import pytest
 import uam_hooks
 from tests.support.scenes import free, locked, until
 from uam_hooks.hot.core.errors import Failure, StoreError
-from uam_hooks.hot.queue import connection, enqueue, reasons, schema
+from uam_hooks.hot.queue import connection, enqueue, noted, reasons, schema
 from uam_hooks.hot.queue.connection import Store
-from uam_hooks.hot.queue.enqueue import CommitNote, Ticket
+from uam_hooks.hot.queue.enqueue import Ticket
 from uam_hooks.hot.queue.lane import EVERYTHING, Lane, due_at, unsettled
 from uam_hooks.hot.queue.model import Action, Batch, NewSource, SourceStatus, Status, iso, seconds_of
+from uam_hooks.hot.queue.noted import CommitNote
 from uam_hooks.hot.queue.outcome import Detail, How, Outcome
-from uam_hooks.store import ci_states, claim, finish, journal, returns, views
+from uam_hooks.store import ci_states, claim, finish, gathered, journal, returns, views
 from uam_hooks.store.claim import NewLanding
 
 NOW = 1_700_000_000.0
@@ -100,7 +101,7 @@ def test_a_newer_push_of_the_same_source_replaces_the_older_and_is_followed(stor
     newest = push(store, source(1, tip="c" * 40), replaces=(newer,))[0]
     found = enqueue.state(store, [old.source, newer.source, newest.source])
     assert [s.tip for s in found] == ["c" * 40] * 3
-    assert [s.tip for s in claim.sources(store, old.action)] == ["c" * 40]
+    assert [s.tip for s in gathered.sources(store, old.action)] == ["c" * 40]
 
 
 def test_older_pushes_of_the_same_place_are_found_with_what_became_of_them(store: Store) -> None:
@@ -108,8 +109,8 @@ def test_older_pushes_of_the_same_place_are_found_with_what_became_of_them(store
     push(store, source(1, tip="5" * 40, ref="refs/heads/other"))
     push(store, source(2))
     push(store, source(1, tip="6" * 40, verbatim=True))
-    enqueue.commits(store, [CommitNote("a" * 40, MAIN, "", "/w/1")], [("a" * 40, "b" * 40)], 30, NOW)
-    enqueue.commits(store, [], [("b" * 40, "c" * 40)], 30, NOW)
+    noted.commits(store, [CommitNote("a" * 40, MAIN, "", "/w/1")], [("a" * 40, "b" * 40)], 30, NOW)
+    noted.commits(store, [], [("b" * 40, "c" * 40)], 30, NOW)
     assert enqueue.older(store, source(1, tip="d" * 40)) == [(old.source, ["a" * 40, "b" * 40, "c" * 40])]
     claimed(store)
     assert enqueue.older(store, source(1, tip="d" * 40)) == []
@@ -117,7 +118,7 @@ def test_older_pushes_of_the_same_place_are_found_with_what_became_of_them(store
 
 def test_work_that_the_newer_push_does_not_hold_stays(store: Store) -> None:
     old, new = push(store, source(1, tip="a" * 40))[0], push(store, source(1, tip="b" * 40))[0]
-    assert [s.tip for s in claim.sources(store, old.action)] == ["a" * 40, "b" * 40]
+    assert [s.tip for s in gathered.sources(store, old.action)] == ["a" * 40, "b" * 40]
     assert states(store, old, new) == [SourceStatus.PENDING] * 2
 
 
@@ -179,7 +180,7 @@ def test_a_withdrawn_push_lets_the_tip_that_it_replaced_stand_again(store: Store
     new = push(store, source(1, tip="b" * 40), replaces=(old,))[0]
     assert enqueue.withdraw(store, [new.source], "interrupted") == [new.source]
     assert states(store, old, new) == [SourceStatus.PENDING, SourceStatus.WITHDRAWN]
-    assert [s.tip for s in claim.sources(store, old.action)] == ["a" * 40]
+    assert [s.tip for s in gathered.sources(store, old.action)] == ["a" * 40]
     assert [a.status for a in views.actions(store, "pending")] == [Status.PENDING]
 
 
@@ -189,7 +190,7 @@ def test_all_that_a_withdrawn_push_had_replaced_stands_again(store: Store) -> No
     both = push(store, source(1, tip="c" * 40), replaces=(one, two))[0]
     enqueue.withdraw(store, [both.source], "interrupted")
     assert states(store, one, two) == [SourceStatus.PENDING] * 2
-    assert [s.tip for s in claim.sources(store, one.action)] == ["a" * 40, "b" * 40]
+    assert [s.tip for s in gathered.sources(store, one.action)] == ["a" * 40, "b" * 40]
 
 
 def test_the_last_source_takes_its_action_along(store: Store) -> None:
@@ -309,7 +310,7 @@ def test_a_released_action_takes_the_younger_open_group_in(store: Store) -> None
     new_1, new_3 = push(store, source(1, tip="b" * 40))[0], push(store, source(3))[0]
     assert new_1.action == new_3.action != old_1.action
     returns.release(store, batch.actions[0])
-    found = claim.sources(store, old_1.action)
+    found = gathered.sources(store, old_1.action)
     assert [s.agent for s in found] == ["agent-1", "agent-2", "agent-1", "agent-3"]
     assert [found[0].tip, found[2].tip] == ["a" * 40, "b" * 40]
     assert [(a.id, a.status) for a in views.actions(store, "pending", "cancelled")] == [
@@ -354,7 +355,7 @@ def test_a_plan_is_on_the_batch_before_its_push(store: Store) -> None:
 
 
 def test_finishing_ends_action_landing_batch_and_commits(store: Store) -> None:
-    enqueue.commits(store, [CommitNote("1" * 40, MAIN, "a", "/w")], [], 30, NOW)
+    noted.commits(store, [CommitNote("1" * 40, MAIN, "a", "/w")], [], 30, NOW)
     ticket = push(store, source(1))[0]
     batch = claimed(store)
     written = claim.write_plan(store, batch, [landing(batch.actions[0])])
@@ -409,22 +410,22 @@ def test_one_bad_source_does_not_fail_the_action(store: Store) -> None:
 def test_commits_of_a_branch_gather_and_are_taken_in_once(store: Store) -> None:
     notes = [CommitNote("1" * 40, MAIN, "a", "/w"), CommitNote("2" * 40, MAIN, "b", "/v")]
     for _ in range(2):
-        enqueue.commits(store, notes, [], 30, NOW)
-    enqueue.commits(store, [CommitNote("3" * 40, "refs/heads/x", "a", "/w")], [], 30, NOW + 1)
+        noted.commits(store, notes, [], 30, NOW)
+    noted.commits(store, [CommitNote("3" * 40, "refs/heads/x", "a", "/w")], [], 30, NOW + 1)
     assert [(c.action_id, c.oid[0]) for c in views.commits(store)] == [(1, "1"), (1, "2"), (2, "3")]
     assert [a.execute_after for a in views.actions(store, "pending")] == [iso(NOW + 30), iso(NOW + 31)]
 
 
 def test_a_rewritten_commit_hands_its_place_on(store: Store) -> None:
-    enqueue.commits(store, [CommitNote("1" * 40, MAIN, "a", "/w")], [], 30, NOW)
-    enqueue.commits(store, [], [("1" * 40, "2" * 40), ("8" * 40, "9" * 40)], 30, NOW + 5)
+    noted.commits(store, [CommitNote("1" * 40, MAIN, "a", "/w")], [], 30, NOW)
+    noted.commits(store, [], [("1" * 40, "2" * 40), ("8" * 40, "9" * 40)], 30, NOW + 5)
     assert [(c.action_id, c.oid[0], c.agent) for c in views.commits(store)] == [(1, "2", "a")]
     assert views.actions(store, "pending")[0].execute_after == iso(NOW + 30)
 
 
 def test_commits_pushed_or_gone_need_no_push_any_more(store: Store) -> None:
     notes = [CommitNote(digit * 40, MAIN, "", "/w") for digit in "123"]
-    enqueue.commits(store, notes, [], 30, NOW)
+    noted.commits(store, notes, [], 30, NOW)
     finish.describe(store, {"1" * 40: ("ada", "Add a", "", 2)}, {"2" * 40: "landed", "3" * 40: "gone"})
     assert [(c.oid[0], c.agent, c.subject, c.files) for c in views.commits(store)] == [("1", "ada", "Add a", 2)]
     finish.describe(store, {}, {"1" * 40: "landed"})
@@ -505,7 +506,7 @@ def test_migrations_are_recorded_and_run_once(tmp_path: Path, monkeypatch: pytes
     with Store(path) as store:
         assert store.version() == count + 1
         assert query(store, "SELECT x, y FROM more") == []
-        assert len(claim.sources(store, 1)) == 1
+        assert len(gathered.sources(store, 1)) == 1
 
 
 def test_what_the_version_before_holds_is_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,8 @@ from click.shell_completion import CompletionItem
 
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import UamError
-from uam_hooks.hot.core.settings import KEYS, OneOf, Settings
+from uam_hooks.hot.core.settings import KEYS, Settings
+from uam_hooks.hot.core.values import OneOf
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.store import offered
 

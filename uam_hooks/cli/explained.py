@@ -6,24 +6,25 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from uam_hooks.git.repo import Repository
-from uam_hooks.hot.core import settings
-from uam_hooks.hot.core.settings import Key, OneOf, Settings, Squash
+from uam_hooks.hot.core import settings, values
+from uam_hooks.hot.core.settings import Key, Settings
+from uam_hooks.hot.core.values import OneOf, Squash
 
 _DURATION = "a duration such as 500ms, 5s, 10m, 2h or 30d"
 _COMMAND = "a command as an argument list, quoted as for a shell that is never started"
 _ALLOWED: dict[Callable[[str], Any], str] = {
-    settings.duration: _DURATION,
-    settings.boolean: "true or false",
-    settings.count: "a whole number from 0 up",
-    settings.positive: "a whole number from 1 up",
-    settings.company: f"{_DURATION}, or off",
-    settings.ci: "auto, off, gh, command, or a duration such as 5m",
-    settings.arguments: _COMMAND,
-    settings.words: f"{_COMMAND}, or nothing",
-    settings.hold: f"{_DURATION}, or nothing",
-    settings.minutes: "a number of minutes such as 5 or 2.5, or nothing",
-    settings.squash: ", ".join(Squash),
-    settings.anything: "any text",
+    values.duration: _DURATION,
+    values.boolean: "true or false",
+    values.count: "a whole number from 0 up",
+    values.positive: "a whole number from 1 up",
+    values.company: f"{_DURATION}, or off",
+    values.ci: "auto, off, gh, command, or a duration such as 5m",
+    values.arguments: _COMMAND,
+    values.words: f"{_COMMAND}, or nothing",
+    values.hold: f"{_DURATION}, or nothing",
+    values.minutes: "a number of minutes such as 5 or 2.5, or nothing",
+    values.squash: ", ".join(Squash),
+    values.anything: "any text",
 }
 
 

@@ -11,7 +11,7 @@ from click.shell_completion import CompletionItem
 
 from uam_hooks.hot.core.errors import GitFailed, UsageError
 from uam_hooks.hot.core.plumbing import Git
-from uam_hooks.hot.core.settings import duration
+from uam_hooks.hot.core.values import duration
 
 
 class Duration(click.ParamType[float]):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from uam_hooks.hot.core.errors import UamError, UsageError
-from uam_hooks.hot.core.settings import duration
+from uam_hooks.hot.core.values import duration
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 

@@ -23,7 +23,7 @@ from uam_hooks.land.merges import merge_here, merge_to_push
 from uam_hooks.land.pushes import land_pushes
 from uam_hooks.land.retry import failure_of
 from uam_hooks.session import Session
-from uam_hooks.store import claim, finish, journal
+from uam_hooks.store import finish, gathered, journal
 
 
 def execute(session: Session, batch: Batch, tell: Tell | None = None, ahead: Ahead | None = None) -> BatchResult:
@@ -31,7 +31,7 @@ def execute(session: Session, batch: Batch, tell: Tell | None = None, ahead: Ahe
     brings may be tested `ahead`.
     """
     began = time.monotonic()
-    pending = claim.sources_of(session.store, [action.id for action in batch.actions])
+    pending = gathered.sources_of(session.store, [action.id for action in batch.actions])
     asked = {source.id for sources in pending.values() for source in sources}
     _execute_in_order(BatchRun(session, batch, tell or (lambda _action, _state: None), ahead))
     took = (time.monotonic() - began) * 1000

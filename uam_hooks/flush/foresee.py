@@ -23,7 +23,7 @@ from uam_hooks.land.merges import plan_merge, source_tip
 from uam_hooks.land.push_plans import plan_push
 from uam_hooks.land.pushes import ATOMIC, groups
 from uam_hooks.land.retry import failure_of
-from uam_hooks.store import claim, views
+from uam_hooks.store import gathered, views
 from uam_hooks.store.order import Edge, edges
 
 _ON_REFS = (ActionType.PUSH, ActionType.MERGE)
@@ -79,7 +79,7 @@ class _Batch:
                 pushes = []
             else:
                 for action in outside:
-                    self.so_far.note(Foreseen(action, sources=tuple(claim.sources(self.session.store, action.id))))
+                    self.so_far.note(Foreseen(action, sources=tuple(gathered.sources(self.session.store, action.id))))
                 sorter.done(*(action.id for action in outside))
                 outside = []
 
@@ -94,7 +94,7 @@ class _Batch:
         gating += [a.id for a in self.batch.actions if a.carried_by in gating]
         for number in dict.fromkeys((*action.dependencies, *gating)):
             fate = self.fate(action, number)
-            sources = tuple(claim.sources(self.session.store, action.id))
+            sources = tuple(gathered.sources(self.session.store, action.id))
             if fate in (Status.FAILED, Status.CANCELLED):
                 words = f"dependency #{number} {'failed' if fate == Status.FAILED else 'was cancelled'}"
                 self.so_far.note(Foreseen(action, None, Failure(words), sources=sources), Status.FAILED)
@@ -122,7 +122,7 @@ class _Batch:
         """Whether the action is to be pushed with others; everything else is foreseen here and now."""
         try:
             if action.action_type == ActionType.COMMIT:
-                sources = claim.sources(self.session.store, action.id)
+                sources = gathered.sources(self.session.store, action.id)
                 self.so_far.move(plan_commits(self.session, self.batch, action, self.so_far.tips), sources)
                 return False
             return action.action_type == ActionType.PUSH or self.merge(action)
@@ -138,7 +138,7 @@ class _Batch:
         there = self.there([action])[action.ref] if pushed else None
         plan = plan_merge(self.session, self.batch, action, self.so_far.tips, there)
         tip = source_tip(self.session, str(action.payload["source"]), action.remote, self.so_far.tips)
-        sources = [source._replace(tip=tip) for source in claim.sources(self.session.store, action.id)]
+        sources = [source._replace(tip=tip) for source in gathered.sources(self.session.store, action.id)]
         for conflict in plan.conflicts.values():
             self.so_far.note(Foreseen(action, plan, Failure(conflict_words(action, conflict)), sources=tuple(sources)))
             return False
@@ -175,7 +175,7 @@ class _Batch:
         """What a push would bring: the merge that was made for it, else its sources as they would be by then."""
         if action.id in self.made:
             return (self.made[action.id],)
-        return tuple(followed(claim.sources(self.session.store, action.id), self.so_far.tips))
+        return tuple(followed(gathered.sources(self.session.store, action.id), self.so_far.tips))
 
     def planned(self, action: Action, sources: tuple[Source, ...], there: str) -> Foreseen:
         """The plan of a push, or why there is none."""
@@ -237,5 +237,5 @@ class _Batch:
 
     def fail(self, actions: Sequence[Action], failure: Failure) -> None:
         for action in actions:
-            sources = tuple(claim.sources(self.session.store, action.id))
+            sources = tuple(gathered.sources(self.session.store, action.id))
             self.so_far.note(Foreseen(action, None, failure, sources=sources))

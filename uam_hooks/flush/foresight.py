@@ -9,15 +9,15 @@ from collections.abc import Sequence
 
 from uam_hooks.flush.noted_commits import ended
 from uam_hooks.hot.core.errors import Failure
-from uam_hooks.hot.core.settings import Squash
 from uam_hooks.hot.core.typed import NamedTuple
+from uam_hooks.hot.core.values import Squash
 from uam_hooks.hot.queue.model import Action, Batch, Source, SourceStatus, Status
 from uam_hooks.integrate.plan import Plan
 from uam_hooks.integrate.tips import Tips
 from uam_hooks.land.branch import would_stay
 from uam_hooks.land.local_squash import Ready, failed_tips, plan_squash, ready, run_on_top
 from uam_hooks.session import Session
-from uam_hooks.store import claim, views
+from uam_hooks.store import gathered, views
 from uam_hooks.store.views import QueuedCommit
 
 
@@ -90,7 +90,7 @@ class Foresight:
     def _branches_on_their_way(self) -> set[str]:
         """Local branches whose push would still wait."""
         waiting = views.actions(self.session.store, "pending", "batched", "executing", most=1_000_000)
-        sources = [source for action in waiting for source in claim.sources(self.session.store, action.id)]
+        sources = [source for action in waiting for source in gathered.sources(self.session.store, action.id)]
         return {source.branch for source in sources if source.id not in self.sources}
 
     def move(self, plan: Plan, sources: Sequence[Source]) -> None:

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from uam_hooks.git.attributes import Attributes
 from uam_hooks.hot.core.objects import Commit
 from uam_hooks.hot.core.plumbing import ZERO
-from uam_hooks.hot.core.settings import Squash
 from uam_hooks.hot.core.typed import NamedTuple
+from uam_hooks.hot.core.values import Squash
 from uam_hooks.hot.queue.model import Source
 from uam_hooks.hot.queue.outcome import How
 from uam_hooks.integrate import squash

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from uam_hooks.git.repo import Repository
-from uam_hooks.hot.core.settings import Settings, Squash
+from uam_hooks.hot.core.settings import Settings
 from uam_hooks.hot.core.typed import NamedTuple
+from uam_hooks.hot.core.values import Squash
 from uam_hooks.hot.queue.model import Action, Source
 from uam_hooks.integrate.differences import Differences
 from uam_hooks.integrate.survey import Ground

@@ -14,8 +14,8 @@ from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.errors import Failure
 from uam_hooks.hot.core.merging import Conflict
 from uam_hooks.hot.core.plumbing import ZERO
-from uam_hooks.hot.core.settings import Squash
 from uam_hooks.hot.core.typed import NamedTuple
+from uam_hooks.hot.core.values import Squash
 from uam_hooks.hot.queue.model import Action, Source
 from uam_hooks.hot.queue.outcome import How, Proof
 from uam_hooks.integrate.compose import Composed, compose, shares

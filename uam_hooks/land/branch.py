@@ -19,7 +19,7 @@ from uam_hooks.land.retention import drop_pins
 from uam_hooks.land.retry import fail_or_requeue
 from uam_hooks.land.steps import Step, reached
 from uam_hooks.session import Session
-from uam_hooks.store import claim, finish
+from uam_hooks.store import claim, finish, gathered
 from uam_hooks.store.claim import NewLanding
 
 
@@ -70,7 +70,7 @@ def end_here(session: Session, action: Action, landing: Landing) -> bool:
     if landing.sources:
         window = session.settings["uam.window.commit"]
         landed = {number for number, outcome in landing.detail.outcomes.items() if outcome.failure is None}
-        sources = claim.with_carried(session.store, action.id)
+        sources = gathered.with_carried(session.store, action.id)
         drop_pins(session, [source.tip for source in sources if source.id in landed], [s.id for s in sources])
         finish.on_branch(session.store, action, landing, window)
     else:

@@ -10,8 +10,8 @@ from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.merging import Conflict
 from uam_hooks.hot.core.objects import Commit
 from uam_hooks.hot.core.plumbing import ZERO
-from uam_hooks.hot.core.settings import Squash
 from uam_hooks.hot.core.typed import NamedTuple
+from uam_hooks.hot.core.values import Squash
 from uam_hooks.hot.queue.model import Action, Batch, Source
 from uam_hooks.hot.queue.outcome import How
 from uam_hooks.integrate import squash
@@ -21,7 +21,7 @@ from uam_hooks.integrate.proof import Contribution, prove
 from uam_hooks.integrate.tips import Tips
 from uam_hooks.land.branch import land_here, left_out
 from uam_hooks.session import Session
-from uam_hooks.store import claim, finish, views
+from uam_hooks.store import finish, gathered, views
 
 
 class _Applied(NamedTuple):
@@ -47,7 +47,7 @@ def plan_commits(session: Session, batch: Batch, action: Action, tips: Tips) -> 
 
     Writes objects and nothing else.
     """
-    repo, sources = session.repo, claim.sources(session.store, action.id)
+    repo, sources = session.repo, gathered.sources(session.store, action.id)
     old = tips.at(action.ref)
     base = old if old != ZERO else next((s.base for s in sources if s.base != ZERO), ZERO)
     made = _apply(repo, base, sources)

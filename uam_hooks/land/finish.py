@@ -22,7 +22,7 @@ from uam_hooks.land.retention import unpin
 from uam_hooks.land.shadow import remember
 from uam_hooks.land.steps import Step, reached
 from uam_hooks.session import Session
-from uam_hooks.store import claim, finish
+from uam_hooks.store import finish, gathered
 from uam_hooks.store.finish import End
 
 
@@ -71,7 +71,7 @@ def finish_landed(session: Session, remote: Remote, landed: Sequence[Landed]) ->
 
 def _record(session: Session, ends: Sequence[End]) -> None:
     """End actions; where a gate let a part of one land, record that, and the rest of it goes on."""
-    brought = claim.sources_of(session.store, [end.action.id for end in ends])
+    brought = gathered.sources_of(session.store, [end.action.id for end in ends])
     whole = [all(source.id in end.outcomes for source in brought[end.action.id]) for end in ends]
     finish.actions(session.store, [end for end, ended in zip(ends, whole, strict=True) if ended])
     for end in (end for end, ended in zip(ends, whole, strict=True) if not ended):
@@ -90,7 +90,7 @@ def finish_renamed(session: Session, ended: Sequence[tuple[Action, Landing, RefO
             source: o if o.failure else o._replace(how=How.EXACT, ref=result.name, old=old, keep="", said=result.said)
             for source, o in landing.detail.outcomes.items()
         }
-        unpin(session, [_ended(source, results) for source in claim.with_carried(session.store, action.id)])
+        unpin(session, [_ended(source, results) for source in gathered.with_carried(session.store, action.id)])
         ends.append(End(action, results))
     if ends:
         _record(session, ends)
@@ -103,7 +103,7 @@ def bring_along(session: Session, ending: Sequence[tuple[Action, Outcomes]]) -> 
     It comes before they end: who is told the end may remove the repository, and finds nothing in the way.
     """
     everything: list[Source] = []
-    brought = claim.all_with_carried(session.store, [action.id for action, _ in ending])
+    brought = gathered.all_with_carried(session.store, [action.id for action, _ in ending])
     for action, results in ending:
         sources = [_ended(source, results) for source in brought[action.id]]
         settle_unattended(session, action, sources)

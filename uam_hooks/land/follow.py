@@ -16,14 +16,14 @@ from uam_hooks.integrate.tips import Tips
 from uam_hooks.land.commits import taken_from
 from uam_hooks.land.retention import drop_pins
 from uam_hooks.session import Session
-from uam_hooks.store import claim
+from uam_hooks.store import claim, gathered
 
 
 def follow(session: Session, pushes: Sequence[Action]) -> None:
     """Let pushes that were asked for by name bring their branch as it is now."""
     tips: dict[int, str] = {}
     before: set[str] = set()
-    for sources in claim.sources_of(session.store, [action.id for action in pushes]).values():
+    for sources in gathered.sources_of(session.store, [action.id for action in pushes]).values():
         for source, now in zip(sources, followed(sources, Tips(session.repo)), strict=True):
             if now != source:
                 tips[source.id] = now.tip

@@ -6,7 +6,8 @@ from collections.abc import Collection
 
 from uam_hooks.git.repo import Repository
 from uam_hooks.hot.core.refs import HEADS, named_by, short_target
-from uam_hooks.hot.core.settings import Settings, Squash
+from uam_hooks.hot.core.settings import Settings
+from uam_hooks.hot.core.values import Squash
 from uam_hooks.hot.queue.model import Action, ActionType, Source, Wish
 
 # where a remote has not said which branch is its default

@@ -16,8 +16,8 @@ from uam_hooks.hot.core.head import head_of
 from uam_hooks.hot.core.identity import ident
 from uam_hooks.hot.core.objects import Commit
 from uam_hooks.hot.core.refs import OBSERVED
-from uam_hooks.hot.core.settings import Squash
 from uam_hooks.hot.core.typed import NamedTuple
+from uam_hooks.hot.core.values import Squash
 from uam_hooks.hot.core.words import say
 from uam_hooks.hot.queue.model import Action, Batch, BatchResult
 from uam_hooks.hot.queue.outcome import How

@@ -22,7 +22,7 @@ from uam_hooks.land import shared_shadow
 from uam_hooks.land.branch import conflict_words, land_here
 from uam_hooks.land.starts import start_of
 from uam_hooks.session import Session
-from uam_hooks.store import claim, finish
+from uam_hooks.store import claim, finish, gathered
 
 STRATEGIES = ("no-ff", "squash", "ff-only")
 
@@ -62,7 +62,7 @@ def plan_merge(session: Session, batch: Batch, action: Action, tips: Tips, there
     Writes objects and nothing else. Raises UamError where no merge can be made, as with ff-only when the lines have
     parted; a conflict is part of the plan.
     """
-    source = claim.sources(session.store, action.id)[0]
+    source = gathered.sources(session.store, action.id)[0]
     strategy, here = How(action.payload["strategy"]), tips.at(action.ref)
     old = here if there is None else there
     base = there or ZERO

@@ -24,7 +24,7 @@ from uam_hooks.land.pins import not_pinned
 from uam_hooks.land.retry import fail_or_requeue
 from uam_hooks.land.steps import Step, reached
 from uam_hooks.session import Session
-from uam_hooks.store import claim
+from uam_hooks.store import claim, gathered
 from uam_hooks.store.claim import NewLanding
 
 # what the remote said of each ref
@@ -42,7 +42,7 @@ def push(
     `said` is what the remote said of each ref in the tries before, which its outcome is to have, too.
     """
     with session.store.reading():
-        brought = claim.sources_of(session.store, [plan.action.id for plan in plans])
+        brought = gathered.sources_of(session.store, [plan.action.id for plan in plans])
         entries = [_journal_entry(session, batch, plan, brought[plan.action.id]) for plan in plans]
     landings = claim.write_plan(session.store, batch, entries)
     reached(Step.PLANNED)

@@ -28,7 +28,7 @@ from uam_hooks.land.remembered import from_memory, over_theirs
 from uam_hooks.land.retry import TRIES, fail_or_requeue, failure_of, is_local
 from uam_hooks.land.shadow import Memory, move_shadows, remember
 from uam_hooks.session import Session
-from uam_hooks.store import claim, finish, journal, views
+from uam_hooks.store import finish, gathered, journal, views
 from uam_hooks.store.finish import End
 
 ATOMIC = "another ref of this atomic push failed"
@@ -94,7 +94,7 @@ def groups(session: Session, pushes: Sequence[Action]) -> dict[tuple[str, tuple[
     branch that has one to itself ("": none): one that goes with its shadow is not to fail with others.
     """
     found: dict[tuple[str, tuple[str, ...], str, str], list[Action]] = {}
-    brought = claim.sources_of(session.store, [action.id for action in pushes])
+    brought = gathered.sources_of(session.store, [action.id for action in pushes])
     for action in pushes:
         waiting = brought[action.id]
         atomic = next((s.group for s in waiting if s.atomic), "")
@@ -167,7 +167,7 @@ def _plans(
     tips = Tips(session.repo).seen(remote.name, {ref: there[ref] for ref in shadows})
     waiting = []
     _finish_late(session, remote, batch, actions, there, unsent)
-    brought = claim.sources_of(session.store, [action.id for action in actions])
+    brought = gathered.sources_of(session.store, [action.id for action in actions])
     for action in actions:
         if sources := brought[action.id]:
             waiting.append((action, sources))
@@ -253,7 +253,7 @@ def _finish_unchanged(session: Session, batch: Batch, remote: Remote, plan: Plan
     if plan.landed and plan.keep != plan.old:
         move_shadows(session.repo, [Memory(plan.remote, plan.ref, plan.keep)])
     bring_along(session, [(plan.action, results)])
-    if all(source.id in results for source in claim.sources(session.store, plan.action.id)):
+    if all(source.id in results for source in gathered.sources(session.store, plan.action.id)):
         finish.action(session.store, plan.action, results, commits=plan.commits)
     else:  # a gate is still to decide about the others
         finish.sources(session.store, End(plan.action, results, commits=plan.commits))

@@ -21,7 +21,7 @@ from uam_hooks.land import originals, shared_shadow
 from uam_hooks.land.gated import Gating
 from uam_hooks.land.push_plans import plan_push, prepare
 from uam_hooks.session import Session
-from uam_hooks.store import claim, journal, remains
+from uam_hooks.store import gathered, journal, remains
 
 
 def from_memory(
@@ -39,7 +39,7 @@ def from_memory(
     # what a push before may have brought there is found out by asking
     if journal.landings(session.store, remote.name, refs):
         return [], {}
-    brought = claim.sources_of(session.store, [action.id for action in actions])
+    brought = gathered.sources_of(session.store, [action.id for action in actions])
     if not all(brought.values()) or any(source.verbatim for sources in brought.values() for source in sources):
         return [], {}
     try:

@@ -16,7 +16,7 @@ from uam_hooks.hot.core.words import say
 from uam_hooks.hot.queue.model import Action, iso
 from uam_hooks.hot.queue.outcome import failed
 from uam_hooks.session import Session
-from uam_hooks.store import claim, finish, returns
+from uam_hooks.store import finish, gathered, returns
 
 Made = TypeVar("Made")
 
@@ -70,7 +70,7 @@ def fail_or_requeue(
     It is tried again where the failure may pass, a try is left (uam.retry.count), and somebody is not waiting for the
     answer; who is gets it now, with what the remote `said`.
     """
-    sources = claim.sources(session.store, action.id)
+    sources = gathered.sources(session.store, action.id)
     waiting = [source.id for source in sources if source.is_waited_for]
     another = failure.transient and action.attempts < int(session.settings["uam.retry.count"])
     if another and len(waiting) < len(sources):

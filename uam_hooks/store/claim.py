@@ -6,7 +6,7 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.queue import rows
@@ -15,7 +15,7 @@ from uam_hooks.hot.queue.faults import end_unreadable
 from uam_hooks.hot.queue.lane import EVERYTHING, Lane
 from uam_hooks.hot.queue.model import Action, ActionType, Batch, Landing, NewSource, Source, Status, iso
 from uam_hooks.hot.queue.outcome import Detail
-from uam_hooks.store import happened
+from uam_hooks.store import gathered, happened
 from uam_hooks.store.schedule import Busy, Choice, Waiting, choose
 
 
@@ -103,7 +103,7 @@ def following(store: Store, action: Action, lane: Lane, most: int) -> tuple[Acti
         for one in found:
             if one.action_type != ActionType.PUSH or (one.remote, one.ref) != (action.remote, action.ref):
                 continue
-            brought = sources(store, one.id)
+            brought = gathered.sources(store, one.id)
             apart = one.explicit or any(other.carried_by == one.id for other in found)
             if apart or any(s.verbatim or s.atomic or s.by_name or s.fault for s in brought):
                 return None
@@ -258,55 +258,6 @@ def bring(store: Store, action: Action, source: NewSource) -> None:
         db.execute("UPDATE sources SET tip = ?, branch = ?, exact = ?, expect = ?, base = ? WHERE action_id = ?"
                    " AND status = 'pending'",
                    (source.tip, source.branch, source.verbatim, source.expect, source.base, action.id))  # fmt: skip
-
-
-def sources(store: Store, action_id: int) -> list[Source]:
-    """The sources of an action that still wait for their landing, in queue order, with those of the commits that
-    it carries.
-    """
-    with store.reading() as db:
-        found = db.execute(
-            "SELECT * FROM sources WHERE status = 'pending' AND (action_id = :id OR action_id IN"
-            " (SELECT id FROM deploy_queue WHERE carried_by = :id)) ORDER BY id",
-            {"id": action_id},
-        ).fetchall()
-    return [rows.source(row) for row in found]
-
-
-def with_carried(store: Store, action_id: int) -> list[Source]:
-    """All sources of an action and of the commits that it carries, in any state."""
-    return all_with_carried(store, [action_id])[action_id]
-
-
-def sources_of(store: Store, action_ids: Iterable[int]) -> dict[int, list[Source]]:
-    """What `sources` has of each of these actions."""
-    return _of_each(store, action_ids, "SELECT * FROM sources WHERE status = 'pending'")
-
-
-def all_with_carried(store: Store, action_ids: Iterable[int]) -> dict[int, list[Source]]:
-    """What `with_carried` has of each of these actions."""
-    return _of_each(store, action_ids, "SELECT * FROM sources WHERE 1")
-
-
-def _of_each(store: Store, action_ids: Iterable[int], chosen: str) -> dict[int, list[Source]]:
-    found: dict[int, list[Source]] = {number: [] for number in action_ids}
-    with store.reading() as db:
-        belongs = {
-            row["id"]: {row["id"], row["carried_by"]}
-            for row in db.execute(
-                "SELECT id, carried_by FROM deploy_queue WHERE id IN (SELECT value FROM json_each(:ids))"
-                " OR carried_by IN (SELECT value FROM json_each(:ids))",
-                {"ids": json.dumps(list(found))},
-            )
-        }
-        sources = db.execute(
-            f"{chosen} AND action_id IN (SELECT value FROM json_each(?)) ORDER BY id",  # noqa: S608 - of those above
-            (json.dumps(list(belongs)),),
-        ).fetchall()
-    for row in sources:
-        for number in belongs[row["action_id"]] & found.keys():
-            found[number].append(rows.source(row))
-    return found
 
 
 def write_plan(store: Store, batch: Batch, landings: Sequence[NewLanding]) -> list[Landing]:

@@ -8,11 +8,11 @@ import time
 from collections.abc import Sequence
 
 from uam_hooks.hot.core.typed import Any, NamedTuple
-from uam_hooks.hot.queue import enqueue, rows
+from uam_hooks.hot.queue import noted, rows
 from uam_hooks.hot.queue.connection import Store
-from uam_hooks.hot.queue.enqueue import CommitNote
 from uam_hooks.hot.queue.events import fail
 from uam_hooks.hot.queue.model import Action, Batch, Landing, SourceStatus, Status, iso
+from uam_hooks.hot.queue.noted import CommitNote
 from uam_hooks.hot.queue.outcome import Outcome, Outcomes
 from uam_hooks.store import happened
 
@@ -159,7 +159,7 @@ def on_branch(store: Store, action: Action, landing: Landing, window: float) -> 
         _end_by_sources(db, action.id, iso(now))
         db.execute("UPDATE landings SET status = 'landed' WHERE id = ?", (landing.id,))
         note = CommitNote(landing.new, landing.ref, action.agent_id, landing.detail.worktree)
-        enqueue.note_commit(db, note, iso(now), iso(now + window))
+        noted.commit(db, note, iso(now), iso(now + window))
 
 
 def squashed(store: Store, action: Action, landing: Landing) -> None:
@@ -176,7 +176,7 @@ def squashed(store: Store, action: Action, landing: Landing) -> None:
         for oid in landing.detail.commits:
             db.execute("UPDATE queued_commits SET status = 'squashed' WHERE oid = ?", (oid,))
         note = CommitNote(landing.new, landing.ref, action.agent_id, landing.detail.worktree)
-        enqueue.note_commit(db, note, action.queued_at, action.execute_after)
+        noted.commit(db, note, action.queued_at, action.execute_after)
         left = db.execute("SELECT action_id FROM queued_commits WHERE oid = ?", (landing.new,)).fetchone()["action_id"]
         db.execute(
             "UPDATE queued_commits SET action_id = ? WHERE action_id = ? AND status = 'pending'", (left, action.id)

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 from uam_hooks.hot.core.errors import GitFailed
 from uam_hooks.hot.core.plumbing import Git
-from uam_hooks.hot.core.settings import Settings, boolean
+from uam_hooks.hot.core.settings import Settings
+from uam_hooks.hot.core.values import boolean
 from uam_hooks.hot.core.words import on_terminal
 
 _RESET = "\x1b[m"

@@ -10,7 +10,8 @@ from collections.abc import Collection, Mapping, Sequence
 from enum import Enum, auto
 
 from uam_hooks.hot.core.refs import HEADS
-from uam_hooks.hot.core.settings import Settings, boolean
+from uam_hooks.hot.core.settings import Settings
+from uam_hooks.hot.core.values import boolean
 from uam_hooks.hot.push import arguments
 from uam_hooks.hot.push.request import Request, Spec
 

@@ -14,16 +14,7 @@ from uam_hooks.hot.queue import again, events, expected, faults, rows
 from uam_hooks.hot.queue.ci import Moments
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.expected import Expected
-from uam_hooks.hot.queue.model import Action, ActionType, NewAction, NewSource, Source, SourceStatus, iso
-
-
-class CommitNote(NamedTuple):
-    """A commit that post-commit noted in the spool. `agent` is empty if the environment named none."""
-
-    oid: str
-    branch: str
-    agent: str
-    worktree: str
+from uam_hooks.hot.queue.model import Action, ActionType, NewAction, NewSource, Source, iso
 
 
 class Ticket(NamedTuple):
@@ -125,7 +116,7 @@ def add(db: sqlite3.Connection, new: NewAction, source: NewSource, replaces: Seq
     moments = _moments(new, now)
     by = source.asker
     key = None if new.merge_key is None else "\0".join((new.merge_key, by.identity, by.place.id))
-    found = _to_join(db, key)
+    found = to_join(db, key)
     if found is None:
         action_id = db.execute(
             "INSERT INTO deploy_queue (agent_id, action_type, target, payload, queued_at, execute_after, remote,"
@@ -283,34 +274,7 @@ def newest(store: Store) -> int:
         return int(db.execute("SELECT coalesce(max(id), 0) FROM sources").fetchone()[0])
 
 
-def commits(
-    store: Store,
-    notes: Sequence[CommitNote],
-    rewritten: Sequence[tuple[str, str]],
-    window: float,
-    now: float,
-) -> None:
-    """Queue what the commit hooks noted, in one transaction. Doing it twice changes nothing.
-
-    Commits of one branch share one action. A commit that an amend or a rebase rewrote is replaced by the result.
-    """
-    if not notes and not rewritten:
-        return
-    with store.transaction() as db:
-        for note in notes:
-            note_commit(db, note, iso(now), iso(now + window))
-        for old, new in rewritten:
-            row = db.execute("SELECT * FROM queued_commits WHERE oid = ?", (old,)).fetchone()
-            if row is None or row["status"] != SourceStatus.PENDING:
-                continue
-            note = CommitNote(new, row["branch"], row["agent_id"], row["worktree"])
-            note_commit(db, note, iso(now), iso(now + window))
-            # a rebase runs post-commit itself, and may do so without the agent's name
-            db.execute("UPDATE queued_commits SET agent_id = ? WHERE oid = ? AND agent_id = ''", (note.agent, new))
-            db.execute("UPDATE queued_commits SET status = 'replaced', became = ? WHERE oid = ?", (new, old))
-
-
-def _to_join(db: sqlite3.Connection, key: str | None) -> sqlite3.Row | None:
+def to_join(db: sqlite3.Connection, key: str | None) -> sqlite3.Row | None:
     """The pending action that what has this key merges with. One that cannot be read ends: nobody shares its fate."""
     row: sqlite3.Row | None = db.execute(
         "SELECT * FROM deploy_queue WHERE merge_key = ? AND status = 'pending'", (key,)
@@ -319,21 +283,3 @@ def _to_join(db: sqlite3.Connection, key: str | None) -> sqlite3.Row | None:
         faults.ended(db, row)
         return None
     return row
-
-
-def note_commit(db: sqlite3.Connection, note: CommitNote, now: str, due: str) -> None:
-    """Inside a transaction, add a commit to the pending action of its branch, unless it is known already."""
-    if db.execute("SELECT 1 FROM queued_commits WHERE oid = ?", (note.oid,)).fetchone():
-        return
-    target = short_target(note.branch) or "HEAD"
-    key = f"commit\0{note.branch or note.worktree}"
-    found = _to_join(db, key)
-    action_id = found["id"] if found else db.execute(
-        "INSERT INTO deploy_queue (agent_id, action_type, target, queued_at, execute_after, merge_key)"
-        " VALUES (?, 'commit', ?, ?, ?, ?)",
-        (note.agent, target, now, due, key),
-    ).lastrowid  # fmt: skip
-    db.execute(
-        "INSERT INTO queued_commits (action_id, agent_id, worktree, branch, oid, queued_at) VALUES (?, ?, ?, ?, ?, ?)",
-        (action_id, note.agent, note.worktree, note.branch, note.oid, now),
-    )

@@ -15,9 +15,9 @@ from uam_hooks.hot.core import gate
 from uam_hooks.hot.core.paths import RepoPaths
 from uam_hooks.hot.core.typed import NamedTuple
 from uam_hooks.hot.core.words import say
-from uam_hooks.hot.queue import enqueue
+from uam_hooks.hot.queue import noted
 from uam_hooks.hot.queue.connection import Store
-from uam_hooks.hot.queue.enqueue import CommitNote
+from uam_hooks.hot.queue.noted import CommitNote
 
 # A file that is incomplete after this many seconds was left by a process that died.
 ABANDONED_AFTER = 3600.0
@@ -59,7 +59,7 @@ def _take_in(store: Store, spool: int, window: float) -> None:
             notes += _note(file.text)
         else:
             rewritten += _pairs(file.text)
-    enqueue.commits(store, notes, rewritten, window, time.time())
+    noted.commits(store, notes, rewritten, window, time.time())
     for file in files:
         with suppress(OSError):
             os.unlink(file.name, dir_fd=spool)

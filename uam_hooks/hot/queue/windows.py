@@ -9,8 +9,9 @@ from collections.abc import Collection
 from uam_hooks.hot.core.errors import UsageError
 from uam_hooks.hot.core.identity import mail_of
 from uam_hooks.hot.core.paths import RepoPaths, worktree_name
-from uam_hooks.hot.core.settings import Settings, boolean
+from uam_hooks.hot.core.settings import Settings
 from uam_hooks.hot.core.typed import NamedTuple
+from uam_hooks.hot.core.values import boolean
 from uam_hooks.hot.queue import enqueue
 from uam_hooks.hot.queue.connection import Store
 from uam_hooks.hot.queue.model import URGENT_WINDOWS, ActionType
