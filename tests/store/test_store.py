@@ -354,6 +354,21 @@ def test_a_plan_is_on_the_batch_before_its_push(store: Store) -> None:
     assert query(store, "SELECT status FROM landings ORDER BY id") == [("abandoned",), ("planned",)]
 
 
+def test_what_was_pushed_and_never_seen_to_have_landed_is_found_by_ref(store: Store) -> None:
+    refs = [MAIN, "refs/heads/\udcff", "refs/heads/größe", "refs/heads/other"]  # the second has a byte that is no UTF-8
+    push(store, *(source(number, ref) for number, ref in enumerate(refs)))
+    batch = claimed(store)
+    plans = [landing(action)._replace(ref=ref) for action, ref in zip(batch.actions, refs, strict=True)]
+    claim.write_plan(store, batch, plans)
+    claim.write_plan(store, batch, [plan._replace(new="e" * 40) for plan in plans])
+    found = journal.landings(store, "origin", refs[:3])
+    news = {ref: "".join(one.new[0] for one in landings) for ref, landings in found.items()}
+    assert news == dict.fromkeys(refs[:3], "ef")
+    assert journal.landings(store, "backup", refs) == {}
+    finish.action(store, batch.actions[1], {2: Outcome(new="e" * 40)}, found[refs[1]][0].id)
+    assert list(journal.landings(store, "origin", refs[:2])) == [MAIN]
+
+
 def test_finishing_ends_action_landing_batch_and_commits(store: Store) -> None:
     noted.commits(store, [CommitNote("1" * 40, MAIN, "a", "/w")], [], 30, NOW)
     ticket = push(store, source(1))[0]

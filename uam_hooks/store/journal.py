@@ -51,13 +51,17 @@ def made_by_hand(store: Store, lane: Lane = EVERYTHING) -> list[Batch]:
 
 def landings(store: Store, remote: str, refs: Iterable[str]) -> dict[str, list[Landing]]:
     """Landings of refs that were pushed or about to be, and never seen to have landed, by ref; newest first."""
+    wanted = set(refs)
     with store.reading() as db:
+        there = db.execute(
+            # in this order, and not by way of all that has landed on the remote
+            "SELECT l.id, l.ref FROM deploy_queue q CROSS JOIN landings l ON l.action_id = q.id"
+            " WHERE q.status IN ('pending', 'batched', 'executing') AND +l.remote = ? AND l.status <> 'landed'",
+            (remote,),
+        ).fetchall()
         found = db.execute(
-            # in this order, and not by way of all that has landed on the refs
-            "SELECT l.* FROM deploy_queue q CROSS JOIN landings l ON l.action_id = q.id"
-            " WHERE q.status IN ('pending', 'batched', 'executing') AND +l.remote = ?"
-            " AND +l.ref IN (SELECT value FROM json_each(?)) AND l.status <> 'landed' ORDER BY l.id DESC",
-            (remote, json.dumps(list(refs))),
+            "SELECT * FROM landings WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id DESC",
+            (json.dumps([row["id"] for row in there if row["ref"] in wanted]),),  # JSON has no names in bytes
         ).fetchall()
     by_ref: dict[str, list[Landing]] = {}
     for row in found:
