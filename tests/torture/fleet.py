@@ -29,8 +29,9 @@ WAITING = "SELECT machine::text, id::text, agent FROM uam.entries WHERE state = 
 
 
 class Plan(NamedTuple):
-    """What a run is to be: each agent pushes `rounds` times, and something happens every `pause` seconds on average. A
-    push brings up to `commits`, or with 0 one or two. With `clocks` the machines do not agree about the time.
+    """What a run is to be: each agent pushes `rounds` times, with 0 until the chaos ends, and something happens every
+    `pause` seconds on average. A push brings up to `commits`, or with 0 one or two. With `clocks` the machines do not
+    agree about the time.
 
     The chaos ends when all have pushed, or after `seconds`. `scale` is how long each thing lasts in comparison.
     """
