@@ -16,7 +16,7 @@ import pytest
 
 from tests.support.commands import UAM, call, refused, told
 from tests.support.queueing import WINDOW, due_now
-from tests.support.scenes import PATIENCE, Scene, Worktree, alive, ends_with_its_scene, until
+from tests.support.scenes import PATIENCE, Scene, Worktree, alive, ends_with_its_scene, until, words_of
 from uam_hooks.land.steps import Step
 
 anyio = pytest.importorskip("anyio", reason="the MCP SDK is not in this environment: it came with an extra")
@@ -78,11 +78,10 @@ def commands(place: Worktree, word: bytes = b"uam_hooks.cli") -> list[int]:
     found = []
     for entry in Path("/proc").iterdir():
         try:
-            words = (entry / "cmdline").read_bytes().split(b"\0")
             here = entry.name.isdigit() and (entry / "cwd").resolve() == place.top
         except OSError:
             continue
-        if here and any(word in one for one in words) and alive(int(entry.name)):
+        if here and any(word in one for one in words_of(entry.name)) and alive(int(entry.name)):
             found.append(int(entry.name))
     return found
 

@@ -34,6 +34,8 @@ SHADOW = "refs/uam/shadow/origin/main"
 TRACKING = "refs/remotes/origin/main"
 # How long anything here may take before the test is wrong, on a machine that is busy with other things.
 PATIENCE = 40.0
+# How long a process may be without a command line: one that is being started has it long before.
+_STARTING = 5.0
 
 # git's own maintenance starts behind a push now and then, and would be counted; what a test makes need not outlive a
 # failure of power
@@ -88,18 +90,19 @@ def alive(pid: int) -> bool:
         return False
 
 
-def _words(pid: str) -> list[bytes]:
+def words_of(pid: str) -> list[bytes]:
     """The command line of a process; nothing for one that is gone, or of the kernel.
 
     In the middle of execve(2) there is none for a moment, which is long where others have the processor.
     """
-    while not (found := _command_line(pid)):
+    deadline = time.monotonic() + _STARTING
+    while not (found := _command_line(pid)) and time.monotonic() < deadline:
         try:
             os.readlink(f"/proc/{pid}/exe")  # noqa: PTH115  hundreds of them, at the end of every test
         except OSError:
-            return []
+            break
         time.sleep(0.001)
-    return found.split(b"\0")
+    return found.split(b"\0") if found else []
 
 
 def _command_line(pid: str) -> bytes:
@@ -391,7 +394,7 @@ class Scene(Worktree):
         mark = os.fsencode(str(self.top / ".git"))
         found = []
         for name in os.listdir("/proc"):  # noqa: PTH208  hundreds of them, at the end of every test
-            if name.isdigit() and mark in (words := _words(name)) and alive(int(name)):
+            if name.isdigit() and mark in (words := words_of(name)) and alive(int(name)):
                 ours = any(b"flusher import main" in word for word in words)
                 if ours and (starting or words[0] != b"sh"):
                     found.append(int(name))

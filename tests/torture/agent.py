@@ -12,10 +12,9 @@ import random
 import subprocess
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 
-from tests.support.scenes import Done
+from tests.support.scenes import Done, words_of
 from tests.torture.facts import Facts
 
 # Longer than any push may take: the limit of a wait, and more.
@@ -31,12 +30,8 @@ def _left_by_a_settle(lock: Path) -> bool:
     index = os.fsencode(lock.with_suffix(""))
     if not lock.read_bytes().endswith(b"\nend\n"):
         return False
-    for line in Path("/proc").glob("[0-9]*/cmdline"):
-        with suppress(OSError):
-            words = line.read_bytes().split(b"\0")
-            if b"uam-settle" in words and index in words:
-                return False
-    return True
+    lines = (words_of(entry.name) for entry in Path("/proc").glob("[0-9]*"))
+    return not any(b"uam-settle" in words and index in words for words in lines)
 
 
 class Agent:

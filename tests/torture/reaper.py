@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.support.scenes import words_of
+
 # git commands that move files, an index or a branch: what a settle consists of
 _SETTLING = {"read-tree", "update-ref", "update-index", "checkout-index", "reset", "symbolic-ref"}
 KINDS = (
@@ -43,7 +45,7 @@ def processes(root: Path) -> dict[int, Process]:
         try:
             if not (entry / "cwd").readlink().is_relative_to(root):
                 continue
-            line = (entry / "cmdline").read_bytes().decode("utf-8", "replace").split("\0")[:-1]
+            line = [word.decode("utf-8", "replace") for word in words_of(entry.name)[:-1]]
             parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
         except (OSError, ValueError, IndexError):
             continue
