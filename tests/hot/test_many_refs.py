@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from tests.support.landscape import grow
 from tests.support.queueing import change
 from tests.support.scenes import Scene
 
@@ -62,17 +63,8 @@ def test_h15_a_branch_that_landed_as_it_was_is_settled_without_a_process(scene: 
     assert len(found[0]) == len(found[1]), found[1]
 
 
-def begin(scene: Scene, name: str, count: int, number: int) -> None:
-    """So many branches `name/*`, or one commit more on each, in one process."""
-    feed = []
-    for n in range(count):
-        start = f"refs/heads/{name}/{n}^0" if number else scene.start_oid
-        feed.append(
-            f"commit refs/heads/{name}/{n}\ncommitter Ada <ada@example.invalid> {1700000000 + number} +0000\n"
-            f"data 3\nadd\nfrom {start}\nM 100644 inline {name}{n}.{number}\ndata 1\nx\n"
-        )
-    (scene.root / "feed").write_text("\n".join(feed))
-    assert scene.execute("sh", "-c", "git fast-import --quiet <../feed").code == 0
+def all_of(name: str, count: int) -> list[str]:
+    return [f"refs/heads/{name}/{number}" for number in range(count)]
 
 
 def processes(scene: Scene, name: str) -> list[str]:
@@ -95,9 +87,9 @@ def test_h15_no_process_of_git_for_each_branch_of_a_push(scene: Scene) -> None:
     for number, each in ((0, 0), (1, 0), (2, MOVING)):
         found = []
         for name, count in (("few", FEW), ("more", MORE)):
-            begin(scene, name, count, number)
+            grow(scene, all_of(name, count))
             if each:
-                begin(scene, name, count, number + 1)
+                grow(scene, all_of(name, count))
             found.append(processes(scene, name))
             tips = set(scene.git("for-each-ref", "--format=%(tree)", f"refs/heads/{name}/").split())
             there = set(scene.bare.git("for-each-ref", "--format=%(tree)", f"refs/heads/{name}/").split())
@@ -109,7 +101,7 @@ def test_h15_no_process_of_git_for_each_branch_of_a_push(scene: Scene) -> None:
 
 
 def test_h15_one_tracking_ref_that_is_locked_holds_up_none_of_the_others(scene: Scene) -> None:
-    begin(scene, "some", 3, 0)
+    grow(scene, all_of("some", 3))
     lock = scene.top / ".git" / "refs" / "remotes" / "origin" / "some" / "1.lock"
     lock.parent.mkdir(parents=True)
     lock.touch()
@@ -141,7 +133,7 @@ def pushed(scene: Scene, name: str, **env: str) -> list[str]:
 
 
 def test_h15_git_compares_one_pattern_with_all_refs_and_pushes_what_was_planned(scene: Scene) -> None:
-    begin(scene, "some", MORE, 0)
+    grow(scene, all_of("some", MORE))
     (spec,) = pushed(scene, "some")
     assert spec.endswith("/*:refs/*")
     tips = scene.git("for-each-ref", "--format=%(objectname) %(refname)", "refs/heads/some/")
@@ -150,7 +142,7 @@ def test_h15_git_compares_one_pattern_with_all_refs_and_pushes_what_was_planned(
 
 
 def test_h15_one_pin_keeps_many_landings_until_the_last_of_them_has_expired(scene: Scene) -> None:
-    begin(scene, "some", MORE, 0)
+    grow(scene, all_of("some", MORE))
     scene.push("origin", "refs/heads/some/*:refs/heads/some/*")
     scene.idle()
     tips = scene.git("for-each-ref", "--format=%(objectname)", "refs/heads/some/").split()
@@ -169,7 +161,7 @@ def test_h15_one_pin_keeps_many_landings_until_the_last_of_them_has_expired(scen
 @pytest.mark.slow
 def test_h15_what_was_laid_out_for_a_push_goes_although_the_flusher_dies(scene: Scene) -> None:
     scene.git("config", "uam.push.mode", "manual")
-    begin(scene, "some", MORE, 0)
+    grow(scene, all_of("some", MORE))
     scene.push("origin", "refs/heads/some/*:refs/heads/some/*")
     scene.execute("env", "UAM_DIE_AT=pushed", "git", "uam", "flush")
     assert len(scene.git("for-each-ref", "refs/uam/tip/").splitlines()) == MORE
@@ -181,7 +173,7 @@ def test_h15_what_was_laid_out_for_a_push_goes_although_the_flusher_dies(scene: 
 
 
 def test_h15_where_refs_for_the_pattern_cannot_be_made_each_is_pushed_by_itself(scene: Scene) -> None:
-    begin(scene, "some", MORE, 0)
+    grow(scene, all_of("some", MORE))
     (scene.top / ".git" / "refs" / "uam").mkdir(parents=True, exist_ok=True)
     (scene.top / ".git" / "refs" / "uam" / "tip").touch()  # so nothing can be below it
     assert len(pushed(scene, "some")) == MORE

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
@@ -14,46 +10,12 @@ from tests.support.histories import DAY, Past
 from tests.support.landscape import by_hand, enqueue, flushed, inside
 from tests.support.queueing import flow
 from tests.support.scenes import Scene
-from uam_hooks.hot.queue.connection import Store
+from tests.support.steps import Steps, counted
 from uam_hooks.report.status import state
 from uam_hooks.store import ci_states, remains
 
-_EACH = 20  # steps of SQLite's machine for each call of the handler
 # What the newest few hundred of something take. Each of the rows below would take a multiple of it.
 MOST = 10_000
-
-
-class Steps:
-    """How many steps each statement of the connections of this process took."""
-
-    def __init__(self) -> None:
-        self.of: Counter[str] = Counter()
-        self._now = ""
-
-    def watch(self, db: sqlite3.Connection) -> None:
-        db.set_trace_callback(self._begin)
-        db.set_progress_handler(self._step, _EACH)
-
-    def _begin(self, sql: str) -> None:
-        self._now = " ".join(sql.split())[:150]
-
-    def _step(self) -> int:
-        self.of[self._now] += _EACH
-        return 0
-
-
-@contextmanager
-def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[Steps]:
-    steps, connect = Steps(), Store._connect
-
-    def watched(store: Store) -> sqlite3.Connection:
-        db = connect(store)
-        steps.watch(db)
-        return db
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Store, "_connect", watched)
-        yield steps
 
 
 def grown(before: Steps, after: Steps) -> dict[str, tuple[int, int]]:

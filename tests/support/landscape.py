@@ -212,17 +212,46 @@ def enqueue(agent: Worktree, src: str = "HEAD", dst: str = "refs/heads/main", *,
 
     With `waits` the push counts as one that somebody waits for: the flush leaves its branch to `settle_own`.
     """
+    return enqueue_all(agent, Spec(src, dst), waits=waits) == 1
+
+
+def enqueue_all(agent: Worktree, *specs: Spec, waits: bool = False) -> int:
+    """Queue one push of all of these, as `enqueue` does; gives how many of them bring anything."""
     with environment(agent.env):
         session = open_push(agent.git_dir)
         assert session is not None
         with session.store:
-            tracking = session.settings.tracking_ref("origin", dst)
-            known = {dst: agent.oid(tracking)} if tracking else {}
-            (one,) = resolve(session, Request("origin", (Spec(src, dst),)), known)
-            if one.new:
-                source = one.source._replace(waiter=os.getpid() if waits else 0)
-                enter(session, [one._replace(source=source)], urgent=False, waits=False, last=True)
-            return one.new
+            refs = refs_of(agent)
+            tracking = {spec.dst: session.settings.tracking_ref("origin", spec.dst) for spec in specs}
+            known = {dst: refs.get(ref, "") for dst, ref in tracking.items() if ref}
+            found = [one for one in resolve(session, Request("origin", specs), known) if one.new]
+            waiter = os.getpid() if waits else 0
+            pushed = [one._replace(source=one.source._replace(waiter=waiter)) for one in found]
+            if pushed:
+                enter(session, pushed, urgent=False, waits=False, last=True)
+            return len(pushed)
+
+
+def refs_of(place: Worktree) -> dict[str, str]:
+    """All refs, each with its object."""
+    lines = place.git("for-each-ref", "--format=%(refname) %(objectname)").splitlines()
+    return dict(line.split() for line in lines)
+
+
+def grow(scene: Scene, names: Sequence[str]) -> None:
+    """Give each of these branches, whole names of refs, one commit more with a file of its own: in one process, and no
+    hook sees it. New ones begin where the scene does.
+    """
+    refs = refs_of(scene)
+    feed = []
+    for name in names:
+        tip = refs.get(name, scene.start_oid)
+        feed.append(
+            f"commit {name}\ncommitter Ada <ada@example.invalid> 1700000000 +0000\ndata 3\nadd\nfrom {tip}\n"
+            f"M 100644 inline {name.replace('/', '.')}.{tip}\ndata 1\nx\n"
+        )
+    command = ["git", "fast-import", "--quiet"]
+    subprocess.run(command, input="\n".join(feed), text=True, cwd=scene.top, env=scene.env, check=True)
 
 
 def settle_own(agent: Worktree, source: Mapping[str, Any]) -> Settled:

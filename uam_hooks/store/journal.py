@@ -51,21 +51,19 @@ def made_by_hand(store: Store, lane: Lane = EVERYTHING) -> list[Batch]:
 
 def landings(store: Store, remote: str, refs: Iterable[str]) -> dict[str, list[Landing]]:
     """Landings of refs that were pushed or about to be, and never seen to have landed, by ref; newest first."""
-    wanted = set(refs)
     with store.reading() as db:
-        there = db.execute(
+        found = db.execute(
             # in this order, and not by way of all that has landed on the remote
-            "SELECT l.id, l.ref FROM deploy_queue q CROSS JOIN landings l ON l.action_id = q.id"
-            " WHERE q.status IN ('pending', 'batched', 'executing') AND +l.remote = ? AND l.status <> 'landed'",
+            "SELECT l.* FROM deploy_queue q CROSS JOIN landings l ON l.action_id = q.id"
+            " WHERE q.status IN ('pending', 'batched', 'executing') AND +l.remote = ? AND l.status <> 'landed'"
+            " ORDER BY l.id DESC",
             (remote,),
         ).fetchall()
-        found = db.execute(
-            "SELECT * FROM landings WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id DESC",
-            (json.dumps([row["id"] for row in there if row["ref"] in wanted]),),  # JSON has no names in bytes
-        ).fetchall()
+    wanted = set(refs)  # asked here: a list of names would be JSON, which has none that are no UTF-8
     by_ref: dict[str, list[Landing]] = {}
     for row in found:
-        by_ref.setdefault(row["ref"], []).append(rows.landing(row))
+        if row["ref"] in wanted:
+            by_ref.setdefault(row["ref"], []).append(rows.landing(row))
     return by_ref
 
 
