@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.fleet.conftest import machine
+from tests.support.scenes import until
 from uam_hooks.fleet import holding
 from uam_hooks.fleet.database import Fleet, join, leave
 from uam_hooks.fleet.values import Branch, Entry, FleetAway, Verdict
@@ -201,7 +202,7 @@ def test_a_machine_that_was_taken_out_holds_nothing(
     with pytest.raises(FleetAway):
         theirs.wait(10)
     assert theirs.held == frozenset()
-    assert ours.hold(MAIN)
+    until(lambda: ours.hold(MAIN), "the end of what the server had for it")  # after that of the connection here
 
 
 # -- gates ---------------------------------------------------------------------------------------------------
